@@ -1,0 +1,75 @@
+# Every command of this repository; `make help` lists them. A python and make are all it takes: the first
+# target that needs it builds .venv from uv.lock (see .ci/bootstrap), and later ones only when that changes.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTHON_CODE := layers functions certs tests bench
+LOCK := uv.lock pyproject.toml .ci/bootstrap
+RUN_STAMP := .venv/.installed-run
+DEV_STAMP := .venv/.installed-dev
+EXPORT := .tools/uv/bin/uv export --frozen --quiet --no-header --no-annotate --only-group layer
+
+export PYTHON
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= eu-west-1
+
+.PHONY: help setup run test lint format typecheck docs bench build debug clean ci
+
+help: ## list the commands
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(DEV_STAMP) ## build .venv with everything that development needs
+
+run: $(RUN_STAMP) ## the main job: a course run through the local cloud (ARGS="FILE...": your own events)
+	@$(BIN)/certs run $(ARGS)
+
+test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core -k grade": some, without coverage)
+	@$(BIN)/pytest $(or $(ARGS),-n auto --cov)
+
+lint: $(DEV_STAMP) ## style, import contracts, and whether the lock and generated docs are current
+	@.tools/uv/bin/uv lock --check --quiet
+	@$(EXPORT) | diff layers/certrules/requirements.txt - || { echo "requirements.txt is not what uv.lock says: run make docs"; exit 1; }
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/cog --check docs/*.md
+
+format: $(DEV_STAMP) ## rewrite the code in its one style
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+typecheck: $(DEV_STAMP) ## mypy, strict
+	@$(BIN)/mypy $(PYTHON_CODE)
+
+docs: $(DEV_STAMP) ## regenerate the generated parts of docs/, and the layer's requirements.txt
+	@$(BIN)/cog -r docs/*.md
+	@$(EXPORT) > layers/certrules/requirements.txt
+
+bench: $(DEV_STAMP) ## measure against the goals of docs/performance.md
+	@$(BIN)/python -m bench $(ARGS)
+
+build: $(DEV_STAMP) ## sam build: the layer and every function, as they are deployed
+	@PATH="$$PWD/$(BIN):$$PATH" sam build $(ARGS)
+
+debug: $(DEV_STAMP) ## a function in a real Lambda container: F=ingest E=events/NAME.json (ARGS=--all: all of them)
+	@$(BIN)/python -m certs.debug $(if $(ARGS),$(ARGS),$(F) $(E))
+
+clean: ## remove what was built, .venv and .tools too
+	@rm -rf .venv .tools .aws-sam .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ci: ## everything that CI runs
+	@.ci/run
+
+# The stamps live in .venv, so that removing it removes them. Having all, one has what `certs` runs on.
+$(RUN_STAMP): $(LOCK)
+	@.ci/bootstrap --inexact
+	@touch $@
+
+$(DEV_STAMP): $(LOCK)
+	@.ci/bootstrap --group dev
+	@touch $(RUN_STAMP) $@

@@ -1,0 +1,410 @@
+"""Functions in a real Lambda container, in the midst of the local cloud: `make debug`.
+
+The local cloud delivers an event as the cloud would, so each function is sent what it is really sent: a batch
+of a queue's messages, a batch of a stream's records, a schedule's event. Only where a function runs differs.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import click
+
+from certs.local import LocalCloud
+from certs.local.functions import LocalFunction
+
+Json = dict[str, Any]
+type Runner = Callable[[str, object], Any]
+"""Runs a function, named by its logical id, on an event, and returns its answer."""
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "template.yaml"
+EVENTS = ROOT / "events"
+LOCAL_AWS = Path(os.environ.get("CERTS_LOCAL_AWS", ROOT.parent / "shared" / "local-aws"))
+
+RUNTIME_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
+CONTAINER_HOST = "host.docker.internal"  # this machine, as a container sees it
+SAM_LOCAL = ("--skip-pull-image", "--add-host", f"{CONTAINER_HOST}:host-gateway")
+READY_SECONDS = 60  # for `sam local start-lambda`, which only has to read the template
+INVOCATION_SECONDS = 120  # of which a container may take 30 to be made
+
+NO_DOCKER = (
+    "a Lambda container needs docker: start it, or install it (on Debian: apt install docker.io). "
+    "Everything but `make debug` works without it."
+)
+NO_IMAGE = (
+    f"docker has no image {RUNTIME_IMAGE} and can't pull it; "
+    "CERTS_LOCAL_AWS may name a folder whose `build-lambda-image` makes it."
+)
+
+
+class FailedInContainerError(click.ClickException):
+    """The function raised, or the container did not answer."""
+
+
+class Invocation(NamedTuple):
+    """One call of a function: which event led to it, how many records it was sent, what it answered."""
+
+    event: str
+    function: str
+    records: int
+    answer: Any
+
+
+# --- the machine
+
+
+def prepare_runtime_image() -> None:
+    """Have docker hold the image that Lambda runs Python in. Raises ClickException where that can't be."""
+    build = LOCAL_AWS / "build-lambda-image"
+    if not _succeeds("docker", "info"):
+        if not build.exists() or not _succeeds(build, quiet=False):
+            raise click.ClickException(NO_DOCKER)
+    elif not (
+        _succeeds("docker", "image", "inspect", RUNTIME_IMAGE)
+        or _succeeds("docker", "pull", "--quiet", RUNTIME_IMAGE)
+        or (build.exists() and _succeeds(build, quiet=False))
+    ):
+        raise click.ClickException(NO_IMAGE)
+
+
+def build_functions() -> None:
+    """Build layer and functions as they are deployed. Raises ClickException."""
+    if not _succeeds(str(_sam()), "build", quiet=False):
+        raise click.ClickException("sam build failed")
+
+
+def _succeeds(*command: str | Path, quiet: bool = True) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    output = subprocess.DEVNULL if quiet else sys.stderr
+    return (
+        subprocess.run(
+            command, cwd=ROOT, stdout=output, stderr=output, env=_environment(), check=False
+        ).returncode
+        == 0
+    )
+
+
+def _sam() -> Path:
+    return Path(sys.executable).with_name("sam")
+
+
+def _environment() -> dict[str, str]:
+    """Give this process's environment, with the python3.13 that `sam build` looks for."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "SAM_CLI_TELEMETRY": "0"}
+
+
+# --- functions in containers
+
+
+@contextmanager
+def one_container_each(cloud: LocalCloud) -> Iterator[Runner]:
+    """Yield what runs each invocation in a container of its own and shows its log: `sam local invoke`."""
+    with _variables(cloud) as variables:
+
+        def run(function: str, event: object) -> Any:
+            command = [
+                str(_sam()),
+                "local",
+                "invoke",
+                function,
+                "--event",
+                "-",
+                "--env-vars",
+                str(variables),
+                *SAM_LOCAL,
+            ]
+            ran = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=_environment(),
+                input=json.dumps(event),
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            if ran.returncode:
+                raise FailedInContainerError(f"sam local invoke {function} failed")
+            return _answer(function, ran.stdout)
+
+        yield run
+
+
+@contextmanager
+def warm_containers(cloud: LocalCloud) -> Iterator[Runner]:
+    """Yield what runs each function in one container, kept for the next: `sam local start-lambda`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    with _variables(cloud) as variables, TemporaryDirectory() as folder:
+        log = Path(folder, "sam.log")
+        command = [
+            str(_sam()),
+            "local",
+            "start-lambda",
+            "--port",
+            port,
+            "--warm-containers",
+            "LAZY",
+            "--no-watch",
+        ]
+        with log.open("w") as written:
+            sam = subprocess.Popen(
+                [*command, "--env-vars", variables, *SAM_LOCAL],
+                cwd=ROOT,
+                env=_environment(),
+                stdout=written,
+                stderr=written,
+            )
+
+        def run(function: str, event: object) -> Any:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/2015-03-31/functions/{function}/invocations",
+                json.dumps(event).encode(),
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=INVOCATION_SECONDS) as response:  # noqa: S310 - ours
+                    return _answer(function, response.read().decode())
+            except OSError as error:
+                raise FailedInContainerError(f"{function}: {error}\n{log.read_text()}") from error
+
+        try:
+            _wait_for(sam, int(port), log)
+            yield run
+        finally:
+            sam.terminate()  # it stops its containers then
+            sam.wait(INVOCATION_SECONDS)
+
+
+@contextmanager
+def _variables(cloud: LocalCloud) -> Iterator[Path]:
+    """Serve the cloud, and yield the file that tells functions in containers where it is."""
+    port = cloud.serve(0).rpartition(":")[2]
+    endpoint = f"http://{CONTAINER_HOST}:{port}"
+    endpoints = {f"AWS_ENDPOINT_URL_{service}": endpoint for service in ("DYNAMODB", "SQS", "EVENTS")}
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "variables.json")
+        file.write_text(json.dumps({name: cloud.environment(name) | endpoints for name in cloud.functions}))
+        yield file
+
+
+def _wait_for(sam: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while sam.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise FailedInContainerError(f"sam local start-lambda does not answer:\n{log.read_text()}")
+
+
+def _answer(function: str, text: str) -> Any:
+    """Read what a function answered. SAM marks no failure: only the answer's shape tells that it raised."""
+    answer = json.loads(text)
+    if isinstance(answer, dict) and "errorType" in answer:
+        raise FailedInContainerError(f"{function} raised {answer['errorType']}: {answer.get('errorMessage')}")
+    return answer
+
+
+# --- events on their way
+
+
+class Watched:
+    """Stands where the local cloud calls a function: runs it, here or elsewhere, and notes each invocation.
+
+    After a failure it runs nothing more: the delivery would only try the same again.
+    """
+
+    def __init__(
+        self, name: str, function: LocalFunction, log: list[Invocation], runner: Runner | None
+    ) -> None:
+        here = function.invoke
+        self._name, self._log = name, log
+        self._run: Runner = runner or (lambda _name, event: here(event))
+        self.event = ""
+        self.failure: Exception | None = None
+        # Its event source mappings hold the function itself, so it is the function that must be told.
+        function.invoke = self.invoke  # type: ignore[method-assign]
+
+    def invoke(self, event: Any) -> Any:
+        """Run the function. Raises what it raises."""
+        if self.failure:
+            raise self.failure
+        try:
+            answer = self._run(self._name, event)
+        except Exception as failure:
+            self.failure = failure
+            raise
+        self._log.append(Invocation(self.event, self._name, len(event.get("Records", ())), answer))
+        return answer
+
+
+class Watch:
+    """The local cloud with its functions watched; `elsewhere` says which of them a runner runs."""
+
+    def __init__(self, cloud: LocalCloud, elsewhere: dict[str, Runner]) -> None:
+        self._cloud = cloud
+        self.invocations: list[Invocation] = []
+        self._watched = [
+            Watched(name, function, self.invocations, elsewhere.get(name))
+            for name, function in cloud.functions.items()
+        ]
+
+    def send(self, sample: Path) -> None:
+        """Put a sample on the bus and see it through. Raises what a function raises."""
+        self._name(sample.stem)
+        entry = envelope(sample)
+        self._cloud.client("events").put_events(
+            Entries=[entry | {"EventBusName": self._cloud.physical("Bus")}]
+        )
+        self._cloud.deliver()
+        self._raise_failure()
+
+    def sweep(self) -> None:
+        """Run what is scheduled, and see it through. Raises what a function raises."""
+        self._name("schedule")
+        self._cloud.run_schedules()
+        self._cloud.deliver()
+        self._raise_failure()
+
+    def remains(self) -> dict[str, int]:
+        """Count the items of each table and the messages of each queue that the functions know."""
+        known = {k: v for name in self._cloud.functions for k, v in self._cloud.environment(name).items()}
+        dynamodb, sqs = self._cloud.client("dynamodb"), self._cloud.client("sqs")
+        tables = {
+            k: dynamodb.scan(TableName=v, Select="COUNT")["Count"]
+            for k, v in known.items()
+            if k.endswith("_TABLE")
+        }
+        wanted = "ApproximateNumberOfMessages"
+        queues = {
+            k: int(sqs.get_queue_attributes(QueueUrl=v, AttributeNames=[wanted])["Attributes"][wanted])
+            for k, v in known.items()
+            if k.endswith("_QUEUE_URL")
+        }
+        return tables | queues
+
+    def _name(self, event: str) -> None:
+        for watched in self._watched:
+            watched.event = event
+
+    def _raise_failure(self) -> None:
+        for watched in self._watched:
+            if watched.failure:
+                raise watched.failure
+
+
+def envelope(sample: Path) -> Json:
+    """Read a sample as an entry for PutEvents: an EventBridge envelope, or the detail alone."""
+    event = json.loads(sample.read_text())
+    detail = event.get("detail", event)
+    metadata = detail["metadata"]
+    return {
+        "Source": event.get("source", metadata["source"]),
+        "DetailType": event.get("detail-type", metadata["event_type"]),
+        "Detail": json.dumps(detail),
+    }
+
+
+def samples() -> list[Path]:
+    """Return the sample events, oldest first: each finds the facts that it would find."""
+    return sorted(EVENTS.glob("*.json"), key=lambda sample: (_time(sample), sample.name))
+
+
+def _time(sample: Path) -> str:
+    return str(json.loads(envelope(sample)["Detail"])["metadata"]["time"])
+
+
+# --- the two uses
+
+
+def debug(function: str, sample: Path) -> list[Invocation]:
+    """Run one function in a container on what it is sent when this sample arrives after all older ones."""
+    with LocalCloud(TEMPLATE) as cloud:
+        before = Watch(cloud, {})
+        for older in samples():
+            if _time(older) < _time(sample):
+                before.send(older)
+        with one_container_each(cloud) as runner:
+            watch = Watch(cloud, {function: runner})
+            watch.send(sample)
+            watch.sweep()
+    return [invocation for invocation in watch.invocations if invocation.function == function]
+
+
+def compare() -> list[Invocation]:
+    """Send all samples twice, to functions in this process and in containers, and return the invocations.
+
+    Raises ClickException where an answer, or what is left in tables and queues, is not the same.
+    """
+
+    def walk(cloud: LocalCloud, elsewhere: dict[str, Runner]) -> tuple[list[Invocation], dict[str, int]]:
+        watch = Watch(cloud, elsewhere)
+        for sample in samples():
+            watch.send(sample)
+        watch.sweep()
+        return watch.invocations, watch.remains()
+
+    with LocalCloud(TEMPLATE) as cloud:
+        here = walk(cloud, {})
+    with LocalCloud(TEMPLATE) as cloud, warm_containers(cloud) as runner:
+        there = walk(cloud, dict.fromkeys(cloud.functions, runner))
+        unreached = set(cloud.functions) - {invocation.function for invocation in there[0]}
+    if unreached:
+        raise click.ClickException(f"no sample reaches {', '.join(sorted(unreached))}")
+    if here != there:
+        different = [
+            f"{a} here, {b} in the container" for a, b in zip(here[0], there[0], strict=False) if a != b
+        ]
+        raise click.ClickException(
+            "\n".join([*different[:5], f"left: {here[1]} here, {there[1]} in containers"])
+        )
+    return there[0]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("function", required=False)
+@click.argument("event", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every function and sample, compared with this process's answers.",
+)
+def main(function: str | None, event: Path | None, everything: bool) -> None:
+    """Run FUNCTION (ingest, publish, sweep, redecide) in a Lambda container on what EVENT leads to."""
+    if not everything and (function is None or event is None):
+        raise click.UsageError("name a function and a sample: make debug F=ingest E=events/NAME.json")
+    prepare_runtime_image()
+    build_functions()
+    if everything:
+        invocations = compare()
+        click.echo(
+            f"{len(samples())} events, {len(invocations)} invocations: containers and this process agree"
+        )
+        return
+    assert function is not None
+    assert event is not None
+    invocations = debug(f"{function.capitalize()}Function", event)
+    if not invocations:
+        raise click.ClickException(f"{event} makes nothing be sent to {function}")
+    for invocation in invocations:
+        click.echo(
+            f"{function}, {invocation.records} records, answered: {json.dumps(invocation.answer, indent=2)}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,332 @@
+"""The local cloud: a SAM template's stack on moto, in this process, with everything delivered."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
+
+import boto3
+import moto.backends  # noqa: F401 - with it, every service's CloudFormation models are known
+import moto.dynamodb.models
+import moto.dynamodb.models.dynamo_type
+import moto.events.models
+import moto.sqs.models
+from moto import mock_aws
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.parsing import clean_json, get_model_map
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import botocore_stubber
+from moto.dynamodb.models import dynamodb_backends
+from moto.sqs.models import sqs_backends
+
+from certs.local import requests
+from certs.local.delivery import Deliveries, LocalShard, Mapping, QueueSource, RemoteShard, Source, StreamSource
+from certs.local.functions import LocalFunction
+from certs.local.queues import LocalSqs
+from certs.local.rules import LocalBus, LocalRule
+from certs.local.server import serve
+from certs.local.tables import Attributes, LocalDynamoDB, LocalTable, Untracked
+from certs.local.template import UnsupportedTemplateError, read_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from certs.local.delivery import Shard
+    from certs.local.template import FunctionSource
+
+REGION = "eu-west-1"
+STACK = "local"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    # Moto's streams don't know the addresses that contain an account's number.
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+}
+# What moto does too slowly, not atomically or not at all.
+REPLACED: tuple[tuple[object, str, object], ...] = (
+    (botocore_stubber, "process_request", requests.answer),
+    (dynamodb_backends, "backend", LocalDynamoDB),
+    (moto.dynamodb.models, "Table", LocalTable),
+    (moto.dynamodb.models.dynamo_type, "LimitedSizeDict", Attributes),
+    (moto.dynamodb.models.dynamo_type.Item, "instances_tracked", Untracked()),
+    (moto.events.models, "EventBus", LocalBus),
+    (moto.events.models, "Rule", LocalRule),
+    (moto.sqs.models.Message, "instances_tracked", Untracked()),
+    (sqs_backends, "backend", LocalSqs),
+)
+# What DynamoDB Local is told of a table.
+TABLE_PROPERTIES = (
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+)
+# What a rule's schedule sends, if the template doesn't say anything else.
+SCHEDULED_EVENT = {
+    "version": "0",
+    "id": "00000000-0000-0000-0000-000000000000",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": DEFAULT_ACCOUNT_ID,
+    "time": "<aws.scheduler.scheduled-time>",
+    "region": REGION,
+    "resources": [],
+    "detail": {},
+}
+BATCHES_IN_TURN = 20  # of one source, before the others have theirs
+
+Json = dict[str, Any]
+
+
+class _Nowhere(io.TextIOBase):
+    """A file that keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+class LocalCloud:
+    """One SAM template, running in this process: there can be only one at a time.
+
+    A context manager: what it holds exists until it is left, and nothing of it reaches the network.
+    `parameters` are the template's; with `dynamodb_endpoint`, the tables are made and used there
+    (DynamoDB Local) instead of in this process. `log` gets what the functions write to stdout and
+    the tracebacks of failed invocations; None drops it.
+    """
+
+    def __init__(
+        self,
+        template: Path,
+        parameters: dict[str, str] | None = None,
+        dynamodb_endpoint: str | None = None,
+        log: TextIO | None = None,
+    ) -> None:
+        self._path = template
+        self._parameters = dict(parameters or {})
+        self._endpoint = dynamodb_endpoint
+        self._log: TextIO = log or _Nowhere()
+        self.functions: dict[str, LocalFunction] = {}
+        self.left_out: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        """Create the stack. Raises UnsupportedTemplateError."""
+        with ExitStack() as undo:
+            undo.enter_context(_own_environment())
+            for owner, name, ours in REPLACED:
+                undo.enter_context(_replaced(owner, name, ours))
+            undo.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
+            self._undo = undo
+            self._create()
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind."""
+        self._undo.close()
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of this service."""
+        endpoint = self._endpoint if service in {"dynamodb", "dynamodbstreams"} else None
+        return boto3.client(cast("Any", service), region_name=REGION, endpoint_url=endpoint)
+
+    def physical(self, logical_id: str) -> str:
+        """Return what `Ref` gives for a resource: a name, URL or ARN. Raises KeyError."""
+        return str(self._stack.resource_map[logical_id].physical_resource_id)
+
+    def environment(self, function: str) -> dict[str, str]:
+        """Return the environment variables that the template gives to this function."""
+        return dict(self.functions[function].environment)
+
+    def invoke(self, function: str, event: object) -> Any:
+        """Run this function's handler and return its answer. Raises what the handler raises."""
+        return self.functions[function].invoke(event)
+
+    def deliver(
+        self,
+        max_seconds: float | None = None,
+        on_progress: Callable[[Deliveries], object] | None = None,
+    ) -> Deliveries:
+        """Deliver queues' messages and streams' records to their functions until there are none.
+
+        A message delayed into the future is left alone; so is what failed where the template allows
+        endless retries: the next call tries it again. `on_progress` is called every few batches.
+        """
+        deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        deliveries = Deliveries()
+        for source in self._sources:
+            source.begin()
+        try:
+            while not deliveries.idle:
+                deliveries.idle = True
+                for source in self._sources:
+                    with source.mapping.function.running():
+                        for _ in range(BATCHES_IN_TURN):
+                            if deadline is not None and time.monotonic() > deadline:
+                                deliveries.idle = False
+                                return deliveries
+                            if not source.deliver_batch(deliveries):
+                                break
+                            deliveries.idle = False
+                    if on_progress is not None:
+                        on_progress(deliveries)
+        finally:
+            for source in self._sources:
+                source.end()
+        return deliveries
+
+    def run_schedules(self, at: datetime | None = None) -> None:
+        """Invoke the function of every enabled schedule once, as of this instant (default: now)."""
+        moment = (at or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for function, event in self._schedules:
+            text = json.dumps(event).replace("<aws.scheduler.scheduled-time>", moment)
+            self.invoke(function, json.loads(text))
+
+    def serve(self, port: int, host: str = "0.0.0.0") -> str:  # noqa: S104 - containers must reach it
+        """Serve the same backends over HTTP until the cloud is left. Return the endpoint's URL."""
+        bound, stop = serve(host, port)
+        self._undo.callback(stop)
+        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{bound}"  # noqa: S104
+
+    def _create(self) -> None:
+        template = read_template(self._path, self._parameters, set(get_model_map()))
+        self.left_out = template.left_out
+        boto3.client("cloudformation").create_stack(
+            StackName=STACK,
+            TemplateBody=json.dumps(template.stack),
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in self._parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+        )
+        self._stack = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].get_stack(STACK)
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in self._stack.outputs or []}
+        resources = template.stack["Resources"]
+        for name, resource in resources.items():
+            if resource["Type"] == "AWS::DynamoDB::Table" and self._exists(resource):
+                self._finish_table(self.physical(name), self._resolved(resource))
+        for name, source in template.functions.items():
+            if self._exists(resources[name]):
+                self._add_function(name, source, resources[name])
+        self._sources = [self._source(m) for m in template.mappings.values() if self._exists(m)]
+        self._schedules = [f for s in template.schedules.values() if self._exists(s) for f in self._fired(s)]
+
+    def _exists(self, resource: Json) -> bool:
+        condition = resource.get("Condition")
+        return condition is None or bool(self._stack.resource_map.lazy_condition_map[condition])
+
+    def _resolved(self, resource: Json) -> Json:
+        """Return the resource's properties with every intrinsic function resolved."""
+        return cast("Json", clean_json(resource["Properties"], self._stack.resource_map))
+
+    def _finish_table(self, table: str, wanted: Json) -> None:
+        """Do what moto leaves undone when it makes a table, and make it at the endpoint, too."""
+        here = boto3.client("dynamodb")
+        if recovery := wanted.get("PointInTimeRecoverySpecification"):
+            here.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+        if expiry := wanted.get("TimeToLiveSpecification"):
+            here.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
+        if self._endpoint is None:
+            return
+        request = {name: wanted[name] for name in TABLE_PROPERTIES if name in wanted}
+        if stream := wanted.get("StreamSpecification"):
+            request["StreamSpecification"] = {**stream, "StreamEnabled": True}
+        there = self.client("dynamodb")
+        there.create_table(TableName=table, **request)
+        self._undo.callback(there.delete_table, TableName=table)
+
+    def _add_function(self, name: str, source: FunctionSource, resource: Json) -> None:
+        wanted = self._resolved(resource)
+        variables = {k: str(v) for k, v in wanted.get("Environment", {}).get("Variables", {}).items()}
+        if self._endpoint is not None:
+            variables |= {"AWS_ENDPOINT_URL_DYNAMODB": self._endpoint}
+        self.functions[name] = LocalFunction(
+            name=self.physical(name),
+            arn=self._arn(name),
+            source=source,
+            environment=variables,
+            timeout=float(wanted.get("Timeout", 3)),
+            memory=int(wanted.get("MemorySize", 128)),
+            log=self._log,
+        )
+
+    def _arn(self, function: str) -> str:
+        return str(clean_json({"Fn::GetAtt": [function, "Arn"]}, self._stack.resource_map))
+
+    def _function(self, name_or_arn: str) -> str:
+        """Return the logical id of a function."""
+        return next(
+            name for name, function in self.functions.items() if name_or_arn in {function.name, function.arn}
+        )
+
+    def _source(self, mapping: Json) -> Source:
+        """Return what polls for this event source mapping."""
+        wanted = self._resolved(mapping)
+        function = self._function(wanted["FunctionName"])
+        arn = wanted["EventSourceArn"]
+        resolved = Mapping(
+            logical_id=function, function=self.functions[function], source_arn=arn, properties=wanted
+        )
+        sqs = cast("LocalSqs", sqs_backends[DEFAULT_ACCOUNT_ID][REGION])
+        kind, resource = arn.split(":")[2], arn.split(":")[5]
+        if kind == "sqs":
+            return QueueSource(resolved, sqs)
+        if kind != "dynamodb":
+            raise UnsupportedTemplateError(f"events of {arn} aren't delivered by the local cloud")
+        from_start = wanted["StartingPosition"] == "TRIM_HORIZON"
+        return StreamSource(resolved, self._shards(resource.split("/")[1], from_start=from_start), sqs)
+
+    def _shards(self, table: str, *, from_start: bool) -> list[Shard]:
+        if self._endpoint is None:
+            backend = cast("LocalDynamoDB", dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])
+            return [LocalShard(backend.table(table), from_start=from_start)]
+        streams = self.client("dynamodbstreams")
+        stream = streams.list_streams(TableName=table)["Streams"][0]["StreamArn"]
+        shards = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]
+        return [RemoteShard(streams, stream, s["ShardId"], from_start=from_start) for s in shards]
+
+    def _fired(self, schedule: Json) -> Iterator[tuple[str, object]]:
+        """Yield the functions that a schedule invokes, each with its event."""
+        wanted = self._resolved(schedule)
+        if wanted.get("State") == "DISABLED":
+            return
+        for target in wanted["Targets"] if "Targets" in wanted else [wanted["Target"]]:
+            if target["Arn"].split(":")[2] != "lambda":
+                raise UnsupportedTemplateError(f"a schedule's target {target['Arn']} isn't run")
+            event = json.loads(target["Input"]) if "Input" in target else SCHEDULED_EVENT
+            yield self._function(target["Arn"]), event
+
+
+@contextmanager
+def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
+    """Have an attribute of moto's be ours for a while."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Take every AWS setting of this process away for a while: only the local cloud is to be found."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(before)

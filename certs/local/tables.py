@@ -1,0 +1,407 @@
+"""DynamoDB: moto's, but atomic under threads, and no slower with many items than with few."""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any, cast
+
+from moto.dynamodb.comparisons import get_filter_expression
+from moto.dynamodb.exceptions import (
+    ConditionalCheckFailed,
+    DynamodbException,
+    InvalidAttributeTypeError,
+    ItemSizeTooLarge,
+    MockValidationException,
+    MultipleTransactionsException,
+    TooManyTransactionsException,
+    TransactionCanceledException,
+    TransactWriteSingleOpException,
+)
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+from moto.dynamodb.models.table import StreamShard, Table
+from moto.dynamodb.models.utilities import bytesize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from moto.dynamodb.models.table import SecondaryIndex
+
+ItemKey = tuple[DynamoType, DynamoType | None]
+Json = dict[str, Any]
+
+LARGEST_TRANSACTION = 100
+LARGEST_ITEM = 405_000  # bytes, as moto has measured it
+STREAM_KEPT = 10_000  # records behind the last reader that a stream keeps at least
+
+
+class Attributes(LimitedSizeDict):
+    """An item's attributes. Moto's would weigh all of them again for each one that is set."""
+
+    _size: int | None = None  # unknown until first asked
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set an attribute. Raises ItemSizeTooLarge."""
+        if self._size is None:
+            self._size = sum(bytesize(n) + _weight(v) for n, v in self.items())
+        before = bytesize(name) + _weight(self[name]) if name in self else 0
+        size = self._size - before + bytesize(name) + _weight(value)
+        if size > LARGEST_ITEM:
+            raise ItemSizeTooLarge
+        self._size = size
+        dict.__setitem__(self, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        """Remove an attribute."""
+        self._size = None
+        super().__delitem__(name)
+
+    def pop(self, *args: Any) -> Any:
+        """Remove an attribute and return it."""
+        self._size = None
+        return super().pop(*args)
+
+
+def _weight(value: Any) -> int:
+    return value.size() if isinstance(value, DynamoType) else bytesize(str(value))
+
+
+class Untracked(list[Any]):
+    """In the place of moto's list of all instances of a class, which would keep every one for ever."""
+
+    def append(self, _: object) -> None:
+        """Keep nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One item's change, as a stream tells it. `at` is in seconds since 1970."""
+
+    sequence_number: int
+    before: Item | None
+    after: Item | None
+    at: float
+
+    def record(self, table: LocalTable) -> Json:
+        """Return the change as a stream record, as Lambda passes it on (JSON, binary as base64)."""
+        item = self.after or self.before
+        assert item is not None  # noqa: S101 - there is no change from nothing to nothing
+        view = cast("dict[str, str]", table.stream_specification)["StreamViewType"]
+        images: Json = {"Keys": table.key_of(item)}
+        if self.after is not None and view in {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}:
+            images["NewImage"] = self.after.to_json()["Attributes"]
+        if self.before is not None and view in {"OLD_IMAGE", "NEW_AND_OLD_IMAGES"}:
+            images["OldImage"] = self.before.to_json()["Attributes"]
+        return {
+            "eventID": uuid.uuid5(uuid.NAMESPACE_OID, f"{table.table_arn}/{self.sequence_number}").hex,
+            "eventName": "INSERT" if self.before is None else "REMOVE" if self.after is None else "MODIFY",
+            "eventVersion": "1.1",
+            "eventSource": "aws:dynamodb",
+            "awsRegion": table.region_name,
+            "dynamodb": {
+                "ApproximateCreationDateTime": float(int(self.at)),
+                **images,
+                "SequenceNumber": str(self.sequence_number),
+                "SizeBytes": sum(image.size() for image in (self.before, self.after) if image is not None),
+                "StreamViewType": view,
+            },
+        }
+
+
+class Changes(StreamShard):
+    """A stream's only shard. Moto's would render each change at once, and keep all of them for ever."""
+
+    table: LocalTable
+    items: list[Change]  # type: ignore[assignment]
+
+    def add(self, old: Item | None, new: Item | None) -> None:
+        """Note a change. Moto calls this for every write."""
+        if not self.table.in_transaction:
+            self.table.publish(old, new)
+
+    def append(self, old: Item | None, new: Item | None) -> None:
+        """Put a change at the end of the stream."""
+        number = self.starting_sequence_number + len(self.items)
+        self.items.append(Change(number, old, new, time.time()))
+
+    def get(self, start: int, quantity: int) -> list[Json]:
+        """Return up to so many records from this sequence number on, as GetRecords does."""
+        return [change.record(self.table) for change in self.changes(start, quantity)]
+
+    def changes(self, start: int, quantity: int) -> list[Change]:
+        """Return up to so many changes from this sequence number on; 0 is the oldest that is kept."""
+        first = max(0, start - self.starting_sequence_number)
+        return self.items[first : first + quantity]
+
+    def forget(self, before: int) -> None:
+        """Forget what lies far enough before this sequence number, which every reader has passed."""
+        passed = before - self.starting_sequence_number
+        if passed > 2 * STREAM_KEPT:
+            del self.items[: passed - STREAM_KEPT]
+            self.starting_sequence_number += passed - STREAM_KEPT
+
+
+class LocalTable(Table):
+    """A table that finds an item, a partition or an index's partition without looking at the others.
+
+    An item that is in the table is never changed in place: a write puts another in its stead. So what
+    was read once stays as it was, and the stream may keep it.
+    """
+
+    in_transaction = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._partitions: dict[str, dict[tuple[DynamoType, ...], dict[ItemKey, Item]]] = {}
+        self._candidates: list[Item] | None = None
+        super().__init__(*args, **kwargs)
+
+    def set_stream_specification(self, streams: dict[str, Any] | None) -> None:
+        """Start or stop the stream. There is a shard in any case: it hears of every write."""
+        super().set_stream_specification(streams)
+        self.stream_shard = Changes(self.account_id, self)
+
+    @property
+    def changes(self) -> Changes:
+        """The stream's shard."""
+        return cast("Changes", self.stream_shard)
+
+    def key_of(self, item: Item) -> Json:
+        """Return the item's key attributes as DynamoDB JSON."""
+        return {name: item.attrs[name].to_json() for name in self.table_key_attrs}
+
+    def find(self, key: ItemKey) -> Item | None:
+        """Return the item with this key, unless there is none."""
+        return self.get_item(*key)
+
+    def replace(self, key: ItemKey, item: Item | None) -> None:
+        """Put the item (None: nothing) in the place of what has this key, without telling the stream."""
+        hash_key, range_key = key
+        if item is None:
+            if range_key is None:
+                self.items.pop(hash_key, None)
+            else:
+                self.items[hash_key].pop(range_key, None)
+        elif range_key is None:
+            self.items[hash_key] = item  # type: ignore[assignment]
+        else:
+            self.items[hash_key][range_key] = item
+
+    def publish(self, before: Item | None, after: Item | None) -> None:
+        """Tell the indexes and the stream of a change. One that changes nothing isn't told."""
+        if before is None and after is None:
+            return
+        if before is not None and after is not None and before.attrs == after.attrs:
+            return
+        for index in self.all_indexes():
+            if index.name in self._partitions:
+                self._move(index, before, after)
+        if self.stream_specification and self.stream_specification["StreamEnabled"]:
+            self.changes.append(before, after)
+
+    def query(self, hash_key: DynamoType | None, *args: Any, **kwargs: Any) -> Any:
+        """Query the table or one of its indexes, looking only at the partition asked for."""
+        index_name = kwargs.get("index_name") or (args[6] if len(args) > 6 else None)
+        if index_name and index_name in {index.name for index in self.all_indexes()}:
+            conditions = dict(kwargs.get("hash_key_conditions") or [])
+            index = self.get_index(index_name)
+            partition = tuple(conditions[name] for name in _hash_names(index) if name in conditions)
+            self._candidates = list(self._index_partitions(index).get(partition, {}).values())
+        elif hash_key is not None:
+            found: Any = self.items.get(hash_key, {})
+            self._candidates = list(found.values()) if self.has_range_key else [found] if found else []
+        try:
+            return super().query(hash_key, *args, **kwargs)
+        finally:
+            self._candidates = None
+
+    def all_items(self) -> list[Item]:
+        """Return all items in the order of their keys; during a query only those that may fit."""
+        return super().all_items() if self._candidates is None else self._candidates
+
+    def _index_partitions(self, index: SecondaryIndex) -> dict[tuple[DynamoType, ...], dict[ItemKey, Item]]:
+        """Return the index by partition; it is built when it is first asked, and kept from then on."""
+        if index.name not in self._partitions:
+            self._partitions[index.name] = {}
+            for item in super().all_items():
+                self._move(index, None, item)
+        return self._partitions[index.name]
+
+    def _move(self, index: SecondaryIndex, before: Item | None, after: Item | None) -> None:
+        partitions = self._partitions[index.name]
+        if before is not None and (partition := _partition(index, before)):
+            del partitions[partition][before.hash_key, before.range_key]
+        if after is not None and (partition := _partition(index, after)):
+            partitions.setdefault(partition, {})[after.hash_key, after.range_key] = after
+
+
+def _hash_names(index: SecondaryIndex) -> list[str]:
+    return [key["AttributeName"] for key in index.schema if key["KeyType"] == "HASH"]
+
+
+def _partition(index: SecondaryIndex, item: Item) -> tuple[DynamoType, ...] | None:
+    """Return the item's partition in the index; None for an item that isn't in it."""
+    if all(key["AttributeName"] in item.attrs for key in index.schema):
+        return tuple(item.attrs[name] for name in _hash_names(index))
+    return None
+
+
+class LocalDynamoDB(DynamoDBBackend):
+    """The DynamoDB backend: every operation is alone under one lock, and whole or not at all."""
+
+    __module__ = DynamoDBBackend.__module__  # beside it, moto looks for the service's addresses
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._alone = RLock()
+
+    def table(self, name: str) -> LocalTable:
+        """Return this table. Raises moto's ResourceNotFoundException."""
+        return cast("LocalTable", self.get_table(name))
+
+    def get_item(self, *args: Any, **kwargs: Any) -> Item | None:
+        """Read one item."""
+        with self._alone:
+            return super().get_item(*args, **kwargs)
+
+    def query(self, *args: Any, **kwargs: Any) -> Any:
+        """Read items of one partition."""
+        with self._alone:
+            return super().query(*args, **kwargs)
+
+    def scan(self, *args: Any, **kwargs: Any) -> Any:
+        """Read all items."""
+        with self._alone:
+            return super().scan(*args, **kwargs)
+
+    def put_item(self, *args: Any, **kwargs: Any) -> Item:
+        """Write one item; moto looks at the condition first."""
+        with self._alone:
+            return super().put_item(*args, **kwargs)
+
+    def delete_item(self, *args: Any, **kwargs: Any) -> Item | None:
+        """Delete one item; moto looks at the condition first."""
+        with self._alone:
+            return super().delete_item(*args, **kwargs)
+
+    def update_item(self, table_name: str, key: Json, *args: Any, **kwargs: Any) -> Item:
+        """Change one item, or leave it quite as it was if that fails."""
+        with self._alone:
+            table = self.table(table_name)
+            with self._all_or_nothing([(table, self.get_keys_value(table, key))]):
+                return super().update_item(table_name, key, *args, **kwargs)
+
+    def transact_write_items(self, transact_items: list[Json]) -> None:
+        """Make all these changes, or none and raise TransactionCanceledException with all reasons.
+
+        Moto would copy every table for it, to be able to go back.
+        """
+        if len(transact_items) > LARGEST_TRANSACTION:
+            raise TooManyTransactionsException
+        if any(len(entry) > 1 for entry in transact_items):
+            raise TransactWriteSingleOpException
+        with self._alone:
+            operations = [_Operation.of(self, *next(iter(entry.items()))) for entry in transact_items]
+            targets = [(operation.table, operation.key) for operation in operations]
+            if len({(table.name, key) for table, key in targets}) < len(targets):
+                raise MultipleTransactionsException
+            with self._all_or_nothing(targets):
+                reasons = [operation.attempt(self) for operation in operations]
+                if any(code for code, _, _ in reasons):
+                    raise TransactionCanceledException(reasons)
+
+    @contextmanager
+    def _all_or_nothing(self, targets: Iterable[tuple[LocalTable, ItemKey]]) -> Iterator[None]:
+        """Undo all changes to these items if the block fails; else tell each item's change, once."""
+        before = [(table, key, table.find(key)) for table, key in targets]
+        for table, key, item in before:
+            table.in_transaction = True
+            if item is not None:
+                # Moto updates in place: let it have a copy.
+                table.replace(key, deepcopy(item))
+        try:
+            yield
+        except BaseException:
+            for table, key, item in before:
+                table.replace(key, item)
+            raise
+        else:
+            for table, key, item in before:
+                after = table.find(key)
+                if item is not None and after is not None and after.attrs == item.attrs:
+                    table.replace(key, item)
+                else:
+                    table.publish(item, after)
+        finally:
+            for table, _, _ in before:
+                table.in_transaction = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One part of a transaction."""
+
+    kind: str
+    table: LocalTable
+    key: ItemKey
+    request: Json
+
+    @classmethod
+    def of(cls, backend: LocalDynamoDB, kind: str, request: Json) -> _Operation:
+        """Read the request. Raises for a table or a key that isn't there."""
+        table = backend.table(request["TableName"])
+        attributes = request["Item" if kind == "Put" else "Key"]
+        missing = [name for name in table.table_key_attrs if name not in attributes]
+        if missing:
+            raise MockValidationException(
+                f"One or more parameter values were invalid: Missing the key {missing[0]} in the item"
+                if kind == "Put"
+                else "The provided key element does not match the schema"
+            )
+        return cls(kind, table, backend.get_keys_value(table, attributes), request)
+
+    def attempt(self, backend: LocalDynamoDB) -> tuple[str | None, str | None, Json | None]:
+        """Make this change; the answer is the reason for cancelling the transaction, if any."""
+        name, request = self.table.name, self.request
+        names = request.get("ExpressionAttributeNames")
+        values = request.get("ExpressionAttributeValues")
+        current = self.table.find(self.key)
+        condition = get_filter_expression(request.get("ConditionExpression"), names, values)
+        if not condition.expr(current):
+            shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and current is not None
+            item = current.to_json()["Attributes"] if shown and current is not None else None
+            return "ConditionalCheckFailed", "The conditional request failed", item
+        try:
+            if self.kind == "Put":
+                backend.put_item(name, request["Item"])
+            elif self.kind == "Delete":
+                backend.delete_item(name, request["Key"])
+            elif self.kind == "Update":
+                DynamoDBBackend.update_item(
+                    backend, name, request["Key"], request["UpdateExpression"], names or {}, values or {}
+                )
+        except InvalidAttributeTypeError as error:
+            return "ValidationError", error.message, None
+        except MockValidationException:
+            raise
+        except DynamodbException as error:
+            return type(error).__name__, error.message, None
+        return None, None, None
+
+
+def as_lambda_json(value: Any) -> Any:
+    """Return attribute values as Lambda passes them on: binary as base64 text."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {name: as_lambda_json(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [as_lambda_json(part) for part in value]
+    return value
+
+

@@ -1,0 +1,187 @@
+"""A SAM template, split into what CloudFormation creates and what the local cloud runs by itself."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+Resource = dict[str, Any]
+
+# Without these, events would silently not arrive.
+UNDELIVERABLE = (
+    "AWS::Kinesis::",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Pipes::",
+    "AWS::SNS::",
+)
+EMPTY_ZIP = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="
+# What an event source mapping may say here; scaling makes no difference to one poller.
+MAPPING_PROPERTIES = {
+    "BatchSize",
+    "BisectBatchOnFunctionError",
+    "DestinationConfig",
+    "Enabled",
+    "EventSourceArn",
+    "FunctionName",
+    "FunctionResponseTypes",
+    "MaximumBatchingWindowInSeconds",
+    "MaximumRecordAgeInSeconds",
+    "MaximumRetryAttempts",
+    "MetricsConfig",
+    "ParallelizationFactor",
+    "ScalingConfig",
+    "StartingPosition",
+    "Tags",
+}
+
+
+class UnsupportedTemplateError(Exception):
+    """The template relies on something that the local cloud can't deliver. A retry can't help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSource:
+    """Where a function's code is: its folder, its handler (module.function) and its layers' folders."""
+
+    code: Path
+    handler: str
+    layers: tuple[Path, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Template:
+    """What a SAM template asks for. All properties still hold their intrinsic functions.
+
+    `stack` is the plain CloudFormation template that moto can create; `left_out` says why each other
+    resource isn't in it.
+    """
+
+    stack: dict[str, Any]
+    functions: dict[str, FunctionSource]
+    mappings: dict[str, Resource]
+    schedules: dict[str, Resource]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+class _NoManagedPolicies:
+    """Names of AWS's managed policies stay as they are: no permission is enforced here."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]) -> Template:
+    """Transform the SAM template in this file; `creatable` are the resource types that moto can create.
+
+    Raises UnsupportedTemplateError for what the local cloud can't deliver, and the translator's own
+    InvalidDocumentException for a template that isn't valid.
+    """
+    sam: dict[str, Any] = yaml_parse(path.read_text())
+    folder = path.resolve().parent
+    functions = _sever_code(sam, folder, "AWS::Serverless::Function", "CodeUri")
+    layers = _sever_code(sam, folder, "AWS::Serverless::LayerVersion", "ContentUri")
+    stack: dict[str, Any] = transform(sam, dict(parameters), _NoManagedPolicies())
+    resources: dict[str, Resource] = stack["Resources"]
+
+    content = {}
+    for name, resource in _of_type(resources, "LayerVersion"):
+        content[name] = resource["Properties"]["Content"]["S3Key"]
+        # Content runs from its folder; moto only needs to have been given some.
+        resource["Properties"]["Content"] = {"ZipFile": EMPTY_ZIP}
+    sources = {}
+    for name, resource in _of_type(resources, "Function"):
+        properties = resource["Properties"]
+        sources[name] = FunctionSource(
+            code=functions[name],
+            handler=properties["Handler"],
+            layers=tuple(layers[content[layer["Ref"]]] for layer in properties.pop("Layers", [])),
+        )
+        properties["Code"] = {"ZipFile": "# runs in-process"}
+    template = Template(stack=stack, functions=sources, mappings={}, schedules={})
+    _take_out(template, creatable)
+    return template
+
+
+def _sever_code(sam: dict[str, Any], folder: Path, resource_type: str, code_property: str) -> dict[str, Path]:
+    """Return each such resource's folder, and put into the template the S3 address that SAM demands."""
+    everywhere = sam.get("Globals", {}).get(resource_type.rpartition("::")[2], {}).pop(code_property, ".")
+    folders = {}
+    for name, resource in sam["Resources"].items():
+        if resource["Type"] == resource_type:
+            properties = resource.setdefault("Properties", {})
+            folders[name] = folder / properties.get(code_property, everywhere)
+            properties[code_property] = f"s3://local/{name}"
+    return folders
+
+
+def _of_type(resources: dict[str, Resource], kind: str) -> Iterator[tuple[str, Resource]]:
+    return ((n, r) for n, r in resources.items() if r["Type"] == f"AWS::Lambda::{kind}")
+
+
+def _take_out(template: Template, creatable: set[str]) -> None:
+    """Move out of the stack what moto doesn't create, and refuse what can't be delivered."""
+    resources: dict[str, Resource] = template.stack["Resources"]
+    for name, resource in list(resources.items()):
+        kind = resource["Type"]
+        if kind.startswith(UNDELIVERABLE):
+            raise UnsupportedTemplateError(f"{name}: {kind} isn't delivered by the local cloud")
+        if kind == "AWS::Lambda::EventSourceMapping":
+            unknown = set(resource["Properties"]) - MAPPING_PROPERTIES
+            if unknown:
+                raise UnsupportedTemplateError(f"{name}: {', '.join(sorted(unknown))} isn't honoured")
+            template.mappings[name] = resources.pop(name)
+        elif kind == "AWS::Scheduler::Schedule":
+            template.schedules[name] = resources.pop(name)
+        elif kind == "AWS::Events::Rule":
+            if "ScheduleExpression" in resource["Properties"]:
+                template.schedules[name] = deepcopy(resource)
+            else:
+                _refuse_undeliverable_targets(name, resource["Properties"])
+        elif kind not in creatable:
+            template.left_out[name] = f"moto creates no {kind}"
+            del resources[name]
+    outputs = template.stack.get("Outputs", {})
+    for name, output in list(outputs.items()):
+        if _references(output) & template.left_out.keys():
+            template.left_out[name] = "an output of something left out"
+            del outputs[name]
+    for name, resource in resources.items():
+        missing = _references(resource) & template.left_out.keys()
+        if missing:
+            raise UnsupportedTemplateError(f"{name} needs {', '.join(sorted(missing))}, which moto can't create")
+
+
+def _refuse_undeliverable_targets(name: str, rule: dict[str, Any]) -> None:
+    for target in rule.get("Targets", []):
+        altered = {"Input", "InputPath", "InputTransformer"} & target.keys()
+        if altered:
+            raise UnsupportedTemplateError(f"{name}: a target's {altered.pop()} isn't honoured")
+
+
+def _references(fragment: object) -> set[str]:
+    """Return the logical ids that Ref, Fn::GetAtt and Fn::Sub name anywhere in this fragment."""
+    found: set[str] = set()
+    if isinstance(fragment, list):
+        for part in fragment:
+            found |= _references(part)
+    elif isinstance(fragment, dict):
+        for key, value in fragment.items():
+            if key == "Ref":
+                found.add(value)
+            elif key == "Fn::GetAtt":
+                found.add(value[0] if isinstance(value, list) else value.partition(".")[0])
+            elif key == "Fn::Sub":
+                text = json.dumps(value)
+                found |= {part.partition("}")[0].partition(".")[0] for part in text.split("${")[1:]}
+            else:
+                found |= _references(value)
+    return found

@@ -1,0 +1,56 @@
+"""A course run changed: all its learners' certificates are decided again, a shard and a page at a time."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from msgspec import json
+
+from certrules import edge, store
+
+logger = Logger()
+metrics = Metrics()
+store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
+REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
+
+PAGE = 500
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
+    """Return the messages to retry. A page that comes twice is decided twice, to no effect."""
+    failed = []
+    for record in event["Records"]:
+        try:
+            take_page(**json.decode(record["body"]))
+        except Exception:
+            logger.exception("The page is retried.", message_id=record["messageId"])
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def take_page(course_run: str, shard: int | None = None, after: dict[str, Any] | None = None) -> None:
+    """Ask for each learner of a page to be decided again, and for the next page; without a shard, for all shards."""
+    if shard is None:
+        edge.send(REDECIDE_QUEUE, (page(course_run, shard, None) for shard in range(store.COURSE_RUN_SHARDS)))
+        return
+    learners, following = store.learners_in(course_run, shard, after, PAGE)
+    edge.send(INGEST_QUEUE, requests_for(course_run, learners))
+    metrics.add_metric(name="Redecided", unit=MetricUnit.Count, value=len(learners))
+    if following:
+        edge.send(REDECIDE_QUEUE, [page(course_run, shard, following)])
+
+
+def page(course_run: str, shard: int, after: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the message for a page."""
+    return {"MessageBody": json.encode({"course_run": course_run, "shard": shard, "after": after}).decode()}
+
+
+def requests_for(course_run: str, learners: list[int]) -> Iterator[dict[str, Any]]:
+    """Return a request to decide again for each learner."""
+    for learner_id in learners:
+        yield {"MessageBody": edge.request_for(learner_id, course_run, "course-run")}

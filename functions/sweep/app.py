@@ -1,0 +1,34 @@
+"""On a schedule: certificates that change by themselves by now (a hold runs out) are decided again."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from certrules import edge, store
+
+logger = Logger()
+metrics = Metrics()
+store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
+
+AT_ONCE = 2_500
+"""How many of a shard are taken up in one run; the next run, a minute later, takes the rest."""
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
+    """Return how many records are due."""
+    due = [pair for shard in range(store.DUE_SHARDS) for pair in store.due_by(edge.now(), shard, AT_ONCE)]
+    edge.send(INGEST_QUEUE, requests_for(due))
+    metrics.add_metric(name="Due", unit=MetricUnit.Count, value=len(due))
+    return {"due": len(due)}
+
+
+def requests_for(due: list[store.Pair]) -> Iterator[dict[str, Any]]:
+    """Return a request to decide again for each record."""
+    for pair in due:
+        yield {"MessageBody": edge.request_for(pair.learner_id, pair.course_run, "sweep")}

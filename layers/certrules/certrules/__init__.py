@@ -1,0 +1,1 @@
+"""What all functions share: the decision core, the event contract and the store."""

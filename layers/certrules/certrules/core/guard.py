@@ -1,0 +1,93 @@
+"""The guard between what the facts say and what learners were given: nothing published is taken away unlisted."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from certrules.core.replay import Certificate, Outcome, Pending, Transition
+from certrules.core.terms import REVOKING, Cause, Status
+from certrules.core.timeline import BEGINNING
+
+
+class Mark(NamedTuple):
+    """What is remembered of a transition that was published."""
+
+    at: datetime  # UTC
+    status: Status
+    cause: Cause
+
+
+class Published(NamedTuple):
+    """What learners and other services were last told of a certificate."""
+
+    certificate: Certificate | None = None
+    marks: tuple[Mark, ...] = ()
+    pending: Pending | None = None
+
+
+class Settled(NamedTuple):
+    """What is to be published next."""
+
+    published: Published
+    news: tuple[Transition, ...]  # the transitions that nobody was told of yet, oldest first
+    kept: bool  # the facts no longer carry the published certificate: it is kept, and held for a person
+
+
+def settle(before: Published, outcome: Outcome, certificate_id: str, compacted: datetime = BEGINNING) -> Settled:
+    """Return what is to be published, given what was and what the facts now amount to.
+
+    A published downloadable certificate gives way only to a revocation with a listed cause that came after its
+    issue; if late facts leave no such revocation but no award either, it is kept as it is and held for a person.
+    So is one whose revocation lies in a past that was compacted, where a word that would have prevented it may
+    have been dropped. `certificate_id` is for a certificate that has none yet.
+    """
+    loss = _loss(outcome)
+    if _is_downloadable(before.certificate) and not _is_downloadable(outcome.certificate):
+        issued_at = before.certificate.issued_at if before.certificate else None
+        if loss is None or loss.at <= compacted or (issued_at is not None and loss.at < issued_at):
+            return _keep(before, outcome)
+    if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
+        return Settled(before._replace(pending=outcome.pending), (), kept=False)
+    known_id = before.certificate.certificate_id if before.certificate else ""
+    certificate = outcome.certificate._replace(
+        certificate_id=known_id or outcome.certificate.certificate_id or certificate_id
+    )
+    marks = tuple(Mark(transition.at, transition.status, transition.cause) for transition in outcome.transitions)
+    news = tuple(
+        transition._replace(certificate=transition.certificate._replace(certificate_id=certificate.certificate_id))
+        for transition in _news(before, outcome, marks)
+        if certificate is not None
+    )
+    return Settled(Published(certificate, marks, outcome.pending), news, kept=False)
+
+
+def _keep(before: Published, outcome: Outcome) -> Settled:
+    pending = before.pending
+    if pending is None or pending.cause is not Cause.NEVER_EARNED:
+        pending = Pending(Cause.NEVER_EARNED, outcome.decision.facts.as_of, None)
+    return Settled(before._replace(pending=pending), (), kept=True)
+
+
+def _news(before: Published, outcome: Outcome, marks: tuple[Mark, ...]) -> tuple[Transition, ...]:
+    """Return the transitions to be told: those that follow on what was told, even if late facts rewrote the past."""
+    told = len(before.marks)
+    if marks[:told] == before.marks:
+        return outcome.transitions[told:]
+    status = before.certificate.status if before.certificate else None
+    if outcome.status in {None, status}:
+        return ()
+    for position in range(len(outcome.transitions) - 1, -1, -1):
+        if outcome.transitions[position].previous is status:
+            return outcome.transitions[position:]
+    return (outcome.transitions[-1]._replace(previous=status),) if outcome.transitions else ()
+
+
+def _loss(outcome: Outcome) -> Transition | None:
+    """Return the last transition out of downloadable, if its cause is a listed one."""
+    for transition in reversed(outcome.transitions):
+        if transition.previous is Status.DOWNLOADABLE:
+            return transition if transition.cause in REVOKING else None
+    return None
+
+
+def _is_downloadable(certificate: Certificate | None) -> bool:
+    return certificate is not None and certificate.status is Status.DOWNLOADABLE

@@ -1,0 +1,215 @@
+"""Policy: which modes are eligible, who must be ID-verified, how long a revocation is held. Versioned and dated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from certrules.core.timeline import BEGINNING
+
+MAX_HOLD = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """A set of enrollment modes: these, or every mode but these."""
+
+    names: frozenset[str]
+    all_but: bool = False
+
+    def __contains__(self, mode: object) -> bool:
+        """Tell whether the mode is in the set."""
+        return (mode in self.names) is not self.all_but
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Policy:
+    """The terms that the rules are judged by. Compared by identity: versions name it, see `overridden`."""
+
+    version: str  # stored with each decision
+    eligible_modes: Modes
+    id_verification_required: bool
+    modes_without_id_verification: Modes = Modes(frozenset())
+    hold: timedelta = timedelta(hours=1)  # how long a grade must stay failing before it revokes
+    web_certificates: bool = True  # for the whole deployment
+
+
+class Overrides(NamedTuple):
+    """What a course run sets instead of the deployment's policy; None leaves it."""
+
+    preset: str | None = None
+    eligible_modes: Modes | None = None
+    id_verification_required: bool | None = None
+    modes_without_id_verification: Modes | None = None
+    hold: timedelta | None = None
+
+
+type Policies = tuple[tuple[datetime, Policy], ...]
+"""Policies with the instant (UTC) from which each holds, oldest first. The first holds before its date, too."""
+
+PRESETS: Mapping[str, Policy] = {
+    policy.version: policy
+    for policy in (
+        Policy(
+            version="edx-2021",
+            eligible_modes=Modes(
+                frozenset(
+                    {
+                        "credit",
+                        "executive-education",
+                        "masters",
+                        "no-id-professional",
+                        "paid-bootcamp",
+                        "paid-executive-education",
+                        "professional",
+                        "verified",
+                    }
+                )
+            ),
+            id_verification_required=True,
+        ),
+        Policy(
+            version="open-edx",
+            eligible_modes=Modes(frozenset({"audit"}), all_but=True),
+            id_verification_required=False,
+        ),
+        Policy(
+            version="open-edx-idv",
+            eligible_modes=Modes(frozenset({"audit"}), all_but=True),
+            id_verification_required=True,
+            modes_without_id_verification=Modes(frozenset({"honor", "no-id-professional"})),
+        ),
+    )
+}
+
+DEFAULT = PRESETS["edx-2021"]
+
+
+class PolicyError(ValueError):
+    """A policy can't be read; the message names the field and the fix."""
+
+
+def undated(policy: Policy) -> Policies:
+    """Return the policies of a deployment that only ever had this one."""
+    return ((BEGINNING, policy),)
+
+
+@lru_cache(maxsize=1024)
+def overridden(policy: Policy, overrides: Overrides | None) -> Policy:
+    """Return the policy of a course run: the deployment's, with what the course run sets instead.
+
+    The same two give the very same policy again, so that decisions by it can be told to be the same.
+    """
+    if overrides is None:
+        return policy
+    if overrides.preset is not None:
+        policy = replace(PRESETS[overrides.preset], web_certificates=policy.web_certificates)
+    changes: dict[str, Any] = {
+        name: value for name, value in overrides._asdict().items() if value is not None and name != "preset"
+    }
+    if not changes:
+        return policy
+    return replace(policy, version=f"{policy.version}+course-run", **changes)
+
+
+def read_overrides(source: object) -> Overrides | None:
+    """Read a course run's `policy`: a preset's name, an object of the fields it sets, or null for none.
+
+    Raises PolicyError.
+    """
+    if source is None:
+        return None
+    if isinstance(source, str):
+        source = {"preset": source}
+    known = _read_fields(source, {*Overrides._fields, "hold_seconds"} - {"hold"})
+    preset = known.get("preset")
+    if preset is not None and preset not in PRESETS:
+        message = f"policy.preset: no policy is called {preset!r}; there are {', '.join(PRESETS)}"
+        raise PolicyError(message)
+    return Overrides(**known)
+
+
+def read_policies(source: object) -> Policies:
+    """Read a policy file's content: one policy, or a list of policies that each have a `since` (ISO 8601, UTC).
+
+    A policy is an object: `preset` to start from (default `edx-2021`), `version`, and any of `eligible_modes`,
+    `id_verification_required`, `modes_without_id_verification`, `hold_seconds`, `web_certificates`.
+    Modes are a list, or {"all_but": [...]}. Raises PolicyError.
+    """
+    if not isinstance(source, list):
+        return undated(_read_policy(source))
+    policies = []
+    for position, item in enumerate(source):
+        if not isinstance(item, dict) or not isinstance(item.get("since"), str):
+            message = f"policy[{position}].since: each policy of a list says from when it holds, as in 2026-01-31T00:00:00Z"
+            raise PolicyError(message)
+        try:
+            since = datetime.fromisoformat(item["since"])
+        except ValueError:
+            since = None
+        if since is None or since.tzinfo is None:
+            message = f"policy[{position}].since: {item['since']!r} is not an instant like 2026-01-31T00:00:00Z"
+            raise PolicyError(message)
+        policies.append((since, _read_policy({name: value for name, value in item.items() if name != "since"})))
+    if not policies:
+        message = "policy: the list is empty; name at least one policy"
+        raise PolicyError(message)
+    return tuple(sorted(policies, key=lambda dated: dated[0]))
+
+
+def _read_policy(source: object) -> Policy:
+    names = {field.name for field in fields(Policy)} | {"preset", "hold_seconds"}
+    changes = _read_fields(source, names - {"hold"})
+    preset = changes.pop("preset", DEFAULT.version)
+    if preset not in PRESETS:
+        message = f"policy.preset: no policy is called {preset!r}; there are {', '.join(PRESETS)}"
+        raise PolicyError(message)
+    if changes and "version" not in changes:
+        changes["version"] = f"{preset}+custom"
+    return replace(PRESETS[preset], **changes)
+
+
+def _read_fields(source: object, names: set[str]) -> dict[str, Any]:
+    """Read the named fields of a policy object, strictly; those that are null are left out."""
+    if not isinstance(source, dict):
+        message = f"policy: {source!r} is neither a preset's name nor an object; there are {', '.join(PRESETS)}"
+        raise PolicyError(message)
+    changes: dict[str, Any] = {}
+    for name, value in source.items():
+        if name not in names:
+            message = f"policy.{name}: not a field of a policy; there are {', '.join(sorted(names))}"
+            raise PolicyError(message)
+        if value is None:
+            continue
+        if name == "hold_seconds":
+            changes["hold"] = _read_hold(value)
+        elif name.endswith(("eligible_modes", "modes_without_id_verification")):
+            changes[name] = _read_modes(name, value)
+        elif name in {"preset", "version"}:
+            if not isinstance(value, str) or not value:
+                message = f"policy.{name}: expected a name, got {value!r}"
+                raise PolicyError(message)
+            changes[name] = value
+        elif isinstance(value, bool):
+            changes[name] = value
+        else:
+            message = f"policy.{name}: expected true or false, got {value!r}"
+            raise PolicyError(message)
+    return changes
+
+
+def _read_hold(value: object) -> timedelta:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_HOLD.total_seconds():
+        message = f"policy.hold_seconds: expected seconds from 0 to {int(MAX_HOLD.total_seconds())}, got {value!r}"
+        raise PolicyError(message)
+    return timedelta(seconds=value)
+
+
+def _read_modes(name: str, value: object) -> Modes:
+    all_but = isinstance(value, dict) and set(value) == {"all_but"}
+    names = cast("dict[str, object]", value)["all_but"] if all_but else value
+    if not isinstance(names, list) or not all(isinstance(mode, str) and mode for mode in names):
+        message = f'policy.{name}: expected a list of enrollment modes or {{"all_but": [...]}}, got {value!r}'
+        raise PolicyError(message)
+    return Modes(frozenset(names), all_but)

@@ -1,0 +1,74 @@
+"""The field's words: certificate statuses, causes of a transition, the facts, and course-run keys."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Every certificate status on the platform. Four are set here; all are accepted on import."""
+
+    DOWNLOADABLE = "downloadable"
+    NOTPASSING = "notpassing"
+    UNAVAILABLE = "unavailable"
+    UNVERIFIED = "unverified"
+
+    AUDIT_NOTPASSING = "audit_notpassing"
+    AUDIT_PASSING = "audit_passing"
+    AUDITING = "auditing"
+    DELETED = "deleted"
+    DELETING = "deleting"
+    ERROR = "error"
+    GENERATING = "generating"
+    HONOR_PASSING = "honor_passing"
+    INVALIDATED = "invalidated"
+    REQUESTING = "requesting"
+    RESTRICTED = "restricted"
+
+
+class Cause(StrEnum):
+    """Why a certificate changed its status, or why a revocation is pending."""
+
+    EARNED = "earned"  # all rules held
+    REINSTATED = "reinstated"  # all rules held again: same id, URL and issue date
+    RECORDED = "recorded"  # the old logic said so
+    LABELLED = "labelled"  # not downloadable and can't become so: the status says why
+
+    INVALIDATED = "invalidated"  # by a person
+    EXAM_REJECTED = "exam_rejected"
+    GRADE_FELL = "grade_fell"
+    ALLOWLIST_REMOVED = "allowlist_removed"
+
+    RECORDED_WHILE_INVALIDATED = "recorded_while_invalidated"  # held for a person, never applied by itself
+    NEVER_EARNED = "never_earned"  # held for a person, never applied by itself
+
+
+#: The only causes that take `downloadable` away.
+REVOKING = frozenset({Cause.INVALIDATED, Cause.EXAM_REJECTED, Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED})
+
+
+class Fact(StrEnum):
+    """What an entry of a timeline is about. The value of the entry is named beside each."""
+
+    ENROLLMENT = "enrollment"  # facts.Enrollment
+    PASSING = "passing"  # bool: the word on passing
+    GRADE = "grade"  # facts.Grade: percent and letter
+    BETA_TESTER = "beta_tester"  # bool
+    ALLOWLIST = "allowlist"  # bool
+    INVALIDATION = "invalidation"  # bool; the subject is the exam's usage key, "" for a person's
+    DATE_OVERRIDE = "date_override"  # datetime, or None when removed
+    RECORDED = "recorded"  # facts.Recorded: a certificate of the old logic
+    ID_VERIFICATION = "id_verification"  # facts.Approval, or None when denied; the subject is the attempt
+    COURSE_RUN = "course_run"  # the subject is the setting, "" says only that the course run exists
+
+
+PERSON = ""
+"""The subject of an invalidation made by a person rather than by an exam."""
+
+
+def is_ccx(course_run: str) -> bool:
+    """Tell a custom course of a coach (CCX) by its key."""
+    return course_run.startswith("ccx-v1:")
+
+
+def is_person(actor: str) -> bool:
+    """Tell a person from the platform itself ("") and from software, which signs as `system:name`."""
+    return bool(actor) and not actor.startswith("system:")

@@ -1,0 +1,106 @@
+"""Where functions meet AWS: their environment, their queues, the clock. No decision is taken here."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import batched
+from typing import Any
+from uuid import uuid4
+
+import botocore.session
+import msgspec
+
+from certrules.core.policy import PRESETS, Policies, read_policies, undated
+from certrules.wire.inbound import OWN_SOURCE, REQUESTED
+from certrules.wire.stored import as_time
+
+_BATCH = 10
+"""How many messages SQS, and how many events EventBridge, takes in a request."""
+
+
+_BATCH_BYTES = 128 * 1024
+"""How large a request for several messages may grow; SQS takes 256 KB, with their attributes."""
+
+
+class SendError(Exception):
+    """Some of a request's messages or events were not taken; a retry can help. Says how many and why."""
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the AWS client of a service; all come from one session, which a second client costs a tenth of."""
+    return _session().create_client(service)
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+def now() -> datetime:
+    """Return the time (UTC). The one place that has a clock."""
+    return datetime.now(UTC)
+
+
+def policies() -> Policies:
+    """Return the policies of the stack's parameters: POLICY (a preset, or a policy as JSON) and WEB_CERTIFICATES."""
+    source = os.environ.get("POLICY", "edx-2021")
+    policy: object = {"preset": source} if source in PRESETS else msgspec.json.decode(source)
+    if isinstance(policy, dict):
+        web = os.environ.get("WEB_CERTIFICATES", "on") == "on"
+        policy = {"web_certificates": web, "version": PRESETS[source].version if source in PRESETS else "custom", **policy}
+    return read_policies(policy)
+
+
+def request_for(learner_id: int, course_run: str, why: str) -> str:
+    """Return a message for the ingest queue that has a learner's certificate decided again."""
+    detail = {
+        "metadata": {
+            "id": str(uuid4()),
+            "event_type": REQUESTED,
+            "time": as_time(now()),
+            "source": f"{OWN_SOURCE}/{why}",
+        },
+        "request": {"learner_id": learner_id, "course_key": course_run, "by": f"system:{why}", "notes": ""},
+    }
+    return msgspec.json.encode(detail).decode()
+
+
+def send(queue_url: str, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Put messages (entries of SendMessageBatch, without their ids) on a queue. Raises SendError."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for entry in entries:
+        length = len(entry["MessageBody"].encode())
+        if len(batch) == _BATCH or (batch and size + length > _BATCH_BYTES):
+            _send_batch(queue_url, batch)
+            batch, size = [], 0
+        batch.append({"Id": str(len(batch)), **entry})
+        size += length
+    if batch:
+        _send_batch(queue_url, batch)
+
+
+def _send_batch(queue_url: str, entries: list[dict[str, Any]]) -> None:
+    response = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+    failed = response.get("Failed", [])
+    if failed:
+        message = f"{len(failed)} of {len(entries)} messages were not taken: {failed[0].get('Message')}"
+        raise SendError(message)
+
+
+def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
+    """Put (type, detail) on the bus, in order; return how many were taken before the first that was not."""
+    taken = 0
+    for batch in batched(events, _BATCH):
+        entries = [
+            {"EventBusName": bus, "Source": source, "DetailType": event_type, "Detail": detail}
+            for event_type, detail in batch
+        ]
+        response = client("events").put_events(Entries=entries)
+        for result in response["Entries"]:
+            if "ErrorCode" in result:
+                return taken
+            taken += 1
+    return taken

@@ -1,0 +1,189 @@
+"""Messages in, certificates saved: the one way by which facts reach a certificate, whoever brings them.
+
+A batch of messages is read for at once, its facts merged by learner and course run, each record replayed, guarded
+and saved once. What another writer changed meanwhile is read and decided again.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+from uuid import uuid4
+
+from certrules import store
+from certrules.core.guard import Settled, settle
+from certrules.core.policy import Policies
+from certrules.core.replay import replay
+from certrules.core.terms import Cause
+from certrules.core.timeline import Entry, TimelineFullError, compact, merge
+from certrules.store import Kept, Loaded, LostRaceError, Pair
+from certrules.wire.inbound import ERASED, NAMED, Message, Reason, RefusedError
+from certrules.wire.stored import held_history_of, history_of
+
+ATTEMPTS = 5
+"""How often a lost race is run again before the queue takes over."""
+
+_WORTH_THREADS = 1024
+"""Below this much memory (MB) a function has too little CPU for threads to pay."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a batch of messages."""
+
+    failed: dict[int, Exception] = field(default_factory=dict)  # to be retried, by position in the batch
+    refused: dict[int, RefusedError] = field(default_factory=dict)  # to be parked, by position
+    changed: list[tuple[Pair, Settled]] = field(default_factory=list)  # records whose certificate was decided and saved
+    course_runs: set[str] = field(default_factory=set)  # whose certificates have to be decided again
+    lost_races: int = 0
+
+
+def take_in(messages: Sequence[Message], policies: Policies, now: datetime) -> Taken:
+    """Merge what the messages say into what is kept, decide as of `now` (UTC), and save: all or nothing a record.
+
+    `policies` are the deployment's, where the settings item has none. One read request for the batch, one write
+    request a changed record, none for what is known.
+    """
+    taken = Taken()
+    pending = list(enumerate(messages))
+    for attempt in range(ATTEMPTS):
+        pending = _Round(pending, policies, now, taken).run()
+        if not pending:
+            break
+        if attempt:
+            taken.lost_races += len(pending)
+    for position, _ in pending:
+        taken.failed[position] = LostRaceError(f"lost {ATTEMPTS} races for the record")
+    return taken
+
+
+type _Numbered = list[tuple[int, Message]]
+
+
+class _Round:
+    """One attempt at a batch; what lost a race is left for the next."""
+
+    def __init__(self, messages: _Numbered, policies: Policies, now: datetime, taken: Taken) -> None:
+        self._policies = policies
+        self._now = now
+        self._taken = taken
+        self._pairs: dict[Pair, _Numbered] = {}
+        self._learners: dict[int, _Numbered] = {}
+        self._course_runs: dict[str, _Numbered] = {}
+        self._names: dict[int, _Numbered] = {}
+        self._lost: _Numbered = []
+        for numbered in messages:
+            message = numbered[1]
+            if message.event_type in {NAMED, ERASED}:
+                self._names.setdefault(_required(message.learner_id), []).append(numbered)
+            elif message.learner_id is None:
+                self._course_runs.setdefault(_required(message.course_run), []).append(numbered)
+            elif message.course_run is None:
+                self._learners.setdefault(message.learner_id, []).append(numbered)
+            else:
+                self._pairs.setdefault(Pair(message.learner_id, message.course_run), []).append(numbered)
+
+    def run(self) -> _Numbered:
+        """Return the messages that lost a race."""
+        loaded = store.load(self._pairs, self._learners, self._course_runs, self._names)
+        # A learner's and a course run's own facts first: the records of the batch are decided with them.
+        self._each(
+            *((self._save_shared, loaded.verifications[key], group) for key, group in self._learners.items()),
+            *((self._save_shared, loaded.course_runs[key], group) for key, group in self._course_runs.items()),
+            *((self._save_name, loaded.names[key], group) for key, group in self._names.items()),
+        )
+        done = {position for position, _ in self._lost} | self._taken.failed.keys() | self._taken.refused.keys()
+        self._taken.course_runs |= {
+            course_run
+            for course_run, group in self._course_runs.items()
+            if any(position not in done and _decides(message, loaded.course_runs[course_run]) for position, message in group)
+        }
+        self._each(*((self._save_record, (pair, loaded), group) for pair, group in self._pairs.items()))
+        return self._lost
+
+    def _each(self, *tasks: tuple[Callable[[Any, _Numbered], None], Any, _Numbered]) -> None:
+        """Do each task; those that write overlap where the function has the CPU for it."""
+        workers = _workers()
+        if workers is None or len(tasks) < 2:  # noqa: PLR2004 - one task has nothing to overlap with
+            for task in tasks:
+                self._attempt(*task)
+        else:
+            list(workers.map(lambda task: self._attempt(*task), tasks))
+
+    def _attempt(self, save: Callable[[Any, _Numbered], None], subject: Any, group: _Numbered) -> None:
+        try:
+            save(subject, group)
+        except LostRaceError:
+            self._lost += group
+        except TimelineFullError as error:
+            refusal = RefusedError(Reason.TIMELINE_FULL, "", str(error))
+            self._taken.refused.update((position, refusal) for position, _ in group)
+        except Exception as error:  # noqa: BLE001 - one record's failure is no other's: its messages are retried
+            self._taken.failed.update((position, error) for position, _ in group)
+
+    def _save_shared(self, kept: Kept, group: _Numbered) -> None:
+        timeline, settled = compact(merge(kept.timeline, _entries(group)), settled=kept.settled)
+        if timeline != kept.timeline:
+            store.save_timeline(kept, timeline, settled)
+
+    def _save_name(self, item: store.Item, group: _Numbered) -> None:
+        latest = max((message for _, message in group), key=lambda message: (message.at, message.event_id))
+        store.save_name(item, latest.name, latest.at)
+
+    def _save_record(self, subject: tuple[Pair, Loaded], group: _Numbered) -> None:
+        pair, loaded = subject
+        kept = loaded.records[pair]
+        timeline, settled = compact(merge(kept.timeline, _entries(group)), settled=kept.settled)
+        verification = loaded.verifications[pair.learner_id]
+        course_run = loaded.course_runs[pair.course_run]
+        rests_on = (verification.version, course_run.version)
+        record = store.record_of(pair, loaded, timeline)
+        outcome = replay(record, loaded.policies or self._policies, self._now)
+        settled_past = max(settled, verification.settled, course_run.settled)
+        result = settle(kept.published, outcome, uuid4().hex, settled_past)
+        certificate = result.published.certificate
+        history = [history_of(transition, record) for transition in result.news]
+        pending = result.published.pending
+        if pending is not None and pending.due is None and pending != kept.published.pending and certificate:
+            history.append(held_history_of(pending, certificate, record, outcome.decision))
+        if not timeline and certificate is None and not kept.version:
+            return  # nothing is known of them here, so there is nothing to keep
+        saved = store.save_record(
+            pair,
+            kept,
+            timeline,
+            settled,
+            result.published,
+            wakes_at=outcome.wakes_at,
+            rests_on=rests_on,
+            history=history,
+        )
+        if saved:
+            self._taken.changed.append((pair, result))
+
+
+def _decides(message: Message, course_run: Kept) -> bool:
+    """Whether what a message says of a course run can change a certificate: not if it only says what is shown."""
+    made_known = bool(course_run.timeline) and course_run.timeline[0].event_id == message.event_id
+    return made_known or any(entry.subject in {"web_certificates_enabled", "policy"} for entry in message.entries)
+
+
+def _entries(group: _Numbered) -> Iterable[Entry]:
+    return chain.from_iterable(message.entries for _, message in group)
+
+
+def _required[T](value: T | None) -> T:
+    if value is None:
+        message = "a message is about a learner, a course run, or both"
+        raise ValueError(message)
+    return value
+
+
+@lru_cache(maxsize=1)
+def _workers() -> ThreadPoolExecutor | None:
+    memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0"))
+    return ThreadPoolExecutor(max_workers=10) if memory >= _WORTH_THREADS else None

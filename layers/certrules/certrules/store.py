@@ -1,0 +1,383 @@
+"""What is kept in DynamoDB: the models, loading and saving. Nothing else talks to DynamoDB.
+
+Keys, and what they spread over:
+- `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
+- `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, half
+  a read unit each, so one partition serves some 1,500 strongly consistent batches a second for one course run.
+- `p` = `SETTINGS`, `s` = `-`: the deployment's dated policies; read once a batch, like a course run.
+- index `course-run`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions.
+- index `certificate`: `i` = the certificate's id, random.
+- index `due`: `d` = `<learner modulo 4>`, `t` = when a record changes by itself. Sparse.
+- index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
+- history: `p` = `L#<learner>`, `s` = `<course run>#<version>#<n>`: append-only.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from certrules.core.facts import Record
+from certrules.core.guard import Published
+from certrules.core.policy import Policies, read_policies
+from certrules.core.terms import Fact
+from certrules.core.timeline import BEGINNING, Timeline
+from certrules.wire.inbound import Name
+from certrules.wire.stored import (
+    decode_published,
+    decode_timeline,
+    encode_published,
+    encode_timeline,
+    instant_of,
+    micros,
+)
+
+COURSE_RUN_SHARDS = 16
+DUE_SHARDS = 4
+_ID = "ID"
+_NAME = "NAME"
+_ONLY = "-"
+_SETTINGS = ("SETTINGS", _ONLY)
+
+
+class LostRaceError(Exception):
+    """Another writer saved the record since it was read. Read it again and retry."""
+
+
+class _ByCourseRun(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "course-run"
+        projection = KeysOnlyProjection()
+
+    r = UnicodeAttribute(hash_key=True)
+    p = UnicodeAttribute(range_key=True)
+
+
+class _ByCertificate(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "certificate"
+        projection = KeysOnlyProjection()
+
+    i = UnicodeAttribute(hash_key=True)
+
+
+class _ByDue(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    d = UnicodeAttribute(hash_key=True)
+    t = NumberAttribute(range_key=True)
+
+
+class _ByInvalidated(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "invalidated"
+        projection = KeysOnlyProjection()
+
+    x = UnicodeAttribute(hash_key=True)
+    p = UnicodeAttribute(range_key=True)
+
+
+class _Limits:
+    """How long to wait for DynamoDB, which answers in milliseconds, before trying again."""
+
+    connect_timeout_seconds = 2
+    read_timeout_seconds = 5
+    retry_configuration = "UNSET"  # AWS_RETRY_MODE counts
+
+
+class Item(Model):
+    """One item of the certificates table; names are short since every byte is paid for on every write."""
+
+    class Meta(_Limits):
+        """Bound by `connect`."""
+
+        table_name = ""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+    v = VersionAttribute()
+    e = UnicodeAttribute(null=True)  # the timeline; of NAME and SETTINGS, their content
+    c = UnicodeAttribute(null=True)  # what was published, and the versions that it rests on
+    r = UnicodeAttribute(null=True)
+    i = UnicodeAttribute(null=True)
+    d = UnicodeAttribute(null=True)
+    t = NumberAttribute(null=True)
+    x = UnicodeAttribute(null=True)
+    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, since when it holds
+
+    by_course_run = _ByCourseRun()
+    by_certificate = _ByCertificate()
+    by_due = _ByDue()
+    by_invalidated = _ByInvalidated()
+
+
+class HistoryItem(Model):
+    """One transition of a certificate, or one revocation that was held; never changed."""
+
+    class Meta(_Limits):
+        """Bound by `connect`."""
+
+        table_name = ""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+    b = UnicodeAttribute()  # JSON, see wire.stored
+
+
+def connect(certificates_table: str, history_table: str, region: str | None = None) -> None:
+    """Bind the models to their tables; the connection itself is made when it is first needed."""
+    region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    for model, table in ((Item, certificates_table), (HistoryItem, history_table)):
+        meta: Any = model.Meta
+        meta.table_name = table
+        meta.region = region
+        model._connection = None
+
+
+class Pair(NamedTuple):
+    """A learner in a course run."""
+
+    learner_id: int
+    course_run: str
+
+
+@dataclass(slots=True)
+class Kept:
+    """A timeline as it is kept, of whatever it belongs to."""
+
+    item: Item
+    timeline: Timeline = ()
+    settled: datetime = BEGINNING  # up to here it was compacted
+
+    @property
+    def version(self) -> int:
+        """How often it was saved; 0 if it is new."""
+        return self.item.v or 0
+
+
+@dataclass(slots=True)
+class KeptRecord(Kept):
+    """What is kept of a learner in a course run."""
+
+    published: Published = Published()
+    rests_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
+
+
+@dataclass(slots=True)
+class Loaded:
+    """All that a batch of messages needs, read at once."""
+
+    records: dict[Pair, KeptRecord]
+    verifications: dict[int, Kept]
+    course_runs: dict[str, Kept]
+    names: dict[int, Item]
+    policies: Policies | None  # None: no settings are kept
+
+
+def load(
+    pairs: Iterable[Pair] = (), learners: Iterable[int] = (), course_runs: Iterable[str] = (), names: Iterable[int] = ()
+) -> Loaded:
+    """Read what is kept of these, with the learners' ID verification and the course runs of the pairs: one request.
+
+    Reads are strongly consistent: an evaluation sees the fact for which it was sent. What isn't there is new.
+    """
+    pairs = set(pairs)
+    learners = {*learners, *(pair.learner_id for pair in pairs)}
+    course_runs = {*course_runs, *(pair.course_run for pair in pairs)}
+    names = set(names)
+    keys = [_SETTINGS]
+    keys += [_pair_key(pair) for pair in pairs]
+    keys += [(_learner_key(learner_id), _ID) for learner_id in learners]
+    keys += [(_course_run_key(course_run), _ONLY) for course_run in course_runs]
+    keys += [(_learner_key(learner_id), _NAME) for learner_id in names]
+    found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
+
+    def item(key: tuple[str, str]) -> Item:
+        return found.get(key) or Item(*key)
+
+    settings = found.get(_SETTINGS)
+    return Loaded(
+        {pair: _kept_record(item(_pair_key(pair))) for pair in pairs},
+        {learner_id: _kept(item((_learner_key(learner_id), _ID))) for learner_id in learners},
+        {course_run: _kept(item((_course_run_key(course_run), _ONLY))) for course_run in course_runs},
+        {learner_id: item((_learner_key(learner_id), _NAME)) for learner_id in names},
+        read_policies(msgspec.json.decode(settings.e)) if settings and settings.e else None,
+    )
+
+
+def save_timeline(kept: Kept, timeline: Timeline, settled: datetime) -> None:
+    """Save a learner's ID verification or a course run's configuration: one request. Raises LostRaceError."""
+    kept.item.e = encode_timeline(timeline)
+    kept.item.k = _settled_out(settled)
+    _put(kept.item)
+    kept.timeline, kept.settled = timeline, settled
+
+
+def save_record(  # noqa: PLR0913 - it is all of one item
+    pair: Pair,
+    kept: KeptRecord,
+    timeline: Timeline,
+    settled: datetime,
+    published: Published,
+    *,
+    wakes_at: datetime | None,
+    rests_on: tuple[int, int],
+    history: Sequence[str],
+) -> bool:
+    """Save a record, with its history in the same transaction: one request, or none if nothing changed.
+
+    `rests_on` are the versions of the ID verification and of the course run that were looked at. Returns whether
+    anything was written. Raises LostRaceError.
+    """
+    item = kept.item
+    entries = encode_timeline(timeline)
+    state = encode_published(published, *rests_on)
+    due = None if wakes_at is None else micros(wakes_at)
+    if item.e == entries and item.c == state and _optional(item.t) == due:
+        return False
+    shard = _shard(pair.course_run, pair.learner_id)
+    item.e, item.c, item.t, item.k = entries, state, due, _settled_out(settled)
+    item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
+    item.r = shard
+    item.i = published.certificate.certificate_id if published.certificate else None
+    item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in timeline) else None
+    if not history:
+        _put(item)
+    else:
+        stem = f"{pair.course_run}#{kept.version + 1:08d}"
+        try:
+            with TransactWrite(connection=_connection()) as transaction:
+                transaction.save(item)
+                for number, body in enumerate(history):
+                    transaction.save(HistoryItem(item.p, f"{stem}#{number}", b=body))
+        except TransactWriteError as error:
+            if error.cause_response_code == "TransactionCanceledException":
+                raise LostRaceError from error
+            raise
+    kept.timeline, kept.settled, kept.published = timeline, settled, published
+    return True
+
+
+def save_name(item: Item, name: Name | None, at: datetime) -> bool:
+    """Save a learner's name, or erase it (None): one request, or none if a later word is known already.
+
+    Raises LostRaceError.
+    """
+    known_since = _optional(item.k)
+    if known_since is not None and known_since >= micros(at):
+        return False
+    item.k = micros(at)
+    item.e = None if name is None else msgspec.json.encode(name).decode()
+    _put(item)
+    return True
+
+
+def course_runs_of(learner_id: int) -> list[str]:
+    """Return the course runs in which anything is known of the learner, consistently."""
+    items = Item.query(_learner_key(learner_id), consistent_read=True, attributes_to_get=["p", "s"])
+    return [item.s for item in items if item.s not in {_ID, _NAME}]
+
+
+def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[int], Any]:
+    """Return a page of a course run's learners in one of its COURSE_RUN_SHARDS, and where the next one starts."""
+    page = Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=after, limit=limit, page_size=limit)
+    learners = [_learner_of(item.p) for item in page]
+    return learners, page.last_evaluated_key
+
+
+def due_by(instant: datetime, shard: int, limit: int) -> list[Pair]:
+    """Return records of one of the DUE_SHARDS that change by themselves by this instant, earliest first."""
+    items = Item.by_due.query(str(shard), Item.t <= micros(instant), limit=limit)
+    return [Pair(_learner_of(item.p), item.s) for item in items]
+
+
+def history_of(pair: Pair) -> Iterator[str]:
+    """Return the history of a certificate, oldest first, as JSON."""
+    p = _learner_key(pair.learner_id)
+    return (item.b for item in HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True))
+
+
+def record_of(pair: Pair, loaded: Loaded, timeline: Timeline) -> Record:
+    """Return all that is known of a learner in a course run: theirs, their ID verification, the run's configuration."""
+    verification = loaded.verifications[pair.learner_id].timeline
+    configuration = loaded.course_runs[pair.course_run].timeline
+    entries = sorted((*configuration, *verification, *timeline), key=lambda entry: entry[:4])
+    return Record(pair.learner_id, pair.course_run, tuple(entries))
+
+
+# --- keys and items
+
+
+def _learner_key(learner_id: int) -> str:
+    return f"L#{learner_id}"
+
+
+def _learner_of(p: str) -> int:
+    return int(p.removeprefix("L#"))
+
+
+def _pair_key(pair: Pair) -> tuple[str, str]:
+    return _learner_key(pair.learner_id), pair.course_run
+
+
+def _course_run_key(course_run: str) -> str:
+    return f"R#{course_run}"
+
+
+def _shard(course_run: str, learner_id: int) -> str:
+    return f"{course_run}#{learner_id % COURSE_RUN_SHARDS}"
+
+
+def _optional[T](value: T) -> T | None:
+    """Widen what PynamoDB types as present, though the attribute may be null."""
+    return value
+
+
+def _settled_out(settled: datetime) -> int | None:
+    return None if settled is BEGINNING else micros(settled)
+
+
+def _settled_in(item: Item) -> datetime:
+    settled = _optional(item.k)
+    return BEGINNING if settled is None else instant_of(int(settled))
+
+
+def _kept(item: Item) -> Kept:
+    return Kept(item, _timeline(item), _settled_in(item))
+
+
+def _kept_record(item: Item) -> KeptRecord:
+    state = _optional(item.c)
+    if state is None:
+        return KeptRecord(item)
+    published, rests_on = decode_published(state)
+    return KeptRecord(item, _timeline(item), _settled_in(item), published, (rests_on[0], rests_on[1]))
+
+
+def _timeline(item: Item) -> Timeline:
+    return decode_timeline(item.e) if _optional(item.e) else ()
+
+
+def _put(item: Item) -> None:
+    try:
+        item.save()
+    except PutError as error:
+        if error.cause_response_code == "ConditionalCheckFailedException":
+            raise LostRaceError from error
+        raise
+
+
+def _connection() -> Connection:
+    """Return the connection that the models use: one client for all."""
+    return Item._get_connection().connection

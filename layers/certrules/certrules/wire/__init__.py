@@ -1,0 +1,1 @@
+"""The event contract: events in become entries; transitions become events out."""

@@ -1,0 +1,103 @@
+"""Events out: what history keeps becomes the events that Open edX consumers expect, and our own.
+
+An event's id is made of its place in history, so that an event that is sent twice can be told.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+
+from certrules.wire.inbound import OWN_SOURCE
+
+SOURCELIB = (11, 2, 0)
+"""The version of openedx-events whose data classes these events are."""
+
+CREATED = "org.openedx.learning.certificate.created.v1"
+CHANGED = "org.openedx.learning.certificate.changed.v1"
+REVOKED = "org.openedx.learning.certificate.revoked.v1"
+HELD = "certificates.revocation.held.v1"
+
+EVENTS_OUT: Mapping[str, str] = {
+    CREATED: "A certificate became downloadable: once an award.",
+    CHANGED: "A certificate changed its status: once a change.",
+    REVOKED: "A certificate is no longer downloadable: once a loss.",
+    HELD: "A revocation is held until a person decides; the certificate stays as it is.",
+}
+
+
+class Outgoing(NamedTuple):
+    """An event for the bus."""
+
+    event_type: str
+    detail: str  # JSON
+
+
+def events_of(history_id: str, body: str, certificate_url: str, host: str) -> Iterator[Outgoing]:
+    """Return the events that one history item is told by.
+
+    `history_id` is its key, `body` its JSON (see wire.stored); `certificate_url` is what a certificate's id is put
+    after to give its address.
+    """
+    item = msgspec.json.decode(body)
+    if item["kind"] == "held":
+        yield _event(HELD, history_id, item, host, "revocation", _held(item))
+        return
+    certificate = _certificate(item, certificate_url)
+    if item["status"] == "downloadable":
+        yield _event(CREATED, history_id, item, host, "certificate", certificate)
+    yield _event(CHANGED, history_id, item, host, "certificate", certificate)
+    if item["previous"] == "downloadable":
+        yield _event(REVOKED, history_id, item, host, "certificate", certificate)
+
+
+def _event(  # noqa: PLR0913 - one place makes events
+    event_type: str, history_id: str, item: Mapping[str, Any], host: str, key: str, data: Mapping[str, Any]
+) -> Outgoing:
+    decision = item["decision"]
+    detail = {
+        "metadata": {
+            "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}")),
+            "event_type": event_type,
+            "minorversion": 0,
+            "time": item["at"].replace("Z", "+00:00"),
+            "source": OWN_SOURCE,
+            "sourcehost": host,
+            "sourcelib": SOURCELIB,
+        },
+        key: data,
+        "decision": {
+            "cause": item["cause"],
+            "reasons": decision["unmet"],
+            "policy_version": decision["policy"],
+            "by": item.get("by", ""),
+            "reason": item.get("reason", ""),
+        },
+    }
+    return Outgoing(event_type, msgspec.json.encode(detail).decode())
+
+
+def _certificate(item: Mapping[str, Any], certificate_url: str) -> dict[str, Any]:
+    """Return the platform's CertificateData. Personal data stays out: its strings are empty."""
+    certificate = item["certificate"]
+    return {
+        "user": {"id": item["learner_id"], "is_active": True, "pii": {"username": "", "email": "", "name": ""}},
+        "course": {"course_key": item["course_run"], "display_name": "", "start": None, "end": None},
+        "mode": certificate["mode"],
+        "grade": certificate["grade"],
+        "download_url": certificate_url + certificate["id"],
+        "name": "",
+        "current_status": item["status"],
+        "previous_status": item["previous"] or "",
+    }
+
+
+def _held(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "learner_id": item["learner_id"],
+        "course_key": item["course_run"],
+        "certificate_id": item["certificate"]["id"],
+        "cause": item["cause"],
+        "since": item["at"],
+    }

@@ -1,0 +1,295 @@
+"""Timelines and certificates as they are kept: compact JSON, since every started KB of an item is paid for.
+
+An entry is a list: time in microseconds since 1970 (UTC), event id (a UUID in base64), a letter for the fact, and
+then subject, value, actor and notes, as far as the last that isn't empty.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from certrules.core.decision import Decision
+from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded
+from certrules.core.guard import Mark, Published
+from certrules.core.policy import Modes, Overrides
+from certrules.core.replay import Actor, Certificate, Pending, Transition
+from certrules.core.rules import BY_CODE
+from certrules.core.terms import Cause, Fact, Status
+from certrules.core.timeline import Entry, Timeline, at_instant
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+_LETTERS = {
+    Fact.ENROLLMENT: "e",
+    Fact.PASSING: "p",
+    Fact.GRADE: "g",
+    Fact.BETA_TESTER: "b",
+    Fact.ALLOWLIST: "a",
+    Fact.INVALIDATION: "i",
+    Fact.DATE_OVERRIDE: "d",
+    Fact.RECORDED: "o",
+    Fact.ID_VERIFICATION: "v",
+    Fact.COURSE_RUN: "r",
+}
+_FACTS = {letter: fact for fact, letter in _LETTERS.items()}
+
+
+def micros(instant: datetime) -> int:
+    """Return microseconds since 1970 (UTC)."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def instant_of(microseconds: int) -> datetime:
+    """Return the instant (UTC) that is so many microseconds after 1970 began."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _optional_micros(instant: datetime | None) -> int | None:
+    return None if instant is None else micros(instant)
+
+
+def _optional_instant(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else instant_of(microseconds)
+
+
+# --- timelines
+
+
+def encode_timeline(timeline: Timeline) -> str:
+    """Return a timeline as it is kept."""
+    return _encode([_entry_out(entry) for entry in timeline]).decode()
+
+
+def decode_timeline(text: str) -> Timeline:
+    """Return a timeline that was kept."""
+    return tuple(_entry_in(*item) for item in _decode(text))
+
+
+def _entry_out(entry: Entry) -> list[Any]:
+    value = entry.value
+    write = _WRITERS.get(entry.fact)
+    if write is not None and value is not None:
+        value = write(value)
+    elif entry.fact is Fact.COURSE_RUN:
+        value = _setting_out(entry.subject, value)
+    item = [micros(entry.at), _id_out(entry.event_id), _LETTERS[entry.fact], entry.subject, value, entry.by, entry.notes]
+    while item[-1] == "":
+        item.pop()
+    return item
+
+
+def _entry_in(at: int, event_id: str, letter: str, subject: str, value: Any, by: str = "", notes: str = "") -> Entry:
+    fact = _FACTS[letter]
+    read = _READERS.get(fact)
+    if read is not None and value is not None:
+        value = read(value)
+    elif fact is Fact.COURSE_RUN:
+        value = _setting_in(subject, value)
+    return Entry(instant_of(at), _id_in(event_id), fact, subject, value, by, notes)
+
+
+def _id_out(event_id: str) -> str:
+    if _UUID.fullmatch(event_id):
+        return "~" + urlsafe_b64encode(bytes.fromhex(event_id.replace("-", "")))[:22].decode()
+    return "~~" + event_id if event_id.startswith("~") else event_id
+
+
+def _id_in(text: str) -> str:
+    if not text.startswith("~"):
+        return text
+    if text.startswith("~~"):
+        return text[2:]
+    digits = urlsafe_b64decode(text[1:] + "==").hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _recorded_out(value: Recorded) -> list[Any]:
+    dates = (_optional_micros(value.created), _optional_micros(value.modified))
+    return [value.status, value.mode, value.grade, value.certificate_id, *dates]
+
+
+def _recorded_in(value: list[Any]) -> Recorded:
+    status, mode, grade, certificate_id, created, modified = value
+    dates = (_optional_instant(created), _optional_instant(modified))
+    return Recorded(Status(status), mode, grade, certificate_id, *dates)
+
+
+def _approval_in(value: list[int | None]) -> Approval:
+    return Approval(_optional_instant(value[0]))
+
+
+_WRITERS: Mapping[Fact, Callable[[Any], Any]] = {
+    Fact.RECORDED: _recorded_out,
+    Fact.ID_VERIFICATION: lambda value: [_optional_micros(value.expires_at)],
+    Fact.DATE_OVERRIDE: micros,
+}
+_READERS: Mapping[Fact, Callable[[Any], Any]] = {
+    Fact.ENROLLMENT: lambda value: Enrollment(*value),
+    Fact.GRADE: lambda value: Grade(*value),
+    Fact.RECORDED: _recorded_in,
+    Fact.ID_VERIFICATION: _approval_in,
+    Fact.DATE_OVERRIDE: instant_of,
+}
+
+
+def _setting_out(setting: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return micros(value)
+    if setting == "policy" and value is not None:
+        return [
+            value.preset,
+            _modes_out(value.eligible_modes),
+            value.id_verification_required,
+            _modes_out(value.modes_without_id_verification),
+            None if value.hold is None else value.hold // _MICROSECOND,
+        ]
+    return value
+
+
+def _setting_in(setting: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if setting in {"available_date", "end"}:
+        return instant_of(value)
+    if setting == "policy":
+        preset, eligible, required, without, hold = value
+        hold = None if hold is None else timedelta(microseconds=hold)
+        return Overrides(preset, _modes_in(eligible), required, _modes_in(without), hold)
+    return value
+
+
+def _modes_out(modes: Modes | None) -> list[Any] | None:
+    return None if modes is None else [modes.all_but, *sorted(modes.names)]
+
+
+def _modes_in(value: list[Any] | None) -> Modes | None:
+    return None if value is None else Modes(frozenset(value[1:]), all_but=value[0])
+
+
+# --- what was published
+
+
+def encode_published(published: Published, *rests_on: int) -> str:
+    """Return what was published as it is kept, with the versions of what it rests on."""
+    certificate, marks, pending = published
+    return _encode(
+        [
+            _certificate_out(certificate),
+            [(micros(mark.at), mark.status, mark.cause) for mark in marks],
+            None
+            if pending is None
+            else [pending.cause, micros(pending.since), _optional_micros(pending.due), *pending.actor],
+            *rests_on,
+        ]
+    ).decode()
+
+
+def decode_published(text: str) -> tuple[Published, list[int]]:
+    """Return what was published, and the versions of what it rests on."""
+    certificate, marks, pending, *rests_on = _decode(text)
+    return (
+        Published(
+            _certificate_in(certificate),
+            tuple(Mark(instant_of(at), Status(status), Cause(cause)) for at, status, cause in marks),
+            None
+            if pending is None
+            else Pending(
+                Cause(pending[0]), instant_of(pending[1]), _optional_instant(pending[2]), Actor(*pending[3:])
+            ),
+        ),
+        rests_on,
+    )
+
+
+def _certificate_out(certificate: Certificate | None) -> list[Any] | None:
+    if certificate is None:
+        return None
+    dates = (_optional_micros(certificate.issued_at), _optional_micros(certificate.first_issued_at))
+    return [certificate.status, certificate.mode, certificate.grade, certificate.certificate_id, *dates]
+
+
+def _certificate_in(item: list[Any] | None) -> Certificate | None:
+    if item is None:
+        return None
+    status, mode, grade, certificate_id, issued_at, first_issued_at = item
+    dates = (_optional_instant(issued_at), _optional_instant(first_issued_at))
+    return Certificate(Status(status), mode, grade, certificate_id, *dates)
+
+
+# --- history
+
+
+def as_time(instant: datetime | None) -> str | None:
+    """Return an instant as ISO 8601 in UTC with `Z`."""
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
+    """Return a decision with all that it rests on: what `decision_from_json` needs, and the events behind it."""
+    facts = decision.facts
+    looked_at = {fact for code in BY_CODE for fact in BY_CODE[code].looks_at}
+    sources = at_instant(record.timeline, facts.as_of)
+    return {
+        "as_of": as_time(facts.as_of),
+        "policy": decision.policy_version,
+        "unmet": sorted(decision.unmet),
+        "waived": sorted(decision.waived),
+        "facts": {
+            name: sorted(value) if isinstance(value, frozenset) else value
+            for name, value in facts._asdict().items()
+            if name not in {"as_of", "policy"} and value != Facts._field_defaults.get(name)
+        },
+        "evidence": [_entry_out(entry._replace(by="", notes="")) for entry in sources.values() if entry.fact in looked_at],
+    }
+
+
+def history_of(transition: Transition, record: Record) -> str:
+    """Return one transition as history keeps it: JSON, with the certificate and the whole decision."""
+    body = {
+        "kind": "transition",
+        "learner_id": record.learner_id,
+        "course_run": record.course_run,
+        "at": as_time(transition.at),
+        "previous": transition.previous,
+        "status": transition.status,
+        "cause": transition.cause,
+        "by": transition.actor.by,
+        "reason": transition.actor.reason,
+        "certificate": certificate_as_json(transition.certificate),
+        "decision": decision_as_json(transition.decision, record),
+    }
+    return _encode(body).decode()
+
+
+def held_history_of(pending: Pending, certificate: Certificate, record: Record, decision: Decision) -> str:
+    """Return a revocation that is held for a person as history keeps it."""
+    body = {
+        "kind": "held",
+        "learner_id": record.learner_id,
+        "course_run": record.course_run,
+        "at": as_time(pending.since),
+        "cause": pending.cause,
+        "certificate": certificate_as_json(certificate),
+        "decision": decision_as_json(decision, record),
+    }
+    return _encode(body).decode()
+
+
+def certificate_as_json(certificate: Certificate) -> dict[str, Any]:
+    """Return a certificate for people and other programs to read."""
+    return {
+        "status": certificate.status,
+        "mode": certificate.mode,
+        "grade": certificate.grade,
+        "id": certificate.certificate_id,
+        "issued_at": as_time(certificate.issued_at),
+        "first_issued_at": as_time(certificate.first_issued_at),
+    }

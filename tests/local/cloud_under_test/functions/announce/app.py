@@ -1,0 +1,34 @@
+"""New journal entries to the bus."""
+
+import json
+import os
+from typing import Any
+
+import boto3
+
+events = boto3.client("events")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Announce entries in order; stop at the first that says `poison`, crash at one that says `crash`."""
+    images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
+    if any(image["says"]["S"] == "crash" for image in images):
+        raise RuntimeError("crashed")
+    says = [image["says"]["S"] for image in images]
+    good = says.index("poison") if "poison" in says else len(says)
+    if good:
+        bus = os.environ["BUS_NAME"]
+        print("announced", *(image["id"]["S"] for image in images[:good]))
+        events.put_events(Entries=[entry(bus, image["id"]["S"]) for image in images[:good]])
+    failed = [record["dynamodb"]["SequenceNumber"] for record in event["Records"][good : good + 1]]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def entry(bus: str, order: str) -> dict[str, str]:
+    """Say that this journal entry was written."""
+    return {
+        "EventBusName": bus,
+        "Source": "journal",
+        "DetailType": "entry.written",
+        "Detail": json.dumps({"id": order}),
+    }
