@@ -48,7 +48,13 @@ NO_IMAGE = (
 )
 
 
-class FailedInContainerError(click.ClickException):
+class NoContainersError(click.ClickException):
+    """This machine can't run Lambda containers; the exit code tells it from a failure."""
+
+    exit_code = 3
+
+
+class FunctionFailedError(click.ClickException):
     """The function raised, or the container did not answer."""
 
 
@@ -65,17 +71,17 @@ class Invocation(NamedTuple):
 
 
 def prepare_runtime_image() -> None:
-    """Have docker hold the image that Lambda runs Python in. Raises ClickException where that can't be."""
+    """Have docker hold the image that Lambda runs Python in. Raises NoContainersError."""
     build = LOCAL_AWS / "build-lambda-image"
     if not _succeeds("docker", "info"):
         if not build.exists() or not _succeeds(build, quiet=False):
-            raise click.ClickException(NO_DOCKER)
+            raise NoContainersError(NO_DOCKER)
     elif not (
         _succeeds("docker", "image", "inspect", RUNTIME_IMAGE)
         or _succeeds("docker", "pull", "--quiet", RUNTIME_IMAGE)
         or (build.exists() and _succeeds(build, quiet=False))
     ):
-        raise click.ClickException(NO_IMAGE)
+        raise NoContainersError(NO_IMAGE)
 
 
 def build_functions() -> None:
@@ -136,7 +142,7 @@ def one_container_each(cloud: LocalCloud) -> Iterator[Runner]:
                 check=False,
             )
             if ran.returncode:
-                raise FailedInContainerError(f"sam local invoke {function} failed")
+                raise FunctionFailedError(f"sam local invoke {function} failed")
             return _answer(function, ran.stdout)
 
         yield run
@@ -178,7 +184,7 @@ def warm_containers(cloud: LocalCloud) -> Iterator[Runner]:
                 with urllib.request.urlopen(request, timeout=INVOCATION_SECONDS) as response:  # noqa: S310 - ours
                     return _answer(function, response.read().decode())
             except OSError as error:
-                raise FailedInContainerError(f"{function}: {error}\n{log.read_text()}") from error
+                raise FunctionFailedError(f"{function}: {error}\n{log.read_text()}") from error
 
         try:
             _wait_for(sam, int(port), log)
@@ -193,10 +199,15 @@ def _variables(cloud: LocalCloud) -> Iterator[Path]:
     """Serve the cloud, and yield the file that tells functions in containers where it is."""
     port = cloud.serve(0).rpartition(":")[2]
     endpoint = f"http://{CONTAINER_HOST}:{port}"
-    endpoints = {f"AWS_ENDPOINT_URL_{service}": endpoint for service in ("DYNAMODB", "SQS", "EVENTS")}
+    variables = {
+        name: {
+            k: endpoint if k.startswith("AWS_ENDPOINT_URL") else v for k, v in cloud.environment(name).items()
+        }
+        for name in cloud.functions
+    }
     with TemporaryDirectory() as folder:
         file = Path(folder, "variables.json")
-        file.write_text(json.dumps({name: cloud.environment(name) | endpoints for name in cloud.functions}))
+        file.write_text(json.dumps(variables))
         yield file
 
 
@@ -207,14 +218,14 @@ def _wait_for(sam: subprocess.Popen[bytes], port: int, log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise FailedInContainerError(f"sam local start-lambda does not answer:\n{log.read_text()}")
+    raise FunctionFailedError(f"sam local start-lambda does not answer:\n{log.read_text()}")
 
 
 def _answer(function: str, text: str) -> Any:
     """Read what a function answered. SAM marks no failure: only the answer's shape tells that it raised."""
     answer = json.loads(text)
     if isinstance(answer, dict) and "errorType" in answer:
-        raise FailedInContainerError(f"{function} raised {answer['errorType']}: {answer.get('errorMessage')}")
+        raise FunctionFailedError(f"{function} raised {answer['errorType']}: {answer.get('errorMessage')}")
     return answer
 
 
@@ -241,7 +252,7 @@ class Watched:
     def invoke(self, event: Any) -> Any:
         """Run the function. Raises what it raises."""
         if self.failure:
-            raise self.failure
+            raise FunctionFailedError("not tried again") from self.failure
         try:
             answer = self._run(self._name, event)
         except Exception as failure:
@@ -263,47 +274,54 @@ class Watch:
         ]
 
     def send(self, sample: Path) -> None:
-        """Put a sample on the bus and see it through. Raises what a function raises."""
+        """Put a sample on the bus and see through what is due at once. Raises what a function raises."""
         self._name(sample.stem)
         entry = envelope(sample)
         self._cloud.client("events").put_events(
             Entries=[entry | {"EventBusName": self._cloud.physical("Bus")}]
         )
-        self._cloud.deliver()
-        self._raise_failure()
+        self._see_through()
 
-    def sweep(self) -> None:
-        """Run what is scheduled, and see it through. Raises what a function raises."""
-        self._name("schedule")
+    def finish(self) -> None:
+        """Run what is scheduled, and wait for what functions have put off. Raises what a function raises."""
+        self._name("later")
         self._cloud.run_schedules()
-        self._cloud.deliver()
-        self._raise_failure()
+        self._see_through()
+        while sum(self._messages("ApproximateNumberOfMessagesDelayed").values()):
+            time.sleep(1)  # SQS delays are whole seconds
+            self._see_through()
 
     def remains(self) -> dict[str, int]:
         """Count the items of each table and the messages of each queue that the functions know."""
-        known = {k: v for name in self._cloud.functions for k, v in self._cloud.environment(name).items()}
-        dynamodb, sqs = self._cloud.client("dynamodb"), self._cloud.client("sqs")
+        scan = self._cloud.client("dynamodb").scan
         tables = {
-            k: dynamodb.scan(TableName=v, Select="COUNT")["Count"]
-            for k, v in known.items()
-            if k.endswith("_TABLE")
+            name: scan(TableName=table, Select="COUNT")["Count"] for name, table in self._named("_TABLE")
         }
-        wanted = "ApproximateNumberOfMessages"
-        queues = {
-            k: int(sqs.get_queue_attributes(QueueUrl=v, AttributeNames=[wanted])["Attributes"][wanted])
-            for k, v in known.items()
-            if k.endswith("_QUEUE_URL")
+        return tables | self._messages("ApproximateNumberOfMessages")
+
+    def _messages(self, which: str) -> dict[str, int]:
+        ask = self._cloud.client("sqs").get_queue_attributes
+        return {
+            name: int(ask(QueueUrl=url, AttributeNames=[which])["Attributes"][which])
+            for name, url in self._named("_QUEUE_URL")
         }
-        return tables | queues
+
+    def _named(self, suffix: str) -> list[tuple[str, str]]:
+        """Return the tables or queues that the functions know, by the variables that name them."""
+        known = {
+            k: v for function in self._cloud.functions for k, v in self._cloud.environment(function).items()
+        }
+        return [(k, v) for k, v in sorted(known.items()) if k.endswith(suffix)]
+
+    def _see_through(self) -> None:
+        self._cloud.deliver()
+        for watched in self._watched:
+            if watched.failure:
+                raise watched.failure
 
     def _name(self, event: str) -> None:
         for watched in self._watched:
             watched.event = event
-
-    def _raise_failure(self) -> None:
-        for watched in self._watched:
-            if watched.failure:
-                raise watched.failure
 
 
 def envelope(sample: Path) -> Json:
@@ -340,21 +358,22 @@ def debug(function: str, sample: Path) -> list[Invocation]:
         with one_container_each(cloud) as runner:
             watch = Watch(cloud, {function: runner})
             watch.send(sample)
-            watch.sweep()
+            watch.finish()
     return [invocation for invocation in watch.invocations if invocation.function == function]
 
 
 def compare() -> list[Invocation]:
     """Send all samples twice, to functions in this process and in containers, and return the invocations.
 
-    Raises ClickException where an answer, or what is left in tables and queues, is not the same.
+    Raises ClickException where a function wants a message again, or where an answer, or what is left in
+    tables and queues, is not the same.
     """
 
     def walk(cloud: LocalCloud, elsewhere: dict[str, Runner]) -> tuple[list[Invocation], dict[str, int]]:
         watch = Watch(cloud, elsewhere)
         for sample in samples():
             watch.send(sample)
-        watch.sweep()
+        watch.finish()
         return watch.invocations, watch.remains()
 
     with LocalCloud(TEMPLATE) as cloud:
@@ -362,6 +381,10 @@ def compare() -> list[Invocation]:
     with LocalCloud(TEMPLATE) as cloud, warm_containers(cloud) as runner:
         there = walk(cloud, dict.fromkeys(cloud.functions, runner))
         unreached = set(cloud.functions) - {invocation.function for invocation in there[0]}
+    if failed := [
+        step for step in here[0] if isinstance(step.answer, dict) and step.answer.get("batchItemFailures")
+    ]:
+        raise click.ClickException(f"in this process, too: {failed[0]}")
     if unreached:
         raise click.ClickException(f"no sample reaches {', '.join(sorted(unreached))}")
     if here != there:

@@ -8,24 +8,32 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TextIO, cast
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast, override
 
 import boto3
-import moto.backends  # noqa: F401 - with it, every service's CloudFormation models are known
+import moto.backends
 import moto.dynamodb.models
 import moto.dynamodb.models.dynamo_type
 import moto.events.models
 import moto.sqs.models
+from botocore.config import Config
 from moto import mock_aws
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json, get_model_map
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.core.models import botocore_stubber
+from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
 from certs.local import requests
-from certs.local.delivery import Deliveries, LocalShard, Mapping, QueueSource, RemoteShard, Source, StreamSource
+from certs.local.delivery import (
+    Deliveries,
+    LocalShard,
+    Mapping,
+    QueueSource,
+    RemoteShard,
+    Source,
+    StreamSource,
+)
 from certs.local.functions import LocalFunction
 from certs.local.queues import LocalSqs
 from certs.local.rules import LocalBus, LocalRule
@@ -94,6 +102,7 @@ Json = dict[str, Any]
 class _Nowhere(io.TextIOBase):
     """A file that keeps nothing."""
 
+    @override
     def write(self, text: str) -> int:
         return len(text)
 
@@ -117,7 +126,7 @@ class LocalCloud:
         self._path = template
         self._parameters = dict(parameters or {})
         self._endpoint = dynamodb_endpoint
-        self._log: TextIO = log or _Nowhere()
+        self._log = log or cast("TextIO", _Nowhere())
         self.functions: dict[str, LocalFunction] = {}
         self.left_out: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
@@ -141,11 +150,18 @@ class LocalCloud:
     def client(self, service: str) -> Any:
         """Return a boto3 client of this service."""
         endpoint = self._endpoint if service in {"dynamodb", "dynamodbstreams"} else None
-        return boto3.client(cast("Any", service), region_name=REGION, endpoint_url=endpoint)
+        return boto3.client(
+            cast("Any", service),
+            region_name=REGION,
+            endpoint_url=endpoint,
+            aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+            config=Config(account_id_endpoint_mode="disabled"),
+        )
 
     def physical(self, logical_id: str) -> str:
         """Return what `Ref` gives for a resource: a name, URL or ARN. Raises KeyError."""
-        return str(self._stack.resource_map[logical_id].physical_resource_id)
+        return str(clean_json({"Ref": logical_id}, self._stack.resource_map))
 
     def environment(self, function: str) -> dict[str, str]:
         """Return the environment variables that the template gives to this function."""
@@ -159,20 +175,25 @@ class LocalCloud:
         self,
         max_seconds: float | None = None,
         on_progress: Callable[[Deliveries], object] | None = None,
+        *,
+        delayed: bool = False,
     ) -> Deliveries:
         """Deliver queues' messages and streams' records to their functions until there are none.
 
-        A message delayed into the future is left alone; so is what failed where the template allows
+        A message delayed into the future is left alone, unless `delayed` has those that wait now (not
+        those that are sent meanwhile) delivered as if their time had come; so is what failed where the template allows
         endless retries: the next call tries it again. `on_progress` is called every few batches.
         """
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         deliveries = Deliveries()
-        for source in self._sources:
+        for source in self.sources:
             source.begin()
+            if delayed:
+                source.hurry()
         try:
             while not deliveries.idle:
                 deliveries.idle = True
-                for source in self._sources:
+                for source in self.sources:
                     with source.mapping.function.running():
                         for _ in range(BATCHES_IN_TURN):
                             if deadline is not None and time.monotonic() > deadline:
@@ -184,7 +205,7 @@ class LocalCloud:
                     if on_progress is not None:
                         on_progress(deliveries)
         finally:
-            for source in self._sources:
+            for source in self.sources:
                 source.end()
         return deliveries
 
@@ -219,7 +240,7 @@ class LocalCloud:
         for name, source in template.functions.items():
             if self._exists(resources[name]):
                 self._add_function(name, source, resources[name])
-        self._sources = [self._source(m) for m in template.mappings.values() if self._exists(m)]
+        self.sources = [self._source(m) for m in template.mappings.values() if self._exists(m)]
         self._schedules = [f for s in template.schedules.values() if self._exists(s) for f in self._fired(s)]
 
     def _exists(self, resource: Json) -> bool:
@@ -256,6 +277,7 @@ class LocalCloud:
             arn=self._arn(name),
             source=source,
             environment=variables,
+            surroundings=ENVIRONMENT,
             timeout=float(wanted.get("Timeout", 3)),
             memory=int(wanted.get("MemorySize", 128)),
             log=self._log,

@@ -11,16 +11,15 @@ import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from certs.local.encoding import with_base64
 from certs.local.queues import StandardQueue
-from certs.local.tables import as_lambda_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from moto.sqs.models import Message
-    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
     from certs.local.functions import LocalFunction
     from certs.local.queues import LocalSqs
@@ -108,8 +107,9 @@ class Mapping:
             return set()
         if not isinstance(failures, list):
             return None
-        named = {failure.get("itemIdentifier") if isinstance(failure, dict) else None for failure in failures}
-        return named if named <= set(ids) else None
+        named = [failure.get("itemIdentifier") if isinstance(failure, dict) else None for failure in failures]
+        known = {name for name in ids if name in named}
+        return known if all(name in known for name in named) else None
 
 
 class Source(Protocol):
@@ -119,6 +119,9 @@ class Source(Protocol):
 
     def begin(self) -> None:
         """Start a delivery: what gave up in the last one is tried again."""
+
+    def hurry(self) -> None:
+        """Don't wait for what is delayed."""
 
     def deliver_batch(self, deliveries: Deliveries) -> bool:
         """Deliver one batch; False if there is none."""
@@ -138,6 +141,11 @@ class QueueSource:
 
     def begin(self) -> None:
         """Nothing to do: what failed is back in the queue."""
+
+    def hurry(self) -> None:
+        """Make delayed messages ready."""
+        if isinstance(self._queue, StandardQueue):
+            self._queue.hurry()
 
     def deliver_batch(self, deliveries: Deliveries) -> bool:
         """Deliver up to a batch of the messages that are there, and delete those that succeeded."""
@@ -175,7 +183,7 @@ class QueueSource:
         return int(self._queue.visibility_timeout)  # type: ignore[attr-defined]
 
     def _record(self, message: Message) -> Json:
-        record = {
+        record: Json = {
             "messageId": message.id,
             "receiptHandle": message.receipt_handle,
             "body": message.body,
@@ -234,27 +242,40 @@ class LocalShard:
 class RemoteShard:
     """A shard of a table of DynamoDB Local."""
 
-    def __init__(self, client: DynamoDBStreamsClient, stream_arn: str, shard_id: str, *, from_start: bool) -> None:
+    def __init__(self, client: Any, stream_arn: str, shard_id: str, *, from_start: bool) -> None:
         self.shard_id = shard_id
         self._client = client
-        self._iterator: str | None = client.get_shard_iterator(
-            StreamArn=stream_arn,
-            ShardId=shard_id,
-            ShardIteratorType="TRIM_HORIZON" if from_start else "LATEST",
-        )["ShardIterator"]
+        self._shard = {"StreamArn": stream_arn, "ShardId": shard_id}
+        self._start = {"ShardIteratorType": "TRIM_HORIZON"}
+        self._iterator = None if from_start else self._iterate({"ShardIteratorType": "LATEST"})
 
     def read(self, limit: int) -> list[Json]:
         """Return the next records."""
-        if self._iterator is None:
-            return []
-        answer = self._client.get_records(ShardIterator=self._iterator, Limit=min(limit, 1000))
+        gone = self._client.exceptions
+        try:
+            answer = self._get(self._iterator or self._iterate(self._start), limit)
+        except (gone.ExpiredIteratorException, gone.TrimmedDataAccessException):
+            # It lasts for minutes, and not at all where the shard was empty when it was made.
+            answer = self._get(self._iterate(self._start), limit)
         self._iterator = answer.get("NextShardIterator")
-        records: list[Json] = []
-        for record in answer["Records"]:
-            change: Json = as_lambda_json(dict(record["dynamodb"]))
-            change["ApproximateCreationDateTime"] = change["ApproximateCreationDateTime"].timestamp()
-            records.append({**record, "dynamodb": change})
+        records = [self._record(record) for record in answer["Records"]]
+        if records:
+            last = records[-1]["dynamodb"]["SequenceNumber"]
+            self._start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
         return records
+
+    def _iterate(self, start: dict[str, str]) -> str:
+        return str(self._client.get_shard_iterator(**self._shard, **start)["ShardIterator"])
+
+    def _get(self, iterator: str, limit: int) -> Json:
+        return cast("Json", self._client.get_records(ShardIterator=iterator, Limit=min(limit, 1000)))
+
+    @staticmethod
+    def _record(record: Json) -> Json:
+        """Return the record as Lambda passes it on."""
+        change: Json = with_base64(record["dynamodb"])
+        change["ApproximateCreationDateTime"] = change["ApproximateCreationDateTime"].timestamp()
+        return {**record, "dynamodb": change}
 
 
 @dataclass(slots=True)
@@ -279,6 +300,9 @@ class StreamSource:
         """Try again what blocked a shard: without a limit of retries Lambda never gives up."""
         self._blocked.clear()
 
+    def hurry(self) -> None:
+        """Nothing to do: no record of a stream is delayed."""
+
     def deliver_batch(self, deliveries: Deliveries) -> bool:
         """Deliver one batch of the first shard that has any."""
         for shard in self._shards:
@@ -286,7 +310,10 @@ class StreamSource:
                 continue
             waiting = self._waiting[shard.shard_id]
             if not waiting:
-                records = [r | {"eventSourceARN": self.mapping.source_arn} for r in shard.read(self.mapping.batch_size)]
+                records = [
+                    r | {"eventSourceARN": self.mapping.source_arn}
+                    for r in shard.read(self.mapping.batch_size)
+                ]
                 if records:
                     waiting.append(Batch(records))
             if waiting:
@@ -315,7 +342,9 @@ class StreamSource:
         if self.mapping.properties.get("BisectBatchOnFunctionError") and len(numbers) > 1:
             # Splitting doesn't count as a retry.
             half = len(numbers) // 2
-            waiting.extendleft([Batch(batch.records[half:], batch.tries), Batch(batch.records[:half], batch.tries)])
+            waiting.extendleft(
+                [Batch(batch.records[half:], batch.tries), Batch(batch.records[:half], batch.tries)]
+            )
         elif batch.tries == limit:
             self._give_up(batch, shard_id)
             deliveries[self.mapping.logical_id].dead_lettered += len(numbers)
@@ -326,7 +355,9 @@ class StreamSource:
 
     def _give_up(self, batch: Batch, shard_id: str) -> None:
         """Tell the on-failure destination which records are skipped; Lambda doesn't send the records."""
-        destination = self.mapping.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        destination = (
+            self.mapping.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        )
         if destination is None:
             return
         changes = [record["dynamodb"] for record in batch.records]
@@ -338,7 +369,11 @@ class StreamSource:
                 "condition": "RetryAttemptsExhausted",
                 "approximateInvokeCount": batch.tries + 1,
             },
-            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+            "responseContext": {
+                "statusCode": 200,
+                "executedVersion": "$LATEST",
+                "functionError": "Unhandled",
+            },
             "version": "1.0",
             "timestamp": _time(datetime.now(UTC).timestamp()),
             "DDBStreamBatchInfo": {

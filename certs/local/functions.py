@@ -48,7 +48,8 @@ class LocalFunction:
     """One function: its code, loaded once under its own environment, as in a warm Lambda container.
 
     Modules of its code folder and of its layers are its own: other functions, and the process outside,
-    have theirs under the same names. `timeout` is in seconds, `memory` in MB; neither is enforced.
+    have theirs under the same names. `environment` is what the template gives it, `surroundings`
+    what Lambda does. `timeout` is in seconds, `memory` in MB; neither is enforced.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LocalFunction:
         arn: str,
         source: FunctionSource,
         environment: Mapping[str, str],
+        surroundings: Mapping[str, str],
         timeout: float,
         memory: int,
         log: TextIO,
@@ -71,7 +73,9 @@ class LocalFunction:
         self.modules: dict[str, ModuleType] = {}
         self._folders = [source.code, *source.layers]
         self._packages = {package for folder in self._folders for package in _packages(folder)}
-        self._variables = self.environment | {
+        self._variables = {
+            **surroundings,
+            **self.environment,
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
             "AWS_LAMBDA_FUNCTION_VERSION": LambdaContext.function_version,

@@ -7,7 +7,7 @@ import uuid
 from collections import deque
 from copy import copy
 from itertools import count
-from typing import Any
+from typing import Any, cast, override
 
 from moto.core.utils import unix_time_millis
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
@@ -34,7 +34,7 @@ class StandardQueue(Queue):
         super().__init__(name, region, account_id, **kwargs)
 
     @property
-    def _messages(self) -> list[Message]:  # type: ignore[override]
+    def _messages(self) -> list[Message]:  # type: ignore[explicit-override] # moto's is an attribute
         return list(self._held.values())
 
     @_messages.setter
@@ -46,10 +46,12 @@ class StandardQueue(Queue):
             self.add_message(message)
 
     @property
+    @override
     def approximate_number_of_messages_not_visible(self) -> int:
         """How many messages were received and are neither deleted nor ready again."""
         return sum(not message.visible and not message.delayed for message in self._messages)
 
+    @override
     def add_message(self, message: Message) -> None:
         """Add a message; one that is delayed becomes ready in its time."""
         with self._messages_lock:
@@ -80,7 +82,7 @@ class StandardQueue(Queue):
             if message is None:
                 raise ReceiptHandleIsInvalid
             moment = unix_time_millis() + seconds * 1000
-            if moment - (message.sent_timestamp or 0) > LONGEST_INVISIBILITY:
+            if moment - _sent(message) > LONGEST_INVISIBILITY:
                 raise InvalidParameterValue(
                     f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
                     "VisibilityTimeout for the message is beyond the limit [43200 seconds]"
@@ -88,6 +90,15 @@ class StandardQueue(Queue):
             self._show_at(message, moment)
             self._messages_lock.notify_all()
 
+    def hurry(self) -> None:
+        """Make the messages ready that are delayed."""
+        with self._messages_lock:
+            for message in self._held.values():
+                if message.delayed:
+                    message.delayed_until = 0
+                    self._show_at(message, 0)
+
+    @override
     def delete_message(self, receipt_handle: str) -> None:
         """Delete a received message; once more is fine. Raises ReceiptHandleIsInvalid."""
         with self._messages_lock:
@@ -116,7 +127,7 @@ class StandardQueue(Queue):
             message = self._ready.popleft()
             if message.id not in self._held or message.visible_at > now:
                 continue
-            if (message.sent_timestamp or now) < oldest:
+            if _sent(message) < oldest:
                 del self._held[message.id]
             elif self._is_spent(message):
                 self._redrive(message)
@@ -127,16 +138,14 @@ class StandardQueue(Queue):
                 taken.append(message)
 
     def _is_spent(self, message: Message) -> bool:
-        return (
-            self.dead_letter_queue is not None
-            and message.approximate_receive_count >= self.redrive_policy["maxReceiveCount"]
-        )
+        limit = self.redrive_policy["maxReceiveCount"] if self.redrive_policy else None
+        return limit is not None and message.approximate_receive_count >= limit
 
     def _redrive(self, message: Message) -> None:
         del self._held[message.id]
         message.delayed_until = 0
         self.redriven += 1
-        assert self.dead_letter_queue is not None  # noqa: S101 - _is_spent has looked
+        assert self.dead_letter_queue is not None
         self.dead_letter_queue.add_message(message)
 
     def _receive(self, message: Message, now: float) -> None:
@@ -146,22 +155,32 @@ class StandardQueue(Queue):
         self._handles[message.receipt_handle] = message
 
 
+def _sent(message: Message) -> int:
+    """Return when the message was sent; moto notes that as it sends it."""
+    return cast("int", message.sent_timestamp)
+
+
 class LocalSqs(SQSBackend):
     """The SQS backend; FIFO queues are moto's own."""
 
     __module__ = SQSBackend.__module__  # beside it, moto looks for the service's addresses
 
+    @override
     def create_queue(self, name: str, tags: dict[str, str] | None = None, **kwargs: Any) -> Queue:
         """Create the queue, or return the one with this name and the same attributes."""
         queue = super().create_queue(name, tags, **kwargs)
         if queue.fifo_queue or isinstance(queue, StandardQueue):
             return queue
         kwargs.pop("region", None)
-        self.queues[name] = standard = StandardQueue(name, self.region_name, self.account_id, **kwargs)
+        standard = StandardQueue(  # type: ignore[abstract] # so are all of moto's resources
+            name, self.region_name, self.account_id, **kwargs
+        )
+        self.queues[name] = standard
         standard.tags = tags or {}
         return standard
 
-    def send_message(  # noqa: PLR0913 - moto's signature
+    @override
+    def send_message(
         self,
         queue_name: str,
         message_body: str,
@@ -170,7 +189,7 @@ class LocalSqs(SQSBackend):
         deduplication_id: str | None = None,
         group_id: str | None = None,
         system_attributes: dict[str, Any] | None = None,
-        validate_group_id: bool = True,  # noqa: FBT001, FBT002 - moto's signature
+        validate_group_id: bool = True,
     ) -> Message:
         """Send a message. Moto would count all messages of the queue for each."""
         queue = self.get_queue(queue_name)
@@ -199,6 +218,7 @@ class LocalSqs(SQSBackend):
         queue.add_message(message)
         return message
 
+    @override
     def receive_message(
         self,
         queue_name: str,
@@ -218,7 +238,10 @@ class LocalSqs(SQSBackend):
             _filter_message_attributes(message, message_attribute_names or [])
         return received
 
-    def change_message_visibility(self, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
+    @override
+    def change_message_visibility(
+        self, queue_name: str, receipt_handle: str, visibility_timeout: int
+    ) -> None:
         """Hide a received message for so many seconds from now."""
         queue = self.get_queue(queue_name)
         if isinstance(queue, StandardQueue):

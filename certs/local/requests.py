@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.core.models import botocore_stubber
+from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.responses import DynamoHandler
 from werkzeug.exceptions import HTTPException
+
+from certs.local.encoding import with_base64
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -50,10 +51,10 @@ def answer(request: AWSPreparedRequest) -> Answer | None:
     handler = DynamoHandler()
     handler.region = address["region"]
     handler.current_account = DEFAULT_ACCOUNT_ID
-    handler.body = json.loads(request.body)
+    handler.body = json.loads(cast("bytes", request.body))
     handler.params = handler.body
     headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": uuid.uuid4().hex}
     try:
-        return 200, headers, json.dumps(operation(handler).result)
+        return 200, headers, json.dumps(with_base64(operation(handler).result))
     except HTTPException as error:
         return error.code or 500, headers, error.description or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from copy import copy
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, override
 
 from moto.core.exceptions import ServiceException
 from moto.events.models import EventBus, EventPattern, Rule
@@ -24,7 +24,8 @@ class LocalBus(EventBus):
 class LocalRule(Rule):
     """A rule of a bus. Schedules are fired by LocalCloud.run_schedules, not here."""
 
-    def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:  # noqa: FBT001, FBT002 - moto's signature
+    @override
+    def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:
         """Send the event to every target of this rule, if it is enabled and its pattern matches."""
         if self.state == "DISABLED" or not _matches(self.event_pattern, original_event):
             return
@@ -46,10 +47,12 @@ class LocalRule(Rule):
             reasons = {
                 "RULE_ARN": self.arn,
                 "TARGET_ARN": target["Arn"],
-                "ERROR_CODE": error.code if isinstance(error.code, str) else error.error_type,
+                "ERROR_CODE": error.code,
                 "ERROR_MESSAGE": error.message,
             }
-            attributes = {name: {"DataType": "String", "StringValue": value} for name, value in reasons.items()}
+            attributes = {
+                name: {"DataType": "String", "StringValue": value} for name, value in reasons.items()
+            }
             self._send(target["DeadLetterConfig"]["Arn"], body, message_attributes=attributes)
 
     def _send(self, queue_arn: str, body: str, **kwargs: Any) -> None:
@@ -66,5 +69,3 @@ def _matches(pattern: EventPattern, event: dict[str, Any]) -> bool:
 def _time(event: dict[str, Any]) -> dict[str, str]:
     """Return the event's time (seconds since 1970) as EventBridge writes it, in UTC."""
     return {"time": datetime.fromtimestamp(float(event["time"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
@@ -36,12 +36,13 @@ class _Requests(BaseHTTPRequestHandler):
         host = f"{signed['service']}.{signed['region']}.amazonaws.com"
         url = f"https://{host}{self.path}"
         headers.replace_header("Host", host)
-        answer = botocore_stubber.process_request(AWSPreparedRequest(self.command, url, headers, body, False))  # noqa: FBT003
+        answer = botocore_stubber.process_request(AWSPreparedRequest(self.command, url, headers, body, False))
         status, fields, content = answer or (404, {}, "")
         self._answer(status, fields, content.encode() if isinstance(content, str) else content)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST  # noqa: N815 - http.server's names
 
+    @override
     def log_message(self, *args: object) -> None:
         """Log nothing."""
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import time
 import uuid
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, override
 
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import (
-    ConditionalCheckFailed,
     DynamodbException,
     InvalidAttributeTypeError,
     ItemSizeTooLarge,
@@ -22,11 +20,14 @@ from moto.dynamodb.exceptions import (
     TooManyTransactionsException,
     TransactionCanceledException,
     TransactWriteSingleOpException,
+    UpdateHashRangeKeyException,
 )
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import StreamShard, Table
 from moto.dynamodb.models.utilities import bytesize
+
+from certs.local.encoding import with_base64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,6 +47,7 @@ class Attributes(LimitedSizeDict):
 
     _size: int | None = None  # unknown until first asked
 
+    @override
     def __setitem__(self, name: str, value: Any) -> None:
         """Set an attribute. Raises ItemSizeTooLarge."""
         if self._size is None:
@@ -57,11 +59,13 @@ class Attributes(LimitedSizeDict):
         self._size = size
         dict.__setitem__(self, name, value)
 
+    @override
     def __delitem__(self, name: str) -> None:
         """Remove an attribute."""
         self._size = None
         super().__delitem__(name)
 
+    @override
     def pop(self, *args: Any) -> Any:
         """Remove an attribute and return it."""
         self._size = None
@@ -75,6 +79,7 @@ def _weight(value: Any) -> int:
 class Untracked(list[Any]):
     """In the place of moto's list of all instances of a class, which would keep every one for ever."""
 
+    @override
     def append(self, _: object) -> None:
         """Keep nothing."""
 
@@ -91,7 +96,7 @@ class Change:
     def record(self, table: LocalTable) -> Json:
         """Return the change as a stream record, as Lambda passes it on (JSON, binary as base64)."""
         item = self.after or self.before
-        assert item is not None  # noqa: S101 - there is no change from nothing to nothing
+        assert item is not None
         view = cast("dict[str, str]", table.stream_specification)["StreamViewType"]
         images: Json = {"Keys": table.key_of(item)}
         if self.after is not None and view in {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}:
@@ -106,7 +111,7 @@ class Change:
             "awsRegion": table.region_name,
             "dynamodb": {
                 "ApproximateCreationDateTime": float(int(self.at)),
-                **images,
+                **with_base64(images),
                 "SequenceNumber": str(self.sequence_number),
                 "SizeBytes": sum(image.size() for image in (self.before, self.after) if image is not None),
                 "StreamViewType": view,
@@ -120,6 +125,7 @@ class Changes(StreamShard):
     table: LocalTable
     items: list[Change]  # type: ignore[assignment]
 
+    @override
     def add(self, old: Item | None, new: Item | None) -> None:
         """Note a change. Moto calls this for every write."""
         if not self.table.in_transaction:
@@ -130,6 +136,7 @@ class Changes(StreamShard):
         number = self.starting_sequence_number + len(self.items)
         self.items.append(Change(number, old, new, time.time()))
 
+    @override
     def get(self, start: int, quantity: int) -> list[Json]:
         """Return up to so many records from this sequence number on, as GetRecords does."""
         return [change.record(self.table) for change in self.changes(start, quantity)]
@@ -161,10 +168,20 @@ class LocalTable(Table):
         self._candidates: list[Item] | None = None
         super().__init__(*args, **kwargs)
 
+    @override
     def set_stream_specification(self, streams: dict[str, Any] | None) -> None:
         """Start or stop the stream. There is a shard in any case: it hears of every write."""
         super().set_stream_specification(streams)
         self.stream_shard = Changes(self.account_id, self)
+
+    @override
+    def put_item(self, item_attrs: Json, *args: Any, **kwargs: Any) -> Item:
+        """Put an item, unless it isn't valid or the condition doesn't hold. Moto forgets the indexes' keys."""
+        types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.attr}
+        for name in types.keys() & item_attrs.keys():
+            if types[name] not in item_attrs[name]:
+                raise InvalidAttributeTypeError(name, types[name], next(iter(item_attrs[name])))
+        return super().put_item(item_attrs, *args, **kwargs)
 
     @property
     def changes(self) -> Changes:
@@ -204,22 +221,24 @@ class LocalTable(Table):
         if self.stream_specification and self.stream_specification["StreamEnabled"]:
             self.changes.append(before, after)
 
-    def query(self, hash_key: DynamoType | None, *args: Any, **kwargs: Any) -> Any:
-        """Query the table or one of its indexes, looking only at the partition asked for."""
-        index_name = kwargs.get("index_name") or (args[6] if len(args) > 6 else None)
-        if index_name and index_name in {index.name for index in self.all_indexes()}:
-            conditions = dict(kwargs.get("hash_key_conditions") or [])
-            index = self.get_index(index_name)
-            partition = tuple(conditions[name] for name in _hash_names(index) if name in conditions)
-            self._candidates = list(self._index_partitions(index).get(partition, {}).values())
-        elif hash_key is not None:
-            found: Any = self.items.get(hash_key, {})
+    @contextmanager
+    def narrowed(self, hash_key: Json | None, index_name: str | None, conditions: Json) -> Iterator[None]:
+        """Have all_items return one partition's items for a while: what a query asks for.
+
+        `conditions` are the values of an index's partition key by attribute name.
+        """
+        if index_name is None:
+            found: Any = self.items.get(DynamoType(hash_key), {}) if hash_key else {}
             self._candidates = list(found.values()) if self.has_range_key else [found] if found else []
+        elif index := next((index for index in self.all_indexes() if index.name == index_name), None):
+            partition = tuple(DynamoType(conditions[n]) for n in _hash_names(index) if n in conditions)
+            self._candidates = list(self._index_partitions(index).get(partition, {}).values())
         try:
-            return super().query(hash_key, *args, **kwargs)
+            yield
         finally:
             self._candidates = None
 
+    @override
     def all_items(self) -> list[Item]:
         """Return all items in the order of their keys; during a query only those that may fit."""
         return super().all_items() if self._candidates is None else self._candidates
@@ -264,31 +283,39 @@ class LocalDynamoDB(DynamoDBBackend):
         """Return this table. Raises moto's ResourceNotFoundException."""
         return cast("LocalTable", self.get_table(name))
 
+    @override
     def get_item(self, *args: Any, **kwargs: Any) -> Item | None:
         """Read one item."""
         with self._alone:
             return super().get_item(*args, **kwargs)
 
-    def query(self, *args: Any, **kwargs: Any) -> Any:
-        """Read items of one partition."""
-        with self._alone:
-            return super().query(*args, **kwargs)
+    @override
+    def query(self, table_name: str, hash_key_dict: Json | None, *args: Any, **kwargs: Any) -> Any:
+        """Read items of one partition of a table or index."""
+        conditions = dict(kwargs.get("hash_key_conditions") or [])
+        table = self.table(table_name)
+        with self._alone, table.narrowed(hash_key_dict, kwargs.get("index_name"), conditions):
+            return super().query(table_name, hash_key_dict, *args, **kwargs)
 
+    @override
     def scan(self, *args: Any, **kwargs: Any) -> Any:
         """Read all items."""
         with self._alone:
             return super().scan(*args, **kwargs)
 
+    @override
     def put_item(self, *args: Any, **kwargs: Any) -> Item:
         """Write one item; moto looks at the condition first."""
         with self._alone:
             return super().put_item(*args, **kwargs)
 
+    @override
     def delete_item(self, *args: Any, **kwargs: Any) -> Item | None:
         """Delete one item; moto looks at the condition first."""
         with self._alone:
             return super().delete_item(*args, **kwargs)
 
+    @override
     def update_item(self, table_name: str, key: Json, *args: Any, **kwargs: Any) -> Item:
         """Change one item, or leave it quite as it was if that fails."""
         with self._alone:
@@ -296,6 +323,7 @@ class LocalDynamoDB(DynamoDBBackend):
             with self._all_or_nothing([(table, self.get_keys_value(table, key))]):
                 return super().update_item(table_name, key, *args, **kwargs)
 
+    @override
     def transact_write_items(self, transact_items: list[Json]) -> None:
         """Make all these changes, or none and raise TransactionCanceledException with all reasons.
 
@@ -385,23 +413,10 @@ class _Operation:
                 DynamoDBBackend.update_item(
                     backend, name, request["Key"], request["UpdateExpression"], names or {}, values or {}
                 )
-        except InvalidAttributeTypeError as error:
+        except (InvalidAttributeTypeError, UpdateHashRangeKeyException) as error:
             return "ValidationError", error.message, None
         except MockValidationException:
             raise
         except DynamodbException as error:
             return type(error).__name__, error.message, None
         return None, None, None
-
-
-def as_lambda_json(value: Any) -> Any:
-    """Return attribute values as Lambda passes them on: binary as base64 text."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, dict):
-        return {name: as_lambda_json(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [as_lambda_json(part) for part in value]
-    return value
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Resource = dict[str, Any]
+
+# The translator warns that it can't send its usage statistics: it isn't meant to.
+logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 # Without these, events would silently not arrive.
 UNDELIVERABLE = (
@@ -132,39 +136,37 @@ def _take_out(template: Template, creatable: set[str]) -> None:
     resources: dict[str, Resource] = template.stack["Resources"]
     for name, resource in list(resources.items()):
         kind = resource["Type"]
-        if kind.startswith(UNDELIVERABLE):
-            raise UnsupportedTemplateError(f"{name}: {kind} isn't delivered by the local cloud")
+        _refuse_undeliverable(name, resource)
         if kind == "AWS::Lambda::EventSourceMapping":
-            unknown = set(resource["Properties"]) - MAPPING_PROPERTIES
-            if unknown:
-                raise UnsupportedTemplateError(f"{name}: {', '.join(sorted(unknown))} isn't honoured")
             template.mappings[name] = resources.pop(name)
         elif kind == "AWS::Scheduler::Schedule":
             template.schedules[name] = resources.pop(name)
-        elif kind == "AWS::Events::Rule":
-            if "ScheduleExpression" in resource["Properties"]:
-                template.schedules[name] = deepcopy(resource)
-            else:
-                _refuse_undeliverable_targets(name, resource["Properties"])
+        elif kind == "AWS::Events::Rule" and "ScheduleExpression" in resource["Properties"]:
+            template.schedules[name] = deepcopy(resource)
         elif kind not in creatable:
             template.left_out[name] = f"moto creates no {kind}"
             del resources[name]
     outputs = template.stack.get("Outputs", {})
-    for name, output in list(outputs.items()):
-        if _references(output) & template.left_out.keys():
-            template.left_out[name] = "an output of something left out"
-            del outputs[name]
+    for name in [name for name, output in outputs.items() if _references(output) & template.left_out.keys()]:
+        template.left_out[name] = "an output of something left out"
+        del outputs[name]
     for name, resource in resources.items():
-        missing = _references(resource) & template.left_out.keys()
-        if missing:
-            raise UnsupportedTemplateError(f"{name} needs {', '.join(sorted(missing))}, which moto can't create")
+        if missing := _references(resource) & template.left_out.keys():
+            raise UnsupportedTemplateError(
+                f"{name} needs {', '.join(sorted(missing))}: moto doesn't create it"
+            )
 
 
-def _refuse_undeliverable_targets(name: str, rule: dict[str, Any]) -> None:
-    for target in rule.get("Targets", []):
-        altered = {"Input", "InputPath", "InputTransformer"} & target.keys()
-        if altered:
-            raise UnsupportedTemplateError(f"{name}: a target's {altered.pop()} isn't honoured")
+def _refuse_undeliverable(name: str, resource: Resource) -> None:
+    kind, properties = resource["Type"], resource.get("Properties", {})
+    if kind.startswith(UNDELIVERABLE):
+        raise UnsupportedTemplateError(f"{name}: {kind} isn't delivered by the local cloud")
+    if kind == "AWS::Lambda::EventSourceMapping" and (unknown := properties.keys() - MAPPING_PROPERTIES):
+        raise UnsupportedTemplateError(f"{name}: {', '.join(sorted(unknown))} isn't honoured")
+    if kind == "AWS::Events::Rule" and "ScheduleExpression" not in properties:
+        for target in properties.get("Targets", []):
+            if altered := {"Input", "InputPath", "InputTransformer"} & target.keys():
+                raise UnsupportedTemplateError(f"{name}: a target's {altered.pop()} isn't honoured")
 
 
 def _references(fragment: object) -> set[str]:

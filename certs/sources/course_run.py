@@ -42,7 +42,7 @@ BETA_ENDS = 0.4  # of beta testers, before the run starts
 
 # --- whether they learn
 NEVER_GRADED = {"audit": 0.72, "honor": 0.5, "verified": 0.12}
-PASSES = {"audit": 0.04, "honor": 0.15, "verified": 0.62}  # verified: about what paying learners reach
+PASSES = {"audit": 0.04, "honor": 0.15, "verified": 0.62}  # assumed: what is published counts no modes
 
 # --- ID verification, of verified learners; the rest is approved once, in time
 NEVER_TRIES = 0.08
@@ -54,22 +54,22 @@ RENEWS = 0.6  # of those, sooner or later
 # --- what happens to those who passed
 FALLS_FOR_GOOD = 0.04
 FALLS_WITHIN_HOUR = 0.05  # a grading job went wrong and was run again
-FALLS_FOR_DAYS = 0.02
+FALLS_FOR_DAYS = 0.04
 
 # --- exams and people, of verified learners
 EXAM_VERIFIED = 0.25
-EXAM_REJECTED = 0.04
-REJECTION_LIFTED = 0.6  # by a second look, or a new attempt
+EXAM_REJECTED = 0.05
+REJECTION_LIFTED = 0.7  # by a second look, or a new attempt
 INVALIDATED = 0.03  # of those who passed
 INVALIDATION_LIFTED = 0.5
-ALLOWLISTED = 0.08  # of those who don't pass
-ALLOWLIST_REMOVED = 0.25
+ALLOWLISTED = 0.1  # of those who don't pass
+ALLOWLIST_REMOVED = 0.4
 DATE_OVERRIDDEN = 0.03  # of those who passed
 ASKS_SUPPORT = 0.04
 ERASED = 0.01
 
 # --- the old logic, up to the cutover
-AWARDED_IN_ERROR = 0.3  # of those who passed without an ID verification that was valid then
+AWARDED_IN_ERROR = 0.5  # of those who passed without an ID verification that was valid then
 
 # --- delivery
 DUPLICATED = 0.03
@@ -405,7 +405,7 @@ class _Learner(_Teller):
             yield self._exam_attempt("exam.attempt.rejected", at)
             if self.happens(REJECTION_LIFTED):
                 verdict: events.ExamEvent = (
-                    "exam.attempt.verified" if self.happens(0.6) else "exam.attempt.reset"
+                    "exam.attempt.verified" if self.happens(0.5) else "exam.attempt.reset"
                 )
                 yield self._exam_attempt(verdict, self.later(at, DAY, 10 * DAY))
         elif self.happens(EXAM_VERIFIED):

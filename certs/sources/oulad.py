@@ -1,7 +1,7 @@
-"""The Open University Learning Analytics Dataset (OULAD): its tables as events, and its outcomes to compare with.
+"""The Open University Learning Analytics Dataset (OULAD): its tables as events, its outcomes to compare with.
 
-docs/oulad.md has the map, and what the comparison shows. The tables know days, counted from the start of a run; what
-happens on one day is told in the order in which it makes sense: registration, submission, withdrawal, result.
+docs/oulad.md has the map, and what the comparison shows. The tables know days, counted from a run's start;
+what happens on one day is told in the order that makes sense: registration, submission, withdrawal, result.
 """
 
 import csv
@@ -125,8 +125,8 @@ def _rows(folder: Path) -> Iterator[_Row]:
 def _marks(folder: Path) -> dict[LearnerInRun, _Mark]:
     """Return the weighted mark of everyone who has a score in an assessment that counts.
 
-    An assessment counts if it has a weight and anyone at all has a score in it: the data holds few exam results, and
-    an exam whose results it doesn't hold says nothing. What a learner didn't submit counts as nothing scored.
+    An assessment counts if it has a weight and anyone at all has a score in it: most exams' results aren't in
+    the data. What a learner didn't submit counts as nothing scored.
     """
     runs = _runs(folder)
     assessments = {
@@ -145,8 +145,9 @@ def _marks(folder: Path) -> dict[LearnerInRun, _Mark]:
         counted.add(row["id_assessment"])
         scored[who] += weight * float(row["score"]) / 100
         last_days[who] = max(day, last_days.get(who, day))
-    weights: Counter[str] = Counter()
-    for course_run, weight in map(assessments.__getitem__, counted):
+    weights: defaultdict[str, float] = defaultdict(float)
+    for assessment in counted:
+        course_run, weight = assessments[assessment]
         weights[course_run] += weight
     return {who: _Mark(round(scored[who] / weights[who[1]], 4), day) for who, day in last_days.items()}
 
@@ -169,7 +170,7 @@ def _key(table: str, row: _Row) -> str:
 
 
 def _registered_at(row: _Row) -> datetime:
-    """Return when the learner registered; where that is unknown, the run's start, or their withdrawal before it."""
+    """Return when the learner registered; if unknown, the run's start, or a withdrawal before it."""
     day = row.registered or min(0, int(row.unregistered or 0))
     return row.run.day(day) + _REGISTERS
 
@@ -184,7 +185,7 @@ def _registration(row: _Row) -> _Happening:
 
 
 def _withdrawal(row: _Row) -> _Happening:
-    """Tell when the learner withdrew; where that is unknown, at the run's end, which is the latest it can be."""
+    """Tell when the learner withdrew; if unknown, at the run's end, which is the latest that it can be."""
     withdrawn_at = row.run.day(row.unregistered) + _WITHDRAWS if row.unregistered else row.run.ends
 
     def tell(event_id: UUID, at: datetime) -> Detail:
@@ -232,7 +233,7 @@ def _result(row: _Row) -> _Happening:
 
 def _configured(runs: Mapping[str, _Run], happenings: list[_Happening]) -> Iterator[_Happening]:
     """Tell of each run that it exists, on the day before anything happens in any."""
-    first_at = min((happening.at for happening in happenings), default=datetime.max.replace(tzinfo=UTC))
+    first_at = min([*(run.starts for run in runs.values()), *(happening.at for happening in happenings)])
     for run in runs.values():
 
         def tell(event_id: UUID, at: datetime, run: _Run = run) -> Detail:
@@ -247,10 +248,13 @@ def _configured(runs: Mapping[str, _Run], happenings: list[_Happening]) -> Itera
                 policy=POLICY,
             )
 
-        yield _Happening(min(first_at, run.starts) - timedelta(days=1), f"course/{run.course_run}", tell)
+        yield _Happening(first_at - timedelta(days=1), f"course/{run.course_run}", tell)
 
 
 # --- the comparison
+
+EXAMPLES = 5
+"""How many learners a difference names."""
 
 _PASSED = frozenset({"Pass", "Distinction"})
 
@@ -263,8 +267,9 @@ _EXPECTED: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
 """What each outcome of the data amounts to here: the status, and the reasons for no certificate."""
 
 
-class Difference(NamedTuple):
-    """Learners whose certificate is not what the data's own outcome amounts to, all in the same way."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Learners whose certificate isn't what the data's own outcome amounts to, all in the same way."""
 
     outcome: str | None  # the data's own; None: the data doesn't know them
     status: str | None
@@ -283,12 +288,12 @@ class Comparison:
 
     @property
     def total(self) -> int:
-        """How many learners in course runs were compared."""
+        """How many were compared, counting a learner once in each course run."""
         return sum(self.agreeing.values()) + sum(difference.count for difference in self.differences)
 
 
 def own_outcome(folder: Path) -> dict[LearnerInRun, str]:
-    """Return the data's own outcome of each learner in each course run: Pass, Distinction, Fail or Withdrawn."""
+    """Return the data's own outcomes by learner and course run: Pass, Distinction, Fail or Withdrawn."""
     return {
         (int(row["id_student"]), f"course-v1:OU+{_name(row)}"): row["final_result"]
         for row in _table(folder, "studentInfo.csv.gz")
@@ -298,7 +303,7 @@ def own_outcome(folder: Path) -> dict[LearnerInRun, str]:
 def compare(
     outcomes: Mapping[LearnerInRun, str], certificates: Mapping[LearnerInRun, tuple[str | None, list[str]]]
 ) -> Comparison:
-    """Compare the data's own outcomes with certificates: status (None for none) and reasons, by learner and run."""
+    """Compare the data's own outcomes with certificates: the status (None for none) and the reasons."""
     agreeing: Counter[str] = Counter()
     differing: defaultdict[tuple[str | None, str | None, tuple[str, ...]], list[LearnerInRun]] = defaultdict(
         list
@@ -318,23 +323,18 @@ def compare(
     return Comparison(agreeing, tuple(sorted(differences, key=lambda difference: -difference.count)))
 
 
-EXAMPLES = 5
-
-
 def _explanation(outcome: str | None, status: str | None, reasons: tuple[str, ...]) -> str:
     if outcome is None:
-        return "The data has no such learner in this course run: the events came from somewhere else as well."
+        return "The data has no such learner in this course run: their events came from somewhere else."
     if status is None and not reasons:
         return "Nothing has been heard of the learner in this course run: their events have not arrived."
     certified = status == "downloadable"
     if certified and outcome not in _PASSED:
-        return "Some event says that the learner passed, though the data doesn't: another source spoke of them as well."
+        return "An event says that the learner passed, the data doesn't: it came from somewhere else."
     if certified:
         return "The certificate is there, yet reasons against it were given: the two contradict each other."
     missing = [sentence for code, sentence in _MISSING.items() if code in reasons]
-    because = (
-        " ".join(missing) or "Rules that the data knows nothing of stand against it; the reasons name them."
-    )
+    because = " ".join(missing) or "Rules that the data knows nothing of stand against it: see the reasons."
     if outcome in _PASSED:
         return f"Passed, but without a certificate. {because}"
     return f"No certificate, as the data has it, but for other reasons. {because}"
@@ -343,7 +343,7 @@ def _explanation(outcome: str | None, status: str | None, reasons: tuple[str, ..
 _MISSING = {
     "course_run_unknown": "The configuration of the course run has not arrived.",
     "not_enrolled": "The registration has not arrived.",
-    "mode_not_eligible": f"Another enrollment mode than {MODE} was told, or another policy than {POLICY} holds.",
+    "mode_not_eligible": f"Another mode than {MODE} was told, or another policy than {POLICY} holds.",
     "id_not_verified": f"Another policy than {POLICY} holds: the Open University has no ID verification.",
     "no_grade": "The final result has not arrived: it is dated at the end of the run.",
     "not_passed": "The last word on passing that arrived is that the learner fails.",

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -43,7 +44,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
             if message is not None:
                 messages.append(message)
                 origins.append(record)
-    taken = take_in(messages, POLICIES, now) if messages else Taken()
+    taken = take_in(messages, POLICIES) if messages else Taken()
     parked += [(origins[position], refusal) for position, refusal in taken.refused.items()]
     failed = {origins[position]["messageId"] for position in taken.failed}
     failed |= fan_out(taken, messages, origins, failed)
@@ -65,10 +66,10 @@ def fan_out(taken: Taken, messages: list[Message], origins: list[dict[str, Any]]
         try:
             if message.learner_id is None:
                 if message.course_run in taken.course_runs:
-                    body = json.encode({"course_run": message.course_run}).decode()
+                    body = json.encode({"course_run": message.course_run, "at": message.sent_at}).decode()
                     edge.send(REDECIDE_QUEUE, [{"MessageBody": body, "DelaySeconds": SETTLING_SECONDS}])
             elif message.course_run is None:
-                edge.send(INGEST_QUEUE, requests_for(message.learner_id))
+                edge.send(INGEST_QUEUE, requests_for(message.learner_id, message.sent_at))
                 if "Echo" not in record.get("messageAttributes", {}):
                     edge.send(INGEST_QUEUE, [echo_of(record["body"])])
         except Exception:
@@ -77,10 +78,10 @@ def fan_out(taken: Taken, messages: list[Message], origins: list[dict[str, Any]]
     return unsent
 
 
-def requests_for(learner_id: int) -> Iterator[dict[str, Any]]:
-    """Return a request to decide again for each course run of the learner."""
+def requests_for(learner_id: int, at: datetime) -> Iterator[dict[str, Any]]:
+    """Return a request to decide again, as of `at`, for each course run of the learner."""
     for course_run in store.course_runs_of(learner_id):
-        yield {"MessageBody": edge.request_for(learner_id, course_run, "id-verification")}
+        yield {"MessageBody": edge.request_for(learner_id, course_run, "id-verification", at)}
 
 
 def echo_of(body: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -20,15 +21,16 @@ AT_ONCE = 2_500
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
-    """Return how many records are due."""
-    due = [pair for shard in range(store.DUE_SHARDS) for pair in store.due_by(edge.now(), shard, AT_ONCE)]
-    edge.send(INGEST_QUEUE, requests_for(due))
+def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
+    """Return how many records are due by the schedule's time."""
+    now = datetime.fromisoformat(event["time"])
+    due = [pair for shard in range(store.DUE_SHARDS) for pair in store.due_by(now, shard, AT_ONCE)]
+    edge.send(INGEST_QUEUE, requests_for(due, now))
     metrics.add_metric(name="Due", unit=MetricUnit.Count, value=len(due))
     return {"due": len(due)}
 
 
-def requests_for(due: list[store.Pair]) -> Iterator[dict[str, Any]]:
-    """Return a request to decide again for each record."""
+def requests_for(due: list[store.Pair], now: datetime) -> Iterator[dict[str, Any]]:
+    """Return a request to decide again, as of now, for each record."""
     for pair in due:
-        yield {"MessageBody": edge.request_for(pair.learner_id, pair.course_run, "sweep")}
+        yield {"MessageBody": edge.request_for(pair.learner_id, pair.course_run, "sweep", now)}

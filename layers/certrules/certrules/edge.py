@@ -53,13 +53,13 @@ def policies() -> Policies:
     return read_policies(policy)
 
 
-def request_for(learner_id: int, course_run: str, why: str) -> str:
-    """Return a message for the ingest queue that has a learner's certificate decided again."""
+def request_for(learner_id: int, course_run: str, why: str, at: datetime) -> str:
+    """Return a message for the ingest queue that has a learner's certificate decided again, as of `at` (UTC)."""
     detail = {
         "metadata": {
             "id": str(uuid4()),
             "event_type": REQUESTED,
-            "time": as_time(now()),
+            "time": as_time(at),
             "source": f"{OWN_SOURCE}/{why}",
         },
         "request": {"learner_id": learner_id, "course_key": course_run, "by": f"system:{why}", "notes": ""},

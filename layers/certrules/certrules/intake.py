@@ -15,12 +15,13 @@ from typing import Any
 from uuid import uuid4
 
 from certrules import store
+from certrules.core.facts import Record
 from certrules.core.guard import Settled, settle
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Cause
 from certrules.core.timeline import Entry, TimelineFullError, compact, merge
-from certrules.store import Kept, Loaded, LostRaceError, Pair
+from certrules.store import Kept, KeptRecord, Loaded, LostRaceError, Pair
 from certrules.wire.inbound import ERASED, NAMED, Message, Reason, RefusedError
 from certrules.wire.stored import held_history_of, history_of
 
@@ -42,20 +43,19 @@ class Taken:
     lost_races: int = 0
 
 
-def take_in(messages: Sequence[Message], policies: Policies, now: datetime) -> Taken:
-    """Merge what the messages say into what is kept, decide as of `now` (UTC), and save: all or nothing a record.
+def take_in(messages: Sequence[Message], policies: Policies) -> Taken:
+    """Merge what the messages say into what is kept, decide as of when they were sent, and save each record at once.
 
     `policies` are the deployment's, where the settings item has none. One read request for the batch, one write
     request a changed record, none for what is known.
     """
     taken = Taken()
     pending = list(enumerate(messages))
-    for attempt in range(ATTEMPTS):
-        pending = _Round(pending, policies, now, taken).run()
+    for _ in range(ATTEMPTS):
+        pending = _Round(pending, policies, taken).run()
         if not pending:
             break
-        if attempt:
-            taken.lost_races += len(pending)
+        taken.lost_races += len(pending)
     for position, _ in pending:
         taken.failed[position] = LostRaceError(f"lost {ATTEMPTS} races for the record")
     return taken
@@ -67,9 +67,8 @@ type _Numbered = list[tuple[int, Message]]
 class _Round:
     """One attempt at a batch; what lost a race is left for the next."""
 
-    def __init__(self, messages: _Numbered, policies: Policies, now: datetime, taken: Taken) -> None:
+    def __init__(self, messages: _Numbered, policies: Policies, taken: Taken) -> None:
         self._policies = policies
-        self._now = now
         self._taken = taken
         self._pairs: dict[Pair, _Numbered] = {}
         self._learners: dict[int, _Numbered] = {}
@@ -142,7 +141,7 @@ class _Round:
         course_run = loaded.course_runs[pair.course_run]
         rests_on = (verification.version, course_run.version)
         record = store.record_of(pair, loaded, timeline)
-        outcome = replay(record, loaded.policies or self._policies, self._now)
+        outcome = replay(record, loaded.policies or self._policies, _as_of(group, record, kept))
         settled_past = max(settled, verification.settled, course_run.settled)
         result = settle(kept.published, outcome, uuid4().hex, settled_past)
         certificate = result.published.certificate
@@ -170,6 +169,16 @@ def _decides(message: Message, course_run: Kept) -> bool:
     """Whether what a message says of a course run can change a certificate: not if it only says what is shown."""
     made_known = bool(course_run.timeline) and course_run.timeline[0].event_id == message.event_id
     return made_known or any(entry.subject in {"web_certificates_enabled", "policy"} for entry in message.entries)
+
+
+def _as_of(group: _Numbered, record: Record, kept: KeptRecord) -> datetime:
+    """Return the instant to decide as of: when the last message was sent, or what is known already if that is later.
+
+    So what was decided once stays decided when a message comes late.
+    """
+    sent = [instant for _, message in group for instant in (message.at, message.sent_at)]
+    decided = [mark.at for mark in kept.published.marks[-1:]]
+    return max(*sent, *decided, *(entry.at for entry in record.timeline[-1:]))
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:

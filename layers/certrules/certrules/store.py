@@ -47,6 +47,7 @@ _ID = "ID"
 _NAME = "NAME"
 _ONLY = "-"
 _SETTINGS = ("SETTINGS", _ONLY)
+_RACES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
 
 
 class LostRaceError(Exception):
@@ -262,7 +263,7 @@ def save_record(  # noqa: PLR0913 - it is all of one item
                 for number, body in enumerate(history):
                     transaction.save(HistoryItem(item.p, f"{stem}#{number}", b=body))
         except TransactWriteError as error:
-            if error.cause_response_code == "TransactionCanceledException":
+            if _RACES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
                 raise LostRaceError from error
             raise
     kept.timeline, kept.settled, kept.published = timeline, settled, published
@@ -373,7 +374,7 @@ def _put(item: Item) -> None:
     try:
         item.save()
     except PutError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if (error.cause_response_code or "").removesuffix("Exception") in _RACES:
             raise LostRaceError from error
         raise
 

@@ -55,7 +55,6 @@ def settle(before: Published, outcome: Outcome, certificate_id: str, compacted: 
     news = tuple(
         transition._replace(certificate=transition.certificate._replace(certificate_id=certificate.certificate_id))
         for transition in _news(before, outcome, marks)
-        if certificate is not None
     )
     return Settled(Published(certificate, marks, outcome.pending), news, kept=False)
 

@@ -104,7 +104,8 @@ def overridden(policy: Policy, overrides: Overrides | None) -> Policy:
     if overrides is None:
         return policy
     if overrides.preset is not None:
-        policy = replace(PRESETS[overrides.preset], web_certificates=policy.web_certificates)
+        preset = PRESETS[overrides.preset]
+        policy = replace(preset, hold=policy.hold, web_certificates=policy.web_certificates)
     changes: dict[str, Any] = {
         name: value for name, value in overrides._asdict().items() if value is not None and name != "preset"
     }

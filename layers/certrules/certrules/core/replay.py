@@ -250,7 +250,7 @@ class _Replay:
         self._lost_passing = self._lost_passing or recorded.status is Status.NOTPASSING
         previous = certificate.status if certificate else None
         if previous is not recorded.status:
-            actor = Actor(entry.by, entry.notes)
+            actor = self._actor(Fact.RECORDED)
             self._transitions.append(
                 Transition(entry.at, previous, self._certificate, Cause.RECORDED, actor, decide(facts))
             )

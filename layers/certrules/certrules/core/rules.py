@@ -106,15 +106,18 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         code="mode_not_eligible",
-        requirement="The enrollment mode is eligible for a certificate.",
+        requirement="The enrollment, if there is one, is in a mode that earns a certificate.",
         unmet="The learner's enrollment mode earns no certificate.",
-        remedy="The learner upgrades to a paid mode, or support changes the enrollment mode.",
+        remedy=(
+            "The learner upgrades to a mode that earns a certificate, or support changes the "
+            "enrollment mode."
+        ),
         looks_at=(Fact.ENROLLMENT, Fact.COURSE_RUN),
         met=mode_is_eligible,
     ),
     Rule(
         code="id_not_verified",
-        requirement="The learner has an approved ID verification, if the mode needs one.",
+        requirement="The learner's ID has been verified, if the enrollment mode needs that.",
         unmet="No approved ID verification of the learner has been received.",
         remedy="The learner verifies their ID.",
         looks_at=(Fact.ID_VERIFICATION, Fact.ENROLLMENT, Fact.COURSE_RUN),
@@ -122,7 +125,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         code="id_verification_expired",
-        requirement="The learner's ID verification is unexpired, if the mode needs one.",
+        requirement=(
+            "The learner's ID verification, if there is one and the enrollment mode needs it, has not "
+            "expired."
+        ),
         unmet="The learner's ID verification has expired.",
         remedy="The learner verifies their ID again.",
         looks_at=(Fact.ID_VERIFICATION, Fact.ENROLLMENT, Fact.COURSE_RUN),
@@ -130,50 +136,59 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         code="invalidated",
-        requirement="No invalidation of the learner's certificate in the course run is active.",
+        requirement="The learner's certificate in the course run is not invalidated.",
         unmet="The certificate is invalidated.",
-        remedy="A person's invalidation is lifted by support; a rejected exam attempt is verified or reset in the exam service.",
+        remedy=(
+            "Support lifts an invalidation that a person made; the exam team verifies or resets a "
+            "rejected exam attempt."
+        ),
         looks_at=(Fact.INVALIDATION,),
         met=is_not_invalidated,
     ),
     Rule(
         code="web_certificates_off_instance",
-        requirement="Web certificates are on for the deployment.",
+        requirement="Web certificates are on for the whole deployment.",
         unmet="Web certificates are switched off for the whole deployment.",
-        remedy="An operator switches them on in the stack's parameters.",
+        remedy="An operator switches web certificates on in the stack's parameters.",
         looks_at=(),
         met=instance_has_web_certificates,
     ),
     Rule(
         code="web_certificates_off_course_run",
-        requirement="Web certificates are on for the course run.",
+        requirement="Web certificates are on for the course run, if it is known.",
         unmet="Web certificates are switched off for the course run.",
-        remedy="The course team switches them on in the course run's settings.",
+        remedy="The course team switches web certificates on in the course run's settings.",
         looks_at=(Fact.COURSE_RUN,),
         met=course_run_has_web_certificates,
     ),
     Rule(
         code="course_run_unknown",
-        requirement="The course run is known.",
-        unmet="The course run's configuration has not been received.",
+        requirement="The configuration of the course run has been received.",
+        unmet="The configuration of the course run has not been received.",
         remedy="The course team publishes the course run, or an operator sends its configuration again.",
         looks_at=(Fact.COURSE_RUN,),
         met=course_run_is_known,
     ),
     Rule(
         code="no_grade",
-        requirement="A grade of the learner in the course run is known.",
-        unmet="No grade has been received that says whether the learner passes.",
-        remedy="The learner completes graded work, or the platform sends the grade again; support can add an allowlist entry.",
+        requirement="A grade that says whether the learner passes has been received.",
+        unmet="No grade that says whether the learner passes has been received.",
+        remedy=(
+            "The learner completes graded work, or an operator sends the grade again; support can add "
+            "an allowlist entry."
+        ),
         looks_at=(Fact.PASSING,),
         met=has_grade,
         waived_by_allowlist=True,
     ),
     Rule(
         code="not_passed",
-        requirement="The learner passed the course run.",
+        requirement="The learner's grade, if there is one, is not failing.",
         unmet="The learner's grade is failing.",
-        remedy="The learner passes the course run, or the course team corrects the grade; support can add an allowlist entry.",
+        remedy=(
+            "The learner passes the course run, or the course team corrects the grade; support can add "
+            "an allowlist entry."
+        ),
         looks_at=(Fact.PASSING,),
         met=is_not_failing,
         waived_by_allowlist=True,
@@ -181,7 +196,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         code="beta_tester",
         requirement="The learner is not a beta tester in the course run.",
-        unmet="The learner is a beta tester in this course run.",
+        unmet="The learner is a beta tester in the course run.",
         remedy="The course team removes the beta tester role; support can add an allowlist entry.",
         looks_at=(Fact.BETA_TESTER,),
         met=is_no_beta_tester,
@@ -189,8 +204,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         code="ccx",
-        requirement="The course run is not a CCX.",
-        unmet="The course run is a custom course of a coach (CCX), which awards no certificates.",
+        requirement="The course run is not a custom course of a coach (CCX).",
+        unmet="The course run is a custom course of a coach (CCX) and awards no certificates.",
         remedy="Support can add an allowlist entry.",
         looks_at=(),
         met=is_no_ccx,

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import PolicyError, read_overrides
 from certrules.core.terms import PERSON, Fact, Status
-from certrules.core.timeline import Entry
+from certrules.core.timeline import BEGINNING, Entry
 
 OWN_SOURCE = "course-certificates"
 """The source of the events that this service sends: it never takes them in."""
@@ -28,9 +28,15 @@ MAX_BYTES = 64 * 1024
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of a producer may be."""
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before this, an event's time is a clock that was never set."""
+
 _PIECE = r"[\w\-~.:]+"
+_OLD_PIECE = r"[\w\-.%]+"
 COURSE_KEY = re.compile(
-    rf"(?:course-v1:{_PIECE}\+{_PIECE}\+{_PIECE}|ccx-v1:{_PIECE}\+{_PIECE}\+{_PIECE}\+ccx@\d+|{_PIECE}/{_PIECE}/{_PIECE})"
+    rf"course-v1:{_PIECE}\+{_PIECE}\+{_PIECE}"
+    rf"|ccx-v1:{_PIECE}\+{_PIECE}\+{_PIECE}\+ccx@\d+"
+    rf"|{_OLD_PIECE}/{_OLD_PIECE}/{_OLD_PIECE}"
 )
 """Course runs of today, CCX, and the platform's old style (organization/course/run)."""
 
@@ -61,12 +67,17 @@ class RefusedError(ValueError):
         """Refuse for a reason; `field` is its path within the event, "" for the whole."""
         super().__init__(f"{reason}: {field}: {fix}" if field else f"{reason}: {fix}")
         self.reason = reason
-        self.field = field
-        self.fix = fix
+        self.field = _printable(field)
+        self.fix = _printable(fix)
 
     def as_json(self) -> dict[str, str]:
         """Return the refusal for a parked message."""
         return {"reason": self.reason.value, "field": self.field, "fix": self.fix}
+
+
+def _printable(text: str) -> str:
+    """Escape what a queue doesn't take in an attribute, should it come from the event."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 class Name(NamedTuple):
@@ -86,17 +97,20 @@ class Message(NamedTuple):
     course_run: str | None  # None: about the learner in all course runs
     entries: tuple[Entry, ...] = ()
     name: Name | None = None  # of learner.named; learner.erased has none
+    sent_at: datetime = BEGINNING  # UTC: the clock by which it is decided, see `decode`
 
 
 # --- the data of the events, as far as it decides anything
 
 _LearnerId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_AttemptId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Text = Annotated[str, Meta(max_length=2_000)]
+_Word = Annotated[str, Meta(max_length=255)]
 _Required = Annotated[str, Meta(min_length=1, max_length=255)]
 _Instant = Annotated[datetime, Meta(tz=True)]
 
 
-class _Metadata(Struct):
+class Metadata(Struct):
     id: _Required
     event_type: _Required
     time: _Instant
@@ -139,11 +153,11 @@ class _GradeSummary(Struct):
     user_id: _LearnerId
     course: _Course
     percent_grade: Annotated[float, Meta(ge=0, le=1)]
-    letter_grade: Annotated[str, Meta(max_length=255)] | None
+    letter_grade: _Word | None
 
 
 class _IdvAttempt(Struct):
-    attempt_id: int
+    attempt_id: _AttemptId
     user: _User
     expiration_date: _Instant | None = None
 
@@ -163,8 +177,8 @@ class _AccessRole(Struct):
 class _OldCertificate(Struct):
     user: _User
     course: _Course
-    mode: str
-    grade: str
+    mode: _Word
+    grade: _Word
     current_status: Status
     download_url: str = ""
 
@@ -184,9 +198,9 @@ class _RecordedCertificate(Struct):
     learner_id: _LearnerId
     course_key: str
     status: Status
-    mode: Annotated[str, Meta(max_length=255)] | None = None
-    grade: str | float | None = None
-    certificate_id: Annotated[str, Meta(max_length=255)] | None = None
+    mode: _Word | None = None
+    grade: _Word | float | None = None
+    certificate_id: _Word | None = None
     created: _Instant | None = None
     modified: _Instant | None = None
 
@@ -206,8 +220,8 @@ class _CourseRun(Struct):
 
 class _Named(Struct):
     learner_id: _LearnerId
-    username: Annotated[str, Meta(max_length=255)]
-    name: Annotated[str, Meta(max_length=255)]
+    username: _Word
+    name: _Word
 
 
 class _Erased(Struct):
@@ -229,16 +243,16 @@ class _Said(NamedTuple):
 class _Sayer:
     """Makes entries of one event: all have its id and time."""
 
-    def __init__(self, metadata: _Metadata, key: str) -> None:
-        self._at = _utc(metadata.time)
+    def __init__(self, metadata: Metadata, key: str) -> None:
+        self._at = _utc(metadata.time, "metadata.time")
         self._id = metadata.id
         self._key = key
 
     def entry(self, fact: Fact, value: object, subject: str = "", by: str = "", notes: str = "") -> Entry:
         return Entry(self._at, self._id, fact, subject, value, by, notes)
 
-    def instant(self) -> datetime:
-        return self._at
+    def utc(self, instant: datetime, field: str) -> datetime:
+        return _utc(instant, f"{self._key}.{field}")
 
     def course_run(self, course_key: str, field: str) -> str:
         return checked_course_key(course_key, f"{self._key}.{field}")
@@ -278,7 +292,7 @@ def _graded(body: _GradeSummary, say: _Sayer) -> _Said:
 
 
 def _id_approved(body: _IdvAttempt, say: _Sayer) -> _Said:
-    value = Approval(_utc(body.expiration_date) if body.expiration_date else None)
+    value = Approval(say.utc(body.expiration_date, "expiration_date") if body.expiration_date else None)
     return _Said(body.user.id, None, (say.entry(Fact.ID_VERIFICATION, value, str(body.attempt_id)),))
 
 
@@ -322,7 +336,7 @@ def _act(fact: Fact, *, value: object) -> Callable[[_Act, _Sayer], _Said]:
 
 
 def _date_set(body: _DateOverride, say: _Sayer) -> _Said:
-    entry = say.entry(Fact.DATE_OVERRIDE, _utc(body.date), "", body.by, body.notes)
+    entry = say.entry(Fact.DATE_OVERRIDE, say.utc(body.date, "date"), "", body.by, body.notes)
     return _Said(body.learner_id, say.course_run(body.course_key, "course_key"), (entry,))
 
 
@@ -336,8 +350,8 @@ def _recorded(body: _RecordedCertificate, say: _Sayer) -> _Said:
         body.mode or "",
         "" if body.grade is None else str(body.grade),
         body.certificate_id or "",
-        _utc(body.created) if body.created else None,
-        _utc(body.modified) if body.modified else None,
+        say.utc(body.created, "created") if body.created else None,
+        say.utc(body.modified, "modified") if body.modified else None,
     )
     return _Said(body.learner_id, say.course_run(body.course_key, "course_key"), (say.entry(Fact.RECORDED, value),))
 
@@ -348,7 +362,7 @@ def _configured(body: _CourseRun, say: _Sayer) -> _Said:
     for setting in ("web_certificates_enabled", "display_behavior", "available_date", "end", "self_paced", "rollout"):
         value = getattr(body, setting)
         if value is not UNSET:
-            value = _utc(value) if isinstance(value, datetime) else value
+            value = say.utc(value, setting) if isinstance(value, datetime) else value
             entries.append(say.entry(Fact.COURSE_RUN, value, setting, body.by, body.notes))
     if body.policy is not UNSET:
         try:
@@ -492,11 +506,12 @@ class _Envelope(Struct):
     detail_type: str = msgspec.field(name="detail-type")
     source: str
     detail: msgspec.Raw
+    time: _Instant | None = None
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_metadata = msgspec.json.Decoder(_Metadata).decode
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
 
 
 def decode(body: bytes | str, received_at: datetime) -> Message | None:
@@ -504,36 +519,39 @@ def decode(body: bytes | str, received_at: datetime) -> Message | None:
 
     Returns None for an event that this service sent itself. Raises RefusedError for everything that can't be
     taken in: it is to be parked. `received_at` (UTC) is the clock by which a time is in the future.
+
+    A message says when it was sent, and is decided as of then, however long it waited in a queue: so a hold does
+    not run out while the passing grade that ends it waits behind the failing one. That is the envelope's time; of
+    a bare request to decide again, its own; of any other bare detail, `received_at`.
     """
-    raw = body.encode(errors="surrogatepass") if isinstance(body, str) else body
+    with _Refusing(""):
+        text = body if isinstance(body, str) else body.decode()
+        raw = text.encode()  # UTF-8 throughout, where nothing is read too
     if len(raw) > MAX_BYTES:
         raise RefusedError(Reason.TOO_LARGE, "", f"{len(raw)} bytes; an event has at most {MAX_BYTES}")
     with _Refusing(""):
         parts = _decode_object(raw)
         if "metadata" in parts:
-            detail_type, detail = None, parts
-        else:
-            envelope = _decode_envelope(raw)
-            if envelope.source == OWN_SOURCE:
-                return None
-            detail_type = envelope.detail_type
-    if detail_type is not None:
-        with _Refusing("detail"):
-            detail = _decode_object(envelope.detail)
-    return _read(detail, detail_type, received_at)
+            return _read(parts, None, received_at)
+        envelope = _decode_envelope(raw)
+    if envelope.source == OWN_SOURCE:
+        return None
+    with _Refusing("detail"):
+        detail = _decode_object(envelope.detail)
+    return _read(detail, envelope, received_at)
 
 
-def _read(detail: Mapping[str, msgspec.Raw], detail_type: str | None, received_at: datetime) -> Message | None:
+def _read(detail: Mapping[str, msgspec.Raw], envelope: _Envelope | None, received_at: datetime) -> Message | None:
     if "metadata" not in detail:
         raise RefusedError(Reason.MISSING_FIELD, "metadata", "an event has `metadata` beside its data")
     with _Refusing("metadata"):
         metadata = _decode_metadata(detail["metadata"])
-        at = _utc(metadata.time)
+    at = _utc(metadata.time, "metadata.time")
     if metadata.source == OWN_SOURCE:
         return None
     name = metadata.event_type
-    if detail_type is not None and detail_type != name:
-        fix = f"{name!r}, but the envelope's detail-type is {detail_type!r}: they must be the same"
+    if envelope is not None and envelope.detail_type != name:
+        fix = f"{name!r}, but the envelope's detail-type is {envelope.detail_type!r}: they must be the same"
         raise RefusedError(Reason.TYPE_MISMATCH, "metadata.event_type", fix)
     event_type = EVENT_TYPES.get(name)
     if event_type is None:
@@ -544,11 +562,18 @@ def _read(detail: Mapping[str, msgspec.Raw], detail_type: str | None, received_a
     if at > received_at + CLOCK_SKEW:
         fix = f"{at.isoformat()} is in the future; it was {received_at.isoformat()} when the event was read"
         raise RefusedError(Reason.FUTURE_TIME, "metadata.time", fix)
+    if at < EARLIEST:
+        fix = f"{at.isoformat()} is before {EARLIEST:%Y}; it is to be when the fact became true"
+        raise RefusedError(Reason.BAD_VALUE, "metadata.time", fix)
     if event_type.key not in detail:
         raise RefusedError(Reason.MISSING_FIELD, event_type.key, f"the data of {name} stands under this key")
     with _Refusing(event_type.key):
         said = event_type.read(event_type.decoder.decode(detail[event_type.key]), _Sayer(metadata, event_type.key))
-    return Message(metadata.id, name, at, *said)
+    if envelope is not None and envelope.time is not None:
+        sent_at = _utc(envelope.time, "time")
+    else:
+        sent_at = at if name == REQUESTED else received_at
+    return Message(metadata.id, name, at, *said, sent_at=min(sent_at, received_at))
 
 
 class _Refusing:
@@ -563,15 +588,15 @@ class _Refusing:
         if isinstance(error, msgspec.ValidationError):
             raise _refusal(self._field, str(error)) from error
         if isinstance(error, (msgspec.DecodeError, UnicodeError, RecursionError)):
-            raise RefusedError(Reason.NOT_JSON, self._field, str(error) or "not JSON in UTF-8") from error
-        if isinstance(error, OverflowError):
-            raise RefusedError(Reason.BAD_VALUE, self._field, "a time that can't be expressed in UTC") from error
+            raise RefusedError(Reason.NOT_JSON, self._field, str(error)) from error
 
 
 _SAYINGS = (
     ("Object missing required field", Reason.MISSING_FIELD),
     ("Expected `datetime` with a timezone", Reason.NAIVE_TIME),
     ("Invalid", Reason.BAD_VALUE),
+    ("Integer value out of range", Reason.BAD_VALUE),
+    ("Number out of range", Reason.BAD_VALUE),
     ("Expected `str` of length", Reason.BAD_VALUE),
     ("Expected `int` >", Reason.BAD_VALUE),
     ("Expected `int` <", Reason.BAD_VALUE),
@@ -584,13 +609,16 @@ def _refusal(prefix: str, saying: str) -> RefusedError:
     """Return the refusal for a decoder's saying, such as "Expected `int`, got `str` - at `$.user.id`"."""
     fix, _, path = saying.partition(" - at `$")
     reason = next((reason for start, reason in _SAYINGS if fix.startswith(start)), Reason.WRONG_TYPE)
-    field = path.rstrip("`")
+    field = path.rstrip("`").partition("[")[0]
     if reason is Reason.MISSING_FIELD:
         field += "." + fix.split("`")[1]
     return RefusedError(reason, (prefix + field).strip("."), fix)
 
 
-def _utc(instant: datetime) -> datetime:
-    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+def _utc(instant: datetime, field: str) -> datetime:
+    try:
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    except OverflowError as error:
+        raise RefusedError(Reason.BAD_VALUE, field, "a time that can't be expressed in UTC") from error
 
 

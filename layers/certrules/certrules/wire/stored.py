@@ -1,12 +1,13 @@
 """Timelines and certificates as they are kept: compact JSON, since every started KB of an item is paid for.
 
-An entry is a list: time in microseconds since 1970 (UTC), event id (a UUID in base64), a letter for the fact, and
-then subject, value, actor and notes, as far as the last that isn't empty.
+An entry is a list: microseconds since the entry before it (since 1970, UTC, for the first), event id (a UUID in
+base64; empty if it is that of the entry before), a letter for the fact, and then subject, value, actor and notes,
+as far as the last that isn't empty.
 """
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,7 @@ _LETTERS = {
     Fact.COURSE_RUN: "r",
 }
 _FACTS = {letter: fact for fact, letter in _LETTERS.items()}
+_JUDGED_SETTINGS = {"", "web_certificates_enabled", "policy"}  # of a course run; the others are only shown
 
 
 def micros(instant: datetime) -> int:
@@ -65,35 +67,59 @@ def _optional_instant(microseconds: int | None) -> datetime | None:
 
 def encode_timeline(timeline: Timeline) -> str:
     """Return a timeline as it is kept."""
-    return _encode([_entry_out(entry) for entry in timeline]).decode()
+    return _encode(_entries_out(timeline)).decode()
 
 
 def decode_timeline(text: str) -> Timeline:
     """Return a timeline that was kept."""
-    return tuple(_entry_in(*item) for item in _decode(text))
+    return entries_in(_decode(text))
 
 
-def _entry_out(entry: Entry) -> list[Any]:
+def entries_in(items: Iterable[list[Any]]) -> Timeline:
+    """Return entries as they were kept."""
+    entries = []
+    at, event_id = 0, ""
+    for since, text, *rest in items:
+        at += since
+        event_id = _id_in(text) if text else event_id
+        entries.append(_entry_in(instant_of(at), event_id, *rest))
+    return tuple(entries)
+
+
+def _entries_out(entries: Iterable[Entry]) -> list[list[Any]]:
+    items = []
+    at, event_id = 0, ""
+    for entry in entries:
+        instant = micros(entry.at)
+        text = "" if entry.event_id == event_id else _id_out(entry.event_id)
+        items.append([instant - at, text, *_saying_out(entry)])
+        at, event_id = instant, entry.event_id
+    return items
+
+
+def _saying_out(entry: Entry) -> list[Any]:
     value = entry.value
     write = _WRITERS.get(entry.fact)
     if write is not None and value is not None:
         value = write(value)
     elif entry.fact is Fact.COURSE_RUN:
         value = _setting_out(entry.subject, value)
-    item = [micros(entry.at), _id_out(entry.event_id), _LETTERS[entry.fact], entry.subject, value, entry.by, entry.notes]
+    item = [_LETTERS[entry.fact], entry.subject, value, entry.by, entry.notes]
     while item[-1] == "":
         item.pop()
     return item
 
 
-def _entry_in(at: int, event_id: str, letter: str, subject: str, value: Any, by: str = "", notes: str = "") -> Entry:
+def _entry_in(  # noqa: PLR0913 - it is all of one entry
+    at: datetime, event_id: str, letter: str, subject: str, value: Any, by: str = "", notes: str = ""
+) -> Entry:
     fact = _FACTS[letter]
     read = _READERS.get(fact)
     if read is not None and value is not None:
         value = read(value)
     elif fact is Fact.COURSE_RUN:
         value = _setting_in(subject, value)
-    return Entry(instant_of(at), _id_in(event_id), fact, subject, value, by, notes)
+    return Entry(at, event_id, fact, subject, value, by, notes)
 
 
 def _id_out(event_id: str) -> str:
@@ -233,10 +259,15 @@ def as_time(instant: datetime | None) -> str | None:
 
 
 def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
-    """Return a decision with all that it rests on: what `decision_from_json` needs, and the events behind it."""
+    """Return a decision with all that it takes to take it again, and the events behind it. What it names, fails."""
     facts = decision.facts
     looked_at = {fact for code in BY_CODE for fact in BY_CODE[code].looks_at}
     sources = at_instant(record.timeline, facts.as_of)
+    evidence = (
+        entry._replace(by="", notes="")
+        for entry in sources.values()
+        if entry.fact in looked_at and (entry.fact is not Fact.COURSE_RUN or entry.subject in _JUDGED_SETTINGS)
+    )
     return {
         "as_of": as_time(facts.as_of),
         "policy": decision.policy_version,
@@ -247,7 +278,7 @@ def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
             for name, value in facts._asdict().items()
             if name not in {"as_of", "policy"} and value != Facts._field_defaults.get(name)
         },
-        "evidence": [_entry_out(entry._replace(by="", notes="")) for entry in sources.values() if entry.fact in looked_at],
+        "evidence": _entries_out(sorted(evidence, key=lambda entry: entry[:4])),
     }
 
 

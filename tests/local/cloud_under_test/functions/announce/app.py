@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from typing import Any
 
 import boto3
@@ -9,7 +10,7 @@ import boto3
 events = boto3.client("events")
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Announce entries in order; stop at the first that says `poison`, crash at one that says `crash`."""
     images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
     if any(image["says"]["S"] == "crash" for image in images):
@@ -18,7 +19,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     good = says.index("poison") if "poison" in says else len(says)
     if good:
         bus = os.environ["BUS_NAME"]
-        print("announced", *(image["id"]["S"] for image in images[:good]))
+        sys.stdout.write("announced " + " ".join(image["id"]["S"] for image in images[:good]) + "\n")
         events.put_events(Entries=[entry(bus, image["id"]["S"]) for image in images[:good]])
     failed = [record["dynamodb"]["SequenceNumber"] for record in event["Records"][good : good + 1]]
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}

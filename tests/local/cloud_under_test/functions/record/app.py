@@ -41,7 +41,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def write(order: dict[str, Any]) -> None:
     """Save the order; one with a journal entry in the same transaction."""
-    attributes = {"n": {"N": str(order.get("n", 0))}, "shelf": {"S": order.get("shelf", "a")}, "due": {"N": "1"}}
+    attributes = {
+        "n": {"N": str(order.get("n", 0))},
+        "shelf": {"S": order.get("shelf", "a")},
+        "due": {"N": "1"},
+    }
     item = {"pk": {"S": order["id"]}, "sk": {"S": "order"}, **attributes}
     if "journal" not in order:
         dynamodb.put_item(TableName=ORDERS, Item=item, ConditionExpression="attribute_not_exists(pk)")

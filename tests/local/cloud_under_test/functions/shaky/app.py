@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def handler(event: dict[str, Any], context: Any) -> None:
+def handler(event: dict[str, Any], _context: Any) -> None:
     """Raise ValueError if any message is bad."""
     for record in event["Records"]:
         if record["body"] == "bad":

@@ -1,0 +1,243 @@
+"""The generated tables of docs/events.md and docs/rules.md, as Markdown, from the code that they describe."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from certrules.core.policy import PRESETS, Modes
+from certrules.core.rules import RULES
+from certrules.core.terms import REVOKING, Cause, Status
+from certrules.wire.inbound import EVENT_TYPES, EventType, Metadata, Reason
+from certrules.wire.outbound import EVENTS_OUT
+
+SAMPLES = Path(__file__).resolve().parent.parent / "events"
+
+REFUSALS: Mapping[Reason, tuple[str, str]] = {
+    Reason.TOO_LARGE: ("The body is larger than 64 KB.", "Send one event a message, without attachments."),
+    Reason.NOT_JSON: ("The body is not JSON in UTF-8, or nested too deeply.", "Send one JSON object."),
+    Reason.MISSING_FIELD: ("A field that decides is missing.", "Send it; `field` names it."),
+    Reason.WRONG_TYPE: ("A field has another JSON type than it is to have.", "Send the type below."),
+    Reason.BAD_VALUE: ("A field's value is out of bounds, or not one of those known.", "Correct the value."),
+    Reason.UNKNOWN_TYPE: ("Events of this type are not taken in.", "Don't route them here, or add the type."),
+    Reason.UNKNOWN_VERSION: ("The type is known, but not this version.", "Send version 1, or add this one."),
+    Reason.TYPE_MISMATCH: (
+        "`detail-type` is not `metadata.event_type`.",
+        "Correct the producer: they are equal.",
+    ),
+    Reason.NAIVE_TIME: ("A time has no offset from UTC.", "Send UTC with `Z` or `+00:00`."),
+    Reason.FUTURE_TIME: (
+        "`metadata.time` is more than five minutes ahead.",
+        "Set the producer's clock; send the event again when its time has come.",
+    ),
+    Reason.BAD_COURSE_KEY: ("This is no key of a course run.", "Send `course-v1:Org+Course+Run`."),
+    Reason.TIMELINE_FULL: (
+        "Thousands of changes of one learner's facts in one course run.",
+        "Stop what sends them; ask for the certificate to be decided again.",
+    ),
+}
+"""What each reason means, and the fix."""
+
+STATUSES: Mapping[Status, str] = {
+    Status.DOWNLOADABLE: "The learner has the certificate.",
+    Status.NOTPASSING: "There is a certificate, and the learner does not pass.",
+    Status.UNAVAILABLE: "There is a certificate, and it is invalidated.",
+    Status.UNVERIFIED: "The learner passed or is on the allowlist; the ID verification is missing.",
+}
+"""What the statuses mean that are set here; the others are only taken over from the old logic."""
+
+CAUSES: Mapping[Cause, str] = {
+    Cause.EARNED: "All rules hold.",
+    Cause.REINSTATED: "All rules hold again: same id, URL and date of issue.",
+    Cause.RECORDED: "The old logic said so.",
+    Cause.LABELLED: "The certificate can't become downloadable; the status says why.",
+    Cause.INVALIDATED: "A person invalidated it.",
+    Cause.EXAM_REJECTED: "An exam attempt was rejected, and the learner is not on the allowlist.",
+    Cause.GRADE_FELL: "The learner passed before, fails now, and did so throughout the hold.",
+    Cause.ALLOWLIST_REMOVED: "The allowlist entry that it rested on was removed.",
+    Cause.RECORDED_WHILE_INVALIDATED: "The old logic had it downloadable while it was invalidated.",
+    Cause.NEVER_EARNED: "Facts that came late show that it was never earned.",
+}
+
+OWN_EVENTS = "certificates."
+_JSON_TYPES: Mapping[type[inspect.Type], str] = {
+    inspect.AnyType: "policy",
+    inspect.BoolType: "true or false",
+    inspect.DateTimeType: "time",
+    inspect.FloatType: "number",
+    inspect.IntType: "integer",
+    inspect.NoneType: "null",
+    inspect.StrType: "string",
+}
+
+
+class Field(NamedTuple):
+    """A field that is read."""
+
+    path: str  # within `detail`
+    type: str  # in JSON
+    required: bool
+
+
+def fields_of(event_type: EventType) -> tuple[Field, ...]:
+    """Return the fields of the type's data that are read."""
+    return tuple(_fields(event_type.decoder.type, event_type.key))
+
+
+def metadata_fields() -> tuple[Field, ...]:
+    """Return the fields of `metadata` that are read."""
+    return tuple(_fields(Metadata, "metadata"))
+
+
+def _fields(struct: type[msgspec.Struct], prefix: str) -> Iterator[Field]:
+    described = inspect.type_info(struct)
+    assert isinstance(described, inspect.StructType)
+    for field in described.fields:
+        path = f"{prefix}.{field.encode_name}"
+        if isinstance(field.type, inspect.StructType):
+            yield from _fields(field.type.cls, path)
+        else:
+            yield Field(path, _json_type(field.type), field.required)
+
+
+def _json_type(described: inspect.Type) -> str:
+    match described:
+        case inspect.UnionType():
+            return " or ".join(
+                sorted(map(_json_type, described.types), key=lambda kind: (kind == "null", kind))
+            )
+        case inspect.EnumType():
+            return "status"
+        case inspect.LiteralType():
+            return ", ".join(f"`{value}`" for value in described.values)
+        case inspect.FloatType(ge=0, le=1):
+            return "number from 0 to 1"
+        case _:
+            return _JSON_TYPES[type(described)]
+
+
+# --- docs/events.md
+
+
+def metadata() -> str:
+    """Render what is read of `metadata`."""
+    return _table(("field", "type", ""), (_field_row(field) for field in metadata_fields()))
+
+
+def events_in() -> str:
+    """Render a table of the types taken in: Open edX's, then our own."""
+    return _table(
+        ("event type", "data key", "what it says"),
+        ((f"`{name}`", f"`{row.key}`", row.says) for name, row in EVENT_TYPES.items()),
+    )
+
+
+def fields_read() -> str:
+    """Render the fields that are read, a table for each kind of data."""
+    kinds: dict[tuple[Field, ...], list[str]] = {}
+    for name, row in EVENT_TYPES.items():
+        kinds.setdefault(fields_of(row), []).append(f"`{name}`")
+    return "\n".join(
+        f"{', '.join(names)}:\n{_table(('field', 'type', ''), map(_field_row, fields))}"
+        for fields, names in kinds.items()
+    )
+
+
+def _field_row(field: Field) -> tuple[str, str, str]:
+    return f"`{field.path}`", field.type, "required" if field.required else "may be left out"
+
+
+def sample(name: str) -> str:
+    """Render a sample of events/ as a block of JSON."""
+    event = json.loads((SAMPLES / f"{name}.json").read_text())
+    return f"\n```json\n{json.dumps(event, indent=2)}\n```\n"
+
+
+def refusals() -> str:
+    """Render why events are refused, and the fixes."""
+    return _table(("reason", "what is wrong", "fix"), ((f"`{code}`", *REFUSALS[code]) for code in Reason))
+
+
+def events_out() -> str:
+    """Render what is sent, and when."""
+    return _table(("event type", "when"), ((f"`{name}`", says) for name, says in EVENTS_OUT.items()))
+
+
+# --- docs/rules.md
+
+
+def rules() -> str:
+    """Render the rules, a row each; a code of its own is the anchor."""
+    return _table(
+        ("reason code", "demands", "waived by the allowlist", "who fixes it, and how"),
+        (
+            (
+                f'<a id="{rule.code}"></a>`{rule.code}`',
+                rule.requirement,
+                "yes" if rule.waived_by_allowlist else "",
+                rule.remedy,
+            )
+            for rule in RULES
+        ),
+    )
+
+
+def statuses() -> str:
+    """Render the statuses that are set here."""
+    return _table(("status", "meaning"), ((f"`{status}`", says) for status, says in STATUSES.items()))
+
+
+def statuses_of_old() -> str:
+    """Render the statuses that are only taken over from the old logic."""
+    return "\n" + ", ".join(f"`{status}`" for status in Status if status not in STATUSES) + ".\n"
+
+
+def causes() -> str:
+    """Render the causes of transitions, and which of them take a certificate away."""
+    held = {Cause.RECORDED_WHILE_INVALIDATED, Cause.NEVER_EARNED}
+    return _table(
+        ("cause", "meaning", "takes `downloadable` away"),
+        (
+            (
+                f"`{cause}`",
+                CAUSES[cause],
+                "yes" if cause in REVOKING else "a person decides" if cause in held else "",
+            )
+            for cause in Cause
+        ),
+    )
+
+
+def presets() -> str:
+    """Render the policies that have a name."""
+    return _table(
+        ("preset", "eligible modes", "ID verification", "hold (seconds)"),
+        (
+            (
+                f"`{preset}`",
+                _modes(policy.eligible_modes),
+                _id_verification(policy.modes_without_id_verification)
+                if policy.id_verification_required
+                else "none",
+                str(int(policy.hold.total_seconds())),
+            )
+            for preset, policy in PRESETS.items()
+        ),
+    )
+
+
+def _id_verification(without: Modes) -> str:
+    return f"in every mode but {_modes(without)}" if without.names else "in every mode"
+
+
+def _modes(modes: Modes) -> str:
+    names = ", ".join(f"`{mode}`" for mode in sorted(modes.names))
+    return f"every mode but {names}" if modes.all_but else names
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

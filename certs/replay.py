@@ -1,0 +1,125 @@
+"""`certs replay`: the pure core without any cloud, from events to one certificate a line.
+
+The JSON of a line is documented in docs/replay.md and stays as it is: support tickets are reproduced by it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from certrules.core.explain import as_json as explanation_as_json
+from certrules.core.explain import explain
+from certrules.core.facts import Record
+from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
+from certrules.core.replay import Outcome, replay
+from certrules.core.timeline import Entry, Timeline, merge
+from certrules.wire.inbound import Message, RefusedError, decode
+from certrules.wire.stored import as_time
+from certs.sources.lines import read_lines
+
+
+class Parked(NamedTuple):
+    """A line that can't be taken in."""
+
+    file: str
+    line: int  # from 1
+    refusal: RefusedError
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the log of parked lines."""
+        return {"file": self.file, "line": self.line, **self.refusal.as_json()}
+
+
+class History:
+    """All that a set of events says, by learner and course run: the order in which it is told makes no difference."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._pairs: dict[tuple[str, int], list[Entry]] = {}
+        self._verifications: dict[int, list[Entry]] = {}
+        self._course_runs: dict[str, list[Entry]] = {}
+        self.last: datetime | None = None  # when the latest event happened
+
+    def tell(self, message: Message) -> None:
+        """Take in one event."""
+        if self.last is None or message.at > self.last:
+            self.last = message.at
+        learner_id, course_run = message.learner_id, message.course_run
+        if learner_id is None and course_run is not None:
+            entries = self._course_runs.setdefault(course_run, [])
+        elif learner_id is not None and course_run is None:
+            entries = self._verifications.setdefault(learner_id, [])
+        elif learner_id is not None and course_run is not None:
+            entries = self._pairs.setdefault((course_run, learner_id), [])
+        else:
+            return
+        entries += message.entries
+
+    def records(self) -> Iterator[Record]:
+        """Return what is known of every learner in every course run, sorted by course run and learner."""
+        course_runs: dict[str, Timeline] = {key: merge((), entries) for key, entries in self._course_runs.items()}
+        for (course_run, learner_id), entries in sorted(self._pairs.items()):
+            shared = course_runs.get(course_run, ())
+            yield Record(learner_id, course_run, merge(shared, [*self._verifications.get(learner_id, ()), *entries]))
+
+
+def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> History:
+    """Return what the events in these files say; lines that can't be taken in are added to `parked`."""
+    history = History()
+    for file in files:
+        for number, line in read_lines(file):
+            try:
+                message = decode(line, now)
+            except RefusedError as refusal:
+                parked.append(Parked(file, number, refusal))
+            else:
+                if message is not None:
+                    history.tell(message)
+    return history
+
+
+def read_policy(name_or_file: str) -> Policies:
+    """Return the policies of a preset's name or a JSON file. Raises PolicyError and OSError."""
+    if name_or_file in PRESETS:
+        return undated(PRESETS[name_or_file])
+    path = Path(name_or_file)
+    if not path.exists():
+        message = f"policy: {name_or_file!r} is neither a file nor a preset; there are {', '.join(PRESETS)}"
+        raise PolicyError(message)
+    try:
+        return read_policies(json.loads(path.read_text()))
+    except json.JSONDecodeError as error:
+        message = f"policy: {name_or_file} is not JSON: {error}"
+        raise PolicyError(message) from error
+
+
+def certificate_line(record: Record, policies: Policies, until: datetime, *, with_explanation: bool) -> str:
+    """Return one line of output for a learner in a course run."""
+    line = outcome_as_json(record, replay(record, policies, until))
+    if with_explanation:
+        line["explanation"] = explanation_as_json(explain(record, policies, until))
+    return json.dumps(line, ensure_ascii=False)
+
+
+def outcome_as_json(record: Record, outcome: Outcome) -> dict[str, Any]:
+    """Return what a record amounts to, in the stable form."""
+    certificate, transitions, pending = outcome.certificate, outcome.transitions, outcome.pending
+    return {
+        "learner_id": record.learner_id,
+        "course_run": record.course_run,
+        "status": outcome.status,
+        "cause": transitions[-1].cause if transitions else None,
+        "reasons": outcome.reasons,
+        "mode": (certificate.mode or None) if certificate else None,
+        "grade": (certificate.grade or None) if certificate else None,
+        "issued_at": as_time(certificate.issued_at) if certificate else None,
+        "first_issued_at": as_time(certificate.first_issued_at) if certificate else None,
+        "transitions": [
+            {"at": as_time(transition.at), "status": transition.status, "cause": transition.cause}
+            for transition in transitions
+        ],
+        "pending": pending
+        and {"cause": pending.cause, "since": as_time(pending.since), "due": as_time(pending.due)},
+    }

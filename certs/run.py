@@ -1,0 +1,243 @@
+"""`certs run`: the main job, on the local cloud: events go in by the bus, certificates come out.
+
+The cloud's clock is the events' own: each is put on the bus as of the latest time that was told until then, so that
+holds run out as they did then.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+from certrules.core.explain import as_text, explain
+from certrules.core.facts import Record
+from certrules.core.guard import Published
+from certrules.core.policy import Policies
+from certrules.core.replay import replay
+from certrules.core.terms import Status
+from certrules.core.timeline import BEGINNING, Timeline
+from certrules.wire.inbound import decode
+from certrules.wire.stored import as_time, decode_published, decode_timeline
+from certs.local import LocalCloud
+from certs.sources.events import envelope
+from certs.sources.lines import read_lines
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
+
+_SLICE = 500
+"""How many events are put on the bus before they are delivered: as many as the cloud holds at a time."""
+
+type Envelope = Mapping[str, Any] | str
+"""An event as EventBridge has it; a line that is no event at all is put on the queue as it is."""
+
+
+def envelopes(details: Iterable[Mapping[str, Any]]) -> Iterator[Envelope]:
+    """Return made-up events as EventBridge has them; malformed ones as lines."""
+    for detail in details:
+        yield envelope(dict(detail)) if _is_event(detail) else json.dumps(detail)
+
+
+def envelopes_of_files(files: Iterable[str]) -> Iterator[Envelope]:
+    """Return the events of files of JSON lines as EventBridge has them; what is none, as it stands."""
+    for file in files:
+        for _, line in read_lines(file):
+            text = line.decode(errors="replace")
+            try:
+                event = json.loads(text)
+            except (ValueError, RecursionError):
+                yield text
+                continue
+            if isinstance(event, dict) and _is_event(event):
+                yield envelope(event)
+            elif isinstance(event, dict) and _is_event(event.get("detail")) and "source" in event:
+                yield event
+            else:
+                yield text
+
+
+def _is_event(detail: object) -> bool:
+    if not isinstance(detail, dict) or not isinstance(detail.get("metadata"), dict):
+        return False
+    metadata = detail["metadata"]
+    return all(isinstance(metadata.get(name), str) and metadata[name] for name in ("event_type", "time", "source"))
+
+
+@dataclass(slots=True)
+class Held:
+    """What the cloud holds of one learner in one course run, and why."""
+
+    record: Record
+    published: Published
+    reasons: tuple[str, ...]  # empty if downloadable
+
+
+@dataclass(slots=True)
+class Run:
+    """What came of a run."""
+
+    events: int = 0
+    seconds: float = 0
+    parked: Counter[str] = field(default_factory=Counter)  # by reason
+    published: Counter[str] = field(default_factory=Counter)  # events out, by type
+    dead: int = 0
+    held: list[Held] = field(default_factory=list)
+    as_of: datetime = BEGINNING
+
+    def by_status(self) -> Counter[str]:
+        """Count learners by certificate status."""
+        return Counter(
+            str(held.published.certificate.status) if held.published.certificate else "no certificate"
+            for held in self.held
+        )
+
+    def by_reason(self) -> Counter[str]:
+        """Count why learners have no downloadable certificate; one can have several reasons."""
+        return Counter(reason for held in self.held for reason in held.reasons)
+
+
+def drive(cloud: LocalCloud, events: Iterable[Envelope], on_progress: Callable[[int], object]) -> Run:
+    """Put the events on the cloud's bus, deliver everything, and let what is due by their end happen."""
+    run = Run()
+    started = time.monotonic()
+    bus, queue = cloud.physical("Bus"), cloud.physical("IngestQueue")
+    eventbridge, sqs = cloud.client("events"), cloud.client("sqs")
+    told = _listen(cloud)
+    for part in batched(events, _SLICE):
+        entries = []
+        for event in part:
+            if isinstance(event, str):
+                sqs.send_message(QueueUrl=queue, MessageBody=event)
+            else:
+                run.as_of = max(run.as_of, _time_of(event))
+                entries.append(_entry(bus, event, run.as_of))
+        for batch in batched(entries, 10):
+            eventbridge.put_events(Entries=list(batch))
+        cloud.deliver()
+        run.events += len(part)
+        on_progress(run.events)
+    cloud.deliver(delayed=True)
+    if run.as_of > BEGINNING:
+        cloud.run_schedules(run.as_of)
+    cloud.deliver(delayed=True)
+    run.seconds = time.monotonic() - started
+    for message in _messages(cloud, "ParkedQueue"):
+        run.parked[message["MessageAttributes"]["reason"]["StringValue"]] += 1
+    run.dead = sum(1 for name in ("IngestDeadLetters", "PublishDeadLetters") for _ in _messages(cloud, name))
+    run.published.update(json.loads(message["Body"])["detail-type"] for message in _queue(sqs, told))
+    return run
+
+
+def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
+    """Read what the cloud holds of every learner in every course run."""
+    learners: dict[str, Timeline] = {}
+    course_runs: dict[str, Timeline] = {}
+    records: list[tuple[int, str, Timeline, Published]] = []
+    for item in _scan(cloud.client("dynamodb"), cloud.physical("CertificatesTable")):
+        timeline = decode_timeline(item.get("e", {"S": "[]"})["S"]) if item["s"]["S"] != "NAME" else ()
+        kind, _, name = item["p"]["S"].partition("#")
+        if kind == "R":
+            course_runs[name] = timeline
+        elif item["s"]["S"] == "ID":
+            learners[name] = timeline
+        elif item["s"]["S"] != "NAME":
+            published, _ = decode_published(item["c"]["S"])
+            records.append((int(name), item["s"]["S"], timeline, published))
+    for learner_id, course_run, own, published in sorted(records, key=lambda found: (found[1], found[0])):
+        shared = (*course_runs.get(course_run, ()), *learners.get(str(learner_id), ()))
+        timeline = tuple(sorted((*shared, *own), key=lambda entry: entry[:4]))
+        record = Record(learner_id, course_run, timeline)
+        issued = published.certificate is not None and published.certificate.status is Status.DOWNLOADABLE
+        reasons = () if issued else replay(record, policies, run.as_of).reasons
+        run.held.append(Held(record, published, reasons))
+
+
+def telling(run: Run, policies: Policies) -> Iterator[str]:
+    """Explain three learners, as text: one with a certificate, one without, and one who lost or may lose it."""
+    common = {reason for reason, _ in run.by_reason().most_common(3)}
+    kinds: tuple[Callable[[Held], bool], ...] = (
+        lambda held: not held.reasons and held.published.pending is None,
+        lambda held: held.published.certificate is None and set(held.reasons) <= common,
+        lambda held: held.published.pending is not None or len(held.published.marks) > 1,
+    )
+    for kind in kinds:
+        chosen = next((held for held in run.held if kind(held)), None)
+        if chosen is not None:
+            yield as_text(explain(chosen.record, policies, run.as_of, published=chosen.published))
+
+
+def _time_of(event: Mapping[str, Any]) -> datetime:
+    """Return when a well-formed event happened, BEGINNING for any other."""
+    try:
+        message = decode(json.dumps(event), datetime.now(UTC))
+    except ValueError:
+        return BEGINNING
+    return BEGINNING if message is None else message.at
+
+
+def _entry(bus: str, event: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+    entry = {
+        "EventBusName": bus,
+        "Source": event["source"],
+        "DetailType": event.get("detail-type", ""),
+        "Detail": json.dumps(event["detail"]),
+    }
+    return entry if as_of is BEGINNING else {**entry, "Time": as_of}
+
+
+def _listen(cloud: LocalCloud) -> str:
+    """Have what is published put on a queue of our own, and return its URL."""
+    sqs, eventbridge = cloud.client("sqs"), cloud.client("events")
+    url: str = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus = cloud.physical("Bus")
+    pattern = json.dumps({"source": ["course-certificates"]})
+    eventbridge.put_rule(Name="told", EventBusName=bus, EventPattern=pattern)
+    eventbridge.put_targets(Rule="told", EventBusName=bus, Targets=[{"Id": "told", "Arn": arn}])
+    return url
+
+
+def _messages(cloud: LocalCloud, queue: str) -> Iterator[dict[str, Any]]:
+    return _queue(cloud.client("sqs"), cloud.physical(queue))
+
+
+def _queue(sqs: Any, url: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a boto3 client
+    """Take all messages from a queue."""
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+        "Messages"
+    ):
+        yield from messages
+
+
+def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a boto3 client
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+        yield from page["Items"]
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return the outcome for scripts (`--json`)."""
+    return {
+        "events": run.events,
+        "seconds": round(run.seconds, 1),
+        "as_of": as_time(run.as_of),
+        "status": dict(run.by_status().most_common()),
+        "reasons": dict(run.by_reason().most_common()),
+        "parked": dict(run.parked.most_common()),
+        "published": dict(run.published.most_common()),
+        "dead_lettered": run.dead,
+    }
+
+
+def certificates(run: Run) -> dict[tuple[int, str], tuple[str | None, list[str]]]:
+    """Return each learner's certificate status (None: none) and reasons, by learner and course run."""
+    return {
+        (held.record.learner_id, held.record.course_run): (
+            str(held.published.certificate.status) if held.published.certificate else None,
+            list(held.reasons),
+        )
+        for held in run.held
+    }

@@ -1,0 +1,101 @@
+"""What `certs run` shows a person."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from certrules.core.rules import BY_CODE
+from certrules.core.terms import Status
+from certrules.wire.outbound import EVENTS_OUT
+from certs.run import Run
+from certs.sources.oulad import Comparison
+
+_COLOURS = {
+    Status.DOWNLOADABLE: "green",
+    Status.NOTPASSING: "yellow",
+    Status.UNVERIFIED: "yellow",
+    Status.UNAVAILABLE: "red",
+}
+_BAR = 30
+
+
+@contextmanager
+def progress(console: Console, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar; what is yielded is told how many events are done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("[bold]events through the local cloud"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("events", total=total, speed="")
+
+        def done(count: int) -> None:
+            elapsed = bar.tasks[0].elapsed or 0
+            bar.update(task, completed=count, speed=f"{count / elapsed:,.0f}/s" if elapsed else "")
+
+        yield done
+        bar.update(task, total=bar.tasks[0].completed)
+
+
+def outcome(console: Console, run: Run, told: Iterator[str]) -> None:
+    """Show counts, reasons, three explained learners, and where to look next."""
+    by_status = run.by_status()
+    total = sum(by_status.values())
+    statuses = _counts("Certificates", by_status, total, {str(status): colour for status, colour in _COLOURS.items()})
+    reasons = _counts("Why not downloadable", run.by_reason(), total, {}, {c: r.unmet for c, r in BY_CODE.items()})
+    console.print()
+    console.print(statuses)
+    console.print(reasons)
+    if run.parked:
+        console.print(_counts("Parked: could not be taken in", run.parked, sum(run.parked.values()), {}))
+    console.print(_counts("Events out", run.published, sum(run.published.values()), {}, dict(EVENTS_OUT)))
+    for text in told:
+        heading, _, rest = text.partition("\n")
+        console.print(Panel(Text(rest), title=Text(heading, style="bold"), title_align="left", border_style="dim"))
+    rate = run.events / run.seconds if run.seconds else 0
+    console.print(
+        f"[bold]{run.events:,}[/] events in {run.seconds:.1f} s ({rate:,.0f}/s): "
+        f"[bold]{total:,}[/] learners' certificates, {sum(run.parked.values()):,} events parked, "
+        f"{run.dead:,} dead-lettered."
+    )
+
+
+def comparison(console: Console, compared: Comparison) -> None:
+    """Show how certificates agree with the data's own outcome, and explain each kind of difference."""
+    table = Table(title="Against the data's own outcome", title_justify="left", title_style="bold", box=None)
+    for heading in ("outcome", "learners", "certificate"):
+        table.add_column(heading, justify="right" if heading == "learners" else "left")
+    for name, count in sorted(compared.agreeing.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{count:,}", Text("as the data has it", style="green"))
+    for difference in compared.differences:
+        told = f"{difference.status or 'none'}: {difference.explanation}"
+        table.add_row(difference.outcome or "unknown", f"{difference.count:,}", Text(told, style="red"))
+    console.print(table)
+    agreeing = sum(compared.agreeing.values())
+    console.print(f"[bold]{agreeing:,}[/] of {compared.total:,} agree.")
+
+
+def _counts(
+    title: str,
+    counts: Mapping[str, int],
+    total: int,
+    colours: Mapping[str, str],
+    meanings: Mapping[str, str] | None = None,
+) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0))
+    largest = max(counts.values(), default=1)
+    for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        bar = "█" * max(1, round(_BAR * count / largest))
+        share = f"{count / total:.1%}" if total else ""
+        row = [name, Text(f"{count:,}", justify="right"), share, Text(bar, style=colours.get(name, "blue"))]
+        table.add_row(*row, *([Text(meanings.get(name, ""), style="dim")] if meanings else []))
+    return table

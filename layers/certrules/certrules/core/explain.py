@@ -1,0 +1,965 @@
+"""Explaining: a record as of an instant in plain English, for the people who answer learners' questions.
+
+Why the certificate is or isn't there, what every rule says and which facts it looked at, who can fix what is
+unmet, the smallest sets of changes that would make it downloadable, and what happened in which order.
+
+Nothing is decided here: every answer comes from the one replay and the one decision. Instants are in UTC.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from certrules.core.dates import Shown, shown
+from certrules.core.decision import Decision, Verdict, judge
+from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded, Standing
+from certrules.core.guard import Published, settle
+from certrules.core.policy import Modes, Overrides, Policies, Policy
+from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition, replay
+from certrules.core.rules import BY_CODE, Rule
+from certrules.core.terms import PERSON, Cause, Fact, Status, is_ccx, is_person
+from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
+
+
+class Evidence(NamedTuple):
+    """Something that a rule looked at."""
+
+    sentence: str
+    fact: str  # a terms.Fact, or "policy" or "course_run_key"
+    subject: str  # the ID verification attempt, the exam, the setting; "" if the fact has none
+    value: str  # in words
+    event_id: str = ""  # "" if no event said so
+    at: datetime | None = None  # UTC; None: no event said so
+    by: str = ""
+    notes: str = ""
+
+
+class Finding(NamedTuple):
+    """What one rule says, and what it looked at."""
+
+    code: str
+    verdict: str  # "met", "unmet", or "waived" by the allowlist
+    sentence: str
+    evidence: tuple[Evidence, ...]
+
+
+class NextStep(NamedTuple):
+    """Who can do what about one reason."""
+
+    reason: str  # a rule's code, or the cause of a pending revocation
+    sentence: str
+
+
+class Change(NamedTuple):
+    """Something that could be done. `what_if` tells what comes of it."""
+
+    code: str
+    sentence: str
+    who: str
+    entries: tuple[Entry, ...] = ()  # what would be heard of it, just after the instant explained
+    policy: Policy | None = None  # what the deployment's policy would be from then on; None: as it is
+
+
+class Moment(NamedTuple):
+    """Something that happened: a fact or the policy changed, or the certificate its status."""
+
+    at: datetime  # UTC
+    kind: str  # "fact", "policy" or "transition"
+    sentence: str
+    by: str = ""
+    reason: str = ""
+    event_id: str = ""
+
+
+class Explanation(NamedTuple):
+    """All there is to say about one learner's certificate in one course run as of an instant."""
+
+    learner_id: int
+    course_run: str
+    as_of: datetime  # UTC
+    status: Status | None  # None: no certificate
+    sentence: str  # the status and why
+    certificate: Certificate | None
+    pending: Pending | None
+    shown: Shown
+    verdicts: tuple[Finding, ...]  # every rule in force, in order
+    next_steps: tuple[NextStep, ...]  # empty if nothing needs fixing
+    counterfactuals: tuple[tuple[Change, ...], ...]
+    timeline: tuple[Moment, ...]  # oldest first
+    policy_version: str
+
+
+class ChangedFact(NamedTuple):
+    """A fact got another value."""
+
+    name: str
+    before: str  # in words
+    after: str
+    at: datetime  # UTC
+    by: str
+    reason: str
+    event_id: str
+    sentence: str
+
+
+class ChangedVerdict(NamedTuple):
+    """A rule says something else than before."""
+
+    code: str
+    before: str  # "met", "unmet" or "waived"; "not in force" if the rules themselves changed
+    after: str
+    sentence: str
+
+
+class Difference(NamedTuple):
+    """What changed between two instants: after the earlier, up to and including the later one."""
+
+    learner_id: int
+    course_run: str
+    earlier: datetime  # UTC
+    later: datetime  # UTC
+    status_before: Status | None
+    status_after: Status | None
+    sentence: str
+    facts: tuple[ChangedFact, ...]  # oldest first; one that changed and changed back is told twice
+    transitions: tuple[Moment, ...]
+    verdicts: tuple[ChangedVerdict, ...]
+    policy_before: str
+    policy_after: str
+
+
+def explain(
+    record: Record,
+    policies: Policies,
+    as_of: datetime,
+    *,
+    published: Published | None = None,
+    compacted: datetime = BEGINNING,
+) -> Explanation:
+    """Explain a learner's certificate in a course run as of an instant (UTC).
+
+    `published` and `compacted` are what guard.settle takes: give them when `as_of` is now, so that a
+    certificate which is kept although the facts no longer carry it is explained as learners see it.
+    """
+    outcome = replay(record, policies, as_of)
+    told, kept = Published(outcome.certificate, pending=outcome.pending), False
+    if published is not None:
+        told, _, kept = settle(published, outcome, "", compacted)
+    status = told.certificate.status if told.certificate else None
+    return Explanation(
+        learner_id=record.learner_id,
+        course_run=record.course_run,
+        as_of=as_of,
+        status=status,
+        sentence=_status_sentence(told, outcome, kept=kept),
+        certificate=told.certificate,
+        pending=told.pending,
+        shown=shown(told.certificate, record.timeline, as_of),
+        verdicts=_findings(record, outcome.decision),
+        next_steps=_next_steps(status, told.pending, outcome.decision),
+        counterfactuals=_counterfactuals(record, policies, outcome),
+        timeline=_timeline(record, policies, outcome),
+        policy_version=outcome.decision.policy_version,
+    )
+
+
+# --- the status, in one sentence
+
+_BECAUSE: Mapping[Cause, str] = {
+    Cause.EARNED: "all requirements were met",
+    Cause.REINSTATED: "all requirements were met again",
+    Cause.RECORDED: "the old logic recorded it so",
+    Cause.INVALIDATED: "it was invalidated",
+    Cause.EXAM_REJECTED: "an exam attempt was rejected",
+    Cause.GRADE_FELL: "the grade fell to failing and stayed failing",
+    Cause.ALLOWLIST_REMOVED: "the allowlist entry that it rested on was removed",
+    Cause.RECORDED_WHILE_INVALIDATED: "the old logic recorded it while an invalidation was active",
+    Cause.NEVER_EARNED: "the facts known now do not carry it",
+}
+
+#: What keeps a certificate from being downloadable needs no further mention after these causes.
+_TOLD_BY_CAUSE: Mapping[Cause, frozenset[str]] = {
+    Cause.INVALIDATED: frozenset({"invalidated"}),
+    Cause.EXAM_REJECTED: frozenset({"invalidated"}),
+    Cause.GRADE_FELL: frozenset({"not_passed"}),
+}
+
+_SET_HERE = frozenset({Status.DOWNLOADABLE, Status.NOTPASSING, Status.UNAVAILABLE, Status.UNVERIFIED})
+
+_UNLESS: Mapping[Cause, str] = {
+    Cause.GRADE_FELL: "the learner passes again or is put on the allowlist first",
+    Cause.ALLOWLIST_REMOVED: "the learner is put on the allowlist or meets the other requirements first",
+}
+
+
+def _status_sentence(told: Published, outcome: Outcome, *, kept: bool) -> str:
+    """Say in one sentence what the learner has, since when, and why."""
+    certificate = told.certificate
+    reasons = _reasons(outcome.decision.unmet)
+    if certificate is None:
+        return f"There is no certificate because {reasons}."
+    status = _status_words(certificate.status)
+    now = f"it is not downloadable now because {reasons}"
+    if kept:
+        return f"The certificate stays {status} as it was published{_pending_clause(told.pending)}."
+    if outcome.certificate is None:
+        return f"The certificate keeps the status {status} that was published; {now}."
+    last = outcome.transitions[-1]
+    since = when(last.at)
+    if certificate.status is Status.DOWNLOADABLE:
+        sentence = f"The certificate has been {status} since {since} because {_why(last)}"
+        if outcome.decision.unmet and told.pending is None:
+            return f"{sentence}; what is unmet now does not take it away."
+        return f"{sentence}{_pending_clause(told.pending)}."
+    if last.cause is Cause.LABELLED and last.decision.unmet != outcome.decision.unmet:
+        return f"The certificate became {status} on {since}; {now}."
+    has_been = f"been {status}" if certificate.status in _SET_HERE else f'had the status "{status}"'
+    sentence = f"The certificate has {has_been} since {since} because {_why(last)}{_credit(last)}"
+    told_already = last.decision.unmet if last.cause is Cause.LABELLED else _TOLD_BY_CAUSE.get(last.cause)
+    return f"{sentence}." if outcome.decision.unmet == told_already else f"{sentence}; {now}."
+
+
+def _pending_clause(pending: Pending | None) -> str:
+    if pending is None:
+        return ""
+    because = _BECAUSE[pending.cause]
+    if pending.due is None:
+        return f"; its revocation is held for a person to decide because {because}"
+    if pending.cause is Cause.GRADE_FELL:
+        because = "the grade fell to failing"
+    return (
+        f"; its revocation has been pending since {when(pending.since)} because {because}{_credit(pending)}"
+        f", and takes effect on {when(pending.due)} unless {_UNLESS[pending.cause]}"
+    )
+
+
+def _why(transition: Transition) -> str:
+    if transition.cause is Cause.LABELLED:
+        return _reasons(transition.decision.unmet)
+    if transition.decision.waived and transition.cause in {Cause.EARNED, Cause.REINSTATED}:
+        return f"{_BECAUSE[transition.cause]} but for what the allowlist waives"
+    return _BECAUSE[transition.cause]
+
+
+def _reasons(codes: Iterable[str]) -> str:
+    """Return what the unmet rules say as one clause, in the order of the rules."""
+    return _listed([_clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
+
+
+# --- what every rule says, and what it looked at
+
+_UNHEARD: Mapping[Fact, str] = {
+    Fact.ENROLLMENT: "enrollment",
+    Fact.PASSING: "grade that says whether the learner passes",
+    Fact.BETA_TESTER: "beta tester role",
+    Fact.INVALIDATION: "invalidation",
+    Fact.ID_VERIFICATION: "ID verification",
+    Fact.COURSE_RUN: "configuration of the course run",
+}
+
+#: Of the course run's settings, the one that a rule looks at (None: any); the other rules look at its policy.
+_SETTING: Mapping[str, str | None] = {
+    "course_run_unknown": None,
+    "web_certificates_off_course_run": "web_certificates_enabled",
+}
+
+
+def _findings(record: Record, decision: Decision) -> tuple[Finding, ...]:
+    sources = at_instant(record.timeline, decision.facts.as_of)
+    return tuple(
+        Finding(
+            verdict.rule.code,
+            _verdict_word(verdict),
+            _verdict_sentence(verdict),
+            _evidence(verdict, record, decision, sources),
+        )
+        for verdict in decision.verdicts()
+    )
+
+
+def _verdict_word(verdict: Verdict) -> str:
+    return "waived" if verdict.waived else "met" if verdict.met else "unmet"
+
+
+def _verdict_sentence(verdict: Verdict) -> str:
+    if verdict.met:
+        return verdict.rule.requirement
+    if verdict.waived:
+        return f"{verdict.rule.unmet[:-1]}, which the allowlist waives."
+    return verdict.rule.unmet
+
+
+def _evidence(
+    verdict: Verdict, record: Record, decision: Decision, sources: Mapping[tuple[Fact, str], Entry]
+) -> tuple[Evidence, ...]:
+    """Return what the rule looked at: facts with their events, facts never heard of, and the policy."""
+    rule, facts = verdict.rule, decision.facts
+    found: list[Evidence] = []
+    for fact in rule.looks_at:
+        heard = [entry for entry in sources.values() if entry.fact is fact and _concerns(entry, rule)]
+        found += [_evidence_of(entry, facts.as_of) for entry in heard]
+        if not heard and (fact is not Fact.COURSE_RUN or rule.code in _SETTING):
+            found.append(Evidence(f"No {_UNHEARD[fact]} has been received.", fact, "", "nothing received"))
+    if verdict.waived:
+        found.append(_evidence_of(sources[Fact.ALLOWLIST, ""], facts.as_of))
+    if rule.code in _TERMS:
+        found.append(_TERMS[rule.code](record, facts.policy))
+    return tuple(found)
+
+
+def _concerns(entry: Entry, rule: Rule) -> bool:
+    """Whether the rule looks at this entry, given that it looks at its fact."""
+    return entry.fact is not Fact.COURSE_RUN or _SETTING.get(rule.code, "policy") in {None, entry.subject}
+
+
+def _evidence_of(entry: Entry, as_of: datetime) -> Evidence:
+    words = _words(entry, as_of)
+    sentence = _dated(words.event, entry.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
+    return Evidence(
+        sentence, entry.fact, entry.subject, words.value, entry.event_id, entry.at, entry.by, entry.notes
+    )
+
+
+def _eligible_modes(_record: Record, policy: Policy) -> Evidence:
+    modes = _modes_words(policy.eligible_modes)
+    return Evidence(
+        f"The policy {policy.version} makes these modes eligible: {modes}.", "policy", "eligible_modes", modes
+    )
+
+
+def _id_verification_terms(_record: Record, policy: Policy) -> Evidence:
+    value = "not required"
+    if policy.id_verification_required:
+        exempt = policy.modes_without_id_verification
+        value = f"required, except in these modes: {_modes_words(exempt)}" if exempt.names else "required"
+    sentence = f"By the policy {policy.version} ID verification is {value}."
+    return Evidence(sentence, "policy", "id_verification_required", value)
+
+
+def _deployment_terms(_record: Record, policy: Policy) -> Evidence:
+    value = _on(policy.web_certificates)
+    sentence = f"By the policy {policy.version} web certificates are {value} for the whole deployment."
+    return Evidence(sentence, "policy", "web_certificates", value)
+
+
+def _key_terms(record: Record, _policy: Policy) -> Evidence:
+    value = "a custom course" if is_ccx(record.course_run) else "an ordinary course run"
+    return Evidence(f"The key {record.course_run} is that of {value}.", "course_run_key", "", value)
+
+
+#: What a rule looks at beside dated facts.
+_TERMS: Mapping[str, Callable[[Record, Policy], Evidence]] = {
+    "mode_not_eligible": _eligible_modes,
+    "id_not_verified": _id_verification_terms,
+    "id_verification_expired": _id_verification_terms,
+    "web_certificates_off_instance": _deployment_terms,
+    "ccx": _key_terms,
+}
+
+
+# --- who can fix it, and how
+
+_PENDING_STEPS: Mapping[Cause, str] = {
+    Cause.GRADE_FELL: (
+        "Before the revocation takes effect, the learner passes again, the course team corrects the grade, "
+        "or support adds an allowlist entry."
+    ),
+    Cause.ALLOWLIST_REMOVED: (
+        "Before the revocation takes effect, support adds the allowlist entry again, "
+        "or the learner meets the other requirements."
+    ),
+    Cause.RECORDED_WHILE_INVALIDATED: (
+        "A person with the right to revoke decides: the invalidation is lifted if the certificate is right, "
+        "or the held revocation is approved."
+    ),
+    Cause.NEVER_EARNED: "A person with the right to revoke approves or discards the held revocation.",
+}
+
+
+def _next_steps(status: Status | None, pending: Pending | None, decision: Decision) -> tuple[NextStep, ...]:
+    """Return what can be done; nothing about a downloadable certificate, which no unmet rule takes away."""
+    if pending is not None:
+        return (NextStep(pending.cause, _PENDING_STEPS[pending.cause]),)
+    if status is Status.DOWNLOADABLE:
+        return ()
+    return tuple(NextStep(code, rule.remedy) for code, rule in BY_CODE.items() if code in decision.unmet)
+
+
+# --- what it would take
+
+_NEXT_INSTANT = timedelta(
+    microseconds=1
+)  # so that what is dated at the instant explained has happened already
+
+_USUAL_MODES = ("verified", "professional", "honor", "no-id-professional")
+
+
+def counterfactuals(record: Record, policies: Policies, as_of: datetime) -> tuple[tuple[Change, ...], ...]:
+    """Return all smallest sets of changes that would make it downloadable, those of the fewest changes first.
+
+    A set is smallest if no part of it is enough. There is none if the certificate is downloadable as of the
+    instant (UTC), or if no mode is known to be eligible.
+    """
+    return _counterfactuals(record, policies, replay(record, policies, as_of))
+
+
+def what_if(record: Record, policies: Policies, as_of: datetime, changes: Iterable[Change]) -> Outcome:
+    """Return what the record as of an instant (UTC) amounts to just after these changes, and nothing else."""
+    now = as_of + _NEXT_INSTANT
+    changes = tuple(changes)
+    heard = tuple(entry for entry in record.timeline if entry.at <= as_of)
+    timeline = merge(heard, (entry for change in changes for entry in change.entries))
+    past = policies[:1] + tuple(dated for dated in policies[1:] if dated[0] <= as_of)
+    changed = tuple((now, change.policy) for change in changes if change.policy is not None)
+    return replay(replace(record, timeline=timeline), past + changed, now)
+
+
+def _counterfactuals(record: Record, policies: Policies, outcome: Outcome) -> tuple[tuple[Change, ...], ...]:
+    """Search the sets of changes by the one decision. Modes exclude each other: each is tried by itself."""
+    if outcome.status is Status.DOWNLOADABLE:
+        return ()
+    facts = outcome.decision.facts
+    now = facts.as_of + _NEXT_INSTANT
+    sources = at_instant(record.timeline, facts.as_of).values()
+    deployed = next((policy for since, policy in reversed(policies) if since <= facts.as_of), policies[0][1])
+
+    def after(changes: Iterable[Change]) -> Facts:
+        standing = Standing(record, deployed, now)
+        for entry in sources:
+            standing.tell(entry)
+        for change in changes:
+            for entry in change.entries:
+                standing.tell(entry)
+            if change.policy is not None:
+                standing.adopt(change.policy)
+        return standing.at(now)
+
+    def suffices(changes: Iterable[Change]) -> bool:
+        return not judge(after(changes)).unmet
+
+    offered = {
+        after(()): Change("", "", "")
+    }  # of changes that come to the same, or to nothing, only the first
+    for change in _changes(facts, deployed, now):
+        offered.setdefault(after((change,)), change)
+    changes = tuple(offered.values())[1:]
+    found = [
+        enough for mode in _mode_changes(facts, now) for enough in _smallest((*mode, *changes), suffices)
+    ]
+    return tuple(sorted(found, key=len))
+
+
+def _smallest(
+    offered: tuple[Change, ...], suffices: Callable[[Iterable[Change]], bool]
+) -> Iterator[tuple[Change, ...]]:
+    """Find the smallest sufficient sets. More never does harm, so what all need is set apart first."""
+    if not suffices(offered):
+        return
+    needed = [change for change in offered if not suffices(other for other in offered if other is not change)]
+    choice = [change for change in offered if change not in needed]
+    found: list[set[str]] = []
+    for size in range(len(choice) + 1):
+        for chosen in combinations(choice, size):
+            codes = {change.code for change in chosen}
+            if not any(smaller <= codes for smaller in found) and suffices((*needed, *chosen)):
+                found.append(codes)
+                yield tuple(change for change in offered if change in needed or change in chosen)
+
+
+def _mode_changes(facts: Facts, now: datetime) -> tuple[tuple[Change, ...], ...]:
+    """Return the changes of mode to try, each in a tuple: only an empty one if the mode is eligible as it is.
+
+    Of the modes that lead to the same further demands only the most usual is offered.
+    """
+    if not judge(facts).unmet & {"not_enrolled", "mode_not_eligible"}:
+        return ((),)
+    code, does = ("enroll", "enrolls in") if facts.mode is None else ("change_mode", "changes to")
+    policy = facts.policy
+    named = sorted(policy.eligible_modes.names | policy.modes_without_id_verification.names)
+    offered: dict[frozenset[str], tuple[Change, ...]] = {}
+    for mode in (*_USUAL_MODES, *named):
+        unmet = judge(facts._replace(mode=mode)).unmet
+        if "mode_not_eligible" not in unmet:
+            entry = Entry(now, f"what-if:{code}", Fact.ENROLLMENT, "", Enrollment(mode, active=True))
+            change = Change(code, f"The learner {does} {mode} mode.", "the learner or support", (entry,))
+            offered.setdefault(unmet, (change,))
+    return tuple(offered.values())
+
+
+def _changes(facts: Facts, deployed: Policy, now: datetime) -> Iterator[Change]:
+    """Return what else could be done for a certificate, whether or not it is needed."""
+    for code, sentence, who, fact, subject, value in _POSSIBLE:
+        yield Change(code, sentence, who, (Entry(now, f"what-if:{code}", fact, subject, value),))
+    for exam in sorted(facts.invalidations - {PERSON}):
+        code, sentence = (
+            f"reset_exam:{exam}",
+            f"The rejected attempt at the exam {exam} is verified or reset.",
+        )
+        entry = Entry(now, f"what-if:{code}", Fact.INVALIDATION, exam, value=False)
+        yield Change(code, sentence, "the exam team", (entry,))
+    sentence = "Web certificates are switched on for the whole deployment."
+    policy = _with_web_certificates(deployed)
+    yield Change("web_certificates_on_instance", sentence, "an operator", policy=policy)
+
+
+_POSSIBLE: tuple[tuple[str, str, str, Fact, str, Any], ...] = (
+    ("pass", "The learner passes the course run.", "the learner", Fact.PASSING, "", True),
+    (
+        "verify_id",
+        "The learner verifies their ID.",
+        "the learner",
+        Fact.ID_VERIFICATION,
+        "what-if",
+        Approval(None),
+    ),
+    ("allowlist", "An allowlist entry is added.", "support", Fact.ALLOWLIST, "", True),
+    ("lift_invalidation", "The invalidation is lifted.", "support", Fact.INVALIDATION, PERSON, False),
+    (
+        "remove_beta_tester",
+        "The beta tester role is removed.",
+        "the course team",
+        Fact.BETA_TESTER,
+        "",
+        False,
+    ),
+    (
+        "configure_course_run",
+        "The configuration of the course run is received.",
+        "the course team or an operator",
+        Fact.COURSE_RUN,
+        "",
+        True,
+    ),
+    (
+        "web_certificates_on_course_run",
+        "Web certificates are switched on for the course run.",
+        "the course team",
+        Fact.COURSE_RUN,
+        "web_certificates_enabled",
+        True,
+    ),
+)
+
+
+@lru_cache(maxsize=64)
+def _with_web_certificates(policy: Policy) -> Policy:
+    """Return the very same policy for the same one, so that decisions by it can be told to be the same."""
+    if policy.web_certificates:
+        return policy
+    return replace(policy, version=f"{policy.version}+web-certificates", web_certificates=True)
+
+
+# --- what happened
+
+
+class _Turn(NamedTuple):
+    """A fact got another value: by an entry, or because an ID verification ran out."""
+
+    at: datetime
+    entry: Entry
+    before: Entry | None
+    expired: bool = False
+
+
+def _turns(record: Record, until: datetime) -> list[_Turn]:
+    """Return every change of a fact up to and including an instant, oldest first. Repeated words are none."""
+    current: dict[tuple[Fact, str], Entry] = {}
+    turns: list[_Turn] = []
+    for entry in record.timeline:
+        if entry.at > until:
+            break
+        line = (entry.fact, entry.subject)
+        before = current.get(line)
+        if before is None or before.value != entry.value:
+            turns += _expiry(before, entry.at, inclusive=False)
+            turns.append(_Turn(entry.at, entry, before))
+            current[line] = entry
+    for entry in current.values():
+        turns += _expiry(entry, until, inclusive=True)
+    return sorted(turns, key=lambda turn: turn.at)
+
+
+def _expiry(entry: Entry | None, until: datetime, *, inclusive: bool) -> list[_Turn]:
+    """Return the running out of an ID verification that stood until an instant, if it did run out."""
+    if entry is None or not isinstance(entry.value, Approval):
+        return []
+    ends = entry.value.expires_at
+    if ends is None or not entry.at < ends <= until or (ends == until and not inclusive):
+        return []
+    return [_Turn(ends, entry, entry, expired=True)]
+
+
+def _timeline(record: Record, policies: Policies, outcome: Outcome) -> tuple[Moment, ...]:
+    """Interleave what was heard, what policy came into force, and what the certificate did."""
+    as_of = outcome.decision.facts.as_of
+    moments = [_moment_of_turn(turn) for turn in _turns(record, as_of)]
+    moments += [
+        Moment(since, "policy", _dated(f"Policy {policy.version} came into force", since))
+        for since, policy in policies[1:]
+        if since <= as_of
+    ]
+    moments += [_moment_of_transition(transition) for transition in outcome.transitions]
+    return tuple(sorted(moments, key=lambda moment: moment.at))  # stable: facts before what comes of them
+
+
+def _moment_of_turn(turn: _Turn) -> Moment:
+    entry = turn.entry
+    words = _words(entry, turn.at)
+    if turn.expired:
+        sentence = _dated(f"{words.name} expired", turn.at, event_id=entry.event_id)
+        return Moment(turn.at, "fact", sentence, event_id=entry.event_id)
+    sentence = _dated(words.event, turn.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
+    return Moment(turn.at, "fact", sentence, entry.by, entry.notes, entry.event_id)
+
+
+def _moment_of_transition(transition: Transition) -> Moment:
+    actor = transition.actor
+    what = f"Certificate set to {_status_words(transition.status)}"
+    sentence = _dated(what, transition.at, actor, f": {_why(transition)}")
+    return Moment(transition.at, "transition", sentence, actor.by, actor.reason)
+
+
+def changed(record: Record, policies: Policies, earlier: datetime, later: datetime) -> Difference:
+    """Return what changed between two instants (UTC). Raises ValueError if the earlier is after the later."""
+    if earlier > later:
+        raise ValueError(f"{when(earlier)} is after {when(later)}")
+    before, after = replay(record, policies, earlier), replay(record, policies, later)
+    return Difference(
+        learner_id=record.learner_id,
+        course_run=record.course_run,
+        earlier=earlier,
+        later=later,
+        status_before=before.status,
+        status_after=after.status,
+        sentence=_difference_sentence(before.status, after.status, earlier, later),
+        facts=tuple(_changed_fact(turn) for turn in _turns(record, later) if turn.at > earlier),
+        transitions=tuple(_moment_of_transition(item) for item in after.transitions if item.at > earlier),
+        verdicts=_changed_verdicts(before.decision, after.decision),
+        policy_before=before.decision.policy_version,
+        policy_after=after.decision.policy_version,
+    )
+
+
+def _difference_sentence(
+    before: Status | None, after: Status | None, earlier: datetime, later: datetime
+) -> str:
+    span = f"Between {when(earlier)} and {when(later)}"
+    if before is after:
+        return f"{span} the status stayed the same: {_status_words(after)}."
+    return f"{span} the status changed from {_status_words(before)} to {_status_words(after)}."
+
+
+def _changed_fact(turn: _Turn) -> ChangedFact:
+    entry = turn.entry
+    words = _words(entry, turn.at)
+    before = _words(turn.before, turn.before.at).value if turn.before else "nothing received"
+    actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
+    sentence = (
+        f"{words.name}: {before} before, {words.value} since {when(turn.at)}{_by(actor, entry.event_id)}."
+    )
+    return ChangedFact(
+        words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence
+    )
+
+
+def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict, ...]:
+    old = {verdict.rule.code: _verdict_word(verdict) for verdict in before.verdicts()}
+    return tuple(
+        ChangedVerdict(verdict.rule.code, was, _verdict_word(verdict), _verdict_sentence(verdict))
+        for verdict in after.verdicts()
+        if (was := old.get(verdict.rule.code, "not in force")) != _verdict_word(verdict)
+    )
+
+
+# --- the words
+
+
+class _Words(NamedTuple):
+    """What an entry says."""
+
+    name: str  # what it is about: "Enrollment"
+    value: str  # "verified mode"
+    event: str  # what happened, up to the date: "Enrolled in verified mode"
+    detail: str = ""  # what follows the date
+
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+
+
+def when(instant: datetime) -> str:
+    """Write an instant, in UTC: "3 March 2026 at 14:05 UTC", with seconds if it has any."""
+    instant = instant.astimezone(UTC)
+    month = _MONTHS[instant.month - 1]
+    seconds = f":{instant.second:02}" if instant.second or instant.microsecond else ""
+    return f"{instant.day} {month} {instant.year} at {instant.hour:02}:{instant.minute:02}{seconds} UTC"
+
+
+def _words(entry: Entry, as_of: datetime) -> _Words:  # noqa: C901 - a case for every fact there is
+    """Put an entry in words, as of an instant: an ID verification may have run out since."""
+    value: Any = entry.value
+    match entry.fact:
+        case Fact.ENROLLMENT:
+            return _enrollment_words(value)
+        case Fact.PASSING:
+            word = "passed" if value else "failing"
+            return _Words("Passing", word, "Passed" if value else "Graded as failing")
+        case Fact.GRADE:
+            return _grade_words(value)
+        case Fact.BETA_TESTER:
+            word = "given" if value else "removed"
+            return _Words("Beta tester role", word, f"Beta tester role {word}")
+        case Fact.ALLOWLIST:
+            word = "added" if value else "removed"
+            return _Words("Allowlist entry", word, f"Allowlist entry {word}")
+        case Fact.INVALIDATION:
+            return _invalidation_words(entry.subject, active=value)
+        case Fact.DATE_OVERRIDE:
+            return _date_override_words(value)
+        case Fact.RECORDED:
+            return _recorded_words(value)
+        case Fact.ID_VERIFICATION:
+            return _id_verification_words(entry.subject, value, as_of)
+        case Fact.COURSE_RUN:
+            return _setting_words(entry.subject, value)
+
+
+def _enrollment_words(value: Enrollment) -> _Words:
+    if value.active:
+        return _Words("Enrollment", f"{value.mode} mode", f"Enrolled in {value.mode} mode")
+    return _Words("Enrollment", f"{value.mode} mode, inactive", f"Unenrolled from {value.mode} mode")
+
+
+def _grade_words(value: Grade) -> _Words:
+    words = f"{value.percent * 100:.6g}%"
+    if value.letter:
+        words = f"{words} ({value.letter})"
+    return _Words("Grade", words, f"Graded {words}")
+
+
+def _invalidation_words(exam: str, *, active: bool) -> _Words:
+    if exam == PERSON:
+        word = "active" if active else "lifted"
+        return _Words("Invalidation", word, "Certificate invalidated" if active else "Invalidation lifted")
+    word = "rejected" if active else "not rejected"
+    event = f"Attempt at the exam {exam} {'rejected' if active else 'verified or reset'}"
+    return _Words(f"Attempt at the exam {exam}", word, event)
+
+
+def _date_override_words(value: datetime | None) -> _Words:
+    name = "Override of the certificate's date"
+    if value is None:
+        return _Words(name, "none", f"{name} removed")
+    return _Words(name, when(value), f"{name} set", f": {when(value)}")
+
+
+def _recorded_words(value: Recorded) -> _Words:
+    status = _status_words(value.status)
+    return _Words(
+        "Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}"
+    )
+
+
+def _id_verification_words(attempt: str, value: Approval | None, as_of: datetime) -> _Words:
+    name = f"ID verification (attempt {attempt})"
+    if value is None:
+        return _Words(name, "denied", f"{name} denied")
+    if value.expires_at is None:
+        ends = "without an end"
+    elif value.expires_at > as_of:
+        ends = f"valid until {when(value.expires_at)}"
+    else:
+        ends = f"expired on {when(value.expires_at)}"
+    return _Words(name, f"approved, {ends}", f"{name} approved", f", {ends}")
+
+
+_SETTINGS: Mapping[str, str] = {
+    "available_date": "Certificate available date",
+    "display_behavior": "Certificate display behavior",
+    "end": "End",
+    "policy": "Policy",
+    "rollout": "Rollout",
+    "self_paced": "Self-pacing",
+    "web_certificates_enabled": "Web certificates",
+}
+
+
+def _setting_words(setting: str, value: object) -> _Words:
+    if not setting:
+        return _Words("Course run", "known", "Configuration of the course run received")
+    name = f"{_SETTINGS.get(setting, f'Setting {setting}')} of the course run"
+    if isinstance(value, bool):
+        return _Words(name, _on(value), f"{name} switched {_on(value)}")
+    if value is None:
+        return _Words(name, "none", f"{name} cleared")
+    words = f"{value}"
+    if isinstance(value, datetime):
+        words = when(value)
+    elif isinstance(value, Overrides):
+        words = _overrides_words(value)
+    return _Words(name, words, f"{name} set", f": {words}")
+
+
+def _overrides_words(overrides: Overrides) -> str:
+    """Put in words what a course run sets instead of the deployment's policy."""
+    parts = []
+    if overrides.preset is not None:
+        parts.append(f"preset {overrides.preset}")
+    if overrides.eligible_modes is not None:
+        parts.append(f"eligible modes {_modes_words(overrides.eligible_modes)}")
+    if overrides.id_verification_required is not None:
+        parts.append(f"ID verification {'' if overrides.id_verification_required else 'not '}required")
+    if overrides.modes_without_id_verification is not None:
+        parts.append(f"modes without ID verification {_modes_words(overrides.modes_without_id_verification)}")
+    if overrides.hold is not None:
+        parts.append(f"hold of {overrides.hold.total_seconds():g} seconds")
+    return "; ".join(parts) or "that of the deployment"
+
+
+def _modes_words(modes: Modes) -> str:
+    names = _listed(sorted(modes.names))
+    if modes.all_but:
+        return f"every mode but {names}" if names else "every mode"
+    return names or "none"
+
+
+def _status_words(status: Status | None) -> str:
+    if status is None:
+        return "no certificate"
+    return status.replace("_", " ").replace("notpassing", "not passing")
+
+
+def _dated(what: str, at: datetime, actor: Actor | None = None, detail: str = "", event_id: str = "") -> str:
+    """Return the sentence that something happened: what, when, by whom, and which event says so."""
+    return f"{what} on {when(at)}{_by(actor or Actor(), event_id)}{detail}."
+
+
+def _by(actor: Actor, event_id: str = "") -> str:
+    event = f" (event {event_id})" if event_id else ""
+    by, reason = _one_line(actor.by), _one_line(actor.reason)
+    who = (
+        f" by {by}"
+        if is_person(by)
+        else f" by the software {by.removeprefix('system:')}".rstrip()
+        if by
+        else ""
+    )
+    note = f', with the note "{reason}"' if reason else ""
+    return f"{who}{note}{event}"
+
+
+def _credit(brought_about: Transition | Pending) -> str:
+    """Return who took a certificate away, and why, in parentheses; nothing if nobody is known."""
+    if brought_about.cause is Cause.LABELLED:
+        return ""
+    words = _by(brought_about.actor).removeprefix(",").strip()
+    return f" ({words})" if words else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace('"', "'")
+
+
+def _clause(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:-1]
+
+
+def _listed(items: list[str]) -> str:
+    """Join with commas and a last "and"."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"
+
+
+# --- as text and JSON
+
+_RESTS_ON: Mapping[str, str] = {
+    "date_override": "set by a date override",
+    "available_date": "the course run's available date",
+    "course_end": "the end of the course run",
+    "issued_at": "the day of issue",
+}
+
+
+def as_text(explanation: Explanation) -> str:
+    """Write an explanation as lines of plain text, the last one ended too."""
+    downloadable = explanation.status is Status.DOWNLOADABLE
+    wanted = "What would make the facts carry it" if downloadable else "What would make it downloadable"
+    lines = [
+        f"Learner {explanation.learner_id} in {explanation.course_run}",
+        f"As of {when(explanation.as_of)}, by the policy {explanation.policy_version}",
+        "",
+        explanation.sentence,
+        *_shown_lines(explanation),
+        *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
+        *_block(wanted, [f"- {_changes_words(changes)}" for changes in explanation.counterfactuals]),
+        *_block(
+            "What each rule says", [line for item in explanation.verdicts for line in _finding_lines(item)]
+        ),
+        *_block("What happened", [moment.sentence for moment in explanation.timeline]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _block(title: str, lines: list[str]) -> list[str]:
+    return ["", f"{title}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def _shown_lines(explanation: Explanation) -> list[str]:
+    date, rests_on, visible_from = explanation.shown
+    if date is None:
+        return []
+    visible = "learners don't see it yet because the date that it waits for is unknown"
+    if visible_from is not None:
+        has_begun = visible_from <= explanation.as_of
+        visible = f"learners {'have seen it since' if has_begun else 'will see it from'} {when(visible_from)}"
+    return [f"It shows the date {when(date)} ({_RESTS_ON[rests_on]}); {visible}."]
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    return [
+        f"{finding.verdict:<6}  {finding.sentence}",
+        *(f"        {evidence.sentence}" for evidence in finding.evidence),
+    ]
+
+
+def _changes_words(changes: tuple[Change, ...]) -> str:
+    return _listed([f"{_clause(change.sentence)} ({change.who})" for change in changes])
+
+
+def as_json(explanation: Explanation | Difference) -> dict[str, Any]:
+    """Return it as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
+
+    A change that could be done is told by its code, its sentence and who can do it.
+    """
+    body: dict[str, Any] = _plain(explanation)
+    return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Change):
+        return {"code": value.code, "sentence": value.sentence, "who": value.who}
+    if isinstance(value, tuple):
+        fields = getattr(value, "_fields", None)
+        items = [_plain(item) for item in value]
+        return items if fields is None else dict(zip(fields, items, strict=True))
+    return str(value) if isinstance(value, str) else value

@@ -1,0 +1,52 @@
+"""What we ship and run on can be used under Apache-2.0; what can't, stays with the tests."""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import distribution
+
+import pytest
+from packaging.requirements import Requirement
+
+# Words of licences that ask for nothing that Apache-2.0 doesn't give, as projects write them.
+COMPATIBLE = re.compile(
+    r"\b(0BSD|Apache|BSD|CC0|ISC|MIT(-0|-CMU)?|MPL[- ]2|Mozilla Public License 2|PSFL?|"
+    r"Python Software Foundation|Public Domain|Unlicense|Zlib)\b",
+    re.IGNORECASE,
+)
+COPYLEFT = re.compile(r"\b(A?GPL|Affero|SSPL|EUPL|(?<!Lesser )General Public License)", re.IGNORECASE)
+
+
+def required(name: str, extras: frozenset[str] = frozenset(), seen: set[str] | None = None) -> Iterator[str]:
+    """Yield a distribution and all that it needs to run on this machine."""
+    seen = set() if seen is None else seen
+    key = f"{name.lower()}{sorted(extras)}"
+    if key in seen:
+        return
+    seen.add(key)
+    yield name
+    for line in distribution(name).requires or ():
+        wanted = Requirement(line)
+        if not wanted.marker or any(wanted.marker.evaluate({"extra": extra}) for extra in extras or {""}):
+            yield from required(wanted.name, frozenset(wanted.extras), seen)
+
+
+def licence(name: str) -> str:
+    """What a distribution says about its licence, in whichever of the three places it says it."""
+    said = distribution(name).metadata
+    classifiers = [c for c in said.get_all("Classifier") or () if c.startswith("License ::")]
+    return " ".join([said.get("License-Expression") or "", *classifiers, (said.get("License") or "")[:200]])
+
+
+SHIPPED = sorted(set(required("course-certificates")) - {"course-certificates"})
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_everything_we_run_on_may_be_used_under_apache_2(name: str) -> None:
+    said = licence(name)
+    assert COMPATIBLE.search(said), said
+    assert not COPYLEFT.search(said), said
+
+
+def test_agpl_is_never_more_than_an_oracle_of_the_tests() -> None:
+    assert COPYLEFT.search(licence("edx-opaque-keys"))
+    assert not {"edx-opaque-keys", "openedx-events"} & set(SHIPPED)

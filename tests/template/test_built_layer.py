@@ -1,0 +1,67 @@
+"""What `sam build` made, by itself: the layer has all that functions import, compiled, and little else."""
+
+import os
+import subprocess
+import sys
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+
+import pytest
+
+from tests.template.expansion import ROOT, Json, of_type
+
+BUILT = ROOT / ".aws-sam" / "build"
+SITE = BUILT / "RulesLayer" / "python"
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
+UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: trusts neither date nor size of the source
+
+
+def is_current() -> bool:
+    """Tell whether the layer was built from the source as it is."""
+    source = ROOT / "layers" / "certrules" / "certrules"
+    pairs = [(path, SITE / "certrules" / path.relative_to(source)) for path in source.rglob("*.py")]
+    return all(built.exists() and built.read_bytes() == path.read_bytes() for path, built in pairs)
+
+
+# CI builds first, so there it is no excuse.
+pytestmark = pytest.mark.skipif(not is_current() and "CI" not in os.environ, reason="not built: make build")
+
+
+def test_the_layer_carries_the_source_as_it_is() -> None:
+    assert is_current()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_starts_on_its_layer_alone(name: str, stack: Json) -> None:
+    function = f"{name.capitalize()}Function"
+    variables = of_type(stack, "AWS::Lambda::Function")[function]["Environment"]["Variables"]
+    values = {
+        key: value if isinstance(value, str) else default(stack, value) for key, value in variables.items()
+    }
+    code = "import app, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    started = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=BUILT / function,
+        env=values | {"PYTHONPATH": str(SITE), "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 0, started.stderr
+    assert not {"boto3", "pydantic", "aws_xray_sdk"} & set(started.stdout.split())
+
+
+def default(stack: Json, reference: Json) -> str:
+    """What a variable is unless a deployment says otherwise; the name of a resource is as good as any."""
+    return str(stack["Parameters"].get(reference.get("Ref"), {}).get("Default", "name"))
+
+
+def test_all_modules_of_the_layer_are_compiled_for_good() -> None:
+    for source in SITE.rglob("*.py"):
+        compiled = (source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc").read_bytes()
+        assert compiled[:8] == MAGIC_NUMBER + UNCHECKED_HASH, source
+
+
+def test_botocore_knows_only_the_services_that_are_called() -> None:
+    services = {path.name for path in (SITE / "botocore" / "data").iterdir() if path.is_dir()}
+    assert services == {"dynamodb", "events", "sqs"}

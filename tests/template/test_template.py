@@ -1,0 +1,90 @@
+"""The stack: sound after its expansion, and nothing in it unprotected, unwatched or without a last resort."""
+
+import json
+
+import pytest
+
+from tests.template.expansion import Json, findings, of_type
+
+# AWS knows no narrower resource for these.
+NOT_OF_ONE_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+
+
+def test_cfn_lint_finds_nothing_after_the_expansion(stack: Json) -> None:
+    assert findings(stack) == []
+
+
+def test_cfn_lint_would_find_something() -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": "soon"}}
+    assert findings({"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Queue": queue}})
+
+
+def test_tables_are_encrypted_recoverable_and_not_deleted_by_mistake(stack: Json) -> None:
+    for table in of_type(stack, "AWS::DynamoDB::Table").values():
+        assert table["SSESpecification"] == {"SSEEnabled": True}
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+        assert table["DeletionProtectionEnabled"] in (True, {"Ref": "DeletionProtection"})
+    assert stack["Parameters"].get("DeletionProtection", {"Default": "true"})["Default"] == "true"
+
+
+def test_queues_are_encrypted(stack: Json) -> None:
+    for queue in of_type(stack, "AWS::SQS::Queue").values():
+        assert queue.get("SqsManagedSseEnabled") is True or "KmsMasterKeyId" in queue
+
+
+def test_what_a_function_reads_has_a_last_resort_and_reports_partial_failures(stack: Json) -> None:
+    queues = of_type(stack, "AWS::SQS::Queue")
+    for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert "FilterCriteria" not in source  # what doesn't match would be deleted
+        name, attribute = source["EventSourceArn"]["Fn::GetAtt"]
+        if attribute == "StreamArn":
+            assert source["DestinationConfig"]["OnFailure"]["Destination"]
+        else:
+            assert queues[name]["RedrivePolicy"]["deadLetterTargetArn"]
+
+
+def test_a_message_stays_hidden_for_as_long_as_its_function_may_take_to_try_it(stack: Json) -> None:
+    queues, functions = of_type(stack, "AWS::SQS::Queue"), of_type(stack, "AWS::Lambda::Function")
+    for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
+        name, attribute = source["EventSourceArn"]["Fn::GetAtt"]
+        if attribute == "Arn":
+            timeout = functions[source["FunctionName"]["Ref"]]["Timeout"]
+            assert queues[name]["VisibilityTimeout"] >= 6 * timeout
+
+
+def test_every_last_resort_rings_an_alarm(stack: Json) -> None:
+    alarms = json.dumps(of_type(stack, "AWS::CloudWatch::Alarm"))
+    last_resorts = [
+        name for name in of_type(stack, "AWS::SQS::Queue") if "DeadLetters" in name or "Parked" in name
+    ]
+    assert last_resorts
+    assert [name for name in last_resorts if f'["{name}", "QueueName"]' not in alarms] == []
+
+
+def test_functions_are_traced_and_their_logs_end(stack: Json) -> None:
+    groups = of_type(stack, "AWS::Logs::LogGroup")
+    for function in of_type(stack, "AWS::Lambda::Function").values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["RetentionInDays"]
+
+
+def test_each_function_has_a_role_of_its_own(stack: Json) -> None:
+    roles = [f["Role"]["Fn::GetAtt"][0] for f in of_type(stack, "AWS::Lambda::Function").values()]
+    assert len(set(roles)) == len(roles)
+
+
+@pytest.mark.parametrize("wildcard", ["*", ":*"])
+def test_roles_name_actions_and_resources(stack: Json, wildcard: str) -> None:
+    for role in of_type(stack, "AWS::IAM::Role").values():
+        assert not role.get("ManagedPolicyArns")
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
+                assert not any(action.endswith(wildcard) for action in actions)
+                assert wildcard not in resources or set(actions) <= NOT_OF_ONE_RESOURCE
+
+
+def as_list(one_or_more: object) -> list[str]:
+    """Read what IAM takes as one or as a list."""
+    return [str(item) for item in one_or_more] if isinstance(one_or_more, list) else [str(one_or_more)]
