@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, override
 
 import click
 
@@ -17,12 +17,13 @@ class Instant(click.ParamType):
 
     name = "time"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read it."""
         if isinstance(value, datetime):
             return value
         try:
-            instant = datetime.fromisoformat(value)
+            instant = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
         if instant.tzinfo is None:
@@ -108,8 +109,7 @@ def run(
         events = list(job.envelopes_of_files(files))
     else:
         events = list(job.envelopes(course_run.history(learners, seed)))
-    parameters = {"DeletionProtection": "false", "Policy": policy if not Path(policy).exists() else Path(policy).read_text()}
-    with LocalCloud(job.TEMPLATE, parameters) as cloud:
+    with LocalCloud(job.TEMPLATE, _parameters(policy)) as cloud:
         with show.progress(console, len(events)) as done:
             result = job.drive(cloud, events, done)
         job.look(cloud, result, policies)
@@ -122,7 +122,7 @@ def run(
         if keep:
             from certs.kept import serve
 
-            serve(cloud, policy, console)
+            serve(cloud, console)
 
 
 @main.command()
@@ -136,6 +136,34 @@ def local(port: int, policy: str) -> None:
     from certs.local import LocalCloud
     from certs.run import TEMPLATE
 
-    parameters = {"DeletionProtection": "false", "Policy": policy if not Path(policy).exists() else Path(policy).read_text()}
-    with LocalCloud(TEMPLATE, parameters) as cloud:
-        serve(cloud, policy, Console(), port)
+    with LocalCloud(TEMPLATE, _parameters(policy)) as cloud:
+        serve(cloud, Console(), port)
+
+
+def _parameters(policy: str) -> dict[str, str]:
+    """Return the template's parameters for a local cloud."""
+    path = Path(policy)
+    return {"DeletionProtection": "false", "Policy": path.read_text() if path.is_file() else policy}
+
+
+@main.command()
+@click.argument("learner", type=click.IntRange(min=1))
+@click.argument("course_run")
+@click.option("--as-of", type=Instant(), help="Explain as of this instant; default: now, as it was published.")
+@click.option("--stack", help="A deployed stack; default: the local cloud that is up in this folder.")
+@click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")
+def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | None, *, as_json: bool) -> None:
+    """Say why LEARNER (an id) has or hasn't a certificate in COURSE_RUN, who can fix it, and how."""
+    from certrules.core import explain as explaining
+    from certrules.wire.inbound import RefusedError, checked_course_key
+    from certs import kept
+
+    try:
+        checked_course_key(course_run, "COURSE_RUN")
+        explanation = kept.explain_in(kept.find(stack), learner, course_run, as_of)
+    except (RefusedError, kept.NoStackError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(explaining.as_json(explanation), indent=2, ensure_ascii=False))
+    else:
+        click.echo(explaining.as_text(explanation))

@@ -96,6 +96,6 @@ def _counts(
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         bar = "█" * max(1, round(_BAR * count / largest))
         share = f"{count / total:.1%}" if total else ""
-        row = [name, Text(f"{count:,}", justify="right"), share, Text(bar, style=colours.get(name, "blue"))]
-        table.add_row(*row, *([Text(meanings.get(name, ""), style="dim")] if meanings else []))
+        meaning = Text(meanings.get(name, "") if meanings else "", style="dim")
+        table.add_row(name, Text(f"{count:,}", justify="right"), share, Text(bar, style=colours.get(name, "blue")), meaning)
     return table

@@ -181,8 +181,9 @@ class LocalCloud:
         """Deliver queues' messages and streams' records to their functions until there are none.
 
         A message delayed into the future is left alone, unless `delayed` has those that wait now (not
-        those that are sent meanwhile) delivered as if their time had come; so is what failed where the template allows
-        endless retries: the next call tries it again. `on_progress` is called every few batches.
+        those that are sent meanwhile) delivered as if their time had come. What failed is left alone where
+        the template allows endless retries: the next call tries it again. `on_progress` is called every
+        few batches.
         """
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         deliveries = Deliveries()

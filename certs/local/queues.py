@@ -33,8 +33,8 @@ class StandardQueue(Queue):
         self._order = count()
         super().__init__(name, region, account_id, **kwargs)
 
-    @property
-    def _messages(self) -> list[Message]:  # type: ignore[explicit-override] # moto's is an attribute
+    @property  # type: ignore[explicit-override] # moto's is an attribute
+    def _messages(self) -> list[Message]:
         return list(self._held.values())
 
     @_messages.setter

@@ -176,7 +176,7 @@ class LocalTable(Table):
 
     @override
     def put_item(self, item_attrs: Json, *args: Any, **kwargs: Any) -> Item:
-        """Put an item, unless it isn't valid or the condition doesn't hold. Moto forgets the indexes' keys."""
+        """Put an item. Raises for a key of the wrong type, also of an index, which moto doesn't look at."""
         types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.attr}
         for name in types.keys() & item_attrs.keys():
             if types[name] not in item_attrs[name]:

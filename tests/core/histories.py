@@ -67,8 +67,9 @@ WORDS: tuple[Word, ...] = (
         for listed in (True, False)
         for by in ("ada", "bob", "system:cleanup", "")
     ),
-    *((Fact.INVALIDATION, subject, True, "ada") for subject in (PERSON, "final", "midterm")),
-    *((Fact.INVALIDATION, subject, False, "bob") for subject in (PERSON, PERSON, "final", "midterm", "quiz")),
+    *((Fact.INVALIDATION, subject, True, "ada") for subject in (PERSON, PERSON, "final", "midterm")),
+    *((Fact.INVALIDATION, subject, False, "bob") for subject in (PERSON, "final", "midterm", "quiz") * 2),
+    *[(Fact.INVALIDATION, PERSON, False, "system:audit")] * 2,
     *((Fact.RECORDED, "", recorded, by) for recorded in _RECORDED for by in ("", "ada")),
     *((Fact.GRADE, "", Grade(percent, letter), "") for percent, letter in ((0.4, ""), (0.9, "A"))),
     *((Fact.DATE_OVERRIDE, "", date, "ada") for date in (INSTANTS[3], None)),

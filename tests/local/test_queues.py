@@ -92,6 +92,7 @@ def test_a_delayed_message_is_left_until_it_is_due(shop: Shop) -> None:
     shop.send("SideQueue", "fine", delay=600)
 
     assert shop.cloud.deliver()["ShakyFunction"].invocations == 0
+    assert shop.cloud.deliver(delayed=True)["ShakyFunction"].records == 1
 
 
 def test_a_received_message_is_hidden_from_others_and_shown_again_on_demand(shop: Shop) -> None:

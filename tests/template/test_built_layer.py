@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
-from pathlib import Path
 
 import pytest
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from certrules import store
 from certrules.core.facts import Record
-from certrules.core.guard import Settled, settle
+from certrules.core.guard import Published, Settled, settle
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Cause
@@ -27,6 +27,9 @@ from certrules.wire.stored import held_history_of, history_of
 
 ATTEMPTS = 5
 """How often a lost race is run again before the queue takes over."""
+
+_MOST_NEWS = 98
+"""How many transitions are saved at once: a transaction has 100 items, the record and a held revocation among them."""
 
 _WORTH_THREADS = 1024
 """Below this much memory (MB) a function has too little CPU for threads to pay."""
@@ -68,6 +71,7 @@ class _Round:
     """One attempt at a batch; what lost a race is left for the next."""
 
     def __init__(self, messages: _Numbered, policies: Policies, taken: Taken) -> None:
+        self._messages = messages
         self._policies = policies
         self._taken = taken
         self._pairs: dict[Pair, _Numbered] = {}
@@ -88,7 +92,11 @@ class _Round:
 
     def run(self) -> _Numbered:
         """Return the messages that lost a race."""
-        loaded = store.load(self._pairs, self._learners, self._course_runs, self._names)
+        try:
+            loaded = store.load(self._pairs, self._learners, self._course_runs, self._names)
+        except Exception as error:  # noqa: BLE001 - what is to be parked still is: only these messages are retried
+            self._taken.failed.update((position, error) for position, _ in self._messages)
+            return []
         # A learner's and a course run's own facts first: the records of the batch are decided with them.
         self._each(
             *((self._save_shared, loaded.verifications[key], group) for key, group in self._learners.items()),
@@ -143,7 +151,8 @@ class _Round:
         record = store.record_of(pair, loaded, timeline)
         outcome = replay(record, loaded.policies or self._policies, _as_of(group, record, kept))
         settled_past = max(settled, verification.settled, course_run.settled)
-        result = settle(kept.published, outcome, uuid4().hex, settled_past)
+        whole = settle(kept.published, outcome, uuid4().hex, settled_past)
+        result = _first_part(whole)
         certificate = result.published.certificate
         history = [history_of(transition, record) for transition in result.news]
         pending = result.published.pending
@@ -163,6 +172,17 @@ class _Round:
         )
         if saved:
             self._taken.changed.append((pair, result))
+        if result is not whole:
+            raise LostRaceError("the next round saves the next part")
+
+
+def _first_part(result: Settled) -> Settled:
+    """Return as much of what is to be published as fits into one transaction."""
+    left = len(result.news) - _MOST_NEWS
+    if left <= 0:
+        return result
+    news = result.news[:_MOST_NEWS]
+    return Settled(Published(news[-1].certificate, result.published.marks[:-left]), news, kept=False)
 
 
 def _decides(message: Message, course_run: Kept) -> bool:

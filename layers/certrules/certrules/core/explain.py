@@ -456,8 +456,6 @@ def _smallest(
     offered: tuple[Change, ...], suffices: Callable[[Iterable[Change]], bool]
 ) -> Iterator[tuple[Change, ...]]:
     """Find the smallest sufficient sets. More never does harm, so what all need is set apart first."""
-    if not suffices(offered):
-        return
     needed = [change for change in offered if not suffices(other for other in offered if other is not change)]
     choice = [change for change in offered if change not in needed]
     found: list[set[str]] = []
@@ -657,9 +655,8 @@ def _changed_fact(turn: _Turn) -> ChangedFact:
     words = _words(entry, turn.at)
     before = _words(turn.before, turn.before.at).value if turn.before else "nothing received"
     actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
-    sentence = (
-        f"{words.name}: {before} before, {words.value} since {when(turn.at)}{_by(actor, entry.event_id)}."
-    )
+    change = f'{words.name}: from "{before}" to "{words.value}"'
+    sentence = _dated(change, turn.at, actor, event_id=entry.event_id)
     return ChangedFact(
         words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence
     )
@@ -735,7 +732,7 @@ def _words(entry: Entry, as_of: datetime) -> _Words:  # noqa: C901 - a case for 
             return _recorded_words(value)
         case Fact.ID_VERIFICATION:
             return _id_verification_words(entry.subject, value, as_of)
-        case Fact.COURSE_RUN:
+        case Fact.COURSE_RUN:  # pragma: no branch - there are no other facts
             return _setting_words(entry.subject, value)
 
 
@@ -804,7 +801,7 @@ def _setting_words(setting: str, value: object) -> _Words:
         return _Words("Course run", "known", "Configuration of the course run received")
     name = f"{_SETTINGS.get(setting, f'Setting {setting}')} of the course run"
     if isinstance(value, bool):
-        return _Words(name, _on(value), f"{name} switched {_on(value)}")
+        return _Words(name, _on(value), f"{name} {'enabled' if value else 'disabled'}")
     if value is None:
         return _Words(name, "none", f"{name} cleared")
     words = f"{value}"

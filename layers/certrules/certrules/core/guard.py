@@ -40,10 +40,9 @@ def settle(before: Published, outcome: Outcome, certificate_id: str, compacted: 
     So is one whose revocation lies in a past that was compacted, where a word that would have prevented it may
     have been dropped. `certificate_id` is for a certificate that has none yet.
     """
-    loss = _loss(outcome)
     if _is_downloadable(before.certificate) and not _is_downloadable(outcome.certificate):
-        issued_at = before.certificate.issued_at if before.certificate else None
-        if loss is None or loss.at <= compacted or (issued_at is not None and loss.at < issued_at):
+        loss = _loss(outcome)
+        if loss is None or loss.at <= compacted or loss.at < _downloadable_since(before):
             return _keep(before, outcome)
     if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
         return Settled(before._replace(pending=outcome.pending), (), kept=False)
@@ -72,12 +71,12 @@ def _news(before: Published, outcome: Outcome, marks: tuple[Mark, ...]) -> tuple
     if marks[:told] == before.marks:
         return outcome.transitions[told:]
     status = before.certificate.status if before.certificate else None
-    if outcome.status in {None, status}:
+    if outcome.status is status:
         return ()
     for position in range(len(outcome.transitions) - 1, -1, -1):
         if outcome.transitions[position].previous is status:
             return outcome.transitions[position:]
-    return (outcome.transitions[-1]._replace(previous=status),) if outcome.transitions else ()
+    return (outcome.transitions[-1]._replace(previous=status),)
 
 
 def _loss(outcome: Outcome) -> Transition | None:
@@ -86,6 +85,11 @@ def _loss(outcome: Outcome) -> Transition | None:
         if transition.previous is Status.DOWNLOADABLE:
             return transition if transition.cause in REVOKING else None
     return None
+
+
+def _downloadable_since(published: Published) -> datetime:
+    """Return when the published certificate became downloadable; the date that it shows may be another."""
+    return next((mark.at for mark in reversed(published.marks) if mark.status is Status.DOWNLOADABLE), BEGINNING)
 
 
 def _is_downloadable(certificate: Certificate | None) -> bool:

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import boto3
-from shared import FUNCTION_AT_IMPORT, STAGE_AT_IMPORT
+from shared import FUNCTION_AT_IMPORT, STAGE_AT_IMPORT  # type: ignore[import-not-found] # the layer
 
 ORDERS = os.environ["ORDERS_TABLE"]
 JOURNAL = os.environ["JOURNAL_TABLE"]

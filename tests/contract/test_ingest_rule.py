@@ -1,0 +1,36 @@
+"""The rule on the bus: everything goes to the queue but what this service sends itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from moto.events.models import EventPattern
+from samtranslator.yaml_helper import yaml_parse
+
+from certrules.wire.inbound import EVENT_TYPES, OWN_SOURCE
+from tests.contract.story import delivered, story
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
+
+
+@pytest.fixture(scope="module")
+def rule() -> EventPattern:
+    resources = yaml_parse(TEMPLATE.read_text())["Resources"]
+    return EventPattern.load(json.dumps(resources["IngestRule"]["Properties"]["EventPattern"]))
+
+
+def test_every_sample_goes_to_the_queue(rule: EventPattern) -> None:
+    assert [rule.matches_event(delivered(detail)) for detail in story()] == [True] * len(EVENT_TYPES)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["openedx/lms/web", "aws.s3", "course-certificates-2", "Course-Certificates", "old/course-certificates"],
+)
+def test_an_event_of_whatever_type_and_source_goes_to_the_queue(rule: EventPattern, source: str) -> None:
+    assert rule.matches_event({"source": source, "detail-type": "unheard of", "detail": {}})
+
+
+def test_what_this_service_sends_does_not(rule: EventPattern) -> None:
+    for detail in story():
+        assert not rule.matches_event(delivered(detail) | {"source": OWN_SOURCE})

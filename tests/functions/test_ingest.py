@@ -1,0 +1,466 @@
+"""Ingest: a batch of messages in; certificates, parked messages, requests to decide again and an answer out."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from certrules import store
+from certrules.core.replay import Certificate
+from certrules.core.terms import Fact, Status
+from certrules.core.timeline import HARD_LIMIT, Entry
+from certrules.wire.inbound import EVENT_TYPES
+from certs.sources import events
+from certs.sources.events import Detail, envelope
+from tests.functions.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed
+
+ALL_TAKEN = failed()
+
+
+def sent(detail: Detail) -> Detail:
+    """Return the event as the bus brings it, sent when it became true."""
+    return {"id": "bus-1", "account": "123456789012", **envelope(detail)}
+
+
+def without_ids(messages: list[Queued]) -> list[Queued]:
+    """Return requests to decide again without their random ids."""
+    for message in messages:
+        message.body.get("metadata", {}).pop("id", None)
+    return messages
+
+
+def request(learner: Learner, why: str, at: Any) -> Queued:
+    """Return the message that has a learner's certificate decided again, but for its id."""
+    metadata = {
+        "event_type": "certificates.generation.requested.v1",
+        "time": as_time(at),
+        "source": f"course-certificates/{why}",
+    }
+    said = {
+        "learner_id": learner.learner_id,
+        "course_key": learner.course_run,
+        "by": f"system:{why}",
+        "notes": "",
+    }
+    return Queued({"metadata": metadata, "request": said})
+
+
+def test_the_events_of_a_qualifying_learner_become_a_certificate(scene: Scene, learner: Learner) -> None:
+    answer = scene.ingest(*learner.qualifying())
+
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert answer == ALL_TAKEN
+    assert certificate == Certificate(
+        Status.DOWNLOADABLE, "verified", "", certificate.certificate_id, day(3), day(3)
+    )
+    assert [(item["previous"], item["status"], item["cause"]) for item in scene.history(learner)] == [
+        (None, "downloadable", "earned")
+    ]
+    assert scene.queued("ParkedQueue") == []
+
+
+def test_events_come_in_envelopes_of_the_bus_or_bare(scene: Scene, learner: Learner) -> None:
+    told = learner.qualifying()
+
+    assert scene.ingest(*(sent(detail) for detail in told[:2]), *told[2:]) == ALL_TAKEN
+
+    assert scene.certificate(learner) is not None
+
+
+def test_a_batch_with_nothing_in_it_is_answered(scene: Scene) -> None:
+    assert scene.ingest() == ALL_TAKEN
+
+
+# --- every kind of event
+
+
+def told_of(event_type: str, learner: Learner) -> Detail:
+    """Return an event of this type about the learner in the course run."""
+    name = event_type.removeprefix("org.openedx.learning.").removeprefix("certificates.").removesuffix(".v1")
+    about: tuple[Any, ...] = (uuid4(), day(5), learner.learner_id, learner.course_run)
+    builders: dict[str, Callable[[Any], Detail]] = {
+        "course": lambda n: events.enrollment(n, *about, mode="verified"),
+        "course.passing": lambda n: events.passing_status(n, *about, is_passing=True),
+        "course.persistent": lambda n: events.grade_summary(n, *about, percent=0.9, letter="A"),
+        "ccx": lambda n: events.passing_status(n, *about[:3], "ccx-v1:A+B+C+ccx@1", is_passing=True),
+        "idv": lambda n: events.idv_attempt(n, *about[:3], attempt_id=1),
+        "exam": lambda n: events.exam_attempt(n, *about, usage_key="block-v1:A+B+C+type@sequential+block@x"),
+        "user": lambda n: events.course_access_role(n, *about),
+        "certificate": lambda n: events.certificate(
+            n, *about, mode="verified", grade="0.9", status="downloadable", certificate_id=uuid4()
+        ),
+        "allowlist": lambda n: events.allowlist(n, *about, **ACTOR),
+        "invalidation": lambda n: events.invalidation(n, *about, **ACTOR),
+        "date_override": lambda n: events.date_override(n, *about, **ACTOR, date=day(4)),
+        "course_run": lambda n: events.configuration(n, *about[:2], learner.course_run, self_paced=True),
+        "generation": lambda n: events.generation_request(n, *about, **ACTOR),
+        "recorded": lambda n: events.recorded_certificate(
+            n,
+            *about,
+            status="downloadable",
+            mode="verified",
+            grade="0.9",
+            certificate_id=uuid4(),
+            created=day(4),
+            modified=day(4),
+        ),
+        "learner": lambda n: events.learner(n, *about[:3], username="ann", name="Ann"),
+    }
+    first, _, rest = name.partition(".")
+    word = f"{first}.{rest.partition('.')[0].partition('_')[0]}"
+    return (builders.get(word) or builders[first.partition("_attempt")[0]])(name)
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_every_type_of_event_is_taken_in_once(
+    scene: Scene, learner: Learner, wire: Wire, event_type: str
+) -> None:
+    detail = told_of(event_type, learner)
+    assert detail["metadata"]["event_type"] == event_type
+
+    answers = [scene.ingest(detail), scene.ingest(detail)]
+
+    writes = wire.operations()["PutItem"] + wire.operations()["TransactWriteItems"]
+    assert answers == [ALL_TAKEN, ALL_TAKEN]
+    assert scene.queued("ParkedQueue") == []
+    assert writes == (0 if event_type == "certificates.generation.requested.v1" else 1)
+
+
+def test_what_an_event_says_of_another_role_is_not_kept(scene: Scene, learner: Learner, wire: Wire) -> None:
+    about: Any = (uuid4(), day(1), learner.learner_id, learner.course_run)
+    staff = events.course_access_role("user.course_access_role.added", *about, role="staff")
+    of_the_organization = json.loads(json.dumps(staff))
+    of_the_organization["course_access_role_data"]["course_key"] = None
+
+    assert scene.ingest(staff, of_the_organization) == ALL_TAKEN
+
+    assert wire.operations() == {"BatchGetItem": 1}
+    assert scene.queued("ParkedQueue") == scene.queued("IngestQueue") == []
+
+
+def test_a_request_about_a_learner_of_whom_nothing_is_known_writes_nothing(
+    scene: Scene, learner: Learner, wire: Wire
+) -> None:
+    scene.ingest(learner.configured(day(1)), learner.id_approved(day(1)))
+    wire.sent.clear()
+
+    assert scene.ingest(learner.requested(day(2))) == ALL_TAKEN
+
+    assert wire.operations() == {"BatchGetItem": 1}
+    assert scene.kept(learner).version == 0
+
+
+# --- duplicates, and several messages at once
+
+
+def test_messages_of_one_learner_in_a_batch_are_merged_and_saved_once(
+    scene: Scene, learner: Learner
+) -> None:
+    scene.ingest(learner.configured(day(1)), learner.id_approved(day(1)))
+
+    answer = scene.ingest(
+        learner.failing(day(2)), learner.enrolled(day(1)), learner.graded(day(3), 0.9, "A"), learner.passing(day(4))
+    )
+
+    assert answer == ALL_TAKEN
+    assert scene.kept(learner).version == 1
+    assert scene.facts_kept(learner) == {Fact.ENROLLMENT: 1, Fact.PASSING: 3, Fact.GRADE: 1}
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert (certificate.issued_at, certificate.grade) == (day(3), "0.9")
+
+
+def test_a_duplicate_changes_nothing_in_its_batch_or_later(
+    scene: Scene, learner: Learner, wire: Wire
+) -> None:
+    told = learner.qualifying()
+    scene.ingest(*told, *told)
+    before = scene.items("CertificatesTable"), scene.items("HistoryTable")
+    wire.sent.clear()
+
+    assert scene.ingest(*reversed(told)) == ALL_TAKEN
+
+    assert (scene.items("CertificatesTable"), scene.items("HistoryTable")) == before
+    assert not wire.operations().keys() & {"PutItem", "TransactWriteItems"}
+
+
+def test_the_order_of_delivery_makes_no_difference(scene: Scene, learner: Learner) -> None:
+    for detail in reversed(learner.qualifying()):
+        scene.ingest(detail)
+    scene.cloud.deliver()
+
+    certificate = scene.certificate(learner)
+
+    assert certificate is not None
+    assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
+
+
+def test_more_transitions_than_a_transaction_holds_are_saved_in_parts(
+    scene: Scene, learner: Learner
+) -> None:
+    flips = [
+        learner.passing(day(3, number)) if number % 2 else learner.failing(day(3, number)) for number in range(150)
+    ]
+    for start in range(0, len(flips), 10):
+        scene.ingest(*flips[start : start + 10])
+    hold = {"hold_seconds": 0}
+
+    answer = scene.ingest(
+        learner.configured(day(1), policy=hold), learner.enrolled(day(1)), learner.id_approved(day(1))
+    )
+
+    history = scene.history(learner)
+    assert answer == ALL_TAKEN
+    assert len(history) == 149
+    assert [item["previous"] for item in history] == [None, *(item["status"] for item in history[:-1])]
+
+
+# --- what can't be taken in
+
+
+def test_malformed_messages_are_parked_beside_good_ones(scene: Scene, learner: Learner) -> None:
+    no_grade = learner.passing(day(3))
+    no_grade["course_passing_status"]["is_passing"] = "yes"
+    unknown = learner.passing(day(3))
+    unknown["metadata"]["event_type"] = "org.openedx.learning.course.passing.status.updated.v2"
+    odd_policy = learner.configured(day(3), policy={"\u0000": 1})
+    good = learner.qualifying()
+
+    answer = scene.ingest("{not JSON \u00e9", good[0], no_grade, good[1], unknown, *good[2:], odd_policy)
+
+    parked = scene.queued("ParkedQueue")
+    assert answer == ALL_TAKEN
+    assert scene.certificate(learner) is not None
+    assert [message.body for message in parked] == ["{not JSON \u00e9", no_grade, unknown, odd_policy]
+    assert [{name: message.attributes.get(name) for name in ("message_id", "reason", "field")} for message in parked] == [
+        {"message_id": "m0", "reason": "not_json", "field": None},
+        {"message_id": "m2", "reason": "wrong_type", "field": "course_passing_status.is_passing"},
+        {"message_id": "m4", "reason": "unknown_version", "field": "metadata.event_type"},
+        {"message_id": "m7", "reason": "bad_value", "field": "course_run.policy.\\x00"},
+    ]
+    assert all(message.attributes["fix"].isprintable() for message in parked)
+
+
+def test_an_oversized_message_is_parked_whole(scene: Scene) -> None:
+    body = "x" * 200_000
+
+    assert scene.ingest(body, body) == ALL_TAKEN
+
+    assert [(message.body, message.attributes["reason"]) for message in scene.queued("ParkedQueue")] == [
+        (body, "too_large"),
+        (body, "too_large"),
+    ]
+
+
+def test_events_that_the_service_sent_itself_are_ignored(scene: Scene, learner: Learner, wire: Wire) -> None:
+    own = learner.passing(day(3))
+    own["metadata"]["source"] = "course-certificates"
+    enveloped = sent(learner.passing(day(3))) | {"source": "course-certificates"}
+
+    assert scene.ingest(own, enveloped) == ALL_TAKEN
+
+    assert wire.sent == []
+
+
+def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner: Learner) -> None:
+    flips = tuple(
+        Entry(day(1, number / 100), f"e{number:04}", Fact.PASSING, "", number % 2 == 0)
+        for number in range(HARD_LIMIT)
+    )
+    kept = scene.kept(learner)
+    store.save_record(
+        learner.pair,
+        kept,
+        flips,
+        kept.settled,
+        kept.published,
+        wakes_at=None,
+        rests_on=kept.rests_on,
+        history=[],
+    )
+    other = learner.elsewhere(f"{learner.course_run}-other")
+
+    assert scene.ingest(learner.passing(day(60)), other.passing(day(60))) == ALL_TAKEN
+
+    (parked,) = scene.queued("ParkedQueue")
+    assert (parked.attributes["message_id"], parked.attributes["reason"]) == ("m0", "timeline_full")
+    assert scene.facts_kept(other) == {Fact.PASSING: 1}
+    assert scene.kept(learner).timeline == flips
+
+
+# --- facts of a learner, and of a course run
+
+
+def test_an_id_verification_is_evaluated_in_each_course_run_of_the_learner(
+    scene: Scene, learner: Learner
+) -> None:
+    other = learner.elsewhere(f"{learner.course_run}-other")
+    scene.ingest(learner.passing(day(3)), other.passing(day(3)))
+    named = events.learner("learner.named", uuid4(), day(1), learner.learner_id, username="a", name="b")
+    scene.ingest(named)
+    approved = learner.id_approved(day(4))
+
+    answer = scene.ingest(sent(approved))
+
+    assert answer == ALL_TAKEN
+    assert without_ids(scene.queued("IngestQueue")) == [
+        request(learner, "id-verification", day(4)),
+        request(other, "id-verification", day(4)),
+        Queued(sent(approved), 60, {"Echo": "1"}),
+    ]
+
+
+def test_a_redelivered_id_verification_is_evaluated_again_and_its_echo_does_not_echo(
+    scene: Scene, learner: Learner
+) -> None:
+    scene.ingest(learner.passing(day(3)))
+    approved = sent(learner.id_approved(day(4)))
+    scene.ingest(approved)
+    first = scene.queued("IngestQueue")
+
+    scene.empty_queues()
+    assert scene.ingest(approved) == ALL_TAKEN
+    again = scene.queued("IngestQueue")
+    scene.empty_queues()
+    assert scene.ingest(approved, Echo="1") == ALL_TAKEN
+    echoed = scene.queued("IngestQueue")
+
+    assert without_ids(again) == without_ids(first)
+    assert without_ids(echoed) == without_ids(first)[:1]
+
+
+def test_an_id_verification_reaches_a_record_that_was_being_made_meanwhile(
+    scene: Scene, learner: Learner, wire: Wire
+) -> None:
+    scene.ingest(learner.configured(day(1)))
+    approved = sent(learner.id_approved(day(1)))
+
+    def meanwhile(request: Any, answer: Any) -> Any:
+        if request.operation == "TransactWriteItems":
+            wire.around = lambda _, answer: answer()
+            scene.ingest(approved)
+        return answer()
+
+    wire.around = meanwhile
+    scene.ingest(learner.enrolled(day(1)), learner.passing(day(3)))
+    (echo,) = scene.queued("IngestQueue")
+    assert scene.certificate(learner) is not None  # unverified: it was read before
+    assert echo == Queued(approved, 60, {"Echo": "1"})
+
+    scene.ingest(echo.body, **echo.attributes)
+    scene.cloud.deliver()
+
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
+
+
+def test_a_course_run_that_becomes_known_or_changes_its_rules_is_decided_again(
+    scene: Scene, learner: Learner
+) -> None:
+    changes = [
+        learner.configured(day(1)),
+        learner.configured(day(2), web_certificates_enabled=False),
+        learner.configured(day(3), policy="open-edx"),
+        learner.configured(day(4), end=day(90)),
+    ]
+
+    for change in changes:
+        assert scene.ingest(sent(change)) == ALL_TAKEN
+
+    assert scene.queued("RedecideQueue") == [
+        Queued({"course_run": learner.course_run, "at": as_time(day(number))}, 60) for number in (1, 2, 3)
+    ]
+
+
+def test_a_redelivered_change_of_a_course_run_is_decided_again(scene: Scene, learner: Learner) -> None:
+    known, changed = learner.configured(day(1)), learner.configured(day(2), policy="open-edx")
+    scene.ingest(known, changed)
+    scene.empty_queues()
+
+    assert scene.ingest(known) == scene.ingest(changed) == ALL_TAKEN
+
+    assert len(scene.queued("RedecideQueue")) == 2
+
+
+# --- the learner's name
+
+
+def test_a_learner_is_named_and_erased_and_a_late_word_loses(scene: Scene, learner: Learner) -> None:
+    def kept_name() -> str | None:
+        return store.load(names=[learner.learner_id]).names[learner.learner_id].e
+
+    about: Any = learner.learner_id
+    named = events.learner("learner.named", uuid4(), day(1), about, username="ann", name="Ann")
+    renamed = events.learner("learner.named", uuid4(), day(3), about, username="ann", name="Anna")
+    erased = events.learner("learner.erased", uuid4(), day(5), about)
+
+    names = []
+    for batch in ([renamed, named], [named], [erased], [renamed]):
+        assert scene.ingest(*batch) == ALL_TAKEN
+        names.append(kept_name())
+
+    assert names == ['["ann","Anna"]', '["ann","Anna"]', None, None]
+    assert scene.queued("IngestQueue") == []
+
+
+# --- what fails is retried, and nothing else
+
+
+def test_only_the_messages_of_the_record_that_could_not_be_saved_are_retried(
+    scene: Scene, learner: Learner, wire: Wire
+) -> None:
+    other = Learner(learner.learner_id + 500_000, learner.course_run)
+    wire.refuse("PutItem", f"L#{learner.learner_id}")
+
+    answer = scene.ingest(
+        other.enrolled(day(1)), learner.enrolled(day(1)), "malformed", learner.passing(day(3)), other.passing(day(3))
+    )
+
+    assert answer == failed("m1", "m3")
+    assert scene.kept(learner).version == 0
+    assert scene.facts_kept(other) == {Fact.ENROLLMENT: 1, Fact.PASSING: 1}
+    assert [message.body for message in scene.queued("ParkedQueue")] == ["malformed"]
+
+
+def test_messages_that_could_not_be_parked_are_retried(scene: Scene, learner: Learner, wire: Wire) -> None:
+    wire.refuse("SendMessageBatch", "ParkedQueue")
+
+    assert scene.ingest("malformed", learner.enrolled(day(1)), "too") == failed("m0", "m2")
+
+    assert scene.kept(learner).version == 1
+
+
+def test_messages_that_the_queue_takes_only_in_part_are_retried(scene: Scene, wire: Wire) -> None:
+    def partly(request: Any, answer: Any) -> Any:
+        if request.operation != "SendMessageBatch":
+            return answer()
+        refused = {"Id": "1", "SenderFault": False, "Code": "InternalError", "Message": "later"}
+        return 200, {}, json.dumps({"Successful": [], "Failed": [refused]})
+
+    wire.around = partly
+
+    assert scene.ingest("malformed", "too") == failed("m0", "m1")
+
+
+def test_a_fan_out_that_failed_is_retried(scene: Scene, learner: Learner, wire: Wire) -> None:
+    wire.refuse("SendMessageBatch", "IngestQueue")
+
+    answer = scene.ingest(learner.passing(day(3)), learner.id_approved(day(1)), learner.configured(day(1)))
+
+    assert answer == failed("m1")
+    assert [message.body["course_run"] for message in scene.queued("RedecideQueue")] == [learner.course_run]
+
+
+def test_what_cannot_be_read_for_is_retried_and_what_is_malformed_parked_all_the_same(
+    scene: Scene, learner: Learner, wire: Wire
+) -> None:
+    wire.refuse("BatchGetItem", learner.course_run)
+
+    assert scene.ingest(learner.passing(day(3)), "malformed", learner.enrolled(day(1))) == failed("m0", "m2")
+
+    assert [message.body for message in scene.queued("ParkedQueue")] == ["malformed"]
+    assert wire.operations() == {"BatchGetItem": 1, "SendMessageBatch": 1}
