@@ -143,7 +143,9 @@ def local(port: int, policy: str) -> None:
 def _parameters(policy: str) -> dict[str, str]:
     """Return the template's parameters for a local cloud."""
     path = Path(policy)
-    return {"DeletionProtection": "false", "Policy": path.read_text() if path.is_file() else policy}
+    policy = path.read_text() if path.is_file() else policy
+    # In one process nothing is gained by threads.
+    return {"DeletionProtection": "false", "IngestMemory": "512", "Policy": policy}
 
 
 @main.command()

@@ -18,6 +18,7 @@ import moto.events.models
 import moto.sqs.models
 from botocore.config import Config
 from moto import mock_aws
+from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json, get_model_map
 from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
@@ -137,6 +138,7 @@ class LocalCloud:
             undo.enter_context(_own_environment())
             for owner, name, ours in REPLACED:
                 undo.enter_context(_replaced(owner, name, ours))
+            undo.enter_context(_replaced(LambdaSimpleBackend, "invoke", self._answer_lambda))
             undo.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
             self._undo = undo
             self._create()
@@ -226,13 +228,9 @@ class LocalCloud:
     def _create(self) -> None:
         template = read_template(self._path, self._parameters, set(get_model_map()))
         self.left_out = template.left_out
-        boto3.client("cloudformation").create_stack(
-            StackName=STACK,
-            TemplateBody=json.dumps(template.stack),
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in self._parameters.items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+        self._stack = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].create_stack(
+            STACK, json.dumps(template.stack), self._parameters
         )
-        self._stack = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].get_stack(STACK)
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in self._stack.outputs or []}
         resources = template.stack["Resources"]
         for name, resource in resources.items():
@@ -254,11 +252,11 @@ class LocalCloud:
 
     def _finish_table(self, table: str, wanted: Json) -> None:
         """Do what moto leaves undone when it makes a table, and make it at the endpoint, too."""
-        here = boto3.client("dynamodb")
+        here = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
         if recovery := wanted.get("PointInTimeRecoverySpecification"):
-            here.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+            here.update_continuous_backups(table, recovery)
         if expiry := wanted.get("TimeToLiveSpecification"):
-            here.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
+            here.update_time_to_live(table, expiry)
         if self._endpoint is None:
             return
         request = {name: wanted[name] for name in TABLE_PROPERTIES if name in wanted}
@@ -283,6 +281,17 @@ class LocalCloud:
             memory=int(wanted.get("MemorySize", 128)),
             log=self._log,
         )
+
+    def _answer_lambda(
+        self, function_name: str, _qualifier: str, body: str, _headers: object, response_headers: Json
+    ) -> bytes:
+        """Answer a request to Lambda's own API, in the place of moto's backend."""
+        try:
+            answer = self.invoke(self._function(function_name), json.loads(body or "{}"))
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is Lambda's answer
+            response_headers["x-amz-function-error"] = "Unhandled"
+            answer = {"errorMessage": str(error), "errorType": type(error).__name__}
+        return json.dumps(answer).encode()
 
     def _arn(self, function: str) -> str:
         return str(clean_json({"Fn::GetAtt": [function, "Arn"]}, self._stack.resource_map))

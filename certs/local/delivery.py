@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from certs.local.encoding import with_base64
 from certs.local.queues import StandardQueue
 
 if TYPE_CHECKING:
@@ -273,9 +272,9 @@ class RemoteShard:
     @staticmethod
     def _record(record: Json) -> Json:
         """Return the record as Lambda passes it on."""
-        change: Json = with_base64(record["dynamodb"])
-        change["ApproximateCreationDateTime"] = change["ApproximateCreationDateTime"].timestamp()
-        return {**record, "dynamodb": change}
+        change = record["dynamodb"]
+        arrival = change["ApproximateCreationDateTime"].timestamp()
+        return record | {"dynamodb": change | {"ApproximateCreationDateTime": arrival}}
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
+from certs.local.encoding import base64_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -89,7 +91,7 @@ class LocalFunction:
         module, _, handler = self.source.handler.rpartition(".")
         with self.running():
             called = getattr(importlib.import_module(module.replace("/", ".")), handler)
-            answer = called(json.loads(json.dumps(event)), LambdaContext(self))
+            answer = called(json.loads(json.dumps(event, default=base64_text)), LambdaContext(self))
             return json.loads(json.dumps(answer))
 
     @contextmanager

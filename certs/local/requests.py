@@ -14,7 +14,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.responses import DynamoHandler
 from werkzeug.exceptions import HTTPException
 
-from certs.local.encoding import with_base64
+from certs.local.encoding import base64_text
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -55,6 +55,6 @@ def answer(request: AWSPreparedRequest) -> Answer | None:
     handler.params = handler.body
     headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": uuid.uuid4().hex}
     try:
-        return 200, headers, json.dumps(with_base64(operation(handler).result))
+        return 200, headers, json.dumps(operation(handler).result, default=base64_text)
     except HTTPException as error:
         return error.code or 500, headers, error.description or ""

@@ -27,8 +27,6 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import StreamShard, Table
 from moto.dynamodb.models.utilities import bytesize
 
-from certs.local.encoding import with_base64
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -94,7 +92,7 @@ class Change:
     at: float
 
     def record(self, table: LocalTable) -> Json:
-        """Return the change as a stream record, as Lambda passes it on (JSON, binary as base64)."""
+        """Return the change as a stream record, as Lambda passes it on."""
         item = self.after or self.before
         assert item is not None
         view = cast("dict[str, str]", table.stream_specification)["StreamViewType"]
@@ -111,7 +109,7 @@ class Change:
             "awsRegion": table.region_name,
             "dynamodb": {
                 "ApproximateCreationDateTime": float(int(self.at)),
-                **with_base64(images),
+                **images,
                 "SequenceNumber": str(self.sequence_number),
                 "SizeBytes": sum(image.size() for image in (self.before, self.after) if image is not None),
                 "StreamViewType": view,

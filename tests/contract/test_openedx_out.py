@@ -1,4 +1,4 @@
-"""Events sent from here are Open edX's: its data classes and Avro schemas take them, and give the same back."""
+"""Events sent from here are Open edX's: its data classes and Avro schemas take them and give them back."""
 
 import io
 import json

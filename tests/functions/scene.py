@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.sqs.models import sqs_backends
@@ -121,21 +122,19 @@ class Queued(NamedTuple):
 class Scene:
     """The stack, with its doors open."""
 
-    def __init__(self, cloud: LocalCloud) -> None:
+    def __init__(self, cloud: LocalCloud, dynamodb: str | None = None) -> None:
+        """Open the stack; `dynamodb` is the endpoint of its tables, None for this process."""
         self.cloud = cloud
         sqs, bus = cloud.client("sqs"), cloud.client("events")
         url = sqs.create_queue(QueueName=OWN_EVENTS)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         rule = {"Name": OWN_EVENTS, "EventBusName": cloud.physical("Bus")}
         bus.put_rule(**rule, EventPattern=json.dumps({"source": ["course-certificates"]}))
-        bus.put_targets(
-            Rule=OWN_EVENTS, EventBusName=rule["EventBusName"], Targets=[{"Id": "1", "Arn": arn}]
-        )
-        self.connect()
-
-    def connect(self) -> None:
-        """Have this process's own store look at the stack's tables."""
-        store.connect(self.cloud.physical("CertificatesTable"), self.cloud.physical("HistoryTable"))
+        bus.put_targets(Rule=OWN_EVENTS, EventBusName=rule["EventBusName"], Targets=[{"Id": "1", "Arn": arn}])
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb or "")
+            store.connect(cloud.physical("CertificatesTable"), cloud.physical("HistoryTable"))
+            store.load()  # makes the connection
 
     # --- in
 
@@ -210,8 +209,10 @@ class Scene:
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table."""
-        pages = self.cloud.client("dynamodb").get_paginator("scan").paginate(
-            TableName=self.cloud.physical(table), ConsistentRead=True
+        pages = (
+            self.cloud.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=self.cloud.physical(table), ConsistentRead=True)
         )
         return [item for page in pages for item in page["Items"]]
 
@@ -230,9 +231,7 @@ class Scene:
 
 def sqs_event(bodies: Iterable[Any], attributes: dict[str, str] | None = None) -> dict[str, Any]:
     """Return what Lambda is given of an SQS batch: messages m0, m1, ..."""
-    said = {
-        name: {"dataType": "String", "stringValue": value} for name, value in (attributes or {}).items()
-    }
+    said = {name: {"dataType": "String", "stringValue": value} for name, value in (attributes or {}).items()}
     return {
         "Records": [
             {

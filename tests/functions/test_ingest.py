@@ -156,13 +156,14 @@ def test_a_request_about_a_learner_of_whom_nothing_is_known_writes_nothing(
 # --- duplicates, and several messages at once
 
 
-def test_messages_of_one_learner_in_a_batch_are_merged_and_saved_once(
-    scene: Scene, learner: Learner
-) -> None:
+def test_messages_of_one_learner_in_a_batch_are_merged_and_saved_once(scene: Scene, learner: Learner) -> None:
     scene.ingest(learner.configured(day(1)), learner.id_approved(day(1)))
 
     answer = scene.ingest(
-        learner.failing(day(2)), learner.enrolled(day(1)), learner.graded(day(3), 0.9, "A"), learner.passing(day(4))
+        learner.failing(day(2)),
+        learner.enrolled(day(1)),
+        learner.graded(day(3), 0.9, "A"),
+        learner.passing(day(4)),
     )
 
     assert answer == ALL_TAKEN
@@ -198,11 +199,10 @@ def test_the_order_of_delivery_makes_no_difference(scene: Scene, learner: Learne
     assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
 
 
-def test_more_transitions_than_a_transaction_holds_are_saved_in_parts(
-    scene: Scene, learner: Learner
-) -> None:
+def test_more_transitions_than_a_transaction_holds_are_saved_in_parts(scene: Scene, learner: Learner) -> None:
     flips = [
-        learner.passing(day(3, number)) if number % 2 else learner.failing(day(3, number)) for number in range(150)
+        learner.passing(day(3, number)) if number % 2 else learner.failing(day(3, number))
+        for number in range(150)
     ]
     for start in range(0, len(flips), 10):
         scene.ingest(*flips[start : start + 10])
@@ -235,7 +235,10 @@ def test_malformed_messages_are_parked_beside_good_ones(scene: Scene, learner: L
     assert answer == ALL_TAKEN
     assert scene.certificate(learner) is not None
     assert [message.body for message in parked] == ["{not JSON \u00e9", no_grade, unknown, odd_policy]
-    assert [{name: message.attributes.get(name) for name in ("message_id", "reason", "field")} for message in parked] == [
+    assert [
+        {name: message.attributes.get(name) for name in ("message_id", "reason", "field")}
+        for message in parked
+    ] == [
         {"message_id": "m0", "reason": "not_json", "field": None},
         {"message_id": "m2", "reason": "wrong_type", "field": "course_passing_status.is_passing"},
         {"message_id": "m4", "reason": "unknown_version", "field": "metadata.event_type"},
@@ -417,7 +420,11 @@ def test_only_the_messages_of_the_record_that_could_not_be_saved_are_retried(
     wire.refuse("PutItem", f"L#{learner.learner_id}")
 
     answer = scene.ingest(
-        other.enrolled(day(1)), learner.enrolled(day(1)), "malformed", learner.passing(day(3)), other.passing(day(3))
+        other.enrolled(day(1)),
+        learner.enrolled(day(1)),
+        "malformed",
+        learner.passing(day(3)),
+        other.passing(day(3)),
     )
 
     assert answer == failed("m1", "m3")

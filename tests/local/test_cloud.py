@@ -62,6 +62,17 @@ def test_what_a_handler_raises_is_raised(shop: Shop) -> None:
         shop.cloud.invoke("ShakyFunction", {"Records": [{"body": "bad", "messageId": "m1"}]})
 
 
+def test_lambdas_own_api_runs_the_function_too(shop: Shop) -> None:
+    client, name = shop.cloud.client("lambda"), shop.cloud.physical("ShakyFunction")
+
+    fine = client.invoke(FunctionName=name, Payload=b'{"Records": []}')
+    failed = client.invoke(FunctionName=name, Payload=b'{"Records": [{"body": "bad", "messageId": "m1"}]}')
+
+    assert json.load(fine["Payload"]) is None
+    assert failed["FunctionError"] == "Unhandled"
+    assert json.load(failed["Payload"]) == {"errorMessage": "m1", "errorType": "ValueError"}
+
+
 def test_functions_of_the_same_file_name_and_the_layer_are_each_their_own(shop: Shop) -> None:
     shop.cloud.invoke("RecordFunction", {})
     shop.cloud.invoke("ShakyFunction", {"Records": []})

@@ -46,6 +46,19 @@ def test_a_record_carries_both_images_and_its_keys(shop: Shop) -> None:
     assert "NewImage" not in removed["dynamodb"]
 
 
+def test_binary_values_reach_the_function_as_base64(shop: Shop) -> None:
+    client, table = shop.cloud.client("dynamodb"), shop.cloud.physical("JournalTable")
+    item = {"id": {"S": "e"}, "says": {"S": "x"}, "b": {"B": b"\x00"}, "l": {"L": [{"B": b"\xff"}]}}
+    client.put_item(TableName=table, Item=item)
+
+    (source,) = (s for s in shop.cloud.sources if "dynamodb" in s.mapping.source_arn)
+    deliveries = shop.cloud.deliver()
+
+    assert deliveries.errors == []
+    assert source.mapping.function.modules["app"].seen[-1]["b"] == {"B": "AA=="}
+    assert source.mapping.function.modules["app"].seen[-1]["l"] == {"L": [{"B": "/w=="}]}
+
+
 def test_a_write_that_changes_nothing_leaves_no_record(shop: Shop) -> None:
     write(shop, ("e", "same"), ("e", "same"))
 

@@ -269,7 +269,7 @@ def test_the_cost_of_a_request_does_not_grow_with_the_table(shop: Shop) -> None:
 
     def cost() -> float:
         before = time.process_time()
-        for number in range(100):
+        for number in range(50):
             own = {"pk": {"S": f"own-{number}"}, "sk": {"S": "1"}}
             client.transact_write_items(TransactItems=[{"Put": put(own)["Put"] | {"TableName": table}}])
             client.query(
@@ -281,6 +281,6 @@ def test_the_cost_of_a_request_does_not_grow_with_the_table(shop: Shop) -> None:
 
     fill(100)
     small = cost()
-    fill(5_000)
+    fill(2_500)
 
-    assert cost() < 3 * small  # moto alone: about a hundred times
+    assert cost() < 3 * small  # moto alone: about fifty times

@@ -159,6 +159,9 @@ class _GradeSummary(Struct):
 class _IdvAttempt(Struct):
     attempt_id: _AttemptId
     user: _User
+
+
+class _ApprovedIdvAttempt(_IdvAttempt):
     expiration_date: _Instant | None = None
 
 
@@ -291,7 +294,7 @@ def _graded(body: _GradeSummary, say: _Sayer) -> _Said:
     return _Said(body.user_id, say.course_run(body.course.course_key, "course.course_key"), tuple(entries))
 
 
-def _id_approved(body: _IdvAttempt, say: _Sayer) -> _Said:
+def _id_approved(body: _ApprovedIdvAttempt, say: _Sayer) -> _Said:
     value = Approval(say.utc(body.expiration_date, "expiration_date") if body.expiration_date else None)
     return _Said(body.user.id, None, (say.entry(Fact.ID_VERIFICATION, value, str(body.attempt_id)),))
 
@@ -426,7 +429,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "Percent and letter. A letter means passed from now on; an empty one (or F) is no evidence of failing.",
         ),
         _row(
-            f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _IdvAttempt, _id_approved,
+            f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
             "ID-verified from now to the expiration date (null: no end).",
         ),
         _row(f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", _IdvAttempt, _id_denied, "This attempt counts no more."),

@@ -1,0 +1,376 @@
+"""Whatever arrives, `decode` reads it as it was meant, or refuses it and says which field and why."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from certrules.core.terms import Status
+from certrules.wire.inbound import CLOCK_SKEW, EVENT_TYPES, MAX_BYTES, Message, Reason, RefusedError, decode
+from certs.reference import Field, fields_of, metadata_fields
+from tests.contract.openedx import READ_AT
+from tests.contract.story import delivered, name, story
+
+SAMPLES: Mapping[str, dict[str, Any]] = {name(detail): delivered(detail) for detail in story()}
+FIELDS: Mapping[str, tuple[Field, ...]] = {
+    short: (*metadata_fields(), *fields_of(EVENT_TYPES[sample["detail-type"]]))
+    for short, sample in SAMPLES.items()
+}
+READ = [(short, field) for short, fields in FIELDS.items() for field in fields]
+PATHS = {field.path for _, field in READ} | {"", "detail", "detail-type", "source", "time"}
+KNOWN_PATHS = PATHS | {part for path in PATHS for part in accumulate(path.split("."), "{}.{}".format)}
+
+KINDS: Mapping[str, object] = {
+    "null": None,
+    "true or false": True,
+    "integer": 7,
+    "number": 7.5,
+    "string": "x",
+    "array": [],
+    "object": {},
+}
+POLICY_KINDS = {"null", "string", "object"}
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def kinds(field: Field) -> set[str]:
+    """Return the JSON types that a field may have, as `KINDS` calls them."""
+    found: set[str] = set()
+    for kind in field.type.split(" or "):
+        if kind in {"time", "status"} or "`" in kind:
+            found.add("string")
+        elif kind.startswith("number"):
+            found |= {"number", "integer"}
+        elif kind == "policy":
+            found |= POLICY_KINDS
+        else:
+            found.add(kind)
+    return found | {"true or false"} if field.type == "true or false" else found
+
+
+def changed(short: str, path: str, value: object) -> dict[str, Any]:
+    """Return a sample with another value at a path of its detail."""
+    event = deepcopy(SAMPLES[short])
+    *parents, last = path.split(".")
+    inner = event["detail"]
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    return event
+
+
+def without(short: str, path: str) -> dict[str, Any]:
+    """Return a sample without what stands at a path of its detail."""
+    event = deepcopy(SAMPLES[short])
+    *parents, last = path.split(".")
+    inner = event["detail"]
+    for key in parents:
+        inner = inner[key]
+    inner.pop(last, None)
+    return event
+
+
+def read(event: object) -> Message | None:
+    return decode(json.dumps(event), READ_AT)
+
+
+def refusal_of(body: str | bytes) -> RefusedError:
+    """Return the refusal of a body, which names a field of the table and can be put on a queue."""
+    with pytest.raises(RefusedError) as raised:
+        decode(body, READ_AT)
+    assert_sayable(raised.value)
+    return raised.value
+
+
+def assert_sayable(refusal: RefusedError) -> None:
+    said = refusal.as_json()
+    assert json.loads(json.dumps(said)) == said
+    assert said["fix"]
+    assert all(value.isprintable() for value in said.values())
+    assert refusal.field in KNOWN_PATHS or refusal.field.startswith("course_run.policy.")
+
+
+# --- what is missing
+
+
+@pytest.mark.parametrize(
+    ("short", "path"), [(short, field.path) for short, field in READ if field.required], ids=str
+)
+def test_a_field_that_decides_can_not_be_left_out(short: str, path: str) -> None:
+    for part in accumulate(path.split("."), "{}.{}".format):
+        refusal = refusal_of(json.dumps(without(short, part)))
+        assert refusal.reason is Reason.MISSING_FIELD
+        # `user` itself can be missing, or, in an empty `user`, its `id`: the message names what is.
+        assert refusal.field == part
+
+
+@pytest.mark.parametrize(
+    ("short", "path"), [(short, field.path) for short, field in READ if not field.required], ids=str
+)
+def test_a_field_that_may_be_left_out_may(short: str, path: str) -> None:
+    if path == "course_access_role_data.course_key":  # for the roles that are not in a course run
+        assert refusal_of(json.dumps(without(short, path))).reason is Reason.BAD_COURSE_KEY
+    else:
+        assert read(without(short, path)) is not None
+
+
+@pytest.mark.parametrize("part", ["source", "detail-type", "detail"])
+def test_an_envelope_is_whole(part: str) -> None:
+    event = {key: value for key, value in SAMPLES["enrollment-created"].items() if key != part}
+    refusal = refusal_of(json.dumps(event))
+    assert (refusal.reason, refusal.field) == (Reason.MISSING_FIELD, part)
+
+
+# --- what has another type or value
+
+
+@pytest.mark.parametrize(("short", "field"), READ, ids=str)
+def test_a_field_of_another_json_type_is_refused(short: str, field: Field) -> None:
+    for kind in KINDS.keys() - kinds(field):
+        refusal = refusal_of(json.dumps(changed(short, field.path, KINDS[kind])))
+        assert refusal.reason is (Reason.BAD_VALUE if "policy" in field.type else Reason.WRONG_TYPE), kind
+        assert refusal.field.startswith(field.path)
+
+
+@given(st.sampled_from(READ), json_values)
+def test_a_field_is_taken_as_it_is_or_refused(read_field: tuple[str, Field], value: object) -> None:
+    short, field = read_field
+    body = json.dumps(changed(short, field.path, value))
+    try:
+        message = decode(body, READ_AT)
+    except RefusedError as refusal:
+        assert_sayable(refusal)
+        assert refusal.field.startswith(field.path)
+    else:
+        assert fits(field, value)
+        if message is not None and field.path.endswith(("learner_id", "user.id", "user_id")):
+            assert message.learner_id == value
+
+
+def fits(field: Field, value: object) -> bool:
+    """Tell whether a value is one of those that the table of fields promises."""
+    kind = next(kind for kind, of_kind in KINDS.items() if type(of_kind) is type(value))
+    if kind not in kinds(field):
+        return False
+    if isinstance(value, str):
+        named = "`" in field.type and f"`{value}`" not in field.type
+        return not (
+            named or (field.type == "status" and value not in Status) or field.type.startswith("time")
+        )
+    return not field.type.startswith("number from 0 to 1") or 0 <= value <= 1  # type: ignore[operator]
+
+
+@given(st.sampled_from(sorted(SAMPLES)), st.text(min_size=1, max_size=10), json_values, st.data())
+def test_what_is_not_read_changes_nothing(short: str, key: str, value: object, where: st.DataObject) -> None:
+    event = SAMPLES[short]
+    read_here = {field.path for field in FIELDS[short]}
+    parents = sorted({path.rpartition(".")[0] for path in read_here})
+    path = f"{where.draw(st.sampled_from(parents))}.{key.replace('.', '')}"
+    if any(known == path or known.startswith(f"{path}.") for known in read_here):
+        return
+    before, after = read(event), read(changed(short, path, value))
+    assert before == after
+
+
+IDS_OF_NOBODY = [0, -1, 2**63, 10**30, 10**5000]
+
+
+@pytest.mark.parametrize("learner_id", IDS_OF_NOBODY, ids=["0", "-1", "2^63", "10^30", "10^5000"])
+def test_an_id_that_no_learner_can_have_is_refused(learner_id: int) -> None:
+    digits = f"1{'0' * 5000}" if learner_id > 10**4000 else str(learner_id)
+    body = json.dumps(SAMPLES["enrollment-created"]).replace('"id": 42', f'"id": {digits}')
+    refusal = refusal_of(body)
+    assert (refusal.reason, refusal.field) == (Reason.BAD_VALUE, "enrollment.user.id")
+
+
+@pytest.mark.parametrize("number", ["1.0000001", "-0.1", "84", "1e999", "1" + "0" * 400])
+def test_a_percent_grade_is_a_fraction_of_one(number: str) -> None:
+    body = json.dumps(SAMPLES["persistent-grade-summary-changed"])
+    refusal = refusal_of(body.replace('"percent_grade": 0.84', f'"percent_grade": {number}'))
+    assert (refusal.reason, refusal.field) == (Reason.BAD_VALUE, "grade.percent_grade")
+
+
+@pytest.mark.parametrize(
+    ("short", "path"),
+    [(short, field.path) for short, field in READ if "string" in field.type or "status" in field.type],
+    ids=str,
+)
+def test_a_text_has_bounds(short: str, path: str) -> None:
+    try:
+        message = read(changed(short, path, "9" * 60_000))
+    except RefusedError as refusal:
+        assert_sayable(refusal)
+        assert refusal.field == path
+    else:  # a text of which nothing is kept
+        assert message is not None
+        assert "9" * 3_000 not in repr(message)
+
+
+# --- times
+
+TIMES = [(short, field) for short, field in READ if field.type.startswith("time")]
+
+
+@pytest.mark.parametrize(("short", "field"), TIMES, ids=str)
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ("2026-05-11T12:00:00", Reason.NAIVE_TIME),
+        ("2026-05-11", Reason.BAD_VALUE),
+        ("2026-05-11T12:00Z", Reason.BAD_VALUE),
+        ("2026-02-30T12:00:00Z", Reason.BAD_VALUE),
+        ("2026-05-11T24:00:00Z", Reason.BAD_VALUE),
+        ("2026-05-11T12:00:60Z", Reason.BAD_VALUE),
+        ("2026-05-11T12:00:00+99:00", Reason.BAD_VALUE),
+        ("0000-05-11T12:00:00Z", Reason.BAD_VALUE),
+        ("0001-01-01T00:00:00+05:00", Reason.BAD_VALUE),
+        ("9999-12-31T23:59:59-05:00", Reason.BAD_VALUE),
+        ("10000-01-01T00:00:00Z", Reason.BAD_VALUE),
+        ("1778500800", Reason.BAD_VALUE),
+        ("yesterday", Reason.BAD_VALUE),
+        ("", Reason.BAD_VALUE),
+    ],
+)
+def test_a_time_is_an_instant(short: str, field: Field, time: str, reason: Reason) -> None:
+    refusal = refusal_of(json.dumps(changed(short, field.path, time)))
+    assert (refusal.reason, refusal.field) == (reason, field.path)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"])
+def test_an_event_from_before_there_were_any_is_refused(time: str) -> None:
+    refusal = refusal_of(json.dumps(changed("enrollment-created", "metadata.time", time)))
+    assert (refusal.reason, refusal.field) == (Reason.BAD_VALUE, "metadata.time")
+
+
+def test_a_clock_may_be_a_little_ahead_and_no_more() -> None:
+    ahead = READ_AT + CLOCK_SKEW
+    assert read(changed("enrollment-created", "metadata.time", ahead.isoformat())) is not None
+    further = ahead + timedelta(microseconds=1)
+    refusal = refusal_of(json.dumps(changed("enrollment-created", "metadata.time", further.isoformat())))
+    assert (refusal.reason, refusal.field) == (Reason.FUTURE_TIME, "metadata.time")
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "2026-05-11T12:00:00"]
+)
+def test_the_envelopes_time_is_an_instant_too(time: str) -> None:
+    assert refusal_of(json.dumps(SAMPLES["enrollment-created"] | {"time": time})).field == "time"
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2026, 7, 1)),  # noqa: DTZ001 - the offset comes beside it
+    st.integers(-23 * 60 - 59, 23 * 60 + 59),
+)
+def test_every_offset_names_the_same_instant(local: datetime, offset: int) -> None:
+    sign, minutes = "-" if offset < 0 else "+", abs(offset)
+    time = f"{local.isoformat()}{sign}{minutes // 60:02}:{minutes % 60:02}"
+    message = read(changed("enrollment-created", "metadata.time", time))
+    assert message is not None
+    assert message.at == local.replace(tzinfo=UTC) - timedelta(minutes=offset)
+    assert message.at.tzinfo is UTC
+
+
+# --- what is hardly JSON
+
+ENROLLED = json.dumps(SAMPLES["enrollment-created"])
+DEEP = 10_000
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    {
+        "nothing": ("", Reason.NOT_JSON),
+        "no bytes": (b"", Reason.NOT_JSON),
+        "blank": (" \n", Reason.NOT_JSON),
+        "null": ("null", Reason.WRONG_TYPE),
+        "a list": ("[]", Reason.WRONG_TYPE),
+        "a number": ("1", Reason.WRONG_TYPE),
+        "a string": ('"x"', Reason.WRONG_TYPE),
+        "no fields": ("{}", Reason.MISSING_FIELD),
+        "more after it": (ENROLLED + "x", Reason.NOT_JSON),
+        "cut": (ENROLLED[:-1], Reason.NOT_JSON),
+        "a mark of byte order": ("\ufeff" + ENROLLED, Reason.NOT_JSON),
+        "UTF-16": (ENROLLED.encode("utf-16"), Reason.NOT_JSON),
+        "Latin-1 where it is read": (ENROLLED.replace("audit", "\xe9").encode("latin-1"), Reason.NOT_JSON),
+        "Latin-1 where it isn't": (ENROLLED.replace("101", "\xe9").encode("latin-1"), Reason.NOT_JSON),
+        "a lone surrogate": (ENROLLED.replace("audit", "\ud800"), Reason.NOT_JSON),
+        "an escaped lone surrogate": (ENROLLED.replace("audit", "\\udc00"), Reason.NOT_JSON),
+        "NUL": (ENROLLED.replace("audit", "\x00"), Reason.NOT_JSON),
+        "NaN": (ENROLLED.replace("42", "NaN"), Reason.NOT_JSON),
+        "Infinity": (ENROLLED.replace("42", "-Infinity"), Reason.NOT_JSON),
+        "deep lists": ("[" * DEEP + "]" * DEEP, Reason.WRONG_TYPE),
+        "deep lists inside": (
+            ENROLLED.replace('"audit"', "[" * DEEP + "]" * DEEP),
+            Reason.NOT_JSON,
+        ),
+        "deep objects inside": (
+            ENROLLED.replace("null", '{"a":' * DEEP + "1" + "}" * DEEP, 1),
+            Reason.NOT_JSON,
+        ),
+        "too large": (ENROLLED + " " * MAX_BYTES, Reason.TOO_LARGE),
+    }.values(),
+    ids=lambda value: "" if isinstance(value, str | bytes) and not isinstance(value, Reason) else None,
+)
+def test_what_is_no_event_is_refused(body: str | bytes, reason: Reason) -> None:
+    assert refusal_of(body).reason is reason
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_no_bytes_do_any_harm(body: bytes | str) -> None:
+    refusal_of(body)
+
+
+@given(st.integers(0, len(ENROLLED) - 1), st.binary(max_size=3), st.integers(0, 5))
+@example(ENROLLED.index("42"), b"\xff", 2)
+@example(ENROLLED.index("audit"), b"\xed\xa0\x80", 1)
+def test_damage_is_noticed_or_harmless(start: int, put: bytes, taken: int) -> None:
+    whole = ENROLLED.encode()
+    damaged = whole[:start] + put + whole[start + taken :]
+    try:
+        decode(damaged, READ_AT)
+    except RefusedError as refusal:
+        assert_sayable(refusal)
+    else:
+        json.loads(damaged)
+
+
+@pytest.mark.parametrize("last", ["verified", 5])
+def test_of_a_key_that_stands_twice_the_last_counts(last: object) -> None:
+    twice = ENROLLED.replace('"mode": "audit"', f'"mode": "audit", "mode": {json.dumps(last)}')
+    once = json.loads(twice)
+    if last == "verified":
+        assert decode(twice, READ_AT) == read(once)
+    else:
+        assert refusal_of(twice).as_json() == refusal_of(json.dumps(once)).as_json()
+
+
+@given(st.dictionaries(st.text(max_size=10) | st.just("hold_seconds"), json_values, min_size=1, max_size=3))
+@example({"x: y\x00": 1})
+@example({"preset": "\x00"})
+@example({"hold_seconds": 10**400})
+@example({"eligible_modes": {"all_but": [""]}})
+def test_a_policy_is_taken_whole_or_refused(policy: dict[str, object]) -> None:
+    try:
+        read(changed("course-run-configured", "course_run.policy", policy))
+    except RefusedError as refusal:
+        assert_sayable(refusal)
+        assert refusal.field.startswith("course_run.policy")
+    else:
+        assert policy.keys() <= {
+            "preset",
+            "eligible_modes",
+            "id_verification_required",
+            "modes_without_id_verification",
+            "hold_seconds",
+        }

@@ -1,0 +1,203 @@
+"""What a batch of messages may cost at most: requests, capacity units and bytes, by DynamoDB's own count."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from certs.local import LocalCloud
+from certs.sources import events
+from certs.sources.events import Detail
+from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day, failed
+
+WRITES = {"PutItem", "TransactWriteItems", "UpdateItem", "BatchWriteItem", "DeleteItem"}
+ONE_KB = 1024
+
+CHANGED_CERTIFICATE = 4
+"""Write units of the tables for a record and its history in one transaction."""
+
+FACT_ONLY = 1
+"""Write units for a fact that changes no certificate."""
+
+
+@pytest.fixture(scope="module")
+def stack(dynamodb_local: str) -> Iterator[Scene]:
+    """The stack, its tables in DynamoDB's own engine."""
+    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}, dynamodb_endpoint=dynamodb_local) as cloud:
+        yield Scene(cloud, dynamodb_local)
+
+
+class Meter:
+    """Counts the capacity that `ingest` consumes: by table and, apart from it, by its indexes."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.written: Counter[str] = Counter()
+        self.of_indexes: Counter[str] = Counter()
+        self.read = 0.0
+        self._names = {scene.cloud.physical(name): name for name in ("CertificatesTable", "HistoryTable")}
+        with scene.cloud.functions["IngestFunction"].running():
+            from certrules.store import Item  # the function's own
+
+            client = Item._get_connection().connection.client
+        client.meta.events.register("provide-client-params.dynamodb", self._ask)
+        client.meta.events.register("after-call.dynamodb", self._count)
+
+    def _ask(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {**params, "ReturnConsumedCapacity": "INDEXES"}
+
+    def _count(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
+        consumed = parsed.get("ConsumedCapacity", [])
+        for table in consumed if isinstance(consumed, list) else [consumed]:
+            if model.name not in WRITES:
+                self.read += table["CapacityUnits"]
+                continue
+            self.written[self._names[table["TableName"]]] += table["Table"]["CapacityUnits"]
+            for index, units in table.get("GlobalSecondaryIndexes", {}).items():
+                self.of_indexes[index] += units["CapacityUnits"]
+
+
+@pytest.fixture
+def meter(scene: Scene) -> Meter:
+    """A meter at zero."""
+    scene.ingest("")  # the function is loaded
+    scene.empty_queues()
+    return Meter(scene)
+
+
+def writes(wire: Wire) -> int:
+    """Return how many write requests were sent."""
+    return sum(count for operation, count in wire.operations().items() if operation in WRITES)
+
+
+def ten_of_everything(learner: Learner) -> list[Detail]:
+    """Return ten messages about as many different things as there are, without an ID verification."""
+    others = [Learner(learner.learner_id + 10_000 * number, learner.course_run) for number in range(1, 4)]
+    elsewhere = learner.elsewhere(f"{learner.course_run}-other")
+    about: Any = learner.configured(day(1))["metadata"]["id"]
+    return [
+        learner.configured(day(1)),
+        elsewhere.configured(day(1)),
+        learner.enrolled(day(1)),
+        elsewhere.enrolled(day(1)),
+        *(other.enrolled(day(1)) for other in others),
+        events.learner("learner.named", about, day(1), learner.learner_id, username="ann", name="Ann"),
+        others[0].passing(day(2)),
+        learner.requested(day(2)),
+    ]
+
+
+def test_a_batch_is_read_for_at_once_whatever_it_is_about(scene: Scene, learner: Learner, wire: Wire) -> None:
+    batch = ten_of_everything(learner)
+    assert len(batch) == 10
+
+    assert scene.ingest(*batch) == failed()
+
+    assert wire.operations()["BatchGetItem"] == 1
+    assert wire.operations()["Query"] == 0
+    assert (
+        writes(wire) == 8
+    )  # two course runs, five records, a name: one each, though one record has two messages
+
+
+def test_an_id_verification_adds_one_query(scene: Scene, learner: Learner, wire: Wire) -> None:
+    assert scene.ingest(*ten_of_everything(learner)[:9], learner.id_approved(day(1))) == failed()
+
+    assert wire.operations()["BatchGetItem"] == 1
+    assert wire.operations()["Query"] == 1
+    assert writes(wire) == 9
+
+
+def test_a_duplicate_costs_no_write(scene: Scene, learner: Learner, wire: Wire, meter: Meter) -> None:
+    told = learner.qualifying()
+    scene.ingest(*told)
+    scene.ingest(*told)  # rests on the ID verification and the course run as they are now
+    wire.sent.clear()
+    meter.written.clear()
+
+    scene.ingest(*told)
+
+    assert (writes(wire), meter.written) == (0, Counter())
+
+
+def test_a_fact_that_changes_no_certificate_writes_one_item(
+    scene: Scene, learner: Learner, wire: Wire, meter: Meter
+) -> None:
+    scene.ingest(*learner.qualifying())
+    wire.sent.clear()
+    meter.written.clear()
+    meter.of_indexes.clear()
+
+    scene.ingest(learner.graded(day(4), 0.9, "A"))
+
+    assert wire.operations() == {"BatchGetItem": 1, "PutItem": 1}
+    assert (meter.written, meter.of_indexes) == (Counter(CertificatesTable=FACT_ONLY), Counter())
+
+
+def test_a_changed_certificate_is_one_request_and_four_write_units(
+    scene: Scene, learner: Learner, wire: Wire, meter: Meter
+) -> None:
+    scene.ingest(*learner.qualifying()[:3])
+    wire.sent.clear()
+    meter.written.clear()
+    meter.of_indexes.clear()
+
+    scene.ingest(learner.passing(day(3)))
+
+    assert wire.operations() == {"BatchGetItem": 1, "TransactWriteItems": 1}
+    assert meter.written == Counter(CertificatesTable=2, HistoryTable=2)
+    assert meter.written.total() <= CHANGED_CERTIFICATE
+    assert meter.of_indexes == Counter(certificate=1)  # from then on it can be found by its id
+
+
+def test_a_new_record_is_found_by_its_course_run_for_one_write_unit(
+    scene: Scene, learner: Learner, meter: Meter
+) -> None:
+    scene.ingest(learner.enrolled(day(1)))
+
+    assert (meter.written, meter.of_indexes) == (
+        Counter(CertificatesTable=FACT_ONLY),
+        Counter({"course-run": 1}),
+    )
+
+
+def test_a_batch_about_one_learner_reads_two_units(scene: Scene, learner: Learner, meter: Meter) -> None:
+    scene.ingest(*learner.qualifying())
+    meter.read = 0
+
+    scene.ingest(learner.graded(day(4), 0.9), learner.passing(day(5)))
+
+    assert (
+        meter.read <= 4
+    )  # record, ID verification, course run, settings: strongly consistent, up to 4 KB each
+
+
+def test_the_record_and_the_history_of_a_typical_paid_learner_stay_under_a_kilobyte(
+    scene: Scene, learner: Learner, meter: Meter
+) -> None:
+    course_run = "course-v1:MITx+6.00.1x_8+3T2026"
+    paid = Learner(48_213_907 + learner.learner_id, course_run)
+    settings = {"display_behavior": "end_with_date", "available_date": day(100), "end": day(99)}
+    told = [
+        paid.configured(day(1), web_certificates_enabled=True, self_paced=False, **settings),
+        paid.enrolled(day(1), "audit"),
+        paid.enrolled(day(9), "verified"),
+        paid.id_approved(day(10), day(740)),
+        *(paid.graded(day(10 + number, 0.2501), number / 13) for number in range(1, 7)),
+        paid.graded(day(30, 1.0201), 0.8166666666666667, "B"),
+        paid.passing(day(30, 1.0203)),
+    ]
+    for detail in told:
+        scene.ingest(detail)
+
+    assert scene.kept(paid).timeline.__len__() >= 10
+    (record,) = (item for item in scene.items("CertificatesTable") if item["s"]["S"] == course_run)
+    (history,) = (item for item in scene.items("HistoryTable") if item["p"]["S"] == record["p"]["S"])
+    assert size(record) < ONE_KB
+    assert size(history) < ONE_KB
+    assert meter.written["HistoryTable"] == 2
+
+
+def size(item: dict[str, Any]) -> int:
+    """Return how many bytes DynamoDB counts for an item of strings and numbers, at most."""
+    return sum(len(name) + len(next(iter(value.values())).encode()) + 3 for name, value in item.items())
