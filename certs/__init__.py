@@ -1,0 +1,1 @@
+"""For people: the `certs` command, and the local cloud that it runs on."""

@@ -40,11 +40,22 @@ def main() -> None:
 @main.command()
 @click.argument("files", nargs=-1, type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--until", type=Instant(), help="Decide as of this instant; default: the last event's.")
-@click.option("--policy", default="edx-2021", show_default=True, metavar="NAME|FILE", help="A preset, or a policy as JSON.")
+@click.option(
+    "--policy",
+    default="edx-2021",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A preset, or a policy as JSON.",
+)
 @click.option("--explain", "with_explanation", is_flag=True, help="Add to each line why, and what it would take.")
 @click.option("--parked", type=click.File("w"), help="Write lines that can't be taken in here instead of to stderr.")
 def replay(
-    files: tuple[str, ...], until: datetime | None, policy: str, *, with_explanation: bool, parked: TextIO | None
+    files: tuple[str, ...],
+    until: datetime | None,
+    policy: str,
+    *,
+    with_explanation: bool,
+    parked: TextIO | None,
 ) -> None:
     """Replay events (JSON lines, plain or .gz; default: stdin) into one certificate a line.
 
@@ -76,12 +87,31 @@ def replay(
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
 @click.option("--learners", default=1000, show_default=True, help="How many learners the made-up course run has.")
 @click.option("--seed", default=2026, show_default=True, help="Another seed makes another course run.")
-@click.option("--oulad", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Real data: the folder of the OULAD tables.")
-@click.option("--policy", default="edx-2021", show_default=True, metavar="NAME|FILE", help="A preset, or a policy as JSON.")
+@click.option(
+    "--oulad",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Real data: the folder of the OULAD tables.",
+)
+@click.option(
+    "--policy",
+    default="edx-2021",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A preset, or a policy as JSON.",
+)
 @click.option("--keep", is_flag=True, help="Keep the cloud up afterwards, for `certs explain`, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
+@click.option("--picture", type=click.Path(dir_okay=False), help="Save what is shown as a picture (SVG).")
 def run(
-    files: tuple[str, ...], learners: int, seed: int, oulad: Path | None, policy: str, *, keep: bool, as_json: bool
+    files: tuple[str, ...],
+    learners: int,
+    seed: int,
+    oulad: Path | None,
+    policy: str,
+    *,
+    keep: bool,
+    as_json: bool,
+    picture: str | None,
 ) -> None:
     """Put events through the local cloud and show which certificates come of them, and why.
 
@@ -98,7 +128,7 @@ def run(
     from certs.sources import course_run
     from certs.sources import oulad as university
 
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, record=picture is not None, width=None if picture is None else 118)
     try:
         policies = read_policy(policy)
     except (PolicyError, OSError) as error:
@@ -119,6 +149,8 @@ def run(
             show.outcome(console, result, job.telling(result, policies))
         if oulad is not None:
             show.comparison(console, university.compare(university.own_outcome(oulad), job.certificates(result)))
+        if picture is not None:
+            console.save_svg(picture, title="make run", code_format=show.PICTURE)
         if keep:
             from certs.kept import serve
 
@@ -127,7 +159,13 @@ def run(
 
 @main.command()
 @click.option("--port", default=4580, show_default=True, help="Where the cloud answers.")
-@click.option("--policy", default="edx-2021", show_default=True, metavar="NAME|FILE", help="A preset, or a policy as JSON.")
+@click.option(
+    "--policy",
+    default="edx-2021",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A preset, or a policy as JSON.",
+)
 def local(port: int, policy: str) -> None:
     """Keep the local cloud up, deliver what comes in, until Ctrl-C."""
     from rich.console import Console

@@ -96,10 +96,7 @@ def _succeeds(*command: str | Path, quiet: bool = True) -> bool:
         return False
     output = subprocess.DEVNULL if quiet else sys.stderr
     return (
-        subprocess.run(
-            command, cwd=ROOT, stdout=output, stderr=output, env=_environment(), check=False
-        ).returncode
-        == 0
+        subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, env=_environment(), check=False).returncode == 0
     )
 
 
@@ -201,9 +198,7 @@ def _variables(cloud: LocalCloud) -> Iterator[Path]:
     port = cloud.serve(0).rpartition(":")[2]
     endpoint = f"http://{CONTAINER_HOST}:{port}"
     variables = {
-        name: {
-            k: endpoint if k.startswith("AWS_ENDPOINT_URL") else v for k, v in cloud.environment(name).items()
-        }
+        name: {k: endpoint if k.startswith("AWS_ENDPOINT_URL") else v for k, v in cloud.environment(name).items()}
         for name in cloud.functions
     }
     with TemporaryDirectory() as folder:
@@ -239,9 +234,7 @@ class Watched:
     After a failure it runs nothing more: the delivery would only try the same again.
     """
 
-    def __init__(
-        self, name: str, function: LocalFunction, log: list[Invocation], runner: Runner | None
-    ) -> None:
+    def __init__(self, name: str, function: LocalFunction, log: list[Invocation], runner: Runner | None) -> None:
         here = function.invoke
         self._name, self._log = name, log
         self._run: Runner = runner or (lambda _name, event: here(event))
@@ -270,34 +263,26 @@ class Watch:
         self._cloud = cloud
         self.invocations: list[Invocation] = []
         self._watched = [
-            Watched(name, function, self.invocations, elsewhere.get(name))
-            for name, function in cloud.functions.items()
+            Watched(name, function, self.invocations, elsewhere.get(name)) for name, function in cloud.functions.items()
         ]
 
     def send(self, sample: Path) -> None:
-        """Put a sample on the bus and see through what is due at once. Raises what a function raises."""
+        """Put a sample on the bus and see it through. Raises what a function raises."""
         self._name(sample.stem)
         entry = envelope(sample)
-        self._cloud.client("events").put_events(
-            Entries=[entry | {"EventBusName": self._cloud.physical("Bus")}]
-        )
+        self._cloud.client("events").put_events(Entries=[entry | {"EventBusName": self._cloud.physical("Bus")}])
         self._see_through()
 
-    def finish(self) -> None:
-        """Run what is scheduled, and wait for what functions have put off. Raises what a function raises."""
-        self._name("later")
+    def sweep(self) -> None:
+        """Run what is scheduled, and see it through. Raises what a function raises."""
+        self._name("schedule")
         self._cloud.run_schedules()
         self._see_through()
-        while sum(self._messages("ApproximateNumberOfMessagesDelayed").values()):
-            time.sleep(1)  # SQS delays are whole seconds
-            self._see_through()
 
     def remains(self) -> dict[str, int]:
         """Count the items of each table and the messages of each queue that the functions know."""
         scan = self._cloud.client("dynamodb").scan
-        tables = {
-            name: scan(TableName=table, Select="COUNT")["Count"] for name, table in self._named("_TABLE")
-        }
+        tables = {name: scan(TableName=table, Select="COUNT")["Count"] for name, table in self._named("_TABLE")}
         return tables | self._messages("ApproximateNumberOfMessages")
 
     def _messages(self, which: str) -> dict[str, int]:
@@ -309,13 +294,11 @@ class Watch:
 
     def _named(self, suffix: str) -> list[tuple[str, str]]:
         """Return the tables or queues that the functions know, by the variables that name them."""
-        known = {
-            k: v for function in self._cloud.functions for k, v in self._cloud.environment(function).items()
-        }
+        known = {k: v for function in self._cloud.functions for k, v in self._cloud.environment(function).items()}
         return [(k, v) for k, v in sorted(known.items()) if k.endswith(suffix)]
 
     def _see_through(self) -> None:
-        self._cloud.deliver()
+        self._cloud.deliver(delayed=True)
         for watched in self._watched:
             if watched.failure:
                 raise watched.failure
@@ -359,7 +342,7 @@ def debug(function: str, sample: Path) -> list[Invocation]:
         with one_container_each(cloud) as runner:
             watch = Watch(cloud, {function: runner})
             watch.send(sample)
-            watch.finish()
+            watch.sweep()
     return [invocation for invocation in watch.invocations if invocation.function == function]
 
 
@@ -367,14 +350,14 @@ def compare() -> int:
     """Send all samples twice, to functions in this process and in containers, and count the records.
 
     Raises ClickException where a function is not reached, or where answers, or what is left in tables and
-    queues, are not the same. What functions put off comes in batches of chance: it is summed up.
+    queues, are not the same. How records fall into batches may differ: they are summed up.
     """
 
     def walk(cloud: LocalCloud, elsewhere: dict[str, Runner]) -> Counter[str]:
         watch = Watch(cloud, elsewhere)
         for sample in samples():
             watch.send(sample)
-        watch.finish()
+        watch.sweep()
         outcome = Counter(watch.remains())
         for sent, function, records, answer in watch.invocations:
             outcome[f"{sent}: records of {function}, which answered {json.dumps(answer)}"] += records or 1
@@ -411,10 +394,8 @@ def main(function: str | None, event: Path | None, everything: bool) -> None:
     prepare_runtime_image()
     build_functions()
     if everything:
-        invocations = compare()
-        click.echo(
-            f"{len(samples())} events, {len(invocations)} invocations: containers and this process agree"
-        )
+        records = compare()
+        click.echo(f"{len(samples())} events, {records} records: containers and this process agree")
         return
     assert function is not None
     assert event is not None
@@ -422,9 +403,7 @@ def main(function: str | None, event: Path | None, everything: bool) -> None:
     if not invocations:
         raise click.ClickException(f"{event} makes nothing be sent to {function}")
     for invocation in invocations:
-        click.echo(
-            f"{function}, {invocation.records} records, answered: {json.dumps(invocation.answer, indent=2)}"
-        )
+        click.echo(f"{function}, {invocation.records} records, answered: {json.dumps(invocation.answer, indent=2)}")
 
 
 if __name__ == "__main__":

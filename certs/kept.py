@@ -13,7 +13,6 @@ from rich.console import Console
 
 from certrules import edge, store
 from certrules.core.explain import Explanation, explain
-from certrules.core.policy import Policies
 from certrules.store import Pair
 from certs.local import LocalCloud
 
@@ -109,7 +108,7 @@ def explain_in(stack: Stack, learner_id: int, course_run: str, as_of: datetime |
     with _environment(stack):
         store.connect(stack.certificates_table, stack.history_table, stack.region)
         loaded = store.load([pair])
-        policies: Policies = loaded.policies or edge.policies()
+        policies = loaded.policies or edge.policies()
     kept = loaded.records[pair]
     record = store.record_of(pair, loaded, kept.timeline)
     published = kept.published if as_of is None else None

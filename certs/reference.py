@@ -106,9 +106,7 @@ def _fields(struct: type[msgspec.Struct], prefix: str) -> Iterator[Field]:
 def _json_type(described: inspect.Type) -> str:
     match described:
         case inspect.UnionType():
-            return " or ".join(
-                sorted(map(_json_type, described.types), key=lambda kind: (kind == "null", kind))
-            )
+            return " or ".join(sorted(map(_json_type, described.types), key=lambda kind: (kind == "null", kind)))
         case inspect.EnumType():
             return "status"
         case inspect.LiteralType():
@@ -219,9 +217,7 @@ def presets() -> str:
             (
                 f"`{preset}`",
                 _modes(policy.eligible_modes),
-                _id_verification(policy.modes_without_id_verification)
-                if policy.id_verification_required
-                else "none",
+                _id_verification(policy.modes_without_id_verification) if policy.id_verification_required else "none",
                 str(int(policy.hold.total_seconds())),
             )
             for preset, policy in PRESETS.items()

@@ -120,6 +120,5 @@ def outcome_as_json(record: Record, outcome: Outcome) -> dict[str, Any]:
             {"at": as_time(transition.at), "status": transition.status, "cause": transition.cause}
             for transition in transitions
         ],
-        "pending": pending
-        and {"cause": pending.cause, "since": as_time(pending.since), "due": as_time(pending.due)},
+        "pending": pending and {"cause": pending.cause, "since": as_time(pending.since), "due": as_time(pending.due)},
     }

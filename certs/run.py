@@ -107,7 +107,7 @@ def drive(cloud: LocalCloud, events: Iterable[Envelope], on_progress: Callable[[
     bus, queue = cloud.physical("Bus"), cloud.physical("IngestQueue")
     eventbridge, sqs = cloud.client("events"), cloud.client("sqs")
     told = _listen(cloud)
-    for part in batched(events, _SLICE):
+    for part in batched(events, _SLICE, strict=False):
         entries = []
         for event in part:
             if isinstance(event, str):
@@ -115,7 +115,7 @@ def drive(cloud: LocalCloud, events: Iterable[Envelope], on_progress: Callable[[
             else:
                 run.as_of = max(run.as_of, _time_of(event))
                 entries.append(_entry(bus, event, run.as_of))
-        for batch in batched(entries, 10):
+        for batch in batched(entries, 10, strict=False):
             eventbridge.put_events(Entries=list(batch))
         cloud.deliver(delayed=True)  # by the time of the next events, a minute is long past
         run.events += len(part)
@@ -167,7 +167,8 @@ def telling(run: Run, policies: Policies) -> Iterator[str]:
     for kind in kinds:
         chosen = next((held for held in run.held if kind(held)), None)
         if chosen is not None:
-            yield as_text(explain(chosen.record, policies, run.as_of, published=chosen.published))
+            explanation = explain(chosen.record, policies, run.as_of, published=chosen.published)
+            yield as_text(explanation, brief=True)
 
 
 def _time_of(event: Mapping[str, Any]) -> datetime:
@@ -205,7 +206,7 @@ def _messages(cloud: LocalCloud, queue: str) -> Iterator[dict[str, Any]]:
     return _queue(cloud.client("sqs"), cloud.physical(queue))
 
 
-def _queue(sqs: Any, url: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a boto3 client
+def _queue(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
     """Take all messages from a queue."""
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
         "Messages"
@@ -213,7 +214,7 @@ def _queue(sqs: Any, url: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a 
         yield from messages
 
 
-def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a boto3 client
+def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
     for page in dynamodb.get_paginator("scan").paginate(TableName=table):
         yield from page["Items"]
 

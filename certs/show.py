@@ -1,11 +1,21 @@
 """What `certs run` shows a person."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +31,10 @@ _COLOURS = {
     Status.UNVERIFIED: "yellow",
     Status.UNAVAILABLE: "red",
 }
-_BAR = 30
+_BAR = 12
+
+PICTURE = re.sub(r"@font-face \{\{.*?\}\}|<!--.*?-->", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+"""The form of a picture: rich's, without fonts from elsewhere."""
 
 
 @contextmanager
@@ -52,20 +65,30 @@ def outcome(console: Console, run: Run, told: Iterator[str]) -> None:
     total = sum(by_status.values())
     statuses = _counts("Certificates", by_status, total, {str(status): colour for status, colour in _COLOURS.items()})
     reasons = _counts("Why not downloadable", run.by_reason(), total, {}, {c: r.unmet for c, r in BY_CODE.items()})
-    console.print()
-    console.print(statuses)
-    console.print(reasons)
+    tables = [statuses, reasons]
     if run.parked:
-        console.print(_counts("Parked: could not be taken in", run.parked, sum(run.parked.values()), {}))
-    console.print(_counts("Events out", run.published, sum(run.published.values()), {}, dict(EVENTS_OUT)))
+        tables.append(_counts("Parked: could not be taken in", run.parked, sum(run.parked.values()), {}))
+    published = Counter({name.removeprefix("org.openedx.learning."): count for name, count in run.published.items()})
+    meanings = {name.removeprefix("org.openedx.learning."): says for name, says in EVENTS_OUT.items()}
+    tables.append(_counts("Events out", published, sum(published.values()), {}, meanings))
+    for table in tables:
+        console.print()
+        console.print(table)
+    console.print()
     for text in told:
         heading, _, rest = text.partition("\n")
-        console.print(Panel(Text(rest), title=Text(heading, style="bold"), title_align="left", border_style="dim"))
+        console.print(
+            Panel(Text(rest.strip()), title=Text(heading, style="bold"), title_align="left", border_style="dim")
+        )
     rate = run.events / run.seconds if run.seconds else 0
     console.print(
         f"[bold]{run.events:,}[/] events in {run.seconds:.1f} s ({rate:,.0f}/s): "
         f"[bold]{total:,}[/] learners' certificates, {sum(run.parked.values()):,} events parked, "
         f"{run.dead:,} dead-lettered."
+    )
+    console.print(
+        "Next: [bold]certs run --keep[/] and, beside it, [bold]certs explain LEARNER COURSE_RUN[/] for any learner; "
+        "[bold]certs run FILE[/] for your own events; docs/replay.md for a ticket's."
     )
 
 
@@ -91,11 +114,15 @@ def _counts(
     colours: Mapping[str, str],
     meanings: Mapping[str, str] | None = None,
 ) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0)
+    )
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True)
+    table.add_column()
     largest = max(counts.values(), default=1)
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        bar = "█" * max(1, round(_BAR * count / largest))
-        share = f"{count / total:.1%}" if total else ""
+        bar = Text("█" * max(1, round(_BAR * count / largest)), style=colours.get(name, "blue"))
         meaning = Text(meanings.get(name, "") if meanings else "", style="dim")
-        table.add_row(name, Text(f"{count:,}", justify="right"), share, Text(bar, style=colours.get(name, "blue")), meaning)
+        table.add_row(name, f"{count:,}", f"{count / total:.1%}" if total else "", bar, meaning)
     return table

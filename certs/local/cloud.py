@@ -298,18 +298,14 @@ class LocalCloud:
 
     def _function(self, name_or_arn: str) -> str:
         """Return the logical id of a function."""
-        return next(
-            name for name, function in self.functions.items() if name_or_arn in {function.name, function.arn}
-        )
+        return next(name for name, function in self.functions.items() if name_or_arn in {function.name, function.arn})
 
     def _source(self, mapping: Json) -> Source:
         """Return what polls for this event source mapping."""
         wanted = self._resolved(mapping)
         function = self._function(wanted["FunctionName"])
         arn = wanted["EventSourceArn"]
-        resolved = Mapping(
-            logical_id=function, function=self.functions[function], source_arn=arn, properties=wanted
-        )
+        resolved = Mapping(logical_id=function, function=self.functions[function], source_arn=arn, properties=wanted)
         sqs = cast("LocalSqs", sqs_backends[DEFAULT_ACCOUNT_ID][REGION])
         kind, resource = arn.split(":")[2], arn.split(":")[5]
         if kind == "sqs":

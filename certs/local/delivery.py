@@ -309,10 +309,7 @@ class StreamSource:
                 continue
             waiting = self._waiting[shard.shard_id]
             if not waiting:
-                records = [
-                    r | {"eventSourceARN": self.mapping.source_arn}
-                    for r in shard.read(self.mapping.batch_size)
-                ]
+                records = [r | {"eventSourceARN": self.mapping.source_arn} for r in shard.read(self.mapping.batch_size)]
                 if records:
                     waiting.append(Batch(records))
             if waiting:
@@ -341,9 +338,7 @@ class StreamSource:
         if self.mapping.properties.get("BisectBatchOnFunctionError") and len(numbers) > 1:
             # Splitting doesn't count as a retry.
             half = len(numbers) // 2
-            waiting.extendleft(
-                [Batch(batch.records[half:], batch.tries), Batch(batch.records[:half], batch.tries)]
-            )
+            waiting.extendleft([Batch(batch.records[half:], batch.tries), Batch(batch.records[:half], batch.tries)])
         elif batch.tries == limit:
             self._give_up(batch, shard_id)
             deliveries[self.mapping.logical_id].dead_lettered += len(numbers)
@@ -354,9 +349,7 @@ class StreamSource:
 
     def _give_up(self, batch: Batch, shard_id: str) -> None:
         """Tell the on-failure destination which records are skipped; Lambda doesn't send the records."""
-        destination = (
-            self.mapping.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
-        )
+        destination = self.mapping.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination is None:
             return
         changes = [record["dynamodb"] for record in batch.records]

@@ -208,8 +208,7 @@ class LocalSqs(SQSBackend):
         self._validate_message(queue, message_body, delay, deduplication_id, group_id)
         if not 0 <= delay <= MAXIMUM_MESSAGE_DELAY:
             raise InvalidParameterValue(
-                f"Value {delay} for parameter DelaySeconds is invalid. "
-                "Reason: DelaySeconds must be >= 0 and <= 900."
+                f"Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
             )
         message = Message(str(uuid.uuid4()), message_body, system_attributes)
         message.message_attributes = message_attributes or {}
@@ -239,9 +238,7 @@ class LocalSqs(SQSBackend):
         return received
 
     @override
-    def change_message_visibility(
-        self, queue_name: str, receipt_handle: str, visibility_timeout: int
-    ) -> None:
+    def change_message_visibility(self, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
         """Hide a received message for so many seconds from now."""
         queue = self.get_queue(queue_name)
         if isinstance(queue, StandardQueue):

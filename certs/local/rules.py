@@ -50,9 +50,7 @@ class LocalRule(Rule):
                 "ERROR_CODE": error.code,
                 "ERROR_MESSAGE": error.message,
             }
-            attributes = {
-                name: {"DataType": "String", "StringValue": value} for name, value in reasons.items()
-            }
+            attributes = {name: {"DataType": "String", "StringValue": value} for name, value in reasons.items()}
             self._send(target["DeadLetterConfig"]["Arn"], body, message_attributes=attributes)
 
     def _send(self, queue_arn: str, body: str, **kwargs: Any) -> None:

@@ -152,9 +152,7 @@ def _take_out(template: Template, creatable: set[str]) -> None:
         del outputs[name]
     for name, resource in resources.items():
         if missing := _references(resource) & template.left_out.keys():
-            raise UnsupportedTemplateError(
-                f"{name} needs {', '.join(sorted(missing))}: moto doesn't create it"
-            )
+            raise UnsupportedTemplateError(f"{name} needs {', '.join(sorted(missing))}: moto doesn't create it")
 
 
 def _refuse_undeliverable(name: str, resource: Resource) -> None:

@@ -198,9 +198,7 @@ class _Team(_Teller):
 
     def _enrollment(self) -> Detail:
         at = self.between(RUN_STARTS, RUN_ENDS)
-        return events.enrollment(
-            "course.enrollment.created", *self.stamp(at), 1, self.course_run, mode="audit"
-        )
+        return events.enrollment("course.enrollment.created", *self.stamp(at), 1, self.course_run, mode="audit")
 
 
 @dataclass
@@ -253,9 +251,7 @@ class _Learner(_Teller):
         yield self._enrollment("course.enrollment.created", at, at)
         if at_once or (self.mode == "audit" and self.happens(UPGRADES)):
             start = max(at, RUN_STARTS)
-            upgraded_at = (
-                self.later(at, HOUR / 12, HOUR) if at_once else self.between(start, UPGRADE_DEADLINE)
-            )
+            upgraded_at = self.later(at, HOUR / 12, HOUR) if at_once else self.between(start, UPGRADE_DEADLINE)
             self.mode = "verified"
             yield self._enrollment("course.enrollment.changed", upgraded_at, at)
             yield events.learner(
@@ -280,9 +276,7 @@ class _Learner(_Teller):
 
     def _learns_in_ccx(self) -> Iterator[Detail]:
         at = self.between(ENROLLMENT_OPENS, RUN_STARTS)
-        yield events.enrollment(
-            "course.enrollment.created", *self.stamp(at), self.learner_id, self.ccx, mode="honor"
-        )
+        yield events.enrollment("course.enrollment.created", *self.stamp(at), self.learner_id, self.ccx, mode="honor")
         graded_at = self.between(RUN_STARTS + 40 * DAY, RUN_ENDS)
         yield events.passing_status(
             "ccx.course.passing.status.updated",
@@ -332,9 +326,7 @@ class _Learner(_Teller):
 
     def _denied(self, at: datetime, attempt: int) -> Detail:
         attempt_id = 10 * self.learner_id + attempt
-        return events.idv_attempt(
-            "idv_attempt.denied", *self.stamp(at), self.learner_id, attempt_id=attempt_id
-        )
+        return events.idv_attempt("idv_attempt.denied", *self.stamp(at), self.learner_id, attempt_id=attempt_id)
 
     # --- grades
 
@@ -385,9 +377,7 @@ class _Learner(_Teller):
         match self.fate(for_good=FALLS_FOR_GOOD, within_hour=FALLS_WITHIN_HOUR, for_days=FALLS_FOR_DAYS):
             case "for_good":
                 yield from self._graded(fallen_at, 0.55)
-                yield from self._graded(
-                    self.later(fallen_at, DAY, 5 * DAY), 0.55
-                )  # a repeated word is no fall
+                yield from self._graded(self.later(fallen_at, DAY, 5 * DAY), 0.55)  # a repeated word is no fall
             case "within_hour":
                 yield from self._graded(fallen_at, 0.0)
                 yield from self._graded(self.later(fallen_at, HOUR / 12, HOUR * 5 / 6), percent)
@@ -404,17 +394,13 @@ class _Learner(_Teller):
         if self.happens(EXAM_REJECTED):
             yield self._exam_attempt("exam.attempt.rejected", at)
             if self.happens(REJECTION_LIFTED):
-                verdict: events.ExamEvent = (
-                    "exam.attempt.verified" if self.happens(0.5) else "exam.attempt.reset"
-                )
+                verdict: events.ExamEvent = "exam.attempt.verified" if self.happens(0.5) else "exam.attempt.reset"
                 yield self._exam_attempt(verdict, self.later(at, DAY, 10 * DAY))
         elif self.happens(EXAM_VERIFIED):
             yield self._exam_attempt("exam.attempt.verified", at)
 
     def _exam_attempt(self, event: events.ExamEvent, at: datetime) -> Detail:
-        return events.exam_attempt(
-            event, *self.stamp(at), self.learner_id, self.course_run, usage_key=self.exam
-        )
+        return events.exam_attempt(event, *self.stamp(at), self.learner_id, self.course_run, usage_key=self.exam)
 
     def _meets_people(self) -> Iterator[Detail]:
         at = self.later(RUN_ENDS, 2 * DAY, 15 * DAY)

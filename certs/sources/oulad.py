@@ -305,9 +305,7 @@ def compare(
 ) -> Comparison:
     """Compare the data's own outcomes with certificates: the status (None for none) and the reasons."""
     agreeing: Counter[str] = Counter()
-    differing: defaultdict[tuple[str | None, str | None, tuple[str, ...]], list[LearnerInRun]] = defaultdict(
-        list
-    )
+    differing: defaultdict[tuple[str | None, str | None, tuple[str, ...]], list[LearnerInRun]] = defaultdict(list)
     for who in sorted(outcomes.keys() | certificates.keys()):
         outcome = outcomes.get(who)
         status, reasons = certificates.get(who, (None, []))

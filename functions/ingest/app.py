@@ -105,14 +105,15 @@ def park(parked: list[tuple[dict[str, Any], RefusedError]]) -> set[str]:
 def parked_entry(record: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
     """Return the message to park: the body as it came, the reason beside it."""
     said = {**refusal.as_json(), "message_id": record["messageId"]}
-    attributes = {
-        name: {"DataType": "String", "StringValue": value[:1000]} for name, value in said.items() if value
-    }
+    attributes = {name: {"DataType": "String", "StringValue": value[:1000]} for name, value in said.items() if value}
     return {"MessageBody": record["body"], "MessageAttributes": attributes}
 
 
 def report(
-    records: list[dict[str, Any]], taken: Taken, parked: list[tuple[dict[str, Any], RefusedError]], failed: set[str]
+    records: list[dict[str, Any]],
+    taken: Taken,
+    parked: list[tuple[dict[str, Any], RefusedError]],
+    failed: set[str],
 ) -> None:
     """Count the batch: one metrics line and, if something failed, one log line, however many messages there were."""
     counts = Counter(

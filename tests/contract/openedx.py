@@ -89,6 +89,4 @@ def detail(event_type: str, event_id: UUID, at: datetime, data: Any) -> str:
     metadata = EventsMetadata(
         event_type=event_type, id=event_id, time=at, source="openedx/lms/web", sourcehost="lms.example.org"
     )
-    return json.dumps(
-        {"metadata": metadata.to_json_data(), **AvroSignalSerializer(signal).to_dict({key: data})}
-    )
+    return json.dumps({"metadata": metadata.to_json_data(), **AvroSignalSerializer(signal).to_dict({key: data})})

@@ -87,22 +87,16 @@ def story() -> Iterator[Detail]:
         percent=0.84,
         letter="Pass",
     )
-    yield events.passing_status(
-        *_at("course.passing.status.updated", "2026-05-18T10:00:01"), *where, is_passing=True
-    )
+    yield events.passing_status(*_at("course.passing.status.updated", "2026-05-18T10:00:01"), *where, is_passing=True)
     yield events.allowlist(
         *_at("allowlist.entry.removed", "2026-05-19T12:00"), *where, by="support", notes="Lab 3 is graded."
     )
     # The final exam is in doubt; it is taken once more.
     yield events.exam_attempt(*_at("exam.attempt.rejected", "2026-05-20T12:00"), *where, usage_key=FINAL_EXAM)
-    yield _old_certificate(
-        "certificate.revoked", "2026-05-20T12:00:05", status="unavailable", previous="downloadable"
-    )
+    yield _old_certificate("certificate.revoked", "2026-05-20T12:00:05", status="unavailable", previous="downloadable")
     yield events.exam_attempt(*_at("exam.attempt.reset", "2026-05-21T09:00"), *where, usage_key=FINAL_EXAM)
     yield events.exam_attempt(*_at("exam.attempt.verified", "2026-05-22T12:00"), *where, usage_key=FINAL_EXAM)
-    yield _old_certificate(
-        "certificate.changed", "2026-05-22T12:00:05", status="downloadable", previous="unavailable"
-    )
+    yield _old_certificate("certificate.changed", "2026-05-22T12:00:05", status="downloadable", previous="unavailable")
     yield events.enrollment(
         *_at("course.unenrollment.completed", "2026-06-05T20:00"),
         *where,

@@ -55,9 +55,7 @@ certificates = st.builds(
 def transitions(draw: st.DrawFn) -> tuple[Transition, Record]:
     """Generate a transition of anyone's certificate anywhere."""
     at = draw(instants)
-    decision = decide(
-        Facts(at, draw(st.none() | st.floats(0, 1)), DEFAULT, passed=draw(st.none() | st.booleans()))
-    )
+    decision = decide(Facts(at, draw(st.none() | st.floats(0, 1)), DEFAULT, passed=draw(st.none() | st.booleans())))
     previous = draw(st.none() | st.sampled_from(Status))
     actor = Actor(draw(words), draw(words))
     certificate = draw(certificates.filter(lambda certificate: certificate.status is not previous))
@@ -89,9 +87,7 @@ def test_what_is_sent_is_the_librarys_data_there_and_back(told: tuple[Transition
 def test_what_is_sent_says_what_happened(told: tuple[Transition, Record]) -> None:
     transition, record = told
     for outgoing in sent(history_of(transition, record)):
-        said = AvroSignalDeserializer(SIGNALS[outgoing.event_type]).from_dict(content(outgoing))[
-            "certificate"
-        ]
+        said = AvroSignalDeserializer(SIGNALS[outgoing.event_type]).from_dict(content(outgoing))["certificate"]
         assert (said.user.id, str(said.course.course_key)) == (record.learner_id, record.course_run)
         assert (said.mode, said.grade) == (transition.certificate.mode, transition.certificate.grade)
         assert said.download_url == ADDRESS + transition.certificate.certificate_id

@@ -19,10 +19,10 @@ from tests.contract.story import delivered, name, story
 
 SAMPLES: Mapping[str, dict[str, Any]] = {name(detail): delivered(detail) for detail in story()}
 FIELDS: Mapping[str, tuple[Field, ...]] = {
-    short: (*metadata_fields(), *fields_of(EVENT_TYPES[sample["detail-type"]]))
-    for short, sample in SAMPLES.items()
+    short: (*metadata_fields(), *fields_of(EVENT_TYPES[sample["detail-type"]])) for short, sample in SAMPLES.items()
 }
-READ = [(short, field) for short, fields in FIELDS.items() for field in fields]
+READ = list({field: (short, field) for short, fields in FIELDS.items() for field in fields}.values())
+"""Each field that is read, with a sample that has it."""
 PATHS = {field.path for _, field in READ} | {"", "detail", "detail-type", "source", "time"}
 KNOWN_PATHS = PATHS | {part for path in PATHS for part in accumulate(path.split("."), "{}.{}".format)}
 
@@ -38,7 +38,7 @@ KINDS: Mapping[str, object] = {
 POLICY_KINDS = {"null", "string", "object"}
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
@@ -93,6 +93,15 @@ def refusal_of(body: str | bytes) -> RefusedError:
     return raised.value
 
 
+def taken(body: str | bytes) -> Message | RefusedError | None:
+    """Return the message, or the refusal, of which the same holds."""
+    try:
+        return decode(body, READ_AT)
+    except RefusedError as refusal:
+        assert_sayable(refusal)
+        return refusal
+
+
 def assert_sayable(refusal: RefusedError) -> None:
     said = refusal.as_json()
     assert json.loads(json.dumps(said)) == said
@@ -104,9 +113,7 @@ def assert_sayable(refusal: RefusedError) -> None:
 # --- what is missing
 
 
-@pytest.mark.parametrize(
-    ("short", "path"), [(short, field.path) for short, field in READ if field.required], ids=str
-)
+@pytest.mark.parametrize(("short", "path"), [(short, field.path) for short, field in READ if field.required], ids=str)
 def test_a_field_that_decides_can_not_be_left_out(short: str, path: str) -> None:
     for part in accumulate(path.split("."), "{}.{}".format):
         refusal = refusal_of(json.dumps(without(short, part)))
@@ -146,16 +153,13 @@ def test_a_field_of_another_json_type_is_refused(short: str, field: Field) -> No
 @given(st.sampled_from(READ), json_values)
 def test_a_field_is_taken_as_it_is_or_refused(read_field: tuple[str, Field], value: object) -> None:
     short, field = read_field
-    body = json.dumps(changed(short, field.path, value))
-    try:
-        message = decode(body, READ_AT)
-    except RefusedError as refusal:
-        assert_sayable(refusal)
-        assert refusal.field.startswith(field.path)
+    outcome = taken(json.dumps(changed(short, field.path, value)))
+    if isinstance(outcome, RefusedError):
+        assert outcome.field.startswith(field.path)
     else:
         assert fits(field, value)
-        if message is not None and field.path.endswith(("learner_id", "user.id", "user_id")):
-            assert message.learner_id == value
+        if outcome is not None and field.path.endswith(("learner_id", "user.id", "user_id")):
+            assert outcome.learner_id == value
 
 
 def fits(field: Field, value: object) -> bool:
@@ -164,10 +168,9 @@ def fits(field: Field, value: object) -> bool:
     if kind not in kinds(field):
         return False
     if isinstance(value, str):
-        named = "`" in field.type and f"`{value}`" not in field.type
-        return not (
-            named or (field.type == "status" and value not in Status) or field.type.startswith("time")
-        )
+        if field.type == "status":
+            return value in Status
+        return f"`{value}`" in field.type if "`" in field.type else not field.type.startswith("time")
     return not field.type.startswith("number from 0 to 1") or 0 <= value <= 1  # type: ignore[operator]
 
 
@@ -207,14 +210,11 @@ def test_a_percent_grade_is_a_fraction_of_one(number: str) -> None:
     ids=str,
 )
 def test_a_text_has_bounds(short: str, path: str) -> None:
-    try:
-        message = read(changed(short, path, "9" * 60_000))
-    except RefusedError as refusal:
-        assert_sayable(refusal)
-        assert refusal.field == path
+    outcome = taken(json.dumps(changed(short, path, "9" * 60_000)))
+    if isinstance(outcome, RefusedError):
+        assert outcome.field == path
     else:  # a text of which nothing is kept
-        assert message is not None
-        assert "9" * 3_000 not in repr(message)
+        assert "9" * 3_000 not in repr(outcome)
 
 
 # --- times
@@ -261,9 +261,7 @@ def test_a_clock_may_be_a_little_ahead_and_no_more() -> None:
     assert (refusal.reason, refusal.field) == (Reason.FUTURE_TIME, "metadata.time")
 
 
-@pytest.mark.parametrize(
-    "time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "2026-05-11T12:00:00"]
-)
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+05:00", "2026-05-11T12:00:00", "yesterday"])
 def test_the_envelopes_time_is_an_instant_too(time: str) -> None:
     assert refusal_of(json.dumps(SAMPLES["enrollment-created"] | {"time": time})).field == "time"
 
@@ -334,14 +332,10 @@ def test_no_bytes_do_any_harm(body: bytes | str) -> None:
 @given(st.integers(0, len(ENROLLED) - 1), st.binary(max_size=3), st.integers(0, 5))
 @example(ENROLLED.index("42"), b"\xff", 2)
 @example(ENROLLED.index("audit"), b"\xed\xa0\x80", 1)
-def test_damage_is_noticed_or_harmless(start: int, put: bytes, taken: int) -> None:
+def test_damage_is_noticed_or_harmless(start: int, put: bytes, left_out: int) -> None:
     whole = ENROLLED.encode()
-    damaged = whole[:start] + put + whole[start + taken :]
-    try:
-        decode(damaged, READ_AT)
-    except RefusedError as refusal:
-        assert_sayable(refusal)
-    else:
+    damaged = whole[:start] + put + whole[start + left_out :]
+    if not isinstance(taken(damaged), RefusedError):
         json.loads(damaged)
 
 
@@ -361,16 +355,9 @@ def test_of_a_key_that_stands_twice_the_last_counts(last: object) -> None:
 @example({"hold_seconds": 10**400})
 @example({"eligible_modes": {"all_but": [""]}})
 def test_a_policy_is_taken_whole_or_refused(policy: dict[str, object]) -> None:
-    try:
-        read(changed("course-run-configured", "course_run.policy", policy))
-    except RefusedError as refusal:
-        assert_sayable(refusal)
-        assert refusal.field.startswith("course_run.policy")
+    outcome = taken(json.dumps(changed("course-run-configured", "course_run.policy", policy)))
+    if isinstance(outcome, RefusedError):
+        assert outcome.field.startswith("course_run.policy")
     else:
-        assert policy.keys() <= {
-            "preset",
-            "eligible_modes",
-            "id_verification_required",
-            "modes_without_id_verification",
-            "hold_seconds",
-        }
+        fields = ("eligible_modes", "id_verification_required", "modes_without_id_verification")
+        assert policy.keys() <= {"preset", "hold_seconds", *fields}

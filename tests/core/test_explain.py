@@ -26,7 +26,10 @@ from tests.core.words import CCX, instant, qualifying, record_of
 
 EDX = undated(DEFAULT)
 OPEN_EDX_IDV = undated(PRESETS["open-edx-idv"])
-EARNED = "The certificate has been downloadable since 3 January 2026 at 00:00 UTC because all requirements were met"
+EARNED = (
+    "The certificate has been downloadable since 3 January 2026 at 00:00 UTC "
+    "because all requirements were met"
+)
 
 
 def explained(record: Record, as_of: str = "day 9", policies: Policies = EDX) -> Explanation:

@@ -62,10 +62,12 @@ class Platform:
         self._generate()
 
     def is_invalidated(self) -> None:
-        """Take in that staff invalidates the certificate, if there is one."""
+        """Take in that staff invalidates an issued certificate; of any other it is seen at the next signal."""
         self.invalidated = True
-        if self.status is not None:
+        if self.status is Status.DOWNLOADABLE:
             self._set(Status.UNAVAILABLE)
+        else:
+            self._generate()
 
     def is_revalidated(self) -> None:
         """Take in that staff lifts the invalidation, which generates the certificate again."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 import botocore.session
 import msgspec
 
-from certrules.core.policy import PRESETS, Policies, read_policies, undated
+from certrules.core.policy import PRESETS, Policies, read_policies
 from certrules.wire.inbound import OWN_SOURCE, REQUESTED
 from certrules.wire.stored import as_time
 
@@ -49,7 +49,11 @@ def policies() -> Policies:
     policy: object = {"preset": source} if source in PRESETS else msgspec.json.decode(source)
     if isinstance(policy, dict):
         web = os.environ.get("WEB_CERTIFICATES", "on") == "on"
-        policy = {"web_certificates": web, "version": PRESETS[source].version if source in PRESETS else "custom", **policy}
+        policy = {
+            "web_certificates": web,
+            "version": PRESETS[source].version if source in PRESETS else "custom",
+            **policy,
+        }
     return read_policies(policy)
 
 
@@ -93,7 +97,7 @@ def _send_batch(queue_url: str, entries: list[dict[str, Any]]) -> None:
 def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
     """Put (type, detail) on the bus, in order; return how many were taken before the first that was not."""
     taken = 0
-    for batch in batched(events, _BATCH):
+    for batch in batched(events, _BATCH, strict=False):
         entries = [
             {"EventBusName": bus, "Source": source, "DetailType": event_type, "Detail": detail}
             for event_type, detail in batch

@@ -19,7 +19,6 @@ from certrules.core.facts import Record
 from certrules.core.guard import Published, Settled, settle
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
-from certrules.core.terms import Cause
 from certrules.core.timeline import Entry, TimelineFullError, compact, merge
 from certrules.store import Kept, KeptRecord, Loaded, LostRaceError, Pair
 from certrules.wire.inbound import ERASED, NAMED, Message, Reason, RefusedError
@@ -107,7 +106,10 @@ class _Round:
         self._taken.course_runs |= {
             course_run
             for course_run, group in self._course_runs.items()
-            if any(position not in done and _decides(message, loaded.course_runs[course_run]) for position, message in group)
+            if any(
+                position not in done and _decides(message, loaded.course_runs[course_run])
+                for position, message in group
+            )
         }
         self._each(*((self._save_record, (pair, loaded), group) for pair, group in self._pairs.items()))
         return self._lost
@@ -115,7 +117,7 @@ class _Round:
     def _each(self, *tasks: tuple[Callable[[Any, _Numbered], None], Any, _Numbered]) -> None:
         """Do each task; those that write overlap where the function has the CPU for it."""
         workers = _workers()
-        if workers is None or len(tasks) < 2:  # noqa: PLR2004 - one task has nothing to overlap with
+        if workers is None or len(tasks) < 2:
             for task in tasks:
                 self._attempt(*task)
         else:

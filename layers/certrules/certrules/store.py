@@ -143,7 +143,7 @@ def connect(certificates_table: str, history_table: str, region: str | None = No
         meta: Any = model.Meta
         meta.table_name = table
         meta.region = region
-        model._connection = None
+        model._connection = None  # noqa: SLF001 - else a model keeps its first table
 
 
 class Pair(NamedTuple):
@@ -167,11 +167,14 @@ class Kept:
         return self.item.v or 0
 
 
+_UNPUBLISHED = Published()
+
+
 @dataclass(slots=True)
 class KeptRecord(Kept):
     """What is kept of a learner in a course run."""
 
-    published: Published = Published()
+    published: Published = _UNPUBLISHED
     rests_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
 
 
@@ -187,7 +190,10 @@ class Loaded:
 
 
 def load(
-    pairs: Iterable[Pair] = (), learners: Iterable[int] = (), course_runs: Iterable[str] = (), names: Iterable[int] = ()
+    pairs: Iterable[Pair] = (),
+    learners: Iterable[int] = (),
+    course_runs: Iterable[str] = (),
+    names: Iterable[int] = (),
 ) -> Loaded:
     """Read what is kept of these, with the learners' ID verification and the course runs of the pairs: one request.
 
@@ -225,7 +231,7 @@ def save_timeline(kept: Kept, timeline: Timeline, settled: datetime) -> None:
     kept.timeline, kept.settled = timeline, settled
 
 
-def save_record(  # noqa: PLR0913 - it is all of one item
+def save_record(
     pair: Pair,
     kept: KeptRecord,
     timeline: Timeline,
@@ -306,7 +312,9 @@ def due_by(instant: datetime, shard: int, limit: int) -> list[Pair]:
 def history_of(pair: Pair) -> Iterator[str]:
     """Return the history of a certificate, oldest first, as JSON."""
     p = _learner_key(pair.learner_id)
-    return (item.b for item in HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True))
+    return (
+        item.b for item in HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True)
+    )
 
 
 def record_of(pair: Pair, loaded: Loaded, timeline: Timeline) -> Record:
@@ -381,4 +389,4 @@ def _put(item: Item) -> None:
 
 def _connection() -> Connection:
     """Return the connection that the models use: one client for all."""
-    return Item._get_connection().connection
+    return Item._get_connection().connection  # noqa: SLF001 - PynamoDB's only way to share it

@@ -1,12 +1,12 @@
 """The one decision, at one instant: which rules are unmet, and what status that makes."""
 
-from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from certrules.core.facts import Facts
 from certrules.core.rules import Rule, in_force
 from certrules.core.terms import Status
+from certrules.core.timeline import BEGINNING
 
 _NOT_PASSED = frozenset({"no_grade", "not_passed"})
 _ID_MISSING = frozenset({"id_not_verified", "id_verification_expired"})
@@ -74,7 +74,7 @@ def judge(facts: Facts) -> Judgement:
 
 @lru_cache(maxsize=8192)
 def _judge(rules: tuple[Rule, ...], judged: tuple[object, ...]) -> Judgement:
-    facts = Facts._make((datetime.min, None, *judged))
+    facts = Facts._make((BEGINNING, None, *judged))
     failed = [rule for rule in rules if not rule.met(facts)]
     waived = frozenset(rule.code for rule in failed if facts.allowlisted and rule.waived_by_allowlist)
     unmet = frozenset(rule.code for rule in failed) - waived

@@ -318,9 +318,7 @@ def _concerns(entry: Entry, rule: Rule) -> bool:
 def _evidence_of(entry: Entry, as_of: datetime) -> Evidence:
     words = _words(entry, as_of)
     sentence = _dated(words.event, entry.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
-    return Evidence(
-        sentence, entry.fact, entry.subject, words.value, entry.event_id, entry.at, entry.by, entry.notes
-    )
+    return Evidence(sentence, entry.fact, entry.subject, words.value, entry.event_id, entry.at, entry.by, entry.notes)
 
 
 def _eligible_modes(_record: Record, policy: Policy) -> Evidence:
@@ -390,9 +388,7 @@ def _next_steps(status: Status | None, pending: Pending | None, decision: Decisi
 
 # --- what it would take
 
-_NEXT_INSTANT = timedelta(
-    microseconds=1
-)  # so that what is dated at the instant explained has happened already
+_NEXT_INSTANT = timedelta(microseconds=1)  # so that what is dated at the instant explained has happened already
 
 _USUAL_MODES = ("verified", "professional", "honor", "no-id-professional")
 
@@ -440,15 +436,11 @@ def _counterfactuals(record: Record, policies: Policies, outcome: Outcome) -> tu
     def suffices(changes: Iterable[Change]) -> bool:
         return not judge(after(changes)).unmet
 
-    offered = {
-        after(()): Change("", "", "")
-    }  # of changes that come to the same, or to nothing, only the first
+    offered = {after(()): Change("", "", "")}  # of changes that come to the same, or to nothing, only the first
     for change in _changes(facts, deployed, now):
         offered.setdefault(after((change,)), change)
     changes = tuple(offered.values())[1:]
-    found = [
-        enough for mode in _mode_changes(facts, now) for enough in _smallest((*mode, *changes), suffices)
-    ]
+    found = [enough for mode in _mode_changes(facts, now) for enough in _smallest((*mode, *changes), suffices)]
     return tuple(sorted(found, key=len))
 
 
@@ -641,9 +633,7 @@ def changed(record: Record, policies: Policies, earlier: datetime, later: dateti
     )
 
 
-def _difference_sentence(
-    before: Status | None, after: Status | None, earlier: datetime, later: datetime
-) -> str:
+def _difference_sentence(before: Status | None, after: Status | None, earlier: datetime, later: datetime) -> str:
     span = f"Between {when(earlier)} and {when(later)}"
     if before is after:
         return f"{span} the status stayed the same: {_status_words(after)}."
@@ -657,9 +647,7 @@ def _changed_fact(turn: _Turn) -> ChangedFact:
     actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
     change = f'{words.name}: from "{before}" to "{words.value}"'
     sentence = _dated(change, turn.at, actor, event_id=entry.event_id)
-    return ChangedFact(
-        words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence
-    )
+    return ChangedFact(words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence)
 
 
 def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict, ...]:
@@ -767,9 +755,7 @@ def _date_override_words(value: datetime | None) -> _Words:
 
 def _recorded_words(value: Recorded) -> _Words:
     status = _status_words(value.status)
-    return _Words(
-        "Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}"
-    )
+    return _Words("Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}")
 
 
 def _id_verification_words(attempt: str, value: Approval | None, as_of: datetime) -> _Words:
@@ -849,13 +835,7 @@ def _dated(what: str, at: datetime, actor: Actor | None = None, detail: str = ""
 def _by(actor: Actor, event_id: str = "") -> str:
     event = f" (event {event_id})" if event_id else ""
     by, reason = _one_line(actor.by), _one_line(actor.reason)
-    who = (
-        f" by {by}"
-        if is_person(by)
-        else f" by the software {by.removeprefix('system:')}".rstrip()
-        if by
-        else ""
-    )
+    who = f" by {by}" if is_person(by) else f" by the software {by.removeprefix('system:')}".rstrip() if by else ""
     note = f', with the note "{reason}"' if reason else ""
     return f"{who}{note}{event}"
 
@@ -895,8 +875,8 @@ _RESTS_ON: Mapping[str, str] = {
 }
 
 
-def as_text(explanation: Explanation) -> str:
-    """Write an explanation as lines of plain text, the last one ended too."""
+def as_text(explanation: Explanation, *, brief: bool = False) -> str:
+    """Write an explanation as lines of plain text, the last one ended too; a brief one without what it rests on."""
     downloadable = explanation.status is Status.DOWNLOADABLE
     wanted = "What would make the facts carry it" if downloadable else "What would make it downloadable"
     lines = [
@@ -907,11 +887,11 @@ def as_text(explanation: Explanation) -> str:
         *_shown_lines(explanation),
         *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
         *_block(wanted, [f"- {_changes_words(changes)}" for changes in explanation.counterfactuals]),
-        *_block(
-            "What each rule says", [line for item in explanation.verdicts for line in _finding_lines(item)]
-        ),
-        *_block("What happened", [moment.sentence for moment in explanation.timeline]),
     ]
+    if not brief:
+        findings = [line for item in explanation.verdicts for line in _finding_lines(item)]
+        lines += _block("What each rule says", findings)
+        lines += _block("What happened", [moment.sentence for moment in explanation.timeline])
     return "\n".join(lines) + "\n"
 
 

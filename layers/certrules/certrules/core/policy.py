@@ -143,7 +143,7 @@ def read_policies(source: object) -> Policies:
     policies = []
     for position, item in enumerate(source):
         if not isinstance(item, dict) or not isinstance(item.get("since"), str):
-            message = f"policy[{position}].since: each policy of a list says from when it holds, as in 2026-01-31T00:00:00Z"
+            message = f"policy[{position}].since: each policy of a list has one, as in 2026-01-31T00:00:00Z"
             raise PolicyError(message)
         try:
             since = datetime.fromisoformat(item["since"])

@@ -92,7 +92,10 @@ def _calendar(policies: Policies) -> list[tuple[datetime, Policy | None]]:
     """Return when the policy or the rules (None) change, latest first. The first policy holds before its date, too."""
     if len(policies) == len(EDITION_DATES) == 1:
         return []
-    changes: list[tuple[datetime, Policy | None]] = [*policies[1:], *((date, None) for date in EDITION_DATES[1:])]
+    changes: list[tuple[datetime, Policy | None]] = [
+        *policies[1:],
+        *((date, None) for date in EDITION_DATES[1:]),
+    ]
     return sorted(changes, key=itemgetter(0), reverse=True)
 
 
@@ -370,6 +373,4 @@ class _Replay:
             first_issued_at,
         )
         previous = old.status if old else None
-        self._transitions.append(
-            Transition(facts.as_of, previous, self._certificate, cause, actor, decide(facts))
-        )
+        self._transitions.append(Transition(facts.as_of, previous, self._certificate, cause, actor, decide(facts)))

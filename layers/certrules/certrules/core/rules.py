@@ -108,10 +108,7 @@ RULES: tuple[Rule, ...] = (
         code="mode_not_eligible",
         requirement="The enrollment, if there is one, is in a mode that earns a certificate.",
         unmet="The learner's enrollment mode earns no certificate.",
-        remedy=(
-            "The learner upgrades to a mode that earns a certificate, or support changes the "
-            "enrollment mode."
-        ),
+        remedy=("The learner upgrades to a mode that earns a certificate, or support changes the enrollment mode."),
         looks_at=(Fact.ENROLLMENT, Fact.COURSE_RUN),
         met=mode_is_eligible,
     ),
@@ -126,8 +123,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         code="id_verification_expired",
         requirement=(
-            "The learner's ID verification, if there is one and the enrollment mode needs it, has not "
-            "expired."
+            "The learner's ID verification, if there is one and the enrollment mode needs it, has not expired."
         ),
         unmet="The learner's ID verification has expired.",
         remedy="The learner verifies their ID again.",

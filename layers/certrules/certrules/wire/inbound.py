@@ -211,9 +211,9 @@ class _RecordedCertificate(Struct):
 class _CourseRun(Struct):
     course_key: str
     web_certificates_enabled: bool | UnsetType = UNSET
-    display_behavior: Literal["early_no_info", "end", "end_with_date"] | None | UnsetType = UNSET
-    available_date: _Instant | None | UnsetType = UNSET
-    end: _Instant | None | UnsetType = UNSET
+    display_behavior: Literal["early_no_info", "end", "end_with_date"] | UnsetType | None = UNSET
+    available_date: _Instant | UnsetType | None = UNSET
+    end: _Instant | UnsetType | None = UNSET
     self_paced: bool | UnsetType = UNSET
     policy: Any = UNSET
     rollout: Literal["off", "shadow", "live"] | UnsetType = UNSET
@@ -286,7 +286,7 @@ def _ccx_passing(body: _CcxPassingStatus, say: _Sayer) -> _Said:
 
 
 def _graded(body: _GradeSummary, say: _Sayer) -> _Said:
-    """A letter means passed; none, or one that names failing, is no evidence of failing."""
+    """Take a letter for passed; none, or one that names failing, for no evidence of failing."""
     letter = (body.letter_grade or "").strip()
     entries = [say.entry(Fact.GRADE, Grade(body.percent_grade, letter))]
     if letter and letter.casefold() not in {"f", "fail"}:
@@ -306,7 +306,9 @@ def _id_denied(body: _IdvAttempt, say: _Sayer) -> _Said:
 def _exam(*, rejected: bool) -> Callable[[_ExamAttempt, _Sayer], _Said]:
     def read(body: _ExamAttempt, say: _Sayer) -> _Said:
         course_run = say.course_run(body.course_key, "course_key")
-        entry = say.entry(Fact.INVALIDATION, rejected, body.usage_key, notes="exam attempt rejected" if rejected else "")
+        entry = say.entry(
+            Fact.INVALIDATION, rejected, body.usage_key, notes="exam attempt rejected" if rejected else ""
+        )
         return _Said(body.student_user.id, course_run, (entry,))
 
     return read
@@ -362,7 +364,14 @@ def _recorded(body: _RecordedCertificate, say: _Sayer) -> _Said:
 def _configured(body: _CourseRun, say: _Sayer) -> _Said:
     course_run = say.course_run(body.course_key, "course_key")
     entries = [say.entry(Fact.COURSE_RUN, value=True, by=body.by, notes=body.notes)]
-    for setting in ("web_certificates_enabled", "display_behavior", "available_date", "end", "self_paced", "rollout"):
+    for setting in (
+        "web_certificates_enabled",
+        "display_behavior",
+        "available_date",
+        "end",
+        "self_paced",
+        "rollout",
+    ):
         value = getattr(body, setting)
         if value is not UNSET:
             value = say.utc(value, setting) if isinstance(value, datetime) else value
@@ -623,5 +632,3 @@ def _utc(instant: datetime, field: str) -> datetime:
         return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     except OverflowError as error:
         raise RefusedError(Reason.BAD_VALUE, field, "a time that can't be expressed in UTC") from error
-
-

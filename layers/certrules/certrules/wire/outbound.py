@@ -52,7 +52,7 @@ def events_of(history_id: str, body: str, certificate_url: str, host: str) -> It
         yield _event(REVOKED, history_id, item, host, "certificate", certificate)
 
 
-def _event(  # noqa: PLR0913 - one place makes events
+def _event(
     event_type: str, history_id: str, item: Mapping[str, Any], host: str, key: str, data: Mapping[str, Any]
 ) -> Outgoing:
     decision = item["decision"]
@@ -82,7 +82,11 @@ def _certificate(item: Mapping[str, Any], certificate_url: str) -> dict[str, Any
     """Return the platform's CertificateData. Personal data stays out: its strings are empty."""
     certificate = item["certificate"]
     return {
-        "user": {"id": item["learner_id"], "is_active": True, "pii": {"username": "", "email": "", "name": ""}},
+        "user": {
+            "id": item["learner_id"],
+            "is_active": True,
+            "pii": {"username": "", "email": "", "name": ""},
+        },
         "course": {"course_key": item["course_run"], "display_name": "", "start": None, "end": None},
         "mode": certificate["mode"],
         "grade": certificate["grade"],

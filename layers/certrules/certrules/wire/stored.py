@@ -110,7 +110,7 @@ def _saying_out(entry: Entry) -> list[Any]:
     return item
 
 
-def _entry_in(  # noqa: PLR0913 - it is all of one entry
+def _entry_in(
     at: datetime, event_id: str, letter: str, subject: str, value: Any, by: str = "", notes: str = ""
 ) -> Entry:
     fact = _FACTS[letter]
@@ -227,9 +227,7 @@ def decode_published(text: str) -> tuple[Published, list[int]]:
             tuple(Mark(instant_of(at), Status(status), Cause(cause)) for at, status, cause in marks),
             None
             if pending is None
-            else Pending(
-                Cause(pending[0]), instant_of(pending[1]), _optional_instant(pending[2]), Actor(*pending[3:])
-            ),
+            else Pending(Cause(pending[0]), instant_of(pending[1]), _optional_instant(pending[2]), Actor(*pending[3:])),
         ),
         rests_on,
     )
