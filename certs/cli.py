@@ -207,3 +207,30 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
         click.echo(json.dumps(explaining.as_json(explanation), indent=2, ensure_ascii=False))
     else:
         click.echo(explaining.as_text(explanation))
+
+
+@main.command()
+@click.argument("course_run")
+@click.option("--stack", help="A deployed stack; default: the local cloud that is up in this folder.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
+    """List the invalidations in COURSE_RUN, active and lifted: whose, by whom or which exam, when and why."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from certrules.wire.inbound import RefusedError, checked_course_key
+    from certs import kept
+
+    try:
+        checked_course_key(course_run, "COURSE_RUN")
+        found = kept.invalidations_in(kept.find(stack), course_run)
+    except (RefusedError, kept.NoStackError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table("learner", "origin", "since", "by", "why", "lifted", box=None)
+    for row in found:
+        lifted = f"{row['lifted_at']} {row['lifted_by']}" if row["lifted_at"] else "active"
+        table.add_row(str(row["learner_id"]), row["origin"], row["at"], row["by"], row["notes"], lifted)
+    Console().print(table if found else "No certificate in this course run was ever invalidated.")

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from certrules import edge, store
 from certrules.core.explain import Explanation, explain
 from certrules.store import Pair
+from certrules.wire.stored import as_time
 from certs.local import LocalCloud
 
 NOTE = Path(".certs-local.json")
@@ -108,11 +110,31 @@ def explain_in(stack: Stack, learner_id: int, course_run: str, as_of: datetime |
     with _environment(stack):
         store.connect(stack.certificates_table, stack.history_table, stack.region)
         loaded = store.load([pair])
-        policies = loaded.policies or edge.policies()
+        policies = edge.policies()
     kept = loaded.records[pair]
     record = store.record_of(pair, loaded, kept.timeline)
     published = kept.published if as_of is None else None
     return explain(record, policies, as_of or edge.now(), published=published)
+
+
+def invalidations_in(stack: Stack, course_run: str) -> list[dict[str, Any]]:
+    """Return every invalidation in a course run, active or lifted, by learner."""
+    with _environment(stack):
+        store.connect(stack.certificates_table, stack.history_table, stack.region)
+        found = sorted(store.invalidated_in(course_run))
+    return [
+        {
+            "learner_id": learner_id,
+            "origin": invalidation.exam or "person",
+            "at": as_time(invalidation.at),
+            "by": invalidation.by,
+            "notes": invalidation.notes,
+            "lifted_at": as_time(invalidation.lifted_at),
+            "lifted_by": invalidation.lifted_by,
+        }
+        for learner_id, invalidations in found
+        for invalidation in invalidations
+    ]
 
 
 @contextmanager

@@ -44,9 +44,9 @@ _OVERRIDES = [
     Overrides(hold=STEP),
 ]
 _RECORDED = [
-    Recorded(status, "verified", "0.8", certificate_id, INSTANTS[1], INSTANTS[modified])
+    Recorded(status, "verified", "0.8", certificate_id, created, modified)
     for status in (Status.DOWNLOADABLE, Status.NOTPASSING, Status.UNAVAILABLE, Status.UNVERIFIED, Status.ERROR)
-    for certificate_id, modified in (("", 2), ("recorded", 0))
+    for certificate_id, created, modified in (("", None, None), ("recorded", INSTANTS[0], INSTANTS[1]))
 ]
 
 #: What can be said; what qualifies a learner is said more often, or hardly anybody would ever have a certificate.
@@ -62,11 +62,7 @@ WORDS: tuple[Word, ...] = (
     *((Fact.ID_VERIFICATION, attempt, approval, "") for attempt in ("1", "2", "3") for approval in _APPROVALS),
     *((Fact.ID_VERIFICATION, attempt, None, "") for attempt in ("1", "2", "3")),
     *((Fact.BETA_TESTER, "", tester, "ada") for tester in (True, False, False)),
-    *(
-        (Fact.ALLOWLIST, "", listed, by)
-        for listed in (True, False)
-        for by in ("ada", "bob", "system:cleanup", "")
-    ),
+    *((Fact.ALLOWLIST, "", listed, by) for listed in (True, False) for by in ("ada", "bob", "system:cleanup", "")),
     *((Fact.INVALIDATION, subject, True, "ada") for subject in (PERSON, PERSON, "final", "midterm")),
     *((Fact.INVALIDATION, subject, False, "bob") for subject in (PERSON, "final", "midterm", "quiz") * 2),
     *[(Fact.INVALIDATION, PERSON, False, "system:audit")] * 2,
@@ -112,7 +108,7 @@ def entries(draw: st.DrawFn, *, min_size: int = 30, max_size: int = 50) -> list[
 @st.composite
 def deliveries(draw: st.DrawFn, told: list[Entry]) -> list[list[Entry]]:
     """Draw how entries come in: shuffled, some of them twice, in batches."""
-    chance = Random(draw(st.integers(0, 2**32)))  # noqa: S311 - drawn by its seed, so that it can be repeated
+    chance = Random(draw(st.integers(0, 2**32)))  # drawn by its seed, so that it can be repeated
     delivered = told + chance.choices(told, k=chance.randrange(10))
     chance.shuffle(delivered)
     cuts = sorted(chance.sample(range(1, len(delivered)), k=chance.randrange(8)))

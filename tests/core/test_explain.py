@@ -26,10 +26,7 @@ from tests.core.words import CCX, instant, qualifying, record_of
 
 EDX = undated(DEFAULT)
 OPEN_EDX_IDV = undated(PRESETS["open-edx-idv"])
-EARNED = (
-    "The certificate has been downloadable since 3 January 2026 at 00:00 UTC "
-    "because all requirements were met"
-)
+EARNED = "The certificate has been downloadable since 3 January 2026 at 00:00 UTC because all requirements were met"
 
 
 def explained(record: Record, as_of: str = "day 9", policies: Policies = EDX) -> Explanation:
@@ -38,9 +35,7 @@ def explained(record: Record, as_of: str = "day 9", policies: Policies = EDX) ->
 
 def wanted(record: Record, policies: Policies = EDX) -> list[list[str]]:
     """Return the codes of each smallest set of changes on day 9."""
-    return [
-        [change.code for change in changes] for changes in counterfactuals(record, policies, instant("day 9"))
-    ]
+    return [[change.code for change in changes] for changes in counterfactuals(record, policies, instant("day 9"))]
 
 
 # --- the status, in one sentence
@@ -92,9 +87,7 @@ def wanted(record: Record, policies: Policies = EDX) -> list[list[str]]:
             id="recorded by the old logic",
         ),
         pytest.param(
-            qualifying(
-                ("day 1", "invalidated by ada"), ("day 2", "recorded downloadable"), without=["grade"]
-            ),
+            qualifying(("day 1", "invalidated by ada"), ("day 2", "recorded downloadable"), without=["grade"]),
             "The certificate has been downloadable since 2 January 2026 at 00:00 UTC because the old logic "
             "recorded it so; its revocation is held for a person to decide because the old logic recorded it "
             "while an invalidation was active.",
@@ -212,9 +205,7 @@ def test_whoever_took_the_certificate_away_is_named_with_the_reason_given() -> N
 
 
 def test_a_note_without_an_actor_is_told_all_the_same() -> None:
-    entry = Entry(
-        instant("day 4"), "e-4", Fact.INVALIDATION, "final", value=True, notes="exam attempt rejected"
-    )
+    entry = Entry(instant("day 4"), "e-4", Fact.INVALIDATION, "final", value=True, notes="exam attempt rejected")
     record = qualifying()
     explanation = explained(replace(record, timeline=merge(record.timeline, [entry])))
     assert explanation.sentence.endswith(
@@ -242,9 +233,7 @@ def test_a_certificate_that_is_kept_though_never_earned_is_downloadable_and_held
     assert explanation.pending.cause is Cause.NEVER_EARNED
     assert [step.reason for step in explanation.next_steps] == ["never_earned"]
     assert explanation.shown.date == instant("day 3")
-    assert "What would make the facts carry it:\n  - the learner passes the course run" in as_text(
-        explanation
-    )
+    assert "What would make the facts carry it:\n  - the learner passes the course run" in as_text(explanation)
 
 
 def test_a_revocation_in_a_compacted_past_is_explained_as_kept() -> None:
@@ -269,9 +258,7 @@ def test_a_status_that_was_published_stays_although_the_facts_no_longer_give_one
 
 
 def test_what_was_published_has_its_id() -> None:
-    certificate = explain.explain(
-        qualifying(), EDX, instant("day 9"), published=published(qualifying())
-    ).certificate
+    certificate = explain.explain(qualifying(), EDX, instant("day 9"), published=published(qualifying())).certificate
     assert certificate is not None
     assert certificate.certificate_id == "c-1"
 
@@ -281,9 +268,7 @@ def test_told_of_the_same_certificate_the_explanation_is_the_same(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
     told = settle(Published(), replay(record, policies, as_of), "").published
-    assert explain.explain(record, policies, as_of, published=told) == explain.explain(
-        record, policies, as_of
-    )
+    assert explain.explain(record, policies, as_of, published=told) == explain.explain(record, policies, as_of)
 
 
 # --- what every rule says, and what it looked at
@@ -324,15 +309,11 @@ def test_a_fact_that_was_never_heard_of_is_told_as_such() -> None:
             "nothing received",
         ),
     )
-    assert evidence_of("course_run_unknown", record_of()) == [
-        "No configuration of the course run has been received."
-    ]
+    assert evidence_of("course_run_unknown", record_of()) == ["No configuration of the course run has been received."]
 
 
 def test_what_the_allowlist_waives_names_the_entry_and_who_added_it() -> None:
-    explanation = explained(
-        qualifying(("day 4", "failing"), ("day 2", "allowlisted by ada"), without=["grade"])
-    )
+    explanation = explained(qualifying(("day 4", "failing"), ("day 2", "allowlisted by ada"), without=["grade"]))
     finding = next(finding for finding in explanation.verdicts if finding.code == "not_passed")
     assert (finding.verdict, finding.sentence) == (
         "waived",
@@ -351,10 +332,7 @@ def test_every_attempt_at_an_id_verification_is_told_with_its_end() -> None:
         ("day 2", "ID attempt 4 denied"),
     )
     assert evidence_of("id_not_verified", record)[:4] == [
-        (
-            "ID verification (attempt 1) approved on 1 January 2026 at 00:00 UTC (event event-0003), "
-            "without an end."
-        ),
+        ("ID verification (attempt 1) approved on 1 January 2026 at 00:00 UTC (event event-0003), without an end."),
         (
             "ID verification (attempt 2) approved on 2 January 2026 at 00:00 UTC (event event-0005), "
             "expired on 4 January 2026 at 00:00 UTC."
@@ -398,9 +376,7 @@ def test_the_terms_of_the_policy_are_evidence_too(code: str, policy: str, senten
 
 def test_of_the_course_runs_settings_a_rule_tells_those_that_it_looks_at() -> None:
     record = qualifying(("day 2", "web certificates switched off"), ("day 2", "policy open-edx"))
-    policy = (
-        "Policy of the course run set on 2 January 2026 at 00:00 UTC (event event-0006): preset open-edx."
-    )
+    policy = "Policy of the course run set on 2 January 2026 at 00:00 UTC (event event-0006): preset open-edx."
     web = "Web certificates of the course run disabled on 2 January 2026 at 00:00 UTC (event event-0005)."
     assert policy in evidence_of("mode_not_eligible", record)
     assert web not in evidence_of("mode_not_eligible", record)
@@ -436,9 +412,7 @@ def test_every_rule_in_force_is_told_and_every_fact_that_it_looks_at_is_its_evid
 
 
 def test_there_is_a_next_step_for_each_unmet_rule_and_for_nothing_else() -> None:
-    steps = explained(
-        qualifying(("day 2", "beta tester added"), ("day 3", "failing"), without=["grade"])
-    ).next_steps
+    steps = explained(qualifying(("day 2", "beta tester added"), ("day 3", "failing"), without=["grade"])).next_steps
     assert [step.reason for step in steps] == ["not_passed", "beta_tester"]
     assert steps[1].sentence == BY_CODE["beta_tester"].remedy
     assert explained(qualifying(("day 4", "enrolled in audit"))).next_steps == ()
@@ -449,9 +423,7 @@ def test_there_is_a_next_step_for_each_unmet_rule_and_for_nothing_else() -> None
     [
         (qualifying(("day 8 23:30", "failing")), "grade_fell"),
         (
-            qualifying(
-                ("day 2", "allowlisted"), ("day 8 23:30", "allowlist entry removed"), without=["grade"]
-            ),
+            qualifying(("day 2", "allowlisted"), ("day 8 23:30", "allowlist entry removed"), without=["grade"]),
             "allowlist_removed",
         ),
         (
@@ -547,9 +519,7 @@ def test_where_no_mode_is_eligible_nothing_is_promised() -> None:
     explanation = explained(qualifying(), policies=none)
     assert explanation.counterfactuals == ()
     assert "What would make" not in as_text(explanation)
-    assert evidence_of("mode_not_eligible", qualifying(), none)[-1].endswith(
-        "makes these modes eligible: none."
-    )
+    assert evidence_of("mode_not_eligible", qualifying(), none)[-1].endswith("makes these modes eligible: none.")
 
 
 def test_an_expired_id_verification_is_to_be_renewed_even_at_the_instant_of_an_invalidation() -> None:
@@ -582,11 +552,7 @@ def test_no_smallest_set_of_changes_is_missing(record: Record, policies: Policie
     for size in range(len(offered), 0, -1):
         for tried in map(set, combinations(offered, size)):
             differ = len({change.code for change in tried}) == size  # nobody is in two modes at once
-            if (
-                differ
-                and not any(enough <= tried for enough in found)
-                and not any(map(tried.issubset, failed))
-            ):
+            if differ and not any(enough <= tried for enough in found) and not any(map(tried.issubset, failed)):
                 assert what_if(record, policies, as_of, tried).status is not Status.DOWNLOADABLE
                 failed.append(tried)
 
@@ -658,9 +624,7 @@ def test_an_id_verification_that_was_denied_or_renewed_before_its_end_did_not_ex
         ("day 5", "ID attempt 4 approved until day 30"),
     )
     expired = [moment.sentence for moment in explained(record).timeline if " expired on" in moment.sentence]
-    assert (
-        expired[0] == "ID verification (attempt 4) expired on 3 January 2026 at 00:00 UTC (event event-0006)."
-    )
+    assert expired[0] == "ID verification (attempt 4) expired on 3 January 2026 at 00:00 UTC (event event-0006)."
     assert len([sentence for sentence in expired if "approved" not in sentence]) == 1
 
 
@@ -734,9 +698,7 @@ def test_every_fact_has_its_words(phrase: str, sentence: str) -> None:
 def test_a_course_runs_own_policy_is_put_in_words(overrides: Overrides, words: str) -> None:
     entry = Entry(instant("day 3"), "e-1", Fact.COURSE_RUN, "policy", overrides)
     (moment,) = explained(Record(7, CCX, (entry,))).timeline
-    assert moment.sentence == (
-        f"Policy of the course run set on 3 January 2026 at 00:00 UTC (event e-1): {words}."
-    )
+    assert moment.sentence == (f"Policy of the course run set on 3 January 2026 at 00:00 UTC (event e-1): {words}.")
 
 
 @pytest.mark.parametrize(
@@ -763,10 +725,7 @@ def test_the_difference_tells_who_changed_what_and_what_came_of_it() -> None:
         "to unavailable."
     )
     assert [fact.sentence for fact in difference.facts] == [
-        (
-            'Invalidation: from "nothing received" to "active" on 4 January 2026 at 00:00 UTC by ada '
-            "(event event-0005)."
-        ),
+        ('Invalidation: from "nothing received" to "active" on 4 January 2026 at 00:00 UTC by ada (event event-0005).'),
         'Passing: from "passed" to "failing" on 5 January 2026 at 00:00 UTC (event event-0006).',
     ]
     assert difference.facts[0].by == "ada"
@@ -807,17 +766,13 @@ def test_a_difference_looks_forward() -> None:
 
 
 @given(records(), policies(), st.tuples(instants(), instants()).map(sorted))
-def test_what_did_not_change_makes_no_difference(
-    record: Record, policies: Policies, span: list[datetime]
-) -> None:
+def test_what_did_not_change_makes_no_difference(record: Record, policies: Policies, span: list[datetime]) -> None:
     earlier, later = span
     before, after = replay(record, policies, earlier), replay(record, policies, later)
     difference = changed(record, policies, earlier, later)
     assert (difference.status_before, difference.status_after) == (before.status, after.status)
     assert len(difference.transitions) == len(after.transitions) - len(before.transitions)
-    flipped = (before.decision.unmet ^ after.decision.unmet) | (
-        before.decision.waived ^ after.decision.waived
-    )
+    flipped = (before.decision.unmet ^ after.decision.unmet) | (before.decision.waived ^ after.decision.waived)
     assert {verdict.code for verdict in difference.verdicts} == flipped
     assert flipped == set() or difference.facts or difference.policy_before != difference.policy_after
     told = {(fact.event_id, fact.at) for fact in difference.facts}
@@ -867,13 +822,19 @@ def test_an_explanation_is_lines_of_plain_text() -> None:
         "",
         "What happened:",
         "  Enrolled in verified mode on 1 January 2026 at 00:00 UTC (event event-0001).",
-        (
-            "  ID verification (attempt 1) approved on 1 January 2026 at 00:00 UTC (event event-0002), "
-            "without an end."
-        ),
+        ("  ID verification (attempt 1) approved on 1 January 2026 at 00:00 UTC (event event-0002), without an end."),
         "  Passed on 3 January 2026 at 00:00 UTC (event event-0003).",
         "  Graded as failing on 4 January 2026 at 00:00 UTC (event event-0004).",
     ]
+
+
+def test_a_brief_text_leaves_out_what_the_answer_rests_on() -> None:
+    explanation = explained(qualifying(("day 4", "failing"), without=["course run"]))
+    brief, whole = as_text(explanation, brief=True), as_text(explanation)
+    assert whole.startswith(brief)
+    assert "What would make it downloadable:" in brief
+    assert "What each rule says:" not in brief
+    assert "What happened:" not in brief
 
 
 @pytest.mark.parametrize(
@@ -918,9 +879,7 @@ def test_the_date_that_the_certificate_shows_is_told_with_where_it_comes_from(
 ) -> None:
     explanation = explained(qualifying(*phrases))
     assert as_text(explanation).splitlines()[4] == line
-    assert explanation.shown == dates.shown(
-        explanation.certificate, qualifying(*phrases).timeline, instant("day 9")
-    )
+    assert explanation.shown == dates.shown(explanation.certificate, qualifying(*phrases).timeline, instant("day 9"))
 
 
 def test_the_json_of_an_explanation_has_stable_fields() -> None:

@@ -22,9 +22,7 @@ def in_the_words_of_the_design(unmet: frozenset[str], *, exists: bool) -> Status
     web_certificates_on = not {"web_certificates_off_instance", "web_certificates_off_course_run"} & unmet
     course_run_known = "course_run_unknown" not in unmet
     neither_ccx_nor_beta_tester = "ccx" not in unmet and "beta_tester" not in unmet  # or waived
-    if not (
-        enrolled_in_an_eligible_mode and course_run_known and web_certificates_on and neither_ccx_nor_beta_tester
-    ):
+    if not (enrolled_in_an_eligible_mode and course_run_known and web_certificates_on and neither_ccx_nor_beta_tester):
         return None
     id_verification_missing = "id_not_verified" in unmet or "id_verification_expired" in unmet
     passed_or_allowlisted = "no_grade" not in unmet and "not_passed" not in unmet
@@ -56,30 +54,22 @@ def test_the_allowlist_waives_what_the_design_says() -> None:
 
 def _demands(facts: Facts, *, needs_id: bool, eligible: bool) -> set[str]:
     """Say which demands of the design fail, the allowlist aside; of two that say the same, the more specific."""
-    failed = set()
-    if facts.mode is None:
-        failed.add("not_enrolled")
-    elif not eligible:
-        failed.add("mode_not_eligible")
-    if needs_id and not facts.id_verified:
-        failed.add("id_verification_expired" if facts.id_verification_expired else "id_not_verified")
-    if len(facts.invalidations) > 0:
-        failed.add("invalidated")
-    if not facts.policy.web_certificates:
-        failed.add("web_certificates_off_instance")
-    if not facts.course_run_known:
-        failed.add("course_run_unknown")
-    elif not facts.web_certificates:
-        failed.add("web_certificates_off_course_run")
-    if facts.passed is None:
-        failed.add("no_grade")
-    elif not facts.passed:
-        failed.add("not_passed")
-    if facts.beta_tester:
-        failed.add("beta_tester")
-    if facts.ccx:
-        failed.add("ccx")
-    return failed
+    id_verification_missing = needs_id and not facts.id_verified
+    fails = {
+        "not_enrolled": facts.mode is None,
+        "mode_not_eligible": facts.mode is not None and not eligible,
+        "id_not_verified": id_verification_missing and not facts.id_verification_expired,
+        "id_verification_expired": id_verification_missing and facts.id_verification_expired,
+        "invalidated": len(facts.invalidations) > 0,
+        "web_certificates_off_instance": not facts.policy.web_certificates,
+        "web_certificates_off_course_run": facts.course_run_known and not facts.web_certificates,
+        "course_run_unknown": not facts.course_run_known,
+        "no_grade": facts.passed is None,
+        "not_passed": facts.passed is False,
+        "beta_tester": facts.beta_tester,
+        "ccx": facts.ccx,
+    }
+    return {code for code, failed in fails.items() if failed}
 
 
 @pytest.mark.parametrize("id_required", [True, False])
@@ -120,9 +110,7 @@ def test_every_combination_of_facts_is_judged_as_designed(id_required: bool, web
             allowlisted=listed,
             invalidations=invalidated,
         )
-        failed = _demands(
-            facts, needs_id=id_required and mode != "honor", eligible=mode in {"verified", "honor"}
-        )
+        failed = _demands(facts, needs_id=id_required and mode != "honor", eligible=mode in {"verified", "honor"})
         decision = decide(facts)
         assert decision.waived == (failed & WAIVED if listed else set())
         assert decision.unmet == failed - decision.waived

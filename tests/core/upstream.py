@@ -99,9 +99,10 @@ class Platform:
             self._set(Status.UNAVAILABLE)
         elif not self.id_verified and (self.allowlisted or self.passing):
             self._set(Status.UNVERIFIED)
-        elif not self.allowlisted and not self.passing and self.id_verified and not self.invalidated:
-            if self.status is not None:
-                self._set(Status.NOTPASSING)
+        elif (
+            self.status is not None and self.id_verified and not (self.invalidated or self.allowlisted or self.passing)
+        ):
+            self._set(Status.NOTPASSING)
 
     def _set(self, status: Status) -> None:
         if status is not self.status:

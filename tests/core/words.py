@@ -47,8 +47,7 @@ def _optional_instant(words: str | None) -> datetime | None:
 
 
 def _recorded(status: str, certificate_id: str | None, created: str | None, modified: str | None) -> Saying:
-    day_2 = instant("day 2")
-    dates = (_optional_instant(created) or day_2, _optional_instant(modified) or day_2)
+    dates = (_optional_instant(created), _optional_instant(modified))
     return Saying(Fact.RECORDED, "", Recorded(Status(status), "verified", "0.9", certificate_id or "", *dates))
 
 

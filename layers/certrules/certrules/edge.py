@@ -44,17 +44,19 @@ def now() -> datetime:
 
 
 def policies() -> Policies:
-    """Return the policies of the stack's parameters: POLICY (a preset, or a policy as JSON) and WEB_CERTIFICATES."""
+    """Return the policies of the stack's parameters. Raises PolicyError.
+
+    POLICY is a preset's name, or as JSON one policy or a list of dated ones (see core.policy.read_policies);
+    WEB_CERTIFICATES, `on` or `off`, counts where the policy doesn't say.
+    """
     source = os.environ.get("POLICY", "edx-2021")
-    policy: object = {"preset": source} if source in PRESETS else msgspec.json.decode(source)
-    if isinstance(policy, dict):
-        web = os.environ.get("WEB_CERTIFICATES", "on") == "on"
-        policy = {
-            "web_certificates": web,
-            "version": PRESETS[source].version if source in PRESETS else "custom",
-            **policy,
-        }
-    return read_policies(policy)
+    web = {"web_certificates": os.environ.get("WEB_CERTIFICATES", "on") == "on"}
+    if source in PRESETS:
+        return read_policies({"preset": source, "version": source, **web})
+    policies: object = msgspec.json.decode(source)
+    if isinstance(policies, list):
+        return read_policies([{**web, **policy} if isinstance(policy, dict) else policy for policy in policies])
+    return read_policies({**web, **policies} if isinstance(policies, dict) else policies)
 
 
 def request_for(learner_id: int, course_run: str, why: str, at: datetime) -> str:

@@ -48,7 +48,7 @@ class Taken:
 def take_in(messages: Sequence[Message], policies: Policies) -> Taken:
     """Merge what the messages say into what is kept, decide as of when they were sent, and save each record at once.
 
-    `policies` are the deployment's, where the settings item has none. One read request for the batch, one write
+    `policies` are the deployment's. One read request for the batch, one write
     request a changed record, none for what is known.
     """
     taken = Taken()
@@ -151,7 +151,7 @@ class _Round:
         course_run = loaded.course_runs[pair.course_run]
         rests_on = (verification.version, course_run.version)
         record = store.record_of(pair, loaded, timeline)
-        outcome = replay(record, loaded.policies or self._policies, _as_of(group, record, kept))
+        outcome = replay(record, self._policies, _as_of(group, record, kept))
         settled_past = max(settled, verification.settled, course_run.settled)
         whole = settle(kept.published, outcome, uuid4().hex, settled_past)
         result = _first_part(whole)

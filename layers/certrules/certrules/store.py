@@ -4,7 +4,6 @@ Keys, and what they spread over:
 - `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
 - `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, one
   unit each (strongly consistent), so its partition serves 3,000 batches, or 30,000 messages, a second of one run.
-- `p` = `SETTINGS`, `s` = `-`: the deployment's dated policies; read once a batch, like a course run.
 - index `course-run`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions.
 - index `certificate`: `i` = the certificate's id, random.
 - index `due`: `d` = `<learner modulo 4>`, `t` = when a record changes by itself. Sparse.
@@ -26,9 +25,8 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from certrules.core.facts import Record
+from certrules.core.facts import CertificateInvalidation, Record, invalidations
 from certrules.core.guard import Published
-from certrules.core.policy import Policies, read_policies
 from certrules.core.terms import Fact
 from certrules.core.timeline import BEGINNING, Timeline
 from certrules.wire.inbound import Name
@@ -46,7 +44,6 @@ DUE_SHARDS = 4
 _ID = "ID"
 _NAME = "NAME"
 _ONLY = "-"
-_SETTINGS = ("SETTINGS", _ONLY)
 _RACES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
 
 
@@ -108,7 +105,7 @@ class Item(Model):
     p = UnicodeAttribute(hash_key=True)
     s = UnicodeAttribute(range_key=True)
     v = VersionAttribute()
-    e = UnicodeAttribute(null=True)  # the timeline; of NAME and SETTINGS, their content
+    e = UnicodeAttribute(null=True)  # the timeline; of NAME, its content
     c = UnicodeAttribute(null=True)  # what was published, and the versions that it rests on
     r = UnicodeAttribute(null=True)
     i = UnicodeAttribute(null=True)
@@ -186,7 +183,6 @@ class Loaded:
     verifications: dict[int, Kept]
     course_runs: dict[str, Kept]
     names: dict[int, Item]
-    policies: Policies | None  # None: no settings are kept
 
 
 def load(
@@ -203,8 +199,7 @@ def load(
     learners = {*learners, *(pair.learner_id for pair in pairs)}
     course_runs = {*course_runs, *(pair.course_run for pair in pairs)}
     names = set(names)
-    keys = [_SETTINGS]
-    keys += [_pair_key(pair) for pair in pairs]
+    keys = [_pair_key(pair) for pair in pairs]
     keys += [(_learner_key(learner_id), _ID) for learner_id in learners]
     keys += [(_course_run_key(course_run), _ONLY) for course_run in course_runs]
     keys += [(_learner_key(learner_id), _NAME) for learner_id in names]
@@ -213,13 +208,11 @@ def load(
     def item(key: tuple[str, str]) -> Item:
         return found.get(key) or Item(*key)
 
-    settings = found.get(_SETTINGS)
     return Loaded(
         {pair: _kept_record(item(_pair_key(pair))) for pair in pairs},
         {learner_id: _kept(item((_learner_key(learner_id), _ID))) for learner_id in learners},
         {course_run: _kept(item((_course_run_key(course_run), _ONLY))) for course_run in course_runs},
         {learner_id: item((_learner_key(learner_id), _NAME)) for learner_id in names},
-        read_policies(msgspec.json.decode(settings.e)) if settings and settings.e else None,
     )
 
 
@@ -301,6 +294,15 @@ def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit
     page = Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=after, limit=limit, page_size=limit)
     learners = [_learner_of(item.p) for item in page]
     return learners, page.last_evaluated_key
+
+
+def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInvalidation, ...]]]:
+    """Return the learners of a course run who were ever invalidated, with when and by whom; in no order."""
+    for shard in range(COURSE_RUN_SHARDS):
+        keys = [(item.p, item.s) for item in Item.by_invalidated.query(f"{course_run}#{shard}")]
+        found = {item.p: item for item in Item.batch_get(keys)} if keys else {}
+        for p, _ in keys:
+            yield _learner_of(p), invalidations(_timeline(found[p]))
 
 
 def due_by(instant: datetime, shard: int, limit: int) -> list[Pair]:

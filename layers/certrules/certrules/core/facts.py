@@ -49,6 +49,34 @@ class Record:
     timeline: Timeline = ()
 
 
+class CertificateInvalidation(NamedTuple):
+    """An invalidation of a learner's certificate in a course run, active or lifted."""
+
+    exam: str  # the usage key of the exam whose attempt was rejected; PERSON if a person made it
+    at: datetime  # UTC
+    by: str
+    notes: str
+    lifted_at: datetime | None = None  # UTC; None: active
+    lifted_by: str = ""
+
+
+def invalidations(timeline: Timeline) -> tuple[CertificateInvalidation, ...]:
+    """Return every invalidation that a timeline tells of, oldest first; a repeated one counts once."""
+    found: list[CertificateInvalidation] = []
+    active: dict[str, int] = {}  # where each exam's, or the person's, active one stands
+    for entry in timeline:
+        if entry.fact is not Fact.INVALIDATION:
+            continue
+        position = active.get(entry.subject)
+        if entry.value and position is None:
+            active[entry.subject] = len(found)
+            found.append(CertificateInvalidation(entry.subject, entry.at, entry.by, entry.notes))
+        elif not entry.value and position is not None:
+            del active[entry.subject]
+            found[position] = found[position]._replace(lifted_at=entry.at, lifted_by=entry.by)
+    return tuple(found)
+
+
 class Facts(NamedTuple):
     """What is true at an instant. None is unknown: it makes nobody eligible and revokes nothing.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -140,23 +140,32 @@ def read_policies(source: object) -> Policies:
     """
     if not isinstance(source, list):
         return undated(_read_policy(source))
-    policies = []
+    policies: list[tuple[datetime, Policy]] = []
     for position, item in enumerate(source):
         if not isinstance(item, dict) or not isinstance(item.get("since"), str):
             message = f"policy[{position}].since: each policy of a list has one, as in 2026-01-31T00:00:00Z"
             raise PolicyError(message)
-        try:
-            since = datetime.fromisoformat(item["since"])
-        except ValueError:
-            since = None
-        if since is None or since.tzinfo is None:
+        since = _read_instant(item["since"])
+        if since is None:
             message = f"policy[{position}].since: {item['since']!r} is not an instant like 2026-01-31T00:00:00Z"
+            raise PolicyError(message)
+        if any(since == earlier for earlier, _ in policies):
+            message = f"policy[{position}].since: two policies can't hold from the same instant, {since}"
             raise PolicyError(message)
         policies.append((since, _read_policy({name: value for name, value in item.items() if name != "since"})))
     if not policies:
         message = "policy: the list is empty; name at least one policy"
         raise PolicyError(message)
     return tuple(sorted(policies, key=lambda dated: dated[0]))
+
+
+def _read_instant(source: str) -> datetime | None:
+    """Read an instant with its time zone, into UTC; None if it isn't one."""
+    try:
+        instant = datetime.fromisoformat(source)
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _read_policy(source: object) -> Policy:

@@ -111,6 +111,8 @@ _Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Metadata(Struct):
+    """What every event says of itself, as far as it is looked at."""
+
     id: _Required
     event_type: _Required
     time: _Instant

@@ -1,0 +1,108 @@
+"""Timelines by example: who wins a tie, what a reused event id means, and what compaction keeps."""
+
+import pytest
+
+from certrules.core import timeline as timelines
+from certrules.core.terms import Fact
+from certrules.core.timeline import (
+    BEGINNING,
+    CAPACITY,
+    HARD_LIMIT,
+    Entry,
+    TimelineFullError,
+    at_instant,
+    compact,
+    merge,
+)
+from tests.core.words import instant
+
+
+def passing(day: int, value: bool, event_id: str = "", by: str = "") -> Entry:
+    return Entry(instant(f"day {day}"), event_id or f"event-{day:05}", Fact.PASSING, "", value, by)
+
+
+def value_on(day: int, entries: timelines.Timeline) -> object:
+    return at_instant(entries, instant(f"day {day}"))[Fact.PASSING, ""].value
+
+
+def test_at_the_same_instant_the_greater_event_id_holds_whichever_came_first() -> None:
+    one, two = passing(1, value=True, event_id="a"), passing(1, value=False, event_id="b")
+    assert value_on(1, merge(merge((), [one]), [two])) is False
+    assert value_on(1, merge(merge((), [two]), [one])) is False
+
+
+def test_merging_what_is_known_gives_the_very_same_timeline() -> None:
+    known = merge((), [passing(1, value=True)])
+    assert merge(known, [passing(1, value=True)]) is known
+    assert merge(known, []) is known
+
+
+def test_an_event_id_reused_for_another_time_means_the_earlier_one() -> None:
+    early, late = passing(1, value=True, event_id="a"), passing(2, value=False, event_id="a")
+    assert merge(merge((), [early]), [late]) == merge(merge((), [late]), [early]) == (early,)
+
+
+def test_one_event_may_say_several_things() -> None:
+    at = instant("day 1")
+    said = [Entry(at, "a", Fact.COURSE_RUN, subject, value=True) for subject in ("", "self_paced")]
+    assert len(merge((), said)) == 2
+
+
+def test_the_source_of_a_value_is_the_first_entry_that_said_so() -> None:
+    entries = merge((), [passing(1, value=True), passing(2, value=True), passing(3, value=False)])
+    assert at_instant(entries, instant("day 2"))[Fact.PASSING, ""].at == instant("day 1")
+    assert at_instant(entries, instant("day 0")) == {}
+
+
+def test_a_short_timeline_is_left_alone() -> None:
+    entries = merge((), [passing(day, value=True) for day in range(1, CAPACITY + 1)])
+    assert compact(entries) == (entries, BEGINNING)
+
+
+def test_of_a_run_of_equal_words_the_first_and_the_last_are_kept() -> None:
+    entries = merge((), [passing(day, value=day < 6) for day in range(1, 11)])
+    kept, settled = compact(entries, capacity=0)
+    assert [entry.at for entry in kept] == [instant(f"day {day}") for day in (1, 5, 6, 10)]
+    assert settled == instant("day 9")
+
+
+def test_compaction_drops_twice_the_excess_oldest_first_so_that_it_is_rare() -> None:
+    entries = merge((), [passing(day, value=True) for day in range(1, 11)])
+    kept, settled = compact(entries, capacity=8)
+    assert [entry.at for entry in kept] == [instant(f"day {day}") for day in (1, 6, 7, 8, 9, 10)]
+    assert settled == instant("day 5")
+
+
+def test_what_was_dropped_is_dropped_again_on_sight() -> None:
+    entries = merge((), [passing(day, value=True) for day in range(1, 11)])
+    kept, settled = compact(entries, capacity=8)
+    assert compact(merge(kept, [passing(3, value=True)]), 8, settled) == (kept, settled)
+
+
+def test_a_late_contrary_word_meets_the_last_word_that_was_kept() -> None:
+    entries = merge((), [passing(day, value=True) for day in range(1, 11)])
+    kept, _ = compact(entries, capacity=0)
+    assert value_on(9, merge(kept, [passing(6, value=False)])) is False
+    assert value_on(10, merge(kept, [passing(6, value=False)])) is True
+
+
+def test_what_differs_is_never_dropped() -> None:
+    entries = merge((), [passing(day, value=bool(day % 2)) for day in range(1, 11)])
+    assert compact(entries, capacity=0) == (entries, BEGINNING)
+
+
+def test_subjects_run_side_by_side() -> None:
+    exams = [
+        Entry(instant(f"day {day}"), f"{day}{exam}", Fact.INVALIDATION, exam, value=exam == "final")
+        for day in range(1, 4)
+        for exam in ("final", "midterm")
+    ]
+    kept, _ = compact(merge((), exams), capacity=0)
+    assert [entry.event_id for entry in kept] == ["1final", "1midterm", "3final", "3midterm"]
+
+
+def test_a_timeline_of_too_many_different_words_is_refused_rather_than_forgotten() -> None:
+    entries = merge((), [passing(day, value=bool(day % 2)) for day in range(1, HARD_LIMIT + 2)])
+    assert compact(entries[:-1])[0] == entries[:-1]
+    with pytest.raises(TimelineFullError, match=f"{HARD_LIMIT + 1} entries .* at most {HARD_LIMIT}"):
+        compact(entries)
