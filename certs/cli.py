@@ -206,7 +206,7 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
     if as_json:
         click.echo(json.dumps(explaining.as_json(explanation), indent=2, ensure_ascii=False))
     else:
-        click.echo(explaining.as_text(explanation))
+        click.echo(explaining.as_text(explanation), nl=False)
 
 
 @main.command()

@@ -114,7 +114,7 @@ def explain_in(stack: Stack, learner_id: int, course_run: str, as_of: datetime |
     kept = loaded.records[pair]
     record = store.record_of(pair, loaded, kept.timeline)
     published = kept.published if as_of is None else None
-    return explain(record, policies, as_of or edge.now(), published=published)
+    return explain(record, policies, as_of or edge.now(), published=published, compacted=kept.settled)
 
 
 def invalidations_in(stack: Stack, course_run: str) -> list[dict[str, Any]]:

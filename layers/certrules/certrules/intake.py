@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from certrules import store
-from certrules.core.facts import Record
+from certrules.core.facts import Record, active_by_person
 from certrules.core.guard import Published, Settled, settle
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
@@ -153,7 +153,7 @@ class _Round:
         record = store.record_of(pair, loaded, timeline)
         outcome = replay(record, self._policies, _as_of(group, record, kept))
         settled_past = max(settled, verification.settled, course_run.settled)
-        whole = settle(kept.published, outcome, uuid4().hex, settled_past)
+        whole = settle(kept.published, outcome, uuid4().hex, settled_past, active_by_person(timeline))
         result = _first_part(whole)
         certificate = result.published.certificate
         history = [history_of(transition, record) for transition in result.news]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from certrules.core.dates import Shown, shown
 from certrules.core.decision import Decision, Verdict, judge
-from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded, Standing
+from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded, Standing, active_by_person
 from certrules.core.guard import Published, settle
 from certrules.core.policy import Modes, Overrides, Policies, Policy
 from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition, replay
@@ -147,7 +147,7 @@ def explain(
     outcome = replay(record, policies, as_of)
     told, kept = Published(outcome.certificate, pending=outcome.pending), False
     if published is not None:
-        told, _, kept = settle(published, outcome, "", compacted)
+        told, _, kept = settle(published, outcome, "", compacted, active_by_person(record.timeline))
     status = told.certificate.status if told.certificate else None
     return Explanation(
         learner_id=record.learner_id,

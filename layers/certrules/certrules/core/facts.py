@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from certrules.core.policy import DEFAULT, Overrides, Policy, overridden
-from certrules.core.terms import Fact, Status, is_ccx
+from certrules.core.terms import PERSON, Fact, Status, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, Timeline
 
 
@@ -75,6 +75,12 @@ def invalidations(timeline: Timeline) -> tuple[CertificateInvalidation, ...]:
             del active[entry.subject]
             found[position] = found[position]._replace(lifted_at=entry.at, lifted_by=entry.by)
     return tuple(found)
+
+
+def active_by_person(timeline: Timeline) -> CertificateInvalidation | None:
+    """Return the invalidation by a person that is active at the timeline's end, None if there is none."""
+    found = (item for item in invalidations(timeline) if item.exam == PERSON and item.lifted_at is None)
+    return next(found, None)
 
 
 class Facts(NamedTuple):

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from certrules.core.replay import Certificate, Outcome, Pending, Transition
+from certrules.core.facts import CertificateInvalidation
+from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition
 from certrules.core.terms import REVOKING, Cause, Status
 from certrules.core.timeline import BEGINNING
 
@@ -32,17 +33,27 @@ class Settled(NamedTuple):
     kept: bool  # the facts no longer carry the published certificate: it is kept, and held for a person
 
 
-def settle(before: Published, outcome: Outcome, certificate_id: str, compacted: datetime = BEGINNING) -> Settled:
+def settle(
+    before: Published,
+    outcome: Outcome,
+    certificate_id: str,
+    compacted: datetime = BEGINNING,
+    invalidation: CertificateInvalidation | None = None,
+) -> Settled:
     """Return what is to be published, given what was and what the facts now amount to.
 
     A published downloadable certificate gives way only to a revocation with a listed cause that came after its
     issue; if late facts leave no such revocation but no award either, it is kept as it is and held for a person.
     So is one whose revocation lies in a past that was compacted, where a word that would have prevented it may
-    have been dropped. `certificate_id` is for a certificate that has none yet.
+    have been dropped. But a person who invalidates what is held acts at once: `invalidation` is the active one that a
+    person made, if there is one. `certificate_id` is for a certificate that has none yet.
     """
     if _is_downloadable(before.certificate) and not _is_downloadable(outcome.certificate):
         loss = _loss(outcome)
-        if loss is None or loss.at <= compacted or loss.at < _downloadable_since(before):
+        since = _downloadable_since(before)
+        if loss is None or loss.at <= compacted or loss.at < since:
+            if invalidation is not None and invalidation.at > since:
+                return _revoke(before, outcome, invalidation)
             return _keep(before, outcome)
     if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
         return Settled(before._replace(pending=outcome.pending), (), kept=False)
@@ -63,6 +74,21 @@ def _keep(before: Published, outcome: Outcome) -> Settled:
     if pending is None or pending.cause is not Cause.NEVER_EARNED:
         pending = Pending(Cause.NEVER_EARNED, outcome.decision.facts.as_of, None)
     return Settled(before._replace(pending=pending), (), kept=True)
+
+
+def _revoke(before: Published, outcome: Outcome, invalidation: CertificateInvalidation) -> Settled:
+    """Take away at a person's word what the facts don't carry and the replay therefore never awarded."""
+    assert before.certificate is not None
+    transition = Transition(
+        invalidation.at,
+        Status.DOWNLOADABLE,
+        before.certificate._replace(status=Status.UNAVAILABLE),
+        Cause.INVALIDATED,
+        Actor(invalidation.by, invalidation.notes),
+        outcome.decision,
+    )
+    mark = Mark(transition.at, transition.status, transition.cause)
+    return Settled(Published(transition.certificate, (*before.marks, mark)), (transition,), kept=False)
 
 
 def _news(before: Published, outcome: Outcome, marks: tuple[Mark, ...]) -> tuple[Transition, ...]:

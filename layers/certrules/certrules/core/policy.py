@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, override
 
 from certrules.core.timeline import BEGINNING
 
@@ -21,6 +21,11 @@ class Modes:
     def __contains__(self, mode: object) -> bool:
         """Tell whether the mode is in the set."""
         return (mode in self.names) is not self.all_but
+
+    @override
+    def __repr__(self) -> str:
+        """Write it the same way in every process: timelines are ordered by it where nothing else tells them apart."""
+        return f"Modes({sorted(self.names)}, all_but={self.all_but})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

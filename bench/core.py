@@ -1,0 +1,90 @@
+"""The core: decisions and replays, against a chain of ifs written by hand and against rule engines."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from bench import engines, if_chain
+from bench.learners import ENDS, odd_facts, records
+from bench.measure import Turn, compare, timed
+from bench.tables import Goal, Row, Table, microseconds, per_second
+from certrules.core.decision import decide
+from certrules.core.facts import Facts
+from certrules.core.policy import DEFAULT, undated
+from certrules.core.replay import replay
+
+LEARNERS = 2_000
+NEVER_JUDGED = 9_000  # more than the core remembers: told in a circle, each has been forgotten by its next turn
+ROUNDS = 41
+
+_CHAIN = "if-chain"
+
+
+def agree(sample: Iterable[Facts]) -> None:
+    """Make sure that all sides give the same reasons. Raises ValueError."""
+    zen_expression, zen_table, cel = engines.zen_expression(), engines.zen_table(), engines.cel()
+    for facts in sample:
+        told = engines.plain(facts)
+        said = {
+            "the core": decide(facts).unmet,
+            "the if-chain": frozenset(if_chain.reasons(facts)),
+            "ZEN, an expression": frozenset(zen_expression(told)),
+            "ZEN, a table": frozenset(zen_table(told)),
+            "CEL": frozenset(cel(engines.cel_facts(facts))),
+        }
+        if len(set(said.values())) != 1:
+            raise ValueError(f"{facts}: {said}")
+
+
+def measure() -> Table:
+    """Return what a decision and a replay cost."""
+    ten, twenty = records(LEARNERS, 10), records(LEARNERS, 20)
+    policies = undated(DEFAULT)
+    known = [replay(record, policies, ENDS).decision.facts for record in twenty]
+    new = [known[n % LEARNERS]._replace(policy=replace(DEFAULT)) for n in range(NEVER_JUDGED)]
+    agree([*odd_facts(400), *known[:200], *new[:50]])
+    by_own_policy = [(record, undated(replace(DEFAULT))) for record in ten for _ in range(3)]
+    told = [engines.plain(facts) for facts in known]
+
+    def each[T](work: Callable[[T], object], subjects: list[T]) -> Turn:
+        def run() -> None:
+            for subject in subjects:
+                work(subject)
+
+        return timed(run, len(subjects))
+
+    def replayed(record: Any) -> object:
+        return replay(record, policies, ENDS)
+
+    sides = compare(
+        {
+            _CHAIN: each(if_chain.reasons, known * 4),
+            "decision": each(decide, known * 4),
+            "decision, never judged before": each(decide, new),
+            "replay of ten entries": each(replayed, ten),
+            "replay of ten entries, each of which changes a fact": each(
+                replayed, records(LEARNERS, 10, restless=True)
+            ),
+            "replay of ten entries, never judged before": each(
+                lambda subject: replay(*subject, ENDS), by_own_policy
+            ),
+            "replay of twenty entries": each(replayed, twenty),
+            "ZEN, one compiled expression": each(engines.zen_expression(), told[:1000]),
+            "ZEN, a decision table": each(engines.zen_table(), told[:20]),
+            "CEL, one program compiled to Python": each(
+                engines.cel(), [engines.cel_facts(facts) for facts in known[:50]]
+            ),
+        },
+        ROUNDS,
+    )
+    goals = {"decision": Goal(2), "replay of ten entries": Goal(40)}
+    rows = [
+        Row(
+            name,
+            (microseconds(side), per_second(side)),
+            None if name == _CHAIN else side.ratio,
+            goals.get(name),
+        )
+        for name, side in sides.items()
+    ]
+    return Table("all reasons of", ("µs of CPU", "a second, one core"), _CHAIN, rows)
