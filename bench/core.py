@@ -15,7 +15,7 @@ from certrules.core.replay import replay
 
 LEARNERS = 2_000
 NEVER_JUDGED = 9_000  # more than the core remembers: told in a circle, each has been forgotten by its next turn
-ROUNDS = 41
+ROUNDS = 25
 
 _CHAIN = "if-chain"
 
@@ -28,6 +28,7 @@ def agree(sample: Iterable[Facts]) -> None:
         said = {
             "the core": decide(facts).unmet,
             "the if-chain": frozenset(if_chain.reasons(facts)),
+            "the if-chain, tuned": frozenset(if_chain.reasons_tuned(facts)),
             "ZEN, an expression": frozenset(zen_expression(told)),
             "ZEN, a table": frozenset(zen_table(told)),
             "CEL": frozenset(cel(engines.cel_facts(facts))),
@@ -43,7 +44,7 @@ def measure() -> Table:
     known = [replay(record, policies, ENDS).decision.facts for record in twenty]
     new = [known[n % LEARNERS]._replace(policy=replace(DEFAULT)) for n in range(NEVER_JUDGED)]
     agree([*odd_facts(400), *known[:200], *new[:50]])
-    by_own_policy = [(record, undated(replace(DEFAULT))) for record in ten for _ in range(3)]
+    by_own_policy = [(record, undated(replace(DEFAULT))) for record in ten]
     told = [engines.plain(facts) for facts in known]
 
     def each[T](work: Callable[[T], object], subjects: list[T]) -> Turn:
@@ -59,16 +60,17 @@ def measure() -> Table:
     sides = compare(
         {
             _CHAIN: each(if_chain.reasons, known * 4),
+            "the same if-chain, tuned by hand": each(if_chain.reasons_tuned, known * 4),
             "decision": each(decide, known * 4),
             "decision, never judged before": each(decide, new),
-            "replay of ten entries": each(replayed, ten),
+            "replay of ten entries": each(replayed, ten[: LEARNERS // 2]),
             "replay of ten entries, each of which changes a fact": each(
-                replayed, records(LEARNERS, 10, restless=True)
+                replayed, records(LEARNERS // 4, 10, restless=True)
             ),
             "replay of ten entries, never judged before": each(
                 lambda subject: replay(*subject, ENDS), by_own_policy
             ),
-            "replay of twenty entries": each(replayed, twenty),
+            "replay of twenty entries": each(replayed, twenty[: LEARNERS // 4]),
             "ZEN, one compiled expression": each(engines.zen_expression(), told[:1000]),
             "ZEN, a decision table": each(engines.zen_table(), told[:20]),
             "CEL, one program compiled to Python": each(

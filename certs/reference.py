@@ -1,10 +1,11 @@
-"""The generated tables of docs/events.md and docs/rules.md, as Markdown, from the code that they describe."""
+"""The generated parts of docs/{events,rules,cli}.md, as Markdown, from the code that they describe."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import msgspec
 from msgspec import inspect
 
@@ -13,6 +14,7 @@ from certrules.core.rules import RULES
 from certrules.core.terms import REVOKING, Cause, Status
 from certrules.wire.inbound import EVENT_TYPES, EventType, Metadata, Reason
 from certrules.wire.outbound import EVENTS_OUT
+from certs.cli import main
 
 SAMPLES = Path(__file__).resolve().parent.parent / "events"
 
@@ -237,3 +239,13 @@ def _modes(modes: Modes) -> str:
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def commands() -> str:
+    """Return what each `certs` command says of itself with --help."""
+    context = click.Context(main, info_name="certs", max_content_width=100, terminal_width=100)
+    sections = [f"## certs\n\n```text\n{main.get_help(context)}\n```"]
+    for name, command in sorted(main.commands.items()):
+        within = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        sections.append(f"## certs {name}\n\n```text\n{command.get_help(within)}\n```")
+    return "\n" + "\n\n".join(sections) + "\n"

@@ -134,7 +134,7 @@ class Scene:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb or "")
             store.connect(cloud.physical("CertificatesTable"), cloud.physical("HistoryTable"))
-            store.load()  # makes the connection
+            store.load(learners=[0])  # makes the connection
 
     # --- in
 

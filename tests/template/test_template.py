@@ -55,9 +55,7 @@ def test_a_message_stays_hidden_for_as_long_as_its_function_may_take_to_try_it(s
 
 def test_every_last_resort_rings_an_alarm(stack: Json) -> None:
     alarms = json.dumps(of_type(stack, "AWS::CloudWatch::Alarm"))
-    last_resorts = [
-        name for name in of_type(stack, "AWS::SQS::Queue") if "DeadLetters" in name or "Parked" in name
-    ]
+    last_resorts = [name for name in of_type(stack, "AWS::SQS::Queue") if "DeadLetters" in name or "Parked" in name]
     assert last_resorts
     assert [name for name in last_resorts if f'["{name}", "QueueName"]' not in alarms] == []
 
