@@ -67,9 +67,7 @@ def measure() -> Table:
             "replay of ten entries, each of which changes a fact": each(
                 replayed, records(LEARNERS // 4, 10, restless=True)
             ),
-            "replay of ten entries, never judged before": each(
-                lambda subject: replay(*subject, ENDS), by_own_policy
-            ),
+            "replay of ten entries, never judged before": each(lambda subject: replay(*subject, ENDS), by_own_policy),
             "replay of twenty entries": each(replayed, twenty[: LEARNERS // 4]),
             "ZEN, one compiled expression": each(engines.zen_expression(), told[:1000]),
             "ZEN, a decision table": each(engines.zen_table(), told[:20]),

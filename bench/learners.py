@@ -11,7 +11,7 @@ from certrules.core.terms import PERSON, Fact
 from certrules.core.timeline import Entry
 
 COURSE_RUNS = ("course-v1:CertX+CS101+2026", "course-v1:CertX+CS102+2026", "course-v1:CertX+CS103+2026")
-STARTS = datetime(2026, 1, 12, 9, tzinfo=UTC)
+STARTS = datetime(2025, 1, 13, 9, tzinfo=UTC)
 ENDS = STARTS + timedelta(days=120)
 """After every entry."""
 
@@ -22,9 +22,7 @@ def records(number: int, entries: int, *, restless: bool = False) -> list[Record
     """Return records of so many entries each; if `restless`, every one of them changes a fact."""
     chance = Random(f"{entries}/{restless}")
     return [
-        Record(
-            learner_id, chance.choice(COURSE_RUNS), tuple(_timeline(chance, learner_id, entries, restless))
-        )
+        Record(learner_id, chance.choice(COURSE_RUNS), tuple(_timeline(chance, learner_id, entries, restless)))
         for learner_id in range(1, number + 1)
     ]
 
@@ -34,9 +32,7 @@ def _timeline(chance: Random, learner_id: int, entries: int, restless: bool) -> 
     for position, (fact, subject, value, by) in enumerate(_words(chance, entries, restless)):
         if position != 1:  # the first two are one event: the course run is configured
             at += timedelta(seconds=chance.randrange(3600, 6 * 86400))
-        yield Entry(
-            at, f"{learner_id:08}-{position - (position == 1):04}", fact, subject, value, by, by and "ticket"
-        )
+        yield Entry(at, f"{learner_id:08}-{position - (position == 1):04}", fact, subject, value, by, by and "ticket")
 
 
 def _words(chance: Random, entries: int, restless: bool) -> list[Word]:
@@ -89,9 +85,7 @@ def _exceptional(chance: Random) -> Word:
 def odd_facts(number: int) -> Iterator[Facts]:
     """Yield facts with every value as likely as the others: combinations that hardly any learner has."""
     chance = Random(number)
-    policies = [
-        replace(policy, web_certificates=web) for policy in PRESETS.values() for web in (True, True, False)
-    ]
+    policies = [replace(policy, web_certificates=web) for policy in PRESETS.values() for web in (True, True, False)]
     for _ in range(number):
         verified, expired = chance.choice(((False, False), (True, False), (False, True)))
         yield Facts(

@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO, override
+from typing import override
 
 import click
 
@@ -24,81 +24,110 @@ class Instant(click.ParamType):
             return value
         try:
             instant = datetime.fromisoformat(str(value))
-        except ValueError:
+            if instant.tzinfo is None:
+                self.fail(f"{value!r} has no offset from UTC; add Z for UTC, as in 2026-01-31T00:00:00Z", param, ctx)
+            return instant.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
-        if instant.tzinfo is None:
-            self.fail(f"{value!r} has no offset from UTC; add Z for UTC, as in 2026-01-31T00:00:00Z", param, ctx)
-        return instant.astimezone(UTC)
+
+
+_policy_option = click.option(
+    "--policy",
+    default="edx-2021",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A preset, or a file with a policy as JSON.",
+)
+_stack_option = click.option(
+    "--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is up in this folder."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="course-certificates")
 def main() -> None:
-    """Course certificates: decided by one logic, explained, and defended."""
+    """Course certificates: decided by one logic, explained, and defended.
+
+    \b
+    certs run                       a course run through the whole stack, on this machine
+    certs run --keep                ... and then, in another terminal:
+    certs explain 86 COURSE_RUN     why a learner has a certificate, or hasn't
+    certs replay events.jsonl.gz    from a dump of events to certificates, without any cloud
+    """
 
 
 @main.command()
-@click.argument("files", nargs=-1, type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
 @click.option("--until", type=Instant(), help="Decide as of this instant; default: the last event's.")
-@click.option(
-    "--policy",
-    default="edx-2021",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="A preset, or a policy as JSON.",
-)
+@_policy_option
 @click.option("--explain", "with_explanation", is_flag=True, help="Add to each line why, and what it would take.")
-@click.option("--parked", type=click.File("w"), help="Write lines that can't be taken in here instead of to stderr.")
+@click.option("--parked", type=click.Path(), help="Write lines that can't be taken in here instead of to stderr.")
 def replay(
     files: tuple[str, ...],
     until: datetime | None,
     policy: str,
     *,
     with_explanation: bool,
-    parked: TextIO | None,
+    parked: str | None,
 ) -> None:
-    """Replay events (JSON lines, plain or .gz; default: stdin) into one certificate a line.
+    """Turn events into one certificate a line, without any cloud.
 
-    No cloud is involved, and the order of the events makes no difference. Each learner and course run that any
-    event names gets a line of JSON, sorted by course run and learner. Lines that can't be taken in are reported
-    as JSON with their number and the reason, and the exit code is 2.
+    The events are JSON lines, in files (plain or .gz) or on stdin; their order makes no difference. Each learner
+    and course run that any event names gets a line of JSON, sorted by course run and learner. Lines that can't be
+    taken in are reported as JSON with their number and the reason, and the exit code is 2.
+
+    \b
+    certs replay events.jsonl.gz
+    certs replay --until 2026-06-01T00:00:00Z --explain < events.jsonl
     """
     from certrules.core.policy import PolicyError
-    from certs.replay import Parked, certificate_line, read_history, read_policy
+    from certs.replay import Parked, UnreadableError, certificate_line, read_history, read_policy
 
     refused: list[Parked] = []
     try:
         policies = read_policy(policy)
         history = read_history(files or ("-",), datetime.now(UTC), refused)
-    except (PolicyError, OSError, EOFError) as error:
+    except (PolicyError, UnreadableError) as error:
         raise click.ClickException(str(error)) from error
-    for line in refused:
-        click.echo(json.dumps(line.as_json(), ensure_ascii=False), file=parked or sys.stderr)
+    reports = "".join(json.dumps(line.as_json(), ensure_ascii=False) + "\n" for line in refused)
+    if parked is None:
+        click.echo(reports, err=True, nl=False)
+    else:
+        _save(parked, reports)
     as_of = until or history.last
     if as_of is not None:
-        output = click.get_text_stream("stdout")
+        output = click.get_binary_stream("stdout")  # the same bytes, whatever the terminal's encoding
         for record in history.records():
-            output.write(certificate_line(record, policies, as_of, with_explanation=with_explanation) + "\n")
+            line = certificate_line(record, policies, as_of, with_explanation=with_explanation)
+            output.write(line.encode() + b"\n")
+        output.flush()
     if refused:
         sys.exit(MALFORMED_LINES)
 
 
+def _save(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from error
+
+
 @main.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
-@click.option("--learners", default=1000, show_default=True, help="How many learners the made-up course run has.")
+@click.option(
+    "--learners",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="How many learners the made-up course run has.",
+)
 @click.option("--seed", default=2026, show_default=True, help="Another seed makes another course run.")
 @click.option(
     "--oulad",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Real data: the folder of the OULAD tables.",
 )
-@click.option(
-    "--policy",
-    default="edx-2021",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="A preset, or a policy as JSON.",
-)
+@_policy_option
 @click.option("--keep", is_flag=True, help="Keep the cloud up afterwards, for `certs explain`, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
 @click.option("--picture", type=click.Path(dir_okay=False), help="Save what is shown as a picture (SVG).")
@@ -113,10 +142,15 @@ def run(
     as_json: bool,
     picture: str | None,
 ) -> None:
-    """Put events through the local cloud and show which certificates come of them, and why.
+    """Put events through the local cloud; show what comes of it.
 
     Without FILES, a made-up course run of a thousand learners; with FILES, Open edX events as JSON lines (plain or
     .gz). The cloud is the stack of template.yaml, with its real functions, in this process.
+
+    \b
+    certs run --learners 200 --seed 7
+    certs run events.jsonl.gz --policy open-edx --json
+    certs run --keep
     """
     from rich.console import Console
 
@@ -124,21 +158,25 @@ def run(
     from certs import run as job
     from certs import show
     from certs.local import LocalCloud
-    from certs.replay import read_policy
+    from certs.replay import UnreadableError, read_policy
     from certs.sources import course_run
     from certs.sources import oulad as university
 
+    if files and oulad is not None:
+        raise click.UsageError("either FILES or --oulad: they are different events")
     console = Console(stderr=as_json, record=picture is not None, width=None if picture is None else 118)
     try:
         policies = read_policy(policy)
-    except (PolicyError, OSError) as error:
+        if oulad is not None:
+            events = list(job.events_of(university.oulad(oulad)))
+        elif files:
+            events = list(job.events_of_files(files))
+        else:
+            events = list(job.events_of(course_run.history(learners, seed)))
+    except (PolicyError, UnreadableError) as error:
         raise click.ClickException(str(error)) from error
-    if oulad is not None:
-        events = list(job.envelopes(university.oulad(oulad)))
-    elif files:
-        events = list(job.envelopes_of_files(files))
-    else:
-        events = list(job.envelopes(course_run.history(learners, seed)))
+    except OSError as error:
+        raise click.ClickException(f"--oulad: {error}") from error
     with LocalCloud(job.TEMPLATE, _parameters(policy)) as cloud:
         with show.progress(console, len(events)) as done:
             result = job.drive(cloud, events, done)
@@ -150,7 +188,7 @@ def run(
         if oulad is not None:
             show.comparison(console, university.compare(university.own_outcome(oulad), job.certificates(result)))
         if picture is not None:
-            console.save_svg(picture, title="make run", code_format=show.PICTURE)
+            _save(picture, console.export_svg(title="make run", code_format=show.PICTURE))
         if keep:
             from certs.kept import serve
 
@@ -158,42 +196,63 @@ def run(
 
 
 @main.command()
-@click.option("--port", default=4580, show_default=True, help="Where the cloud answers.")
 @click.option(
-    "--policy",
-    default="edx-2021",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4580,
     show_default=True,
-    metavar="NAME|FILE",
-    help="A preset, or a policy as JSON.",
+    help="Where the cloud answers on this machine; 0: any free port.",
 )
+@_policy_option
 def local(port: int, policy: str) -> None:
-    """Keep the local cloud up, deliver what comes in, until Ctrl-C."""
+    """Keep the local cloud up, for any program, until Ctrl-C.
+
+    What programs put on its bus is delivered, and becomes certificates. They reach it by its endpoint URL, with any
+    credentials and region eu-west-1; `certs explain` finds it by itself, in the folder where this was started.
+
+    \b
+    aws events put-events --endpoint-url http://127.0.0.1:4580 --entries file://entries.json
+    """
     from rich.console import Console
 
-    from certs.kept import serve
+    from certrules.core.policy import PolicyError
+    from certs import kept
     from certs.local import LocalCloud
+    from certs.replay import read_policy
     from certs.run import TEMPLATE
 
-    with LocalCloud(TEMPLATE, _parameters(policy)) as cloud:
-        serve(cloud, Console(), port)
+    try:
+        read_policy(policy)
+        with LocalCloud(TEMPLATE, _parameters(policy)) as cloud:
+            kept.serve(cloud, Console(), port)
+    except (PolicyError, kept.NoStackError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _parameters(policy: str) -> dict[str, str]:
     """Return the template's parameters for a local cloud."""
-    path = Path(policy)
-    policy = path.read_text() if path.is_file() else policy
+    from certrules.core.policy import PRESETS
+
+    text = policy if policy in PRESETS else Path(policy).read_text()
     # In one process nothing is gained by threads.
-    return {"DeletionProtection": "false", "IngestMemory": "512", "Policy": policy}
+    return {"DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
 
 
 @main.command()
 @click.argument("learner", type=click.IntRange(min=1))
 @click.argument("course_run")
 @click.option("--as-of", type=Instant(), help="Explain as of this instant; default: now, as it was published.")
-@click.option("--stack", help="A deployed stack; default: the local cloud that is up in this folder.")
+@_stack_option
 @click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")
 def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | None, *, as_json: bool) -> None:
-    """Say why LEARNER (an id) has or hasn't a certificate in COURSE_RUN, who can fix it, and how."""
+    """Say why a learner has a certificate, or hasn't.
+
+    And who can fix it, and how; what each rule says; and what happened. LEARNER is the platform's user id.
+
+    \b
+    certs explain 86 course-v1:DemoX+CS101+2026_T1
+    certs explain 86 course-v1:DemoX+CS101+2026_T1 --as-of 2026-04-01T00:00:00Z
+    """
     from certrules.core import explain as explaining
     from certrules.wire.inbound import RefusedError, checked_course_key
     from certs import kept
@@ -211,10 +270,16 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
 
 @main.command()
 @click.argument("course_run")
-@click.option("--stack", help="A deployed stack; default: the local cloud that is up in this folder.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@_stack_option
+@click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
 def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
-    """List the invalidations in COURSE_RUN, active and lifted: whose, by whom or which exam, when and why."""
+    """List a course run's invalidations, active and lifted.
+
+    Whose they are, by whom or which exam, when and why.
+
+    \b
+    certs invalidations course-v1:DemoX+CS101+2026_T1
+    """
     from rich.console import Console
     from rich.table import Table
 

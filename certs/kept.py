@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import PynamoDBException
 from rich.console import Console
 
 from certrules import edge, store
@@ -37,12 +40,15 @@ class Stack:
 
 
 class NoStackError(Exception):
-    """There is no such stack; the message says what to do."""
+    """There is no such stack, or it doesn't answer; the message says what to do."""
 
 
 def serve(cloud: LocalCloud, console: Console, port: int = 0) -> None:
-    """Keep the cloud up and deliver what comes in, until Ctrl-C."""
-    endpoint = cloud.serve(port, host="127.0.0.1")
+    """Keep the cloud up at a port (0: any) and deliver what comes in, until Ctrl-C. Raises NoStackError."""
+    try:
+        endpoint = cloud.serve(port, host="127.0.0.1")
+    except OSError as error:
+        raise NoStackError(f"port {port}: {error.strerror}; name another one with --port") from error
     environment = cloud.environment("IngestFunction")
     stack = Stack(
         environment["CERTIFICATES_TABLE"],
@@ -52,11 +58,12 @@ def serve(cloud: LocalCloud, console: Console, port: int = 0) -> None:
         "eu-west-1",
         endpoint,
     )
-    NOTE.write_text(json.dumps(asdict(stack)))
-    console.print(f"The local cloud answers at [bold]{endpoint}[/] (bus {cloud.physical('Bus')}); Ctrl-C ends it.")
-    console.print("In another terminal: [bold]certs explain LEARNER COURSE_RUN[/]")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and `docker stop` end it like Ctrl-C
     swept = time.monotonic()
     try:
+        NOTE.write_text(json.dumps(asdict(stack)))
+        console.print(f"The local cloud answers at [bold]{endpoint}[/] (bus {cloud.physical('Bus')}); Ctrl-C ends it.")
+        console.print("In another terminal: [bold]certs explain LEARNER COURSE_RUN[/]")
         while True:
             cloud.deliver()
             if time.monotonic() - swept > SWEEP_SECONDS:
@@ -81,14 +88,12 @@ def find(name: str | None) -> Stack:
 
 def _deployed(name: str) -> Stack:
     import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         client = boto3.client("cloudformation")
         stack = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
-        message = f"stack {name!r}: {error}"
-        raise NoStackError(message) from error
+        raise NoStackError(f"stack {name!r}: {error}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])}
     try:
@@ -100,14 +105,16 @@ def _deployed(name: str) -> Stack:
             client.meta.region_name,
         )
     except KeyError as error:
-        message = f"stack {name!r} is none of ours: it has no {error}"
-        raise NoStackError(message) from error
+        raise NoStackError(f"stack {name!r} is none of ours: it has no {error}") from error
 
 
 def explain_in(stack: Stack, learner_id: int, course_run: str, as_of: datetime | None = None) -> Explanation:
-    """Explain a learner's certificate in a course run as a stack has it, as of an instant (None: now)."""
+    """Explain a learner's certificate in a course run as a stack has it, as of an instant (None: now).
+
+    Raises NoStackError.
+    """
     pair = Pair(learner_id, course_run)
-    with _environment(stack):
+    with _reached(stack):
         store.connect(stack.certificates_table, stack.history_table, stack.region)
         loaded = store.load([pair])
         policies = edge.policies()
@@ -118,8 +125,8 @@ def explain_in(stack: Stack, learner_id: int, course_run: str, as_of: datetime |
 
 
 def invalidations_in(stack: Stack, course_run: str) -> list[dict[str, Any]]:
-    """Return every invalidation in a course run, active or lifted, by learner."""
-    with _environment(stack):
+    """Return every invalidation in a course run, active or lifted, by learner. Raises NoStackError."""
+    with _reached(stack):
         store.connect(stack.certificates_table, stack.history_table, stack.region)
         found = sorted(store.invalidated_in(course_run))
     return [
@@ -138,8 +145,11 @@ def invalidations_in(stack: Stack, course_run: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _environment(stack: Stack) -> Iterator[None]:
-    """Have the stack's settings, and for a local cloud its address and credentials that open nothing, for a while."""
+def _reached(stack: Stack) -> Iterator[None]:
+    """Have the stack's settings, and for a local cloud its address and credentials that open nothing, for a while.
+
+    Raises NoStackError if it doesn't answer.
+    """
     settings: Mapping[str, str] = {"POLICY": stack.policy, "WEB_CERTIFICATES": stack.web_certificates}
     if stack.endpoint is not None:
         settings = {
@@ -152,6 +162,11 @@ def _environment(stack: Stack) -> Iterator[None]:
     os.environ.update(settings)
     try:
         yield
+    except (PynamoDBException, BotoCoreError, ClientError) as error:
+        if stack.endpoint is None:
+            raise NoStackError(str(error)) from error
+        message = f"the local cloud that was up here, at {stack.endpoint}, doesn't answer: start it again"
+        raise NoStackError(f"{message} (`certs run --keep`, `certs local`)") from error
     finally:
         for name, value in before.items():
             if value is None:

@@ -243,9 +243,9 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def commands() -> str:
     """Return what each `certs` command says of itself with --help."""
-    context = click.Context(main, info_name="certs", max_content_width=100, terminal_width=100)
+    context = click.Context(main, info_name="certs", terminal_width=100, **main.context_settings)
     sections = [f"## certs\n\n```text\n{main.get_help(context)}\n```"]
     for name, command in sorted(main.commands.items()):
-        within = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        within = click.Context(command, info_name=name, parent=context, terminal_width=100)
         sections.append(f"## certs {name}\n\n```text\n{command.get_help(within)}\n```")
     return "\n" + "\n\n".join(sections) + "\n"

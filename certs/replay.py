@@ -4,6 +4,7 @@ The JSON of a line is documented in docs/replay.md and stays as it is: support t
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,10 @@ from certrules.core.timeline import Entry, Timeline, merge
 from certrules.wire.inbound import Message, RefusedError, decode
 from certrules.wire.stored import as_time
 from certs.sources.lines import read_lines
+
+
+class UnreadableError(Exception):
+    """A file of events can't be read; the message names it."""
 
 
 class Parked(NamedTuple):
@@ -66,10 +71,13 @@ class History:
 
 
 def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> History:
-    """Return what the events in these files say; lines that can't be taken in are added to `parked`."""
+    """Return what the events in these files say; lines that can't be taken in are added to `parked`.
+
+    Raises UnreadableError.
+    """
     history = History()
     for file in files:
-        for number, line in read_lines(file):
+        for number, line in lines_of(file):
             try:
                 message = decode(line, now)
             except RefusedError as refusal:
@@ -80,8 +88,16 @@ def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> H
     return history
 
 
+def lines_of(file: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file of events, with their numbers from 1. Raises UnreadableError."""
+    try:
+        yield from read_lines(file)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def read_policy(name_or_file: str) -> Policies:
-    """Return the policies of a preset's name or a JSON file. Raises PolicyError and OSError."""
+    """Return the policies of a preset's name or a JSON file. Raises PolicyError."""
     if name_or_file in PRESETS:
         return undated(PRESETS[name_or_file])
     path = Path(name_or_file)
@@ -89,10 +105,12 @@ def read_policy(name_or_file: str) -> Policies:
         message = f"policy: {name_or_file!r} is neither a file nor a preset; there are {', '.join(PRESETS)}"
         raise PolicyError(message)
     try:
-        return read_policies(json.loads(path.read_text()))
-    except json.JSONDecodeError as error:
-        message = f"policy: {name_or_file} is not JSON: {error}"
-        raise PolicyError(message) from error
+        source = json.loads(path.read_text())
+    except OSError as error:
+        raise PolicyError(f"policy: {name_or_file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"policy: {name_or_file} is not JSON: {error}") from error
+    return read_policies(source)
 
 
 def certificate_line(record: Record, policies: Policies, until: datetime, *, with_explanation: bool) -> str:

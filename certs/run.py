@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from certrules.core.explain import as_text, explain
 from certrules.core.facts import Record
@@ -21,50 +23,79 @@ from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
 from certrules.core.timeline import BEGINNING, Timeline
-from certrules.wire.inbound import decode
+from certrules.wire.inbound import MAX_BYTES, OWN_SOURCE, Reason, RefusedError, decode
 from certrules.wire.stored import as_time, decode_published, decode_timeline
 from certs.local import LocalCloud
-from certs.sources.events import envelope
-from certs.sources.lines import read_lines
+from certs.replay import lines_of
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 
 _SLICE = 500
 """How many events are put on the bus before they are delivered: as many as the cloud holds at a time."""
 
-type Envelope = Mapping[str, Any] | str
-"""An event as EventBridge has it; a line that is no event at all is put on the queue as it is."""
+
+class Told(NamedTuple):
+    """An event as it is put on the bus."""
+
+    source: str
+    event_type: str
+    detail: str  # JSON, as it came
+    at: datetime  # UTC: when it became true; BEGINNING if it can't be taken in
 
 
-def envelopes(details: Iterable[Mapping[str, Any]]) -> Iterator[Envelope]:
-    """Return made-up events as EventBridge has them; malformed ones as lines."""
+class _Metadata(msgspec.Struct):
+    event_type: str
+    source: str = ""
+
+
+class _Line(msgspec.Struct):
+    """An event as EventBridge has it, or only its `detail`."""
+
+    metadata: _Metadata | None = None
+    source: str | None = None
+    detail_type: str = msgspec.field(name="detail-type", default="")
+    detail: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+
+def events_of(details: Iterable[Mapping[str, Any]]) -> Iterator[Told | str]:
+    """Return made-up events, as `event_of` does."""
     for detail in details:
-        yield envelope(dict(detail)) if _is_event(detail) else json.dumps(detail)
+        yield event_of(json.dumps(detail).encode())
 
 
-def envelopes_of_files(files: Iterable[str]) -> Iterator[Envelope]:
-    """Return the events of files of JSON lines as EventBridge has them; what is none, as it stands."""
+def events_of_files(files: Iterable[str]) -> Iterator[Told | str]:
+    """Return the events of files of JSON lines, as `event_of` does. Raises UnreadableError."""
     for file in files:
-        for _, line in read_lines(file):
-            text = line.decode(errors="replace")
-            try:
-                event = json.loads(text)
-            except (ValueError, RecursionError):
-                yield text
-                continue
-            if isinstance(event, dict) and _is_event(event):
-                yield envelope(event)
-            elif isinstance(event, dict) and _is_event(event.get("detail")) and "source" in event:
-                yield event
-            else:
-                yield text
+        for _, line in lines_of(file):
+            yield event_of(line)
 
 
-def _is_event(detail: object) -> bool:
-    if not isinstance(detail, dict) or not isinstance(detail.get("metadata"), dict):
-        return False
-    metadata = detail["metadata"]
-    return all(isinstance(metadata.get(name), str) and metadata[name] for name in ("event_type", "time", "source"))
+def event_of(line: bytes) -> Told | str:
+    """Return a line's event for the bus, or, for the queue itself, the text of what no bus would bring there.
+
+    That is what is no event at all, and what this service sent: on the bus it would count as sent once more.
+    """
+    text = line[: MAX_BYTES + 1].decode(errors="backslashreplace")  # too long, or not UTF-8, it still is
+    try:
+        message = decode(line, datetime.now(UTC))
+        at = BEGINNING if message is None else message.at
+    except RefusedError as refusal:
+        if refusal.reason in {Reason.NOT_JSON, Reason.TOO_LARGE}:
+            return text
+        at = BEGINNING
+    try:
+        event = _decode_line(line)
+    except msgspec.ValidationError:
+        return text
+    source, event_type, detail = event.source, event.detail_type, bytes(event.detail)
+    if event.metadata is not None:
+        source, event_type, detail = event.metadata.source, event.metadata.event_type, line
+    if source in {None, OWN_SOURCE} or not event_type or not detail.lstrip().startswith(b"{"):
+        return text
+    return Told(source or "file", event_type, detail.decode(), at)
 
 
 @dataclass(slots=True)
@@ -100,7 +131,7 @@ class Run:
         return Counter(reason for held in self.held for reason in held.reasons)
 
 
-def drive(cloud: LocalCloud, events: Iterable[Envelope], on_progress: Callable[[int], object]) -> Run:
+def drive(cloud: LocalCloud, events: Iterable[Told | str], on_progress: Callable[[int], object]) -> Run:
     """Put the events on the cloud's bus, deliver everything, and let what is due by their end happen."""
     run = Run()
     started = time.monotonic()
@@ -113,7 +144,7 @@ def drive(cloud: LocalCloud, events: Iterable[Envelope], on_progress: Callable[[
             if isinstance(event, str):
                 sqs.send_message(QueueUrl=queue, MessageBody=event)
             else:
-                run.as_of = max(run.as_of, _time_of(event))
+                run.as_of = max(run.as_of, event.at)
                 entries.append(_entry(bus, event, run.as_of))
         for batch in batched(entries, 10, strict=False):
             eventbridge.put_events(Entries=list(batch))
@@ -171,21 +202,12 @@ def telling(run: Run, policies: Policies) -> Iterator[str]:
             yield as_text(explanation, brief=True)
 
 
-def _time_of(event: Mapping[str, Any]) -> datetime:
-    """Return when a well-formed event happened, BEGINNING for any other."""
-    try:
-        message = decode(json.dumps(event), datetime.now(UTC))
-    except ValueError:
-        return BEGINNING
-    return BEGINNING if message is None else message.at
-
-
-def _entry(bus: str, event: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+def _entry(bus: str, event: Told, as_of: datetime) -> dict[str, Any]:
     entry = {
         "EventBusName": bus,
-        "Source": event["source"],
-        "DetailType": event.get("detail-type", ""),
-        "Detail": json.dumps(event["detail"]),
+        "Source": event.source,
+        "DetailType": event.event_type,
+        "Detail": event.detail,
     }
     return entry if as_of is BEGINNING else {**entry, "Time": as_of}
 

@@ -25,7 +25,7 @@ PARAMETERS = {"DeletionProtection": "false", "IngestMemory": "512"}
 def test_the_cloud_comes_to_what_the_core_says(tmp_path: Path, seed: int) -> None:
     details = list(course_run.history(60, seed))
     with LocalCloud(job.TEMPLATE, PARAMETERS) as cloud:
-        run = job.drive(cloud, job.envelopes(details), lambda _: None)
+        run = job.drive(cloud, job.events_of(details), lambda _: None)
         job.look(cloud, run, POLICIES)
     events = tmp_path / "events.jsonl"
     events.write_text("".join(json.dumps(detail) + "\n" for detail in details))

@@ -35,6 +35,6 @@ def learner() -> Learner:
 @pytest.fixture
 def wire(scene: Scene) -> Iterator[Wire]:
     """Every request to AWS from here on."""
-    assert scene
+    assert scene is not None
     with tapped() as tap:
         yield tap

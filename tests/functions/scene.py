@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import pytest
@@ -27,7 +28,7 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 OWN_EVENTS = "own-events"
 """The queue of a consumer of what the service sends."""
 
-ACTOR = {"by": "ada", "notes": "ticket 12"}
+ACTOR: dict[str, Any] = {"by": "ada", "notes": "ticket 12"}
 
 
 def day(number: int, hours: float = 0) -> datetime:
@@ -65,9 +66,7 @@ class Learner:
 
     def id_approved(self, at: datetime, expires: datetime | None = None) -> Detail:
         """Tell that their ID verification is approved."""
-        return events.idv_attempt(
-            "idv_attempt.approved", uuid4(), at, self.learner_id, attempt_id=1, expires=expires
-        )
+        return events.idv_attempt("idv_attempt.approved", uuid4(), at, self.learner_id, attempt_id=1, expires=expires)
 
     def passing(self, at: datetime) -> Detail:
         """Tell that they pass."""
@@ -116,7 +115,7 @@ class Queued(NamedTuple):
 
     body: Any  # JSON read, where it is JSON
     delay: int = 0  # seconds
-    attributes: dict[str, str] = {}
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 class Scene:
@@ -315,12 +314,13 @@ def tapped() -> Iterator[Wire]:
     def process(request: AWSPreparedRequest) -> Answer:
         target = request.headers["X-Amz-Target"]
         name = target.decode() if isinstance(target, bytes) else target
-        noted = Request(name.rpartition(".")[2], json.loads(request.body))
+        noted = Request(name.rpartition(".")[2], json.loads(cast("bytes", request.body)))
         wire.sent.append(noted)
         return wire.around(noted, lambda: answer(request))
 
-    botocore_stubber.process_request = process
+    stubber: Any = botocore_stubber  # a method of moto's, replaced for a while
+    stubber.process_request = process
     try:
         yield wire
     finally:
-        botocore_stubber.process_request = answer
+        stubber.process_request = answer

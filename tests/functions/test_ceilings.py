@@ -100,9 +100,7 @@ def test_a_batch_is_read_for_at_once_whatever_it_is_about(scene: Scene, learner:
 
     assert wire.operations()["BatchGetItem"] == 1
     assert wire.operations()["Query"] == 0
-    assert (
-        writes(wire) == 8
-    )  # two course runs, five records, a name: one each, though one record has two messages
+    assert writes(wire) == 8  # two course runs, five records, a name: one each, though one record has two messages
 
 
 def test_an_id_verification_adds_one_query(scene: Scene, learner: Learner, wire: Wire) -> None:
@@ -172,9 +170,7 @@ def test_a_batch_about_one_learner_reads_two_units(scene: Scene, learner: Learne
 
     scene.ingest(learner.graded(day(4), 0.9), learner.passing(day(5)))
 
-    assert (
-        meter.read <= 4
-    )  # record, ID verification, course run, settings: strongly consistent, up to 4 KB each
+    assert meter.read <= 4  # record, ID verification, course run, settings: strongly consistent, up to 4 KB each
 
 
 def test_the_record_and_the_history_of_a_typical_paid_learner_stay_under_a_kilobyte(

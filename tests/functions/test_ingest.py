@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -53,9 +54,7 @@ def test_the_events_of_a_qualifying_learner_become_a_certificate(scene: Scene, l
     certificate = scene.certificate(learner)
     assert certificate is not None
     assert answer == ALL_TAKEN
-    assert certificate == Certificate(
-        Status.DOWNLOADABLE, "verified", "", certificate.certificate_id, day(3), day(3)
-    )
+    assert certificate == Certificate(Status.DOWNLOADABLE, "verified", "", certificate.certificate_id, day(3), day(3))
     assert [(item["previous"], item["status"], item["cause"]) for item in scene.history(learner)] == [
         (None, "downloadable", "earned")
     ]
@@ -80,7 +79,7 @@ def test_a_batch_with_nothing_in_it_is_answered(scene: Scene) -> None:
 def told_of(event_type: str, learner: Learner) -> Detail:
     """Return an event of this type about the learner in the course run."""
     name = event_type.removeprefix("org.openedx.learning.").removeprefix("certificates.").removesuffix(".v1")
-    about: tuple[Any, ...] = (uuid4(), day(5), learner.learner_id, learner.course_run)
+    about: tuple[UUID, datetime, int, str] = (uuid4(), day(5), learner.learner_id, learner.course_run)
     builders: dict[str, Callable[[Any], Detail]] = {
         "course": lambda n: events.enrollment(n, *about, mode="verified"),
         "course.passing": lambda n: events.passing_status(n, *about, is_passing=True),
@@ -115,9 +114,7 @@ def told_of(event_type: str, learner: Learner) -> Detail:
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_every_type_of_event_is_taken_in_once(
-    scene: Scene, learner: Learner, wire: Wire, event_type: str
-) -> None:
+def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wire: Wire, event_type: str) -> None:
     detail = told_of(event_type, learner)
     assert detail["metadata"]["event_type"] == event_type
 
@@ -174,9 +171,7 @@ def test_messages_of_one_learner_in_a_batch_are_merged_and_saved_once(scene: Sce
     assert (certificate.issued_at, certificate.grade) == (day(3), "0.9")
 
 
-def test_a_duplicate_changes_nothing_in_its_batch_or_later(
-    scene: Scene, learner: Learner, wire: Wire
-) -> None:
+def test_a_duplicate_changes_nothing_in_its_batch_or_later(scene: Scene, learner: Learner, wire: Wire) -> None:
     told = learner.qualifying()
     scene.ingest(*told, *told)
     before = scene.items("CertificatesTable"), scene.items("HistoryTable")
@@ -201,8 +196,7 @@ def test_the_order_of_delivery_makes_no_difference(scene: Scene, learner: Learne
 
 def test_more_transitions_than_a_transaction_holds_are_saved_in_parts(scene: Scene, learner: Learner) -> None:
     flips = [
-        learner.passing(day(3, number)) if number % 2 else learner.failing(day(3, number))
-        for number in range(150)
+        learner.passing(day(3, number)) if number % 2 else learner.failing(day(3, number)) for number in range(150)
     ]
     for start in range(0, len(flips), 10):
         scene.ingest(*flips[start : start + 10])
@@ -236,8 +230,7 @@ def test_malformed_messages_are_parked_beside_good_ones(scene: Scene, learner: L
     assert scene.certificate(learner) is not None
     assert [message.body for message in parked] == ["{not JSON \u00e9", no_grade, unknown, odd_policy]
     assert [
-        {name: message.attributes.get(name) for name in ("message_id", "reason", "field")}
-        for message in parked
+        {name: message.attributes.get(name) for name in ("message_id", "reason", "field")} for message in parked
     ] == [
         {"message_id": "m0", "reason": "not_json", "field": None},
         {"message_id": "m2", "reason": "wrong_type", "field": "course_passing_status.is_passing"},
@@ -270,8 +263,7 @@ def test_events_that_the_service_sent_itself_are_ignored(scene: Scene, learner: 
 
 def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner: Learner) -> None:
     flips = tuple(
-        Entry(day(1, number / 100), f"e{number:04}", Fact.PASSING, "", number % 2 == 0)
-        for number in range(HARD_LIMIT)
+        Entry(day(1, number / 100), f"e{number:04}", Fact.PASSING, "", number % 2 == 0) for number in range(HARD_LIMIT)
     )
     kept = scene.kept(learner)
     store.save_record(
@@ -297,9 +289,7 @@ def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner
 # --- facts of a learner, and of a course run
 
 
-def test_an_id_verification_is_evaluated_in_each_course_run_of_the_learner(
-    scene: Scene, learner: Learner
-) -> None:
+def test_an_id_verification_is_evaluated_in_each_course_run_of_the_learner(scene: Scene, learner: Learner) -> None:
     other = learner.elsewhere(f"{learner.course_run}-other")
     scene.ingest(learner.passing(day(3)), other.passing(day(3)))
     named = events.learner("learner.named", uuid4(), day(1), learner.learner_id, username="a", name="b")
@@ -361,9 +351,7 @@ def test_an_id_verification_reaches_a_record_that_was_being_made_meanwhile(
     assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
 
 
-def test_a_course_run_that_becomes_known_or_changes_its_rules_is_decided_again(
-    scene: Scene, learner: Learner
-) -> None:
+def test_a_course_run_that_becomes_known_or_changes_its_rules_is_decided_again(scene: Scene, learner: Learner) -> None:
     changes = [
         learner.configured(day(1)),
         learner.configured(day(2), web_certificates_enabled=False),

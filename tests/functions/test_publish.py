@@ -184,9 +184,7 @@ def test_many_records_are_told_in_order(scene: Scene, learner: Learner, wire: Wi
     assert wire.operations()["PutEvents"] == 5
 
 
-def test_the_stream_carries_history_to_the_bus_and_no_event_comes_back(
-    scene: Scene, learner: Learner
-) -> None:
+def test_the_stream_carries_history_to_the_bus_and_no_event_comes_back(scene: Scene, learner: Learner) -> None:
     scene.send(*learner.qualifying(), at=day(3))
 
     deliveries = scene.cloud.deliver()

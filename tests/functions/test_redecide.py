@@ -1,5 +1,6 @@
 """Redecide: a changed course run in; a request to decide again for each of its learners out, page by page."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -15,8 +16,7 @@ AT = as_time(day(9))
 def small_pages(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a page hold two learners."""
     with cloud.functions["RedecideFunction"].running():
-        import app  # the function's own, as it is known inside
-
+        app = import_module("app")  # the function's own, as it is known inside
         monkeypatch.setattr(app, "PAGE", 2)
 
 

@@ -25,8 +25,7 @@ class Shop:
         events = self.cloud.client("events")
         bus = self.cloud.physical("Bus")
         entries = [
-            {"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": json.dumps(order)}
-            for order in orders
+            {"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": json.dumps(order)} for order in orders
         ]
         for start in range(0, len(entries), 10):
             assert events.put_events(Entries=entries[start : start + 10])["FailedEntryCount"] == 0

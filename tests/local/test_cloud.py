@@ -175,9 +175,7 @@ def test_another_client_sees_the_same_cloud_over_http(shop: Shop) -> None:
         ),
     ],
 )
-def test_a_template_that_could_not_be_delivered_is_refused(
-    tmp_path: Path, resource: str, complaint: str
-) -> None:
+def test_a_template_that_could_not_be_delivered_is_refused(tmp_path: Path, resource: str, complaint: str) -> None:
     template = tmp_path / "template.yaml"
     template.write_text(f"Transform: AWS::Serverless-2016-10-31\nResources:\n  Thing:\n    {resource}\n")
 

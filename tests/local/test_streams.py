@@ -32,9 +32,7 @@ def test_records_arrive_in_order_and_in_batches(shop: Shop) -> None:
 
 def test_a_record_carries_both_images_and_its_keys(shop: Shop) -> None:
     write(shop, ("e", "before"), ("e", "after"))
-    shop.cloud.client("dynamodb").delete_item(
-        TableName=shop.cloud.physical("JournalTable"), Key={"id": {"S": "e"}}
-    )
+    shop.cloud.client("dynamodb").delete_item(TableName=shop.cloud.physical("JournalTable"), Key={"id": {"S": "e"}})
 
     inserted, modified, removed = stream_records(shop)
 
@@ -115,9 +113,7 @@ def test_what_a_stream_function_publishes_is_on_the_bus(shop: Shop) -> None:
     bus, queue = shop.cloud.physical("Bus"), shop.cloud.physical("UndeliverableQueue")
     arn = shop.cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     events.put_rule(Name="written", EventBusName=bus, EventPattern='{"source": ["journal"]}')
-    events.put_targets(
-        Rule="written", EventBusName=bus, Targets=[{"Id": "q", "Arn": arn["Attributes"]["QueueArn"]}]
-    )
+    events.put_targets(Rule="written", EventBusName=bus, Targets=[{"Id": "q", "Arn": arn["Attributes"]["QueueArn"]}])
     write(shop, ("e", "x"))
 
     shop.cloud.deliver()

@@ -27,9 +27,7 @@ def put(key: Json, **more: Any) -> Json:
 
 def update(key: Json, expression: str = "SET n = n + :one", **more: Any) -> Json:
     values = {":one": {"N": "1"}}
-    return {
-        "Update": {"Key": key, "UpdateExpression": expression, "ExpressionAttributeValues": values, **more}
-    }
+    return {"Update": {"Key": key, "UpdateExpression": expression, "ExpressionAttributeValues": values, **more}}
 
 
 def delete(key: Json, **more: Any) -> Json:

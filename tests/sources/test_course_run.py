@@ -46,9 +46,7 @@ def learners_of(details: list[Detail], event_type: str, **values: object) -> set
     return {
         learner_id(detail[key])
         for detail in details
-        if detail["metadata"]["event_type"] == event_type
-        and key in detail
-        and values.items() <= detail[key].items()
+        if detail["metadata"]["event_type"] == event_type and key in detail and values.items() <= detail[key].items()
     }
 
 
@@ -163,9 +161,7 @@ def test_the_share_of_certificates_is_one_that_paid_runs_really_have(shared_data
         details, f"{EDX}idv_attempt.approved.v1"
     )
     with (shared_data / "hxmitx-aggregates" / "harvardx_mitx_290_course_runs_2012-2016.csv").open() as file:
-        paid = [
-            float(row["% Certified"]) for row in csv.DictReader(file) if row["Honor Code Certificates"] == "0"
-        ]
+        paid = [float(row["% Certified"]) for row in csv.DictReader(file) if row["Honor Code Certificates"] == "0"]
     assert min(paid) < 100 * len(awarded) / 4000 < max(paid)
 
 

@@ -34,9 +34,7 @@ SAMPLES: list[Detail] = [
     events.passing_status("course.passing.status.updated", *WHO, is_passing=True),
     events.passing_status("ccx.course.passing.status.updated", ID, AT, LEARNER, CCX, is_passing=False),
     events.grade_summary("course.persistent_grade_summary.changed", *WHO, percent=0.71, letter="B"),
-    events.idv_attempt(
-        "idv_attempt.approved", ID, AT, LEARNER, attempt_id=5, expires=AT + timedelta(days=730)
-    ),
+    events.idv_attempt("idv_attempt.approved", ID, AT, LEARNER, attempt_id=5, expires=AT + timedelta(days=730)),
     events.idv_attempt("idv_attempt.denied", ID, AT, LEARNER, attempt_id=5),
     events.exam_attempt("exam.attempt.rejected", *WHO, usage_key=EXAM),
     events.exam_attempt("exam.attempt.verified", *WHO, usage_key=EXAM),
@@ -77,9 +75,7 @@ def event_type(detail: Detail) -> str:
 
 
 def signal_of(detail: Detail) -> OpenEdxPublicSignal:
-    by_type = {
-        value.event_type: value for value in vars(signals).values() if isinstance(value, OpenEdxPublicSignal)
-    }
+    by_type = {value.event_type: value for value in vars(signals).values() if isinstance(value, OpenEdxPublicSignal)}
     return by_type[event_type(detail)]
 
 

@@ -245,16 +245,12 @@ def test_the_real_outcomes_agree_with_the_certificates(real: tuple[Path, list[De
 def test_the_marks_alone_would_decide_otherwise(real: tuple[Path, list[Detail]]) -> None:
     folder, details = real
     marks = {
-        (detail["grade"]["user_id"], detail["grade"]["course"]["course_key"]): detail["grade"][
-            "percent_grade"
-        ]
+        (detail["grade"]["user_id"], detail["grade"]["course"]["course_key"]): detail["grade"]["percent_grade"]
         for detail in details
         if "grade" in detail
     }
     outcomes = own_outcome(folder)
-    counts = Counter(
-        (outcome, "none" if who not in marks else marks[who] >= 0.4) for who, outcome in outcomes.items()
-    )
+    counts = Counter((outcome, "none" if who not in marks else marks[who] >= 0.4) for who, outcome in outcomes.items())
     assert counts == {
         ("Distinction", True): 2_628,
         ("Distinction", "none"): 396,

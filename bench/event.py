@@ -1,0 +1,173 @@
+"""The event path: CPU through the real handler, against the calls to DynamoDB that it can't avoid, made bare."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from pynamodb.connection import Connection
+from pynamodb.transactions import TransactWrite
+
+from bench.batches import BATCH, CASES, CERTIFICATES, HISTORY, Batch, Ingest, unseen_output
+from bench.measure import Turn, compare
+from bench.tables import Goal, Row, Table, microseconds
+from bench.wire import Wire, puts
+from certrules.store import HistoryItem, Item
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL_AWS = Path(os.environ.get("CERTS_LOCAL_AWS", ROOT.parent / "shared" / "local-aws"))
+ROUNDS = 15
+ROUNDS_WITH_ENGINE = 7
+
+type Calls = Callable[[Batch], None]
+
+_PYNAMODB, _BOTOCORE, _INGEST = "PynamoDB", "botocore", "ingest"
+_ATTRIBUTES = "ecridtxk"
+
+
+def with_pynamodb() -> Calls:
+    """Return the same requests, made through the same models; what they save is known beforehand."""
+    connection = Connection(region="eu-west-1", read_timeout_seconds=5, connect_timeout_seconds=2)
+
+    def make(batch: Batch) -> None:
+        (_, read), *writes = batch.requests
+        keys = [(key["p"]["S"], key["s"]["S"]) for key in read["RequestItems"][CERTIFICATES]["Keys"]]
+        found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
+        for operation, request in writes:
+            first, *more = [put["Item"] for put in puts(operation, request)]
+            key = first["p"]["S"], first["s"]["S"]
+            item = found.get(key) or Item(*key)
+            for name in _ATTRIBUTES:
+                value = first.get(name)
+                setattr(item, name, value and (value["S"] if "S" in value else int(value["N"])))
+            if more:
+                with TransactWrite(connection=connection) as transaction:
+                    transaction.save(item)
+                    for row in more:
+                        transaction.save(HistoryItem(row["p"]["S"], row["s"]["S"], b=row["b"]["S"]))
+            else:
+                item.save()
+
+    return make
+
+
+def with_botocore() -> Calls:
+    """Return the same requests, made through botocore with parameters that are known beforehand."""
+    config = Config(parameter_validation=False, connect_timeout=2, read_timeout=5)
+    client: Any = botocore.session.get_session().create_client("dynamodb", config=config)
+    calls = {
+        "BatchGetItem": client.batch_get_item,
+        "PutItem": client.put_item,
+        "TransactWriteItems": client.transact_write_items,
+    }
+
+    def make(batch: Batch) -> None:
+        for operation, request in batch.requests:
+            calls[operation](**request)
+
+    return make
+
+
+def measure() -> Iterator[Table]:
+    """Yield what an event costs: with a wire that costs nothing, then with AWS's own engine if there is one."""
+    wire = Wire()
+    with dynamodb_local() as endpoint:
+        ingest = Ingest(wire, endpoint)
+        batches = ingest.batches()
+        sides: dict[str, Calls] = {
+            _PYNAMODB: with_pynamodb(),
+            _BOTOCORE: with_botocore(),
+            _INGEST: lambda batch: ingest(batch.event),
+        }
+
+        def canned(side: Calls, told: list[Batch]) -> Turn:
+            def turn() -> float:
+                start = time.process_time()
+                for batch in told:
+                    wire.answer = batch.respond
+                    side(batch)
+                return (time.process_time() - start) / (BATCH * len(told))
+
+            return turn
+
+        with unseen_output():
+            rows = [_row(case, told, sides, canned, ROUNDS) for case, told in batches.items()]
+        yield _table("CPU of an event, the wire costs nothing", rows)
+        if endpoint is None:
+            return
+        wire.answer = None
+        engine = _Engine()
+
+        def real(side: Calls, told: list[Batch]) -> Turn:
+            def turn() -> float:
+                engine.put(told)
+                start = time.process_time()
+                for batch in told:
+                    side(batch)
+                return (time.process_time() - start) / (BATCH * len(told))
+
+            return turn
+
+        with unseen_output():
+            rows = [_row(case, told[:4], sides, real, ROUNDS_WITH_ENGINE) for case, told in batches.items()]
+        yield _table("CPU of an event, with DynamoDB Local", rows)
+
+
+def _row(
+    case: str, told: list[Batch], sides: dict[str, Calls], turn: Callable[[Calls, list[Batch]], Turn], rounds: int
+) -> Row:
+    results = compare({name: turn(side, told) for name, side in sides.items()}, rounds)
+    requests = sum(len(batch.requests) for batch in told) / len(told)
+    costs = (microseconds(results[name]) for name in (_BOTOCORE, _PYNAMODB, _INGEST))
+    goal = None if case == CASES[2] else Goal(1.15)
+    return Row(case, (f"{requests:g}", *costs), results[_INGEST].ratio, goal)
+
+
+def _table(title: str, rows: list[Row]) -> Table:
+    heads = ("requests for ten", "botocore, µs", "PynamoDB, µs", "`ingest`, µs")
+    return Table(title, heads, "PynamoDB", rows)
+
+
+class _Engine:
+    """The tables in AWS's own engine."""
+
+    def __init__(self) -> None:
+        self._client: Any = botocore.session.get_session().create_client("dynamodb")
+        names = ("p", "HASH"), ("s", "RANGE")
+        for table in (CERTIFICATES, HISTORY):
+            self._client.create_table(
+                TableName=table,
+                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in names],
+                KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names],
+                BillingMode="PAY_PER_REQUEST",
+            )
+
+    def put(self, batches: list[Batch]) -> None:
+        """Have everything as it was before these batches."""
+        for batch in batches:
+            for start in range(0, len(batch.before), 25):
+                items = [{"PutRequest": {"Item": item}} for item in batch.before[start : start + 25]]
+                self._client.batch_write_item(RequestItems={CERTIFICATES: items})
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[str | None]:
+    """Give the endpoint of AWS's own engine, started for the while; None if there is none to be started."""
+    starter = LOCAL_AWS / "start-dynamodb-local"
+    if not starter.exists():
+        yield None
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    started = subprocess.run([starter, port], check=False, capture_output=True, text=True)  # noqa: S603 - ours
+    try:
+        yield started.stdout.strip() if started.returncode == 0 else None
+    finally:
+        subprocess.run([starter, "--stop", port], check=False, capture_output=True)  # noqa: S603 - ours
