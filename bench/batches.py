@@ -140,11 +140,13 @@ class _Learner:
 
     def story(self) -> list[Detail]:
         """Return what is known: enrolled, ID-verified, some graded work, passing not yet."""
-        enrolled = "course.enrollment.created", *self._stamp(), *self._about
-        approved = "idv_attempt.approved", *self._stamp(), self._about[0]
+        enrolled = *self._stamp(), *self._about
+        approved = *self._stamp(), self._about[0]
         return [
-            events.enrollment(*enrolled, mode="verified"),
-            events.idv_attempt(*approved, attempt_id=self._about[0], expires=ENDS + timedelta(days=700)),
+            events.enrollment("course.enrollment.created", *enrolled, mode="verified"),
+            events.idv_attempt(
+                "idv_attempt.approved", *approved, attempt_id=self._about[0], expires=ENDS + timedelta(days=700)
+            ),
             *(self.graded() for _ in range(self._chance.randrange(2, 8))),
             self._passing(is_passing=False),
             self.graded(),
@@ -152,16 +154,18 @@ class _Learner:
 
     def graded(self) -> Detail:
         """Tell their percent."""
-        said = "course.persistent_grade_summary.changed", *self._stamp(), *self._about
-        return events.grade_summary(*said, percent=self._chance.randrange(60) / 100, letter="")
+        said = *self._stamp(), *self._about
+        return events.grade_summary(
+            "course.persistent_grade_summary.changed", *said, percent=self._chance.randrange(60) / 100, letter=""
+        )
 
     def passed(self) -> Detail:
         """Tell that they pass."""
         return self._passing(is_passing=True)
 
     def _passing(self, *, is_passing: bool) -> Detail:
-        said = "course.passing.status.updated", *self._stamp(), *self._about
-        return events.passing_status(*said, is_passing=is_passing)
+        said = *self._stamp(), *self._about
+        return events.passing_status("course.passing.status.updated", *said, is_passing=is_passing)
 
 
 def _configured(chance: Random, course_run: str) -> Detail:

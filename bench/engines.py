@@ -1,11 +1,12 @@
 """The same rules in two rule engines, each in the quickest way that its documentation has."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import celpy
 import zen
+from celpy.adapter import json_to_cel
 
 from certrules.core.facts import Facts
 
@@ -62,7 +63,7 @@ def zen_expression() -> Engine:
     """Return the rules as one compiled ZEN expression. It takes plain facts."""
     terms = ", ".join(f"({_in_zen(condition)}) ? '{code}' : null" for code, condition in UNMET.items())
     evaluate = zen.compile_expression(f"filter([{terms}], # != null)").evaluate
-    return lambda context: evaluate(context)
+    return cast("Engine", evaluate)
 
 
 def zen_table() -> Engine:
@@ -94,9 +95,9 @@ def cel() -> Engine:
     terms = " + ".join(f'(({condition}) ? ["{code}"] : [])' for code, condition in UNMET.items())
     environment = celpy.Environment(runner_class=celpy.CompiledRunner)
     evaluate = environment.program(environment.compile(terms)).evaluate
-    return lambda context: [str(code) for code in evaluate(context)]
+    return lambda context: [str(code) for code in cast("Iterable[object]", evaluate(context))]
 
 
 def cel_facts(facts: Facts) -> Any:
     """Return the facts in CEL's own types."""
-    return celpy.json_to_cel(plain(facts))
+    return json_to_cel(plain(facts))

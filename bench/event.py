@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import botocore.session
 from botocore.config import Config
@@ -138,7 +138,7 @@ class _Engine:
     """The tables in AWS's own engine."""
 
     def __init__(self) -> None:
-        self._client: Any = botocore.session.get_session().create_client("dynamodb")
+        self._client = cast("Any", botocore.session.get_session().create_client("dynamodb"))
         names = ("p", "HASH"), ("s", "RANGE")
         for table in (CERTIFICATES, HISTORY):
             self._client.create_table(

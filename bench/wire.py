@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.handlers import BUILTIN_HANDLERS
@@ -32,7 +32,8 @@ class Wire:
             return None
         target = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
-        return AWSResponse(request.url, 200, {}, _Body(self.answer(operation, request.body)))  # type: ignore[no-untyped-call]
+        body = _Body(self.answer(operation, cast("bytes", request.body)))
+        return AWSResponse(request.url, 200, cast("Any", {}), body)
 
 
 class Tables:

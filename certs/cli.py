@@ -31,6 +31,11 @@ class Instant(click.ParamType):
             self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
 
 
+def _examples(*lines: str) -> str:
+    """Return the last paragraph of a help text, its lines as they are."""
+    return "\b\n" + "\n".join(lines)
+
+
 _policy_option = click.option(
     "--policy",
     default="edx-2021",
@@ -43,25 +48,32 @@ _stack_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_examples(
+        "certs run                       a course run through the whole stack, on this machine",
+        "certs run --keep                ... and then, in another terminal:",
+        "certs explain 86 COURSE_RUN     why a learner has a certificate, or hasn't",
+        "certs replay events.jsonl.gz    from a dump of events to certificates, without any cloud",
+    ),
+)
 @click.version_option(package_name="course-certificates")
 def main() -> None:
-    """Course certificates: decided by one logic, explained, and defended.
-
-    \b
-    certs run                       a course run through the whole stack, on this machine
-    certs run --keep                ... and then, in another terminal:
-    certs explain 86 COURSE_RUN     why a learner has a certificate, or hasn't
-    certs replay events.jsonl.gz    from a dump of events to certificates, without any cloud
-    """
+    """Course certificates: decided by one logic, explained, and defended."""
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "certs replay events.jsonl.gz", "certs replay --until 2026-06-01T00:00:00Z --explain < events.jsonl"
+    )
+)
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
 @click.option("--until", type=Instant(), help="Decide as of this instant; default: the last event's.")
 @_policy_option
 @click.option("--explain", "with_explanation", is_flag=True, help="Add to each line why, and what it would take.")
-@click.option("--parked", type=click.Path(), help="Write lines that can't be taken in here instead of to stderr.")
+@click.option(
+    "--parked", type=click.Path(), metavar="FILE", help="Write lines that can't be taken in here instead of to stderr."
+)
 def replay(
     files: tuple[str, ...],
     until: datetime | None,
@@ -75,10 +87,6 @@ def replay(
     The events are JSON lines, in files (plain or .gz) or on stdin; their order makes no difference. Each learner
     and course run that any event names gets a line of JSON, sorted by course run and learner. Lines that can't be
     taken in are reported as JSON with their number and the reason, and the exit code is 2.
-
-    \b
-    certs replay events.jsonl.gz
-    certs replay --until 2026-06-01T00:00:00Z --explain < events.jsonl
     """
     from certrules.core.policy import PolicyError
     from certs.replay import Parked, UnreadableError, certificate_line, read_history, read_policy
@@ -112,7 +120,11 @@ def _save(path: str, text: str) -> None:
         raise click.ClickException(f"{path}: {error.strerror}") from error
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "certs run --learners 200 --seed 7", "certs run events.jsonl.gz --policy open-edx --json", "certs run --keep"
+    )
+)
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--learners",
@@ -146,11 +158,6 @@ def run(
 
     Without FILES, a made-up course run of a thousand learners; with FILES, Open edX events as JSON lines (plain or
     .gz). The cloud is the stack of template.yaml, with its real functions, in this process.
-
-    \b
-    certs run --learners 200 --seed 7
-    certs run events.jsonl.gz --policy open-edx --json
-    certs run --keep
     """
     from rich.console import Console
 
@@ -195,7 +202,9 @@ def run(
             serve(cloud, console)
 
 
-@main.command()
+@main.command(
+    epilog=_examples("aws events put-events --endpoint-url http://127.0.0.1:4580 --entries file://entries.json")
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -209,9 +218,6 @@ def local(port: int, policy: str) -> None:
 
     What programs put on its bus is delivered, and becomes certificates. They reach it by its endpoint URL, with any
     credentials and region eu-west-1; `certs explain` finds it by itself, in the folder where this was started.
-
-    \b
-    aws events put-events --endpoint-url http://127.0.0.1:4580 --entries file://entries.json
     """
     from rich.console import Console
 
@@ -238,7 +244,12 @@ def _parameters(policy: str) -> dict[str, str]:
     return {"DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "certs explain 86 course-v1:DemoX+CS101+2026_T1",
+        "certs explain 86 course-v1:DemoX+CS101+2026_T1 --as-of 2026-04-01T00:00:00Z",
+    )
+)
 @click.argument("learner", type=click.IntRange(min=1))
 @click.argument("course_run")
 @click.option("--as-of", type=Instant(), help="Explain as of this instant; default: now, as it was published.")
@@ -248,10 +259,6 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
     """Say why a learner has a certificate, or hasn't.
 
     And who can fix it, and how; what each rule says; and what happened. LEARNER is the platform's user id.
-
-    \b
-    certs explain 86 course-v1:DemoX+CS101+2026_T1
-    certs explain 86 course-v1:DemoX+CS101+2026_T1 --as-of 2026-04-01T00:00:00Z
     """
     from certrules.core import explain as explaining
     from certrules.wire.inbound import RefusedError, checked_course_key
@@ -268,7 +275,7 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
         click.echo(explaining.as_text(explanation), nl=False)
 
 
-@main.command()
+@main.command(epilog=_examples("certs invalidations course-v1:DemoX+CS101+2026_T1"))
 @click.argument("course_run")
 @_stack_option
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
@@ -276,9 +283,6 @@ def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
     """List a course run's invalidations, active and lifted.
 
     Whose they are, by whom or which exam, when and why.
-
-    \b
-    certs invalidations course-v1:DemoX+CS101+2026_T1
     """
     from rich.console import Console
     from rich.table import Table

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
@@ -19,7 +19,9 @@ from certrules import edge, store
 from certrules.core.explain import Explanation, explain
 from certrules.store import Pair
 from certrules.wire.stored import as_time
-from certs.local import LocalCloud
+
+if TYPE_CHECKING:  # what only asks a stack needs no cloud of its own, and is quicker without
+    from certs.local import LocalCloud
 
 NOTE = Path(".certs-local.json")
 """Where a local cloud says how it is reached; in the folder that it was started from."""
@@ -43,7 +45,7 @@ class NoStackError(Exception):
     """There is no such stack, or it doesn't answer; the message says what to do."""
 
 
-def serve(cloud: LocalCloud, console: Console, port: int = 0) -> None:
+def serve(cloud: "LocalCloud", console: Console, port: int = 0) -> None:
     """Keep the cloud up at a port (0: any) and deliver what comes in, until Ctrl-C. Raises NoStackError."""
     try:
         endpoint = cloud.serve(port, host="127.0.0.1")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import batched
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -124,7 +126,8 @@ class Scene:
     def __init__(self, cloud: LocalCloud, dynamodb: str | None = None) -> None:
         """Open the stack; `dynamodb` is the endpoint of its tables, None for this process."""
         self.cloud = cloud
-        sqs, bus = cloud.client("sqs"), cloud.client("events")
+        self.client = cache(cloud.client)
+        sqs, bus = self.client("sqs"), self.client("events")
         url = sqs.create_queue(QueueName=OWN_EVENTS)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         rule = {"Name": OWN_EVENTS, "EventBusName": cloud.physical("Bus")}
@@ -155,16 +158,18 @@ class Scene:
 
     def send(self, *details: Detail, at: datetime) -> None:
         """Put events on the bus as of `at`: the time of their envelopes."""
-        bus, client = self.cloud.physical("Bus"), self.cloud.client("events")
-        for detail in details:
-            entry = {
-                "EventBusName": bus,
+        entries = [
+            {
+                "EventBusName": self.cloud.physical("Bus"),
                 "Source": detail["metadata"]["source"],
                 "DetailType": detail["metadata"]["event_type"],
                 "Detail": json.dumps(detail),
                 "Time": at,
             }
-            assert client.put_events(Entries=[entry])["FailedEntryCount"] == 0
+            for detail in details
+        ]
+        for some in batched(entries, 10, strict=False):
+            assert self.client("events").put_events(Entries=some)["FailedEntryCount"] == 0
 
     # --- what is there
 
@@ -209,7 +214,7 @@ class Scene:
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table."""
         pages = (
-            self.cloud.client("dynamodb")
+            self.client("dynamodb")
             .get_paginator("scan")
             .paginate(TableName=self.cloud.physical(table), ConsistentRead=True)
         )
@@ -217,7 +222,7 @@ class Scene:
 
     def empty_tables(self) -> None:
         """Delete every item."""
-        client = self.cloud.client("dynamodb")
+        client = self.client("dynamodb")
         for table in ("CertificatesTable", "HistoryTable"):
             for item in self.items(table):
                 key = {"p": item["p"], "s": item["s"]}

@@ -1,4 +1,4 @@
-"""The stack that the lifecycles of certificates run through."""
+"""The stack and the learners of the event path's tests, here too."""
 
 from tests.functions.conftest import learner, scene, stack, wire
 

@@ -1,0 +1,71 @@
+"""A cold start: the ingest function and its DynamoDB client, against a bare botocore client, in fresh interpreters."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.batches import ENVIRONMENT
+from bench.measure import Turn, compare
+from bench.tables import Goal, Row, Table
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILT = ROOT / ".aws-sam" / "build"
+ROUNDS = 11
+
+_CLIENT = "import botocore.session; botocore.session.get_session().create_client('dynamodb', region_name='eu-west-1')"
+_FUNCTION = "import app; from certrules.store import Item; Item._get_connection().connection.client"
+_TIMED = """
+import sys, time
+sys.path[:0] = {paths!r}
+start = time.process_time()
+{code}
+print(time.process_time() - start)
+"""
+
+type Place = tuple[Sequence[str], Sequence[Path]]
+"""Options of the interpreter, and what goes on its path."""
+
+
+def places() -> dict[str, Place]:
+    """Return where the function can be loaded from: the checkout and, if it was built, the layer."""
+    found: dict[str, Place] = {"the checkout": ((), [ROOT / "functions" / "ingest"])}
+    layer = BUILT / "RulesLayer" / "python"
+    if layer.exists():
+        found["the built layer"] = (("-I", "-S"), [layer, BUILT / "IngestFunction"])
+    return found
+
+
+def measure() -> Table:
+    """Return what a cold start costs, beyond the interpreter's own."""
+    rows = []
+    for name, place in places().items():
+        sides = compare({"client": _turn(place, _CLIENT), "function": _turn(place, _FUNCTION)}, ROUNDS)
+        client, function = sides["client"], sides["function"]
+        core = statistics.median(core_microseconds(place) for _ in range(5)) / 1e3
+        mine = (f"{function.seconds.median * 1e3:.0f}", f"{core:.1f}")
+        rows.append(Row(f"bare client, {name}", (f"{client.seconds.median * 1e3:.0f}", "")))
+        rows.append(Row(f"ingest and its client, {name}", mine, function.ratio, Goal(1.25)))
+    return Table("cold import", ("ms of CPU", "of it the core's own modules"), "its bare client", rows)
+
+
+def _turn(place: Place, code: str) -> Turn:
+    return lambda: float(_run(place, code).stdout)
+
+
+def _run(place: Place, code: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    isolation, paths = place
+    program = _TIMED.format(paths=[str(path) for path in paths], code=code)
+    command = [sys.executable, *isolation, *options, "-c", program]
+    environment: Mapping[str, str] = {**os.environ, **ENVIRONMENT}
+    return subprocess.run(command, env=environment, cwd=ROOT, check=True, text=True, capture_output=True)  # noqa: S603
+
+
+def core_microseconds(place: Place) -> int:
+    """Return the time that the core's modules take by themselves when the function is imported."""
+    told = _run(place, _FUNCTION, ("-X", "importtime")).stderr
+    lines = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+certrules\.core\b", told, re.MULTILINE)
+    return sum(int(own) for own in lines)

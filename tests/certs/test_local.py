@@ -1,0 +1,204 @@
+"""A local cloud that is kept up, asked from other processes: `certs run --keep`, `certs local`, `certs explain`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from certs.kept import NOTE
+from tests.certs.conftest import CERTS, COURSE_RUN, STORY, certs, certs_apart, learner_of
+
+LEARNER = 9  # of the story: has a certificate, and fails an hour before the cloud's time is up
+AS_OF = "2026-03-31T23:30:00Z"
+
+
+@contextmanager
+def kept(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Have the command keep a cloud up, which is reached from this folder."""
+    environment = {**os.environ, "COLUMNS": "200"}
+    with subprocess.Popen(
+        [CERTS, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        try:
+            for line in process.stdout:
+                said.append(line)
+                if "In another terminal" in line:
+                    break
+            else:
+                pytest.fail("".join(said))
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str], how: signal.Signals) -> str:
+    """End the command by a signal and return its last words."""
+    process.send_signal(how)
+    assert process.stdout is not None
+    words = process.stdout.read()
+    assert process.wait() == 0
+    return words
+
+
+def explained(folder: Path, *arguments: str) -> dict[str, Any]:
+    result = certs_apart("explain", *arguments, "--json", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    explanation: dict[str, Any] = json.loads(result.stdout)
+    return explanation
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a cloud in which the story was told."""
+    path = tmp_path_factory.mktemp("kept")
+    with kept(path, "run", STORY, "--keep"):
+        yield path
+
+
+def test_a_person_is_told_why_and_what_happened(folder: Path) -> None:
+    result = certs_apart("explain", "2", COURSE_RUN, cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    for words in (
+        f"Learner 2 in {COURSE_RUN}",
+        "What can be done:",
+        "What would make it downloadable:",
+        "What each rule says:",
+        "Certificate set to unverified on 6 March 2026 at 12:00 UTC",
+    ):
+        assert words in result.stdout
+
+
+def test_as_of_any_instant_it_is_what_a_replay_explains(folder: Path) -> None:
+    replayed = certs("replay", STORY, "--until", AS_OF, "--explain")
+    lines = [json.loads(line) for line in replayed.stdout.splitlines()]
+    (pure,) = (line for line in lines if line["learner_id"] == LEARNER)
+    assert explained(folder, str(LEARNER), COURSE_RUN, "--as-of", AS_OF) == pure["explanation"]
+    assert explained(folder, str(LEARNER), COURSE_RUN, "--as-of", "2026-03-08T11:59:59Z")["status"] is None
+
+
+def test_now_it_is_what_was_published(folder: Path) -> None:
+    explanation = explained(folder, str(LEARNER), COURSE_RUN)
+    assert explanation["status"] == "downloadable"
+    assert explanation["pending"]["cause"] == "grade_fell"
+
+
+def test_a_learner_never_heard_of_is_explained(folder: Path) -> None:
+    explanation = explained(folder, "999", COURSE_RUN)
+    assert (explanation["status"], explanation["timeline"][1:]) == (None, [])
+    assert "no enrollment of the learner in this course run has been received" in explanation["sentence"]
+
+
+def test_invalidations_are_listed(folder: Path) -> None:
+    result = certs_apart("invalidations", COURSE_RUN, "--json", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == [
+        {
+            "learner_id": 6,
+            "origin": "person",
+            "at": "2026-03-10T09:00:00Z",
+            "by": "support",
+            "notes": "Reported for plagiarism.",
+            "lifted_at": "2026-03-15T09:00:00Z",
+            "lifted_by": "support",
+        }
+    ]
+
+
+@pytest.mark.parametrize("command", [("explain", "2"), ("invalidations",)])
+def test_what_cannot_be_answered_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    nowhere = {"certificates_table": "c", "history_table": "h", "policy": "edx-2021", "web_certificates": "on"}
+    left_behind = json.dumps({**nowhere, "region": "eu-west-1", "endpoint": "http://127.0.0.1:9"})
+    for note, course_run, says in (
+        (None, "DemoX", "Error: bad_course_key: COURSE_RUN: 'DemoX' is no key of a course run, such as course-v1:"),
+        (None, COURSE_RUN, "Error: no local cloud is up here: start one (`certs run --keep`, `certs local`)"),
+        (left_behind, COURSE_RUN, "Error: the local cloud that was up here, at http://127.0.0.1:9, doesn't answer"),
+    ):
+        if note is not None:
+            NOTE.write_text(note)
+        result = certs(*command, course_run)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith(says)
+
+
+def test_what_others_put_on_its_bus_becomes_certificates_until_ctrl_c(tmp_path: Path) -> None:
+    with kept(tmp_path, "local", "--port", "0") as process:
+        endpoint = json.loads((tmp_path / NOTE).read_text())["endpoint"]
+        events, sqs = client("events", endpoint), client("sqs", endpoint)
+        (bus,) = (bus["Name"] for bus in events.list_event_buses(NamePrefix="local-")["EventBuses"])
+        queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name="heard", EventBusName=bus, EventPattern='{"source": ["course-certificates"]}')
+        events.put_targets(Rule="heard", EventBusName=bus, Targets=[{"Id": "heard", "Arn": arn}])
+
+        lines = map(json.loads, STORY.read_text().splitlines())
+        details = [line.get("detail", line) for line in lines]
+        entries = [
+            {
+                "EventBusName": bus,
+                "Source": "lms",
+                "DetailType": detail["metadata"]["event_type"],
+                "Detail": json.dumps(detail),
+            }
+            for detail in details
+            if learner_of(detail) in {LEARNER, None}
+        ]
+        assert events.put_events(Entries=entries[:-1])["FailedEntryCount"] == 0  # all but the fall
+        heard = json.loads(first_of(sqs, queue)["Body"])
+        assert heard["detail-type"] == "org.openedx.learning.certificate.created.v1"
+        assert learner_of(heard["detail"]) == LEARNER
+        assert explained(tmp_path, str(LEARNER), COURSE_RUN)["status"] == "downloadable"
+
+        assert "The local cloud is gone." in ended(process, signal.SIGINT)
+        assert not (tmp_path / NOTE).exists()
+
+
+def test_it_ends_as_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
+    with kept(tmp_path, "local", "--port", "0") as process:
+        assert (tmp_path / NOTE).exists()
+        assert "The local cloud is gone." in ended(process, signal.SIGTERM)
+        assert not (tmp_path / NOTE).exists()
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = certs("local", "--port", str(port))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: port {port}: Address already in use; name another one with --port\n"
+    assert not NOTE.exists()
+
+
+def test_a_policy_that_cannot_be_read_is_told_before_anything_is_up() -> None:
+    result = certs("local", "--policy", "none-such")
+    assert result.exit_code == 1
+    assert "edx-2021, open-edx, open-edx-idv" in result.stderr
+
+
+def client(service: Any, endpoint: str) -> Any:
+    return boto3.client(service, endpoint_url=endpoint, aws_access_key_id="any", aws_secret_access_key="any")
+
+
+def first_of(sqs: Any, queue: str) -> dict[str, Any]:
+    """Return the first message of a queue, when it comes."""
+    for _ in range(6):
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10).get("Messages", []):
+            found: dict[str, Any] = message
+            return found
+    pytest.fail("nothing came")

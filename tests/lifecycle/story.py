@@ -1,0 +1,52 @@
+"""One learner's story, and what becomes of it."""
+
+import json
+from typing import Any
+
+from certrules.core.timeline import Timeline
+from certrules.wire.inbound import Message, decode
+from certs.sources.events import Detail, envelope
+from tests.functions.scene import Learner, Scene, day
+
+NOW = day(60)
+
+type State = tuple[Timeline, Any, tuple[Any, ...]]
+
+
+def story(learner: Learner) -> list[Detail]:
+    """Tell of an award, a loss after its hold, a second award, and an invalidation; as the bus would."""
+    told = [
+        *learner.qualifying(),
+        learner.graded(day(3), 0.8),
+        learner.failing(day(5)),
+        learner.graded(day(5), 0.4),
+        learner.passing(day(8)),
+        learner.graded(day(9), 0.9),
+        learner.invalidated(day(20)),
+    ]
+    return [envelope(detail) for detail in told]
+
+
+def read(detail: Detail) -> Message:
+    """Return an event as `ingest` reads it."""
+    message = decode(json.dumps(detail), NOW)
+    assert message is not None
+    return message
+
+
+def state(scene: Scene, learner: Learner) -> State:
+    """Return the timeline, the certificate but its id, and the transitions that were published."""
+    kept = scene.kept(learner)
+    certificate = kept.published.certificate
+    return (
+        kept.timeline,
+        certificate and certificate._replace(certificate_id=""),
+        kept.published.marks,
+    )
+
+
+def transitions(scene: Scene, learner: Learner) -> list[dict[str, Any]]:
+    """Return the transitions in history, oldest first: each follows on the one before it."""
+    told = [item for item in scene.history(learner) if item["kind"] == "transition"]
+    assert [item["previous"] for item in told] == [None, *(item["status"] for item in told)][: len(told)]
+    return told

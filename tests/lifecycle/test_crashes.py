@@ -1,0 +1,156 @@
+"""A function dies between any two steps, and what it was given comes again: nothing shows that it died."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from certs.sources.events import Detail
+from tests.functions.scene import OWN_EVENTS, Answer, Killed, Learner, Request, Scene, Wire, failed
+from tests.lifecycle.story import State, state, story, transitions
+
+MALFORMED = "not JSON"
+
+# Powertools warns that an invocation that died has counted nothing.
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+class Death:
+    """Kills the process at one request, counted from 0, before or after AWS did what it asks; then it is restarted."""
+
+    def __init__(self, step: int, *, done: bool) -> None:
+        self._left = step
+        self._done = done
+        self.came = False
+        self._dead = False
+
+    def __call__(self, _: Request, answer: Callable[[], Answer]) -> Answer:
+        if self._dead:
+            raise Killed
+        self._left -= 1
+        if self._left >= 0 or self.came:
+            return answer()
+        self.came = self._dead = True
+        if self._done:
+            answer()
+        raise Killed
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Do the work, and once more if it was interrupted."""
+        try:
+            return work()
+        except Killed:
+            self._dead = False
+            return work()
+
+
+def batches_of(told: list[Detail]) -> list[list[Detail | str]]:
+    """Return batches, a malformed message among them; the ID verification comes when there is a record."""
+    configured, enrolled, approved, *rest = told
+    return [[configured, enrolled, MALFORMED, rest[0]], [approved, rest[1]], [*rest[2:4]], [*rest[4:]]]
+
+
+def ended(scene: Scene, wire: Wire, told: list[Detail], learner: Learner, death: Death) -> tuple[State, list[Any]]:
+    """Return how a story ends in which the process dies once: what is kept, and history without its ids."""
+    scene.empty_tables()
+    scene.empty_queues()
+    wire.around = death
+    for batch in batches_of(told):
+        assert death.run(partial(scene.ingest, *batch)) == failed()
+    wire.around = lambda _, answer: answer()
+    parked = scene.take("ParkedQueue")
+    assert parked
+    assert set(parked) == {MALFORMED}
+    while scene.queued("IngestQueue") or scene.queued("RedecideQueue"):
+        assert scene.cloud.deliver(delayed=True).errors == []
+    said = [(item["at"], item["previous"], item["status"], item["cause"]) for item in transitions(scene, learner)]
+    return state(scene, learner), said
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_ingest_may_die_between_any_two_steps(scene: Scene, learner: Learner, wire: Wire, done: bool) -> None:
+    told = story(learner)
+    whole = ended(scene, wire, told, learner, Death(10_000, done=done))
+
+    for step in range(10_000):
+        death = Death(step, done=done)
+        end = ended(scene, wire, told, learner, death)
+        assert end == whole, f"it died at request {step}"
+        if not death.came:
+            break
+    assert step > 10
+
+
+def many_transitions(scene: Scene, learner: Learner) -> list[dict[str, Any]]:
+    """Return what the history table's stream tells of a certificate that was issued, lost and issued again."""
+    scene.ingest(*story(learner))
+    scene.empty_queues()
+    items = sorted(
+        (item for item in scene.items("HistoryTable") if item["p"]["S"] == f"L#{learner.learner_id}"),
+        key=lambda item: str(item["s"]["S"]),
+    )
+    records = []
+    for number, item in enumerate(items * 3):  # more than the bus takes in one request
+        image = {**item, "s": {"S": f"{item['s']['S']}{number // len(items)}"}}
+        records.append({"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number), "NewImage": image}})
+    return records
+
+
+def heard(scene: Scene) -> dict[str, Any]:
+    """Return the events that consumers got, each once, in the order of their first coming; equal ids, equal words."""
+    events: dict[str, Any] = {}
+    for event in scene.take(OWN_EVENTS):
+        assert events.setdefault(event["detail"]["metadata"]["id"], event["detail"]) == event["detail"]
+    return events
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_publish_may_die_between_any_two_steps(scene: Scene, learner: Learner, wire: Wire, done: bool) -> None:
+    records = many_transitions(scene, learner)
+    scene.publish(*records)
+    whole = heard(scene)
+    assert len(whole) > 20
+
+    for step in range(10_000):
+        death = Death(step, done=done)
+        wire.around = death
+        assert death.run(partial(scene.publish, *records)) == failed()
+        events = heard(scene)
+        assert list(events.items()) == list(whole.items())
+        if not death.came:
+            break
+    assert step == (len(whole) + 9) // 10
+
+
+@pytest.mark.parametrize("accepted", range(11))
+def test_the_bus_may_take_any_part_of_each_request(scene: Scene, learner: Learner, wire: Wire, accepted: int) -> None:
+    records = many_transitions(scene, learner)
+    scene.publish(*records)
+    whole = heard(scene)
+    refusing = True
+
+    def partly(_: Request, answer: Callable[[], Answer]) -> Answer:
+        """Answer that only so many events were taken: which consumers get, too, as at-least-once has it."""
+        given = answer()
+        if not refusing or given is None:
+            return given
+        status, headers, text = given
+        body = json.loads(text)
+        for entry in body["Entries"][accepted:]:
+            entry |= {"ErrorCode": "InternalFailure", "ErrorMessage": "later"}
+        return status, headers, json.dumps(body)
+
+    wire.around = partly
+    left = records
+    for _ in range(len(records)):
+        answer = scene.publish(*left)["batchItemFailures"]
+        if not answer:
+            break
+        before, number = left, answer[0]["itemIdentifier"]
+        left = [record for record in records if int(record["dynamodb"]["SequenceNumber"]) >= int(number)]
+        refusing = len(left) < len(before)  # the bus recovers when nothing gets through
+
+    assert answer == []
+    assert list(heard(scene).items()) == list(whole.items())

@@ -1,0 +1,148 @@
+"""Many writers of one record, on AWS's own engine: the record ends as if one had written it."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from threading import Barrier
+
+import pytest
+
+from certrules import edge, store
+from certrules.core.terms import Status
+from certrules.intake import Taken, take_in
+from certrules.store import Pair
+from certrules.wire.inbound import Message
+from certs.local import LocalCloud
+from tests.functions.scene import TEMPLATE, Answer, Learner, Request, Scene, Wire, as_time, day
+from tests.lifecycle.story import read, state, story, transitions
+
+WRITERS = 16
+
+
+@pytest.fixture(scope="module")
+def stack(dynamodb_local: str) -> Iterator[Scene]:
+    """The stack, its tables in AWS's own engine."""
+    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}, dynamodb_endpoint=dynamodb_local) as cloud:
+        scene = Scene(cloud, dynamodb_local)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
+            assert list(store.history_of(Pair(0, ""))) == []  # makes the connection by which history is read
+        yield scene
+
+
+def taken_in_wholly(batches: list[list[Message]]) -> list[Taken]:
+    """Take in each batch; what fails comes again, as the queue would have it."""
+    policies = edge.policies()
+    found = []
+    for batch in batches:
+        left = batch
+        while left:
+            found.append(take_in(left, policies))
+            left = [left[position] for position in sorted(found[-1].failed)]
+    return found
+
+
+def shares(messages: list[Message], chance: Random) -> list[list[list[Message]]]:
+    """Deal the messages to the writers in batches: every message to at least one of them, many twice or more."""
+    hands: list[list[Message]] = [[] for _ in range(WRITERS)]
+    for message in messages:
+        for hand in chance.sample(hands, k=5):
+            hand.append(message)
+    for hand in hands:
+        hand.extend(chance.choices(messages, k=2))
+        chance.shuffle(hand)
+    return [[hand[:2], hand[2:3], hand[3:]] for hand in hands]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sixteen_writers_of_one_record_leave_what_one_would(scene: Scene, learner: Learner, seed: int) -> None:
+    told = story(learner)
+    chance = Random(seed)
+    taken_in_wholly([[read(detail)] for detail in told])
+    alone = state(scene, learner)
+    scene.empty_tables()
+    start = Barrier(WRITERS)
+
+    def write(batches: list[list[Message]]) -> list[Taken]:
+        start.wait()
+        return taken_in_wholly(batches)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        found = list(pool.map(write, shares([read(detail) for detail in told], chance)))
+    raced = transitions(scene, learner)
+    scene.ingest(told[0])  # fanned out by whoever takes them in last
+    scene.ingest(told[2])
+    drain(scene)
+
+    taken = [each for writer in found for each in writer]
+    news = [transition for each in taken for _, settled in each.changed for transition in settled.news]
+    assert state(scene, learner) == alone
+    assert sum(each.lost_races for each in taken) > 0
+    assert all(not each.refused for each in taken)
+    history = transitions(scene, learner)
+    assert sorted(item["at"] for item in raced) == sorted(as_time(transition.at) for transition in news)
+    assert history[-1]["status"] == Status.UNAVAILABLE
+    assert len({item["certificate"]["id"] for item in history}) == 1
+
+
+def test_an_id_verification_and_a_record_made_at_the_same_time_find_each_other(scene: Scene, learner: Learner) -> None:
+    for number in range(10):
+        other = Learner(learner.learner_id * 1000 + number, learner.course_run)
+        configured, enrolled, approved, passing = other.qualifying()
+        start = Barrier(2)
+
+        def write(messages: list[Message], start: Barrier = start) -> None:
+            start.wait()
+            taken_in_wholly([messages])
+
+        with ThreadPoolExecutor(2) as pool:
+            for future in [
+                pool.submit(write, [read(approved)]),
+                pool.submit(write, [read(configured), read(enrolled), read(passing)]),
+            ]:
+                future.result()
+        scene.ingest(approved, Echo="1")
+        drain(scene)
+
+        certificate = scene.certificate(other)
+        assert certificate is not None
+        assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
+
+
+@pytest.mark.parametrize("verified_first", [True, False])
+@pytest.mark.parametrize("step", range(6))
+def test_an_id_verification_between_any_two_steps_is_decided_with_in_the_end(
+    scene: Scene, learner: Learner, wire: Wire, step: int, verified_first: bool
+) -> None:
+    configured, enrolled, approved, passing = learner.qualifying()
+    record = [configured, enrolled, passing]
+    first, second = ([approved], record) if verified_first else (record, [approved])
+    wire.around = before_request(step, lambda: scene.ingest(*second))
+
+    scene.ingest(*first)
+    wire.around = lambda _, answer: answer()
+    if step >= len(wire.sent):
+        scene.ingest(*second)
+    drain(scene)
+
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
+
+
+def before_request(step: int, act: Callable[[], object]) -> Callable[[Request, Callable[[], Answer]], Answer]:
+    """Return what acts once, before this request, counted from 0."""
+    seen = iter(range(10_000))
+
+    def around(_: Request, answer: Callable[[], Answer]) -> Answer:
+        if next(seen) == step:
+            act()
+        return answer()
+
+    return around
+
+
+def drain(scene: Scene) -> None:
+    """Deliver all that is queued, delayed or not."""
+    while scene.queued("IngestQueue") or scene.queued("RedecideQueue"):
+        assert scene.cloud.deliver(delayed=True).errors == []
