@@ -18,7 +18,9 @@ COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 
 def certs(*arguments: str | Path, stdin: str | bytes = "") -> Result:
     """Run the command in this process."""
-    return CliRunner(mix_stderr=False).invoke(main, [str(argument) for argument in arguments], input=stdin)
+    return CliRunner(mix_stderr=False).invoke(
+        main, [str(argument) for argument in arguments], input=stdin, prog_name="certs"
+    )
 
 
 def certs_apart(*arguments: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
