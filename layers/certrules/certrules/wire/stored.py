@@ -259,7 +259,7 @@ def as_time(instant: datetime | None) -> str | None:
 def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
     """Return a decision with all that it takes to take it again, and the events behind it. What it names, fails."""
     facts = decision.facts
-    looked_at = {fact for code in BY_CODE for fact in BY_CODE[code].looks_at}
+    looked_at = {Fact.ALLOWLIST, *(fact for rule in BY_CODE.values() for fact in rule.looks_at)}
     sources = at_instant(record.timeline, facts.as_of)
     evidence = (
         entry._replace(by="", notes="")
