@@ -71,7 +71,7 @@ def serve(cloud: "LocalCloud", console: Console, port: int = 0) -> None:
             if time.monotonic() - swept > SWEEP_SECONDS:
                 cloud.run_schedules()
                 swept = time.monotonic()
-            time.sleep(0.2)
+            time.sleep(0.2)  # between looks at empty queues, as a real poller waits; nothing depends on it
     except KeyboardInterrupt:
         console.print("The local cloud is gone.")
     finally:

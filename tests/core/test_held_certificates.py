@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from certrules.core.facts import Enrollment, Record, active_by_person
+from certrules.core.facts import Approval, Enrollment, Record, active_by_person
 from certrules.core.guard import Published, Settled, settle
-from certrules.core.policy import PRESETS, undated
+from certrules.core.policy import PRESETS, Policies, undated
 from certrules.core.replay import Actor, replay
 from certrules.core.terms import PERSON, Cause, Fact, Status
 from certrules.core.timeline import Entry, Timeline, merge
@@ -28,9 +28,9 @@ AWARDED = merge(
 NEVER_EARNED = merge(AWARDED, [_said(2, Fact.ENROLLMENT, Enrollment("audit", active=True))])
 
 
-def _settled(before: Published, timeline: Timeline, hour: int) -> Settled:
+def _settled(before: Published, timeline: Timeline, hour: int, policies: Policies = POLICIES) -> Settled:
     record = Record(42, "course-v1:DemoX+CS101+2026_T1", timeline)
-    outcome = replay(record, POLICIES, START + timedelta(hours=hour))
+    outcome = replay(record, policies, START + timedelta(hours=hour))
     return settle(before, outcome, "c1", invalidation=active_by_person(timeline))
 
 
@@ -57,3 +57,23 @@ def test_an_invalidation_from_before_the_award_does_not_take_it_away() -> None:
     awarded = _settled(Published(), AWARDED, 4).published
     late = merge(NEVER_EARNED, [_said(2, Fact.INVALIDATION, True, PERSON, "integrity-desk-1")])
     assert _settled(awarded, late, 5).kept
+
+
+def test_what_was_issued_once_keeps_its_dates_though_the_facts_no_longer_give_any() -> None:
+    strict = undated(PRESETS["edx-2021"])
+    verified = merge(AWARDED, [_said(2, Fact.ID_VERIFICATION, Approval(None), "1")])
+    awarded = _settled(Published(), verified, 4, strict).published
+    denied = merge(
+        verified,
+        [
+            Entry(START + timedelta(hours=2), "the later id wins", Fact.ID_VERIFICATION, "1", None),
+            _said(6, Fact.INVALIDATION, True, PERSON, "integrity-desk-1"),
+        ],
+    )
+    revoked = _settled(awarded, denied, 7, strict)
+    assert [item.cause for item in revoked.news] == [Cause.INVALIDATED]
+    later = _settled(revoked.published, denied, 8, strict).published
+    assert awarded.certificate is not None
+    assert later.certificate is not None
+    assert later.certificate.status is Status.UNAVAILABLE
+    assert later.certificate[3:] == awarded.certificate[3:]  # id and dates

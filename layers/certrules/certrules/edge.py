@@ -50,7 +50,7 @@ def policies() -> Policies:
     WEB_CERTIFICATES, `on` or `off`, counts where the policy doesn't say.
     """
     source = os.environ.get("POLICY", "edx-2021")
-    web = {"web_certificates": os.environ.get("WEB_CERTIFICATES", "on") == "on"}
+    web = {} if os.environ.get("WEB_CERTIFICATES", "on") == "on" else {"web_certificates": False}
     if source in PRESETS:
         return read_policies({"preset": source, "version": source, **web})
     policies: object = msgspec.json.decode(source)

@@ -57,16 +57,23 @@ def settle(
             return _keep(before, outcome)
     if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
         return Settled(before._replace(pending=outcome.pending), (), kept=False)
-    known_id = before.certificate.certificate_id if before.certificate else ""
-    certificate = outcome.certificate._replace(
-        certificate_id=known_id or outcome.certificate.certificate_id or certificate_id
-    )
+    certificate = _with_its_past(outcome.certificate, before.certificate, certificate_id)
     marks = tuple(Mark(transition.at, transition.status, transition.cause) for transition in outcome.transitions)
     news = tuple(
         transition._replace(certificate=transition.certificate._replace(certificate_id=certificate.certificate_id))
         for transition in _news(before, outcome, marks)
     )
     return Settled(Published(certificate, marks, outcome.pending), news, kept=False)
+
+
+def _with_its_past(certificate: Certificate, published: Certificate | None, new_id: str) -> Certificate:
+    """Return a certificate with the id that it was published with, and the dates, if the facts no longer give any."""
+    if published is None:
+        return certificate._replace(certificate_id=certificate.certificate_id or new_id)
+    certificate = certificate._replace(certificate_id=published.certificate_id or certificate.certificate_id or new_id)
+    if certificate.first_issued_at is not None:
+        return certificate
+    return certificate._replace(issued_at=published.issued_at, first_issued_at=published.first_issued_at)
 
 
 def _keep(before: Published, outcome: Outcome) -> Settled:
