@@ -459,3 +459,17 @@ def test_what_cannot_be_read_for_is_retried_and_what_is_malformed_parked_all_the
 
     assert [message.body for message in scene.queued("ParkedQueue")] == ["malformed"]
     assert wire.operations() == {"BatchGetItem": 1, "SendMessageBatch": 1}
+
+
+# --- a message that comes late
+
+
+def test_a_late_message_does_not_take_back_what_is_known_from_after_it_was_sent(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*(events.envelope(detail) for detail in learner.qualifying()))
+    scene.ingest(events.envelope(learner.failing(day(6))))
+    held = scene.kept(learner).published.pending
+    assert held is not None
+
+    scene.ingest(events.envelope(learner.graded(day(1), 0.2)))  # sent on day 1, too
+
+    assert scene.kept(learner).published.pending == held
