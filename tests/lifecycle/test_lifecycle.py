@@ -174,7 +174,11 @@ class Lifecycles(RuleBasedStateMachine):
             assert published.certificate.status is Status.DOWNLOADABLE
             assert expected.status is not Status.DOWNLOADABLE
         elif not (published.certificate.status is Status.UNAVAILABLE and active_by_person(timeline)):
-            assert published.certificate._replace(certificate_id="") == expected._replace(certificate_id="")
+            ours = published.certificate._replace(certificate_id="")
+            if expected.first_issued_at is None:  # a date of issue survives facts that no longer give one
+                assert ours.status is not Status.DOWNLOADABLE
+                ours = ours._replace(issued_at=None, first_issued_at=None)
+            assert ours == expected._replace(certificate_id="")
 
 
 @pytest.mark.usefixtures("scene")
