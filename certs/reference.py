@@ -110,7 +110,7 @@ def _json_type(described: inspect.Type) -> str:
         case inspect.UnionType():
             return " or ".join(sorted(map(_json_type, described.types), key=lambda kind: (kind == "null", kind)))
         case inspect.EnumType():
-            return "status"
+            return "status" if described.cls is Status else "cause"
         case inspect.LiteralType():
             return ", ".join(f"`{value}`" for value in described.values)
         case inspect.FloatType(ge=0, le=1):

@@ -267,6 +267,34 @@ def invalidation(
     return _own(event, event_id, at, invalidation=_act(learner_id, course_run, by, notes))
 
 
+def revocation(
+    event: Literal["revocation.held", "revocation.released", "revocation.discarded"],
+    event_id: UUID,
+    at: datetime,
+    learner_id: int,
+    course_run: str,
+    *,
+    cause: str,
+    by: str,
+    notes: str,
+) -> Detail:
+    """Build a word on the pending revocation that has this cause: who said it, and why."""
+    return _own(event, event_id, at, revocation={**_act(learner_id, course_run, by, notes), "cause": cause})
+
+
+def automatic_revocations(
+    event: Literal["automatic_revocations.stopped", "automatic_revocations.resumed"],
+    event_id: UUID,
+    at: datetime,
+    course_run: str | None,
+    *,
+    by: str,
+    notes: str,
+) -> Detail:
+    """Build an event on the kill switch of a course run, or (None) of all: who turned it, and why."""
+    return _own(event, event_id, at, switch={"course_key": course_run, "by": by, "notes": notes})
+
+
 def date_override(
     event: Literal["date_override.set", "date_override.removed"],
     event_id: UUID,

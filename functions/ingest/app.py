@@ -123,6 +123,8 @@ def report(
             "Retried": len(failed),
             "Saved": len(taken.changed),
             "LostRaces": taken.lost_races,
+            "RevocationsStopped": taken.stopped.total(),
+            "BreakerTripped": taken.tripped,
         }
     )
     counts.update(f"parked_{refusal.reason}" for _, refusal in parked)

@@ -131,6 +131,21 @@ def story() -> Iterator[Detail]:
         by="support",
         notes="Asked for by the learner.",
     )
+    switch: dict[str, Any] = {"by": "operator", "notes": "The grading job is being mended."}
+    yield events.automatic_revocations(*_at("automatic_revocations.stopped", "2026-06-18T09:00"), COURSE_RUN, **switch)
+    for word, time in (
+        ("held", "2026-06-18T09:30"),
+        ("discarded", "2026-06-18T10:00"),
+        ("released", "2026-06-18T11:00"),
+    ):
+        yield events.revocation(
+            *_at(f"revocation.{word}", time),
+            *where,
+            cause="grade_fell",
+            by="system:kill-switch" if word == "held" else "support",
+            notes="The grading job was broken." if word == "discarded" else "",
+        )
+    yield events.automatic_revocations(*_at("automatic_revocations.resumed", "2026-06-18T12:00"), COURSE_RUN, **switch)
     yield events.learner(*_at("learner.erased", "2026-07-01T09:00"), LEARNER)
 
 

@@ -29,6 +29,7 @@ from certrules.wire.outbound import (
     HELD,
     REVOKED,
     SOURCELIB,
+    TRIPPED,
     Outgoing,
     events_of,
 )
@@ -177,7 +178,7 @@ def test_what_is_sent_is_never_taken_in_again(told: tuple[Transition, Record]) -
 
 
 def test_every_type_that_is_sent_is_documented() -> None:
-    assert set(EVENTS_OUT) == {CREATED, CHANGED, REVOKED, HELD}
+    assert set(EVENTS_OUT) == {CREATED, CHANGED, REVOKED, HELD, TRIPPED}
 
 
 def test_the_library_is_of_the_version_that_events_name() -> None:

@@ -48,7 +48,7 @@ def kinds(field: Field) -> set[str]:
     """Return the JSON types that a field may have, as `KINDS` calls them."""
     found: set[str] = set()
     for kind in field.type.split(" or "):
-        if kind in {"time", "status"} or "`" in kind:
+        if kind in {"time", "status", "cause"} or "`" in kind:
             found.add("string")
         elif kind.startswith("number"):
             found |= {"number", "integer"}

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from certrules.core.facts import Approval, Enrollment, Grade, Record, Recorded
 from certrules.core.policy import PRESETS, Overrides, Policies, read_policies, undated
-from certrules.core.terms import PERSON, Fact, Status
+from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status
+from certrules.core.terms import Word as Said
 from certrules.core.timeline import Entry, merge
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,6 +70,10 @@ WORDS: tuple[Word, ...] = (
     *((Fact.RECORDED, "", recorded, by) for recorded in _RECORDED for by in ("", "ada")),
     *((Fact.GRADE, "", Grade(percent, letter), "") for percent, letter in ((0.4, ""), (0.9, "A"))),
     *((Fact.DATE_OVERRIDE, "", date, "ada") for date in (INSTANTS[3], None)),
+    *((Fact.REVOCATION, cause, said, "ada") for cause in sorted(AUTOMATIC) for said in Said),
+    *((Fact.REVOCATION, Cause.RECORDED_WHILE_INVALIDATED, said, "ada") for said in (Said.RELEASED, Said.DISCARDED)),
+    (Fact.REVOCATION, Cause.GRADE_FELL, Said.RELEASED, "system:cleanup"),
+    (Fact.AUTOMATIC_REVOCATIONS, "", False, "ada"),
 )
 
 _QUALIFYING: tuple[Word, ...] = (

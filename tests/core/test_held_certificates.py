@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from certrules.core.facts import Approval, Enrollment, Record, active_by_person
-from certrules.core.guard import Published, Settled, settle
+import pytest
+
+from certrules.core.facts import Approval, Enrollment, Record
+from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
 from certrules.core.policy import PRESETS, Policies, undated
-from certrules.core.replay import Actor, replay
-from certrules.core.terms import PERSON, Cause, Fact, Status
+from certrules.core.replay import Actor, Outcome, replay
+from certrules.core.terms import PERSON, Cause, Fact, Status, Word
 from certrules.core.timeline import Entry, Timeline, merge
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -31,7 +33,7 @@ NEVER_EARNED = merge(AWARDED, [_said(2, Fact.ENROLLMENT, Enrollment("audit", act
 def _settled(before: Published, timeline: Timeline, hour: int, policies: Policies = POLICIES) -> Settled:
     record = Record(42, "course-v1:DemoX+CS101+2026_T1", timeline)
     outcome = replay(record, policies, START + timedelta(hours=hour))
-    return settle(before, outcome, "c1", invalidation=active_by_person(timeline))
+    return settle(before, outcome, "c1", timeline=timeline)
 
 
 def test_late_facts_hold_it_and_a_persons_invalidation_then_takes_it_away_at_once() -> None:
@@ -77,3 +79,86 @@ def test_what_was_issued_once_keeps_its_dates_though_the_facts_no_longer_give_an
     assert later.certificate is not None
     assert later.certificate.status is Status.UNAVAILABLE
     assert later.certificate[3:] == awarded.certificate[3:]  # id and dates
+
+
+FELL = merge(AWARDED, [_said(5, Fact.PASSING, value=False)])
+"""Pending from hour 5, due an hour later."""
+
+
+def _word(hour: int, word: Word, cause: Cause, by: str = "ada") -> Entry:
+    return _said(hour, Fact.REVOCATION, word, cause, by, "looked at it")
+
+
+def _at(timeline: Timeline, hour: int) -> Outcome:
+    return replay(Record(42, "course-v1:DemoX+CS101+2026_T1", timeline), POLICIES, START + timedelta(hours=hour))
+
+
+def test_a_revocation_that_is_held_waits_for_a_person_however_long() -> None:
+    outcome = _at(merge(FELL, [_word(6, Word.HELD, Cause.GRADE_FELL, "system:breaker")]), 1000)
+    assert outcome.status is Status.DOWNLOADABLE
+    assert outcome.pending is not None
+    assert (outcome.pending.cause, outcome.pending.due) == (Cause.GRADE_FELL, None)
+
+
+def test_a_passing_grade_ends_what_is_held() -> None:
+    told = [_word(6, Word.HELD, Cause.GRADE_FELL, "system:breaker"), _said(9, Fact.PASSING, value=True)]
+    assert _at(merge(FELL, told), 10).pending is None
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "pending"])
+def test_a_person_releases_a_revocation_which_then_takes_effect_with_their_name(held: bool) -> None:
+    told = [_word(6, Word.HELD, Cause.GRADE_FELL, "system:breaker")] if held else []
+    hour = 8 if held else 5
+    timeline = merge(FELL, [*told, _word(hour, Word.RELEASED, Cause.GRADE_FELL)])
+    last = _at(timeline, 9).transitions[-1]
+    assert (last.at, last.status, last.cause) == (START + timedelta(hours=hour), Status.NOTPASSING, Cause.GRADE_FELL)
+    assert last.actor == Actor("ada", "looked at it")
+
+
+def test_software_releases_nothing() -> None:
+    told = [_word(6, Word.HELD, Cause.GRADE_FELL), _word(8, Word.RELEASED, Cause.GRADE_FELL, "system:cleanup")]
+    assert _at(merge(FELL, told), 9).status is Status.DOWNLOADABLE
+
+
+def test_a_discarded_revocation_is_forgotten_but_a_new_fall_is_a_new_one() -> None:
+    discarded = merge(FELL, [_word(5, Word.DISCARDED, Cause.GRADE_FELL)])
+    assert _at(discarded, 1000).status is Status.DOWNLOADABLE
+    assert _at(discarded, 1000).pending is None
+    again = merge(discarded, [_said(20, Fact.PASSING, value=True), _said(30, Fact.PASSING, value=False)])
+    assert _at(again, 40).status is Status.NOTPASSING
+
+
+def test_a_word_on_another_cause_or_on_nothing_pending_says_nothing() -> None:
+    for word in (Word.RELEASED, Word.DISCARDED):
+        assert _at(merge(FELL, [_word(5, word, Cause.ALLOWLIST_REMOVED)]), 5).pending is not None
+        assert _at(merge(AWARDED, [_word(5, word, Cause.GRADE_FELL)]), 9) == _at(AWARDED, 9)
+
+
+def test_what_was_never_earned_is_released_or_kept_for_good_by_a_person() -> None:
+    awarded = _settled(Published(), AWARDED, 4).published
+    held = _settled(awarded, NEVER_EARNED, 5).published
+    released = _settled(held, merge(NEVER_EARNED, [_word(6, Word.RELEASED, Cause.NEVER_EARNED)]), 7)
+    assert [(item.status, item.cause, item.actor.by) for item in released.news] == [
+        (Status.UNAVAILABLE, Cause.NEVER_EARNED, "ada")
+    ]
+    discarded = merge(NEVER_EARNED, [_word(6, Word.DISCARDED, Cause.NEVER_EARNED)])
+    kept = _settled(held, discarded, 7)
+    assert (kept.news, kept.published.pending) == ((), None)
+    assert kept.published.certificate == awarded.certificate
+    assert _settled(kept.published, discarded, 8).published.pending is None
+    by_software = merge(NEVER_EARNED, [_word(6, Word.RELEASED, Cause.NEVER_EARNED, "system:cleanup")])
+    assert _settled(held, by_software, 7).kept
+
+
+def test_only_an_automatic_revocation_can_be_stopped() -> None:
+    told = Published(_at(AWARDED, 4).certificate)
+    revocation = automatic_revocation(told, _at(FELL, 9).transitions)
+    assert revocation is not None
+    held = merge(FELL, [stopping(revocation, "stop", "breaker", "too many")])
+    assert _at(held, 9).status is Status.DOWNLOADABLE
+    assert automatic_revocation(told, _at(held, 9).transitions) is None
+    assert automatic_revocation(Published(), _at(FELL, 9).transitions) is None
+    by_hand = merge(AWARDED, [_said(6, Fact.INVALIDATION, True, PERSON, "ada")])
+    assert automatic_revocation(told, _at(by_hand, 9).transitions) is None
+    released = merge(FELL, [_word(5, Word.RELEASED, Cause.GRADE_FELL)])
+    assert automatic_revocation(told, _at(released, 9).transitions) is None

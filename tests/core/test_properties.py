@@ -15,7 +15,7 @@ from certrules.core.guard import Published, Settled, settle
 from certrules.core.policy import Policies
 from certrules.core.replay import Outcome, replay
 from certrules.core.rules import RULES
-from certrules.core.terms import REVOKING, Cause, Fact, Status
+from certrules.core.terms import RELEASED, REVOKING, Cause, Fact, Status, Word
 from certrules.core.timeline import Entry, Timeline, at_instant, compact, merge
 from tests.core.histories import (
     CORE_FACTS,
@@ -55,6 +55,8 @@ def _really_holds(cause: Cause, record: Record, at: datetime) -> bool:
             if fact is Fact.INVALIDATION and value and not before.get((fact, subject))
         }
         return "" in became_active if cause is Cause.INVALIDATED else bool(became_active) and not listed
+    if any(entry[2:5] == (Fact.REVOCATION, cause, Word.RELEASED) and entry.at == at for entry in record.timeline):
+        return True
     if cause is Cause.GRADE_FELL:
         return now[Fact.PASSING, ""] is False and not listed
     return not listed and any(
@@ -354,6 +356,7 @@ def test_a_word_that_changes_no_fact_changes_nothing(record: Record, policies: P
     repeats = [
         Entry(at, f"repeat-{number}", fact, subject, source.value, by="somebody else")
         for number, ((fact, subject), source) in enumerate(at_instant(record.timeline, at).items())
+        if fact is not Fact.REVOCATION  # said of what is pending then, it is no repeat
     ]
     unheard = Entry(at, "unheard", Fact.INVALIDATION, "an exam that was never rejected", value=False)
     repeated = Record(7, record.course_run, merge(record.timeline, [*repeats, unheard]))
@@ -416,8 +419,9 @@ def test_the_generated_histories_reach_every_cause_status_and_reason() -> None:
 
     for cause in set(Cause) - {Cause.NEVER_EARNED}:  # that one is not the replay's
         assert seen[cause] >= 3, cause
-    for cause in REVOKING:
+    for cause in REVOKING - RELEASED:
         assert seen["lost", cause] >= 10, cause
+    assert seen["lost", Cause.RECORDED_WHILE_INVALIDATED]
     for status in (Status.DOWNLOADABLE, Status.NOTPASSING, Status.UNAVAILABLE, Status.UNVERIFIED):
         assert seen[status] >= 50, status
     for rule in RULES:

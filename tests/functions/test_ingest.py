@@ -95,6 +95,8 @@ def told_of(event_type: str, learner: Learner) -> Detail:
         "invalidation": lambda n: events.invalidation(n, *about, **ACTOR),
         "date_override": lambda n: events.date_override(n, *about, **ACTOR, date=day(4)),
         "course_run": lambda n: events.configuration(n, *about[:2], learner.course_run, self_paced=True),
+        "revocation": lambda n: events.revocation(n, *about, cause="grade_fell", **ACTOR),
+        "automatic_revocations": lambda n: events.automatic_revocations(n, *about[:2], learner.course_run, **ACTOR),
         "generation": lambda n: events.generation_request(n, *about, **ACTOR),
         "recorded": lambda n: events.recorded_certificate(
             n,

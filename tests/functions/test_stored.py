@@ -12,7 +12,7 @@ from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Rec
 from certrules.core.guard import Mark, Published, settle
 from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_policies
 from certrules.core.replay import Actor, Certificate, Pending, Transition, replay
-from certrules.core.terms import Cause, Fact, Status, is_ccx
+from certrules.core.terms import Cause, Fact, Status, Word, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, merge
 from certrules.wire.stored import (
     decode_published,
@@ -41,6 +41,8 @@ _overrides = st.builds(
     st.none() | st.booleans(),
     st.none() | _modes,
     st.none() | st.timedeltas(timedelta(0), timedelta(365)),
+    st.none() | st.integers(0, 10_000),
+    st.none() | st.timedeltas(timedelta(0), timedelta(365)),
 )
 _statuses = st.sampled_from([*Status])
 _some_time = st.none() | _instants
@@ -55,6 +57,8 @@ VALUES: dict[Fact, st.SearchStrategy[Any]] = {
     Fact.DATE_OVERRIDE: _some_time,
     Fact.RECORDED: st.builds(Recorded, _statuses, _texts, _texts, _texts, _some_time, _some_time),
     Fact.ID_VERIFICATION: st.none() | st.builds(Approval, _some_time),
+    Fact.REVOCATION: st.sampled_from([*Word]),
+    Fact.AUTOMATIC_REVOCATIONS: st.booleans(),
 }
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "": st.just(value=True),

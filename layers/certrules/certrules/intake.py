@@ -5,30 +5,32 @@ and saved once. What another writer changed meanwhile is read and decided again.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from certrules import store
-from certrules.core.facts import Record, active_by_person
-from certrules.core.guard import Published, Settled, settle
-from certrules.core.policy import Policies
-from certrules.core.replay import replay
-from certrules.core.timeline import Entry, TimelineFullError, compact, merge
-from certrules.store import Kept, KeptRecord, Loaded, LostRaceError, Pair
+from certrules.core.facts import Record
+from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
+from certrules.core.policy import Policies, Policy
+from certrules.core.replay import Outcome, replay
+from certrules.core.terms import Fact
+from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
+from certrules.store import Brakes, Kept, Loaded, LostRaceError, Pair
 from certrules.wire.inbound import ERASED, NAMED, Message, Reason, RefusedError
-from certrules.wire.stored import held_history_of, history_of
+from certrules.wire.stored import held_history_of, history_of, tripped_history_of
 
 ATTEMPTS = 5
 """How often a lost race is run again before the queue takes over."""
 
-_MOST_NEWS = 98
-"""How many transitions are saved at once: a transaction has 100 items, the record and a held revocation among them."""
+_MOST_NEWS = 96
+"""How many transitions are saved at once: a transaction has 100 items, and the record and the breaker may be in it."""
 
 _WORTH_THREADS = 1024
 """Below this much memory (MB) a function has too little CPU for threads to pay."""
@@ -43,6 +45,8 @@ class Taken:
     changed: list[tuple[Pair, Settled]] = field(default_factory=list)  # records whose certificate was decided and saved
     course_runs: set[str] = field(default_factory=set)  # whose certificates have to be decided again
     lost_races: int = 0
+    stopped: Counter[str] = field(default_factory=Counter)  # automatic revocations that were held, by what stopped them
+    tripped: int = 0  # breakers that began to hold them
 
 
 def take_in(messages: Sequence[Message], policies: Policies) -> Taken:
@@ -146,36 +150,112 @@ class _Round:
     def _save_record(self, subject: tuple[Pair, Loaded], group: _Numbered) -> None:
         pair, loaded = subject
         kept = loaded.records[pair]
-        timeline, settled = compact(merge(kept.timeline, _entries(group)), settled=kept.settled)
-        verification = loaded.verifications[pair.learner_id]
-        course_run = loaded.course_runs[pair.course_run]
-        rests_on = (verification.version, course_run.version)
-        record = store.record_of(pair, loaded, timeline)
-        outcome = replay(record, self._policies, _as_of(group, record, kept))
-        settled_past = max(settled, verification.settled, course_run.settled)
-        whole = settle(kept.published, outcome, uuid4().hex, settled_past, active_by_person(timeline))
-        result = _first_part(whole)
+        sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
+        entries = tuple(_entries(group))
+        anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
+        braking = _Braking(pair, kept.published, loaded.course_runs[pair.course_run].timeline)
+        while (stopped := braking.stop(anew)) is not None:
+            entries = (*entries, stopped)
+            anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
+        result = _first_part(anew.settled)
         certificate = result.published.certificate
-        history = [history_of(transition, record) for transition in result.news]
+        history = [history_of(transition, anew.record) for transition in result.news]
         pending = result.published.pending
         if pending is not None and pending.due is None and pending != kept.published.pending and certificate:
-            history.append(held_history_of(pending, certificate, record, outcome.decision))
-        if not timeline and certificate is None and not kept.version:
+            history.append(held_history_of(pending, certificate, anew.record, anew.outcome.decision))
+        if braking.tripped is not None:
+            history.append(braking.tripped)
+        if not anew.timeline and certificate is None and not kept.version:
             return  # nothing is known of them here, so there is nothing to keep
         saved = store.save_record(
             pair,
             kept,
-            timeline,
-            settled,
+            anew.timeline,
+            anew.compacted,
             result.published,
-            wakes_at=outcome.wakes_at,
-            rests_on=rests_on,
+            wakes_at=anew.outcome.wakes_at,
+            rests_on=(loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version),
             history=history,
+            brakes=braking.brakes,
         )
         if saved:
             self._taken.changed.append((pair, result))
-        if result is not whole:
+            self._taken.stopped.update(braking.stopped)
+            self._taken.tripped += braking.tripped is not None
+        if result is not anew.settled:
             raise LostRaceError("the next round saves the next part")
+
+
+class Decided(NamedTuple):
+    """What is to be kept and published of a learner in a course run."""
+
+    timeline: Timeline
+    compacted: datetime  # UTC: up to when the timeline is settled
+    record: Record
+    as_of: datetime  # UTC
+    outcome: Outcome
+    settled: Settled
+
+
+def decide_anew(pair: Pair, loaded: Loaded, entries: Iterable[Entry], policies: Policies, sent_at: datetime) -> Decided:
+    """Decide what is known of a learner in a course run together with new entries, as of when they were sent (UTC).
+
+    Or as of what is known already, if that is later: what was decided once stays decided when a message comes late.
+    Saves nothing. Raises TimelineFullError.
+    """
+    kept = loaded.records[pair]
+    timeline, compacted = compact(merge(kept.timeline, entries), settled=kept.settled)
+    record = store.record_of(pair, loaded, timeline)
+    decided_at = (mark.at for mark in kept.published.marks[-1:])
+    as_of = max((sent_at, *decided_at, *(entry.at for entry in record.timeline[-1:])))
+    outcome = replay(record, policies, as_of)
+    past = max(compacted, loaded.verifications[pair.learner_id].settled, loaded.course_runs[pair.course_run].settled)
+    settled = settle(kept.published, outcome, uuid4().hex, past, timeline)
+    return Decided(timeline, compacted, record, as_of, outcome, settled)
+
+
+class _Braking:
+    """The automatic revocations of one record: each is counted, or held for a person."""
+
+    def __init__(self, pair: Pair, before: Published, course_run: Timeline) -> None:
+        self._pair = pair
+        self._before = before
+        self._course_run = course_run
+        self._let_through = 0
+        self.brakes: Brakes | None = None  # read when there is something to stop
+        self.stopped: Counter[str] = Counter()
+        self.tripped: str | None = None
+
+    def stop(self, anew: Decided) -> Entry | None:
+        """Return the entry that holds the next automatic revocation, None if there is none to be held."""
+        while revocation := automatic_revocation(self._before, anew.settled.news[self._let_through :]):
+            self.brakes = self.brakes or store.load_brakes(self._pair.course_run)
+            policy = revocation.decision.facts.policy
+            window = anew.as_of - policy.breaker_window
+            stopped = self._stopped(self.brakes, policy, window)
+            if stopped is not None:
+                by, why = stopped
+                if by == "breaker" and (self.brakes.tripped_at is None or self.brakes.tripped_at <= window):
+                    self.brakes.trip(anew.as_of)
+                    limits = (policy.breaker_limit, policy.breaker_window)
+                    self.tripped = tripped_history_of(anew.record, anew.as_of, *limits)
+                self.stopped[by] += 1
+                name = f"{self._pair.learner_id}:{self._pair.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
+                return stopping(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
+            self.brakes.count(anew.as_of, window)
+            self._let_through = anew.settled.news.index(revocation) + 1
+        return None
+
+    def _stopped(self, brakes: Brakes, policy: Policy, window: datetime) -> tuple[str, str] | None:
+        """Return who stops automatic revocations, and why; None if nobody does."""
+        for timeline, where in ((brakes.everywhere, "everywhere"), (self._course_run, "in this course run")):
+            switched = [entry for entry in timeline if entry.fact is Fact.AUTOMATIC_REVOCATIONS]
+            if switched and not switched[-1].value:
+                return "kill-switch", f"automatic revocations are stopped {where}"
+        if sum(instant > window for instant in brakes.revoked) >= policy.breaker_limit:
+            span = f"{policy.breaker_window.total_seconds():g} seconds"
+            return "breaker", f"more than {policy.breaker_limit} automatic revocations in this course run within {span}"
+        return None
 
 
 def _first_part(result: Settled) -> Settled:
@@ -191,16 +271,6 @@ def _decides(message: Message, course_run: Kept) -> bool:
     """Whether what a message says of a course run can change a certificate: not if it only says what is shown."""
     made_known = bool(course_run.timeline) and course_run.timeline[0].event_id == message.event_id
     return made_known or any(entry.subject in {"web_certificates_enabled", "policy"} for entry in message.entries)
-
-
-def _as_of(group: _Numbered, record: Record, kept: KeptRecord) -> datetime:
-    """Return the instant to decide as of: when the last message was sent, or what is known already if that is later.
-
-    So what was decided once stays decided when a message comes late.
-    """
-    sent = [instant for _, message in group for instant in (message.at, message.sent_at)]
-    decided = [mark.at for mark in kept.published.marks[-1:]]
-    return max(*sent, *decided, *(entry.at for entry in record.timeline[-1:]))
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:

@@ -8,6 +8,9 @@ Keys, and what they spread over:
 - index `certificate`: `i` = the certificate's id, random.
 - index `due`: `d` = `<learner modulo 4>`, `t` = when a record changes by itself. Sparse.
 - index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
+- index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
+- `p` = `R#<course run>`, `s` = `B`: the automatic revocations that a course run's breaker let through of late.
+  Only read and written when there is one.
 - history: `p` = `L#<learner>`, `s` = `<course run>#<version>#<nn>`: append-only.
 """
 
@@ -29,7 +32,7 @@ from certrules.core.facts import CertificateInvalidation, Record, invalidations
 from certrules.core.guard import Published
 from certrules.core.terms import Fact
 from certrules.core.timeline import BEGINNING, Timeline
-from certrules.wire.inbound import Name
+from certrules.wire.inbound import EVERYWHERE, Name
 from certrules.wire.stored import (
     decode_published,
     decode_timeline,
@@ -41,9 +44,11 @@ from certrules.wire.stored import (
 
 COURSE_RUN_SHARDS = 16
 DUE_SHARDS = 4
+PENDING_SHARDS = 16
 _ID = "ID"
 _NAME = "NAME"
 _ONLY = "-"
+_BREAKER = "B"
 _RACES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
 
 
@@ -86,6 +91,15 @@ class _ByInvalidated(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-c
     p = UnicodeAttribute(range_key=True)
 
 
+class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "pending"
+        projection = KeysOnlyProjection()
+
+    h = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+
+
 class _Limits:
     """How long to wait for DynamoDB, which answers in milliseconds, before trying again."""
 
@@ -112,12 +126,14 @@ class Item(Model):
     d = UnicodeAttribute(null=True)
     t = NumberAttribute(null=True)
     x = UnicodeAttribute(null=True)
+    h = UnicodeAttribute(null=True)
     k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, since when it holds
 
     by_course_run = _ByCourseRun()
     by_certificate = _ByCertificate()
     by_due = _ByDue()
     by_invalidated = _ByInvalidated()
+    by_pending = _ByPending()
 
 
 class HistoryItem(Model):
@@ -234,11 +250,13 @@ def save_record(
     wakes_at: datetime | None,
     rests_on: tuple[int, int],
     history: Sequence[str],
+    brakes: "Brakes | None" = None,
 ) -> bool:
     """Save a record, with its history in the same transaction: one request, or none if nothing changed.
 
-    `rests_on` are the versions of the ID verification and of the course run that were looked at. Returns whether
-    anything was written. Raises LostRaceError.
+    `rests_on` are the versions of the ID verification and of the course run that were looked at; `brakes`, if an
+    automatic revocation was let through or stopped, are saved with it. Returns whether anything was written.
+    Raises LostRaceError.
     """
     item = kept.item
     entries = encode_timeline(timeline)
@@ -251,6 +269,7 @@ def save_record(
     item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
     item.r = shard
     item.i = published.certificate.certificate_id if published.certificate else None
+    item.h = None if published.pending is None else str(pair.learner_id % PENDING_SHARDS)
     item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in timeline) else None
     if not history:
         _put(item)
@@ -261,12 +280,49 @@ def save_record(
                 transaction.save(item)
                 for number, body in enumerate(history):
                     transaction.save(HistoryItem(item.p, f"{stem}#{number:02d}", b=body))
+                if brakes is not None and brakes.changed:
+                    transaction.save(brakes.item)
         except TransactWriteError as error:
             if _RACES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
                 raise LostRaceError from error
             raise
     kept.timeline, kept.settled, kept.published = timeline, settled, published
     return True
+
+
+@dataclass(slots=True)
+class Brakes:
+    """What may stop an automatic revocation in a course run."""
+
+    item: Item
+    everywhere: Timeline  # the deployment's own switch
+    revoked: list[datetime]  # UTC: the last automatic revocations that were let through, in no order
+    tripped_at: datetime | None  # UTC: when the breaker last began to hold them
+    changed: bool = False
+
+    def count(self, at: datetime, since: datetime) -> None:
+        """Note that a revocation at an instant is let through, and forget those before another."""
+        self._keep([*(instant for instant in self.revoked if instant > since), at], self.tripped_at)
+
+    def trip(self, at: datetime) -> None:
+        """Note that the breaker began to hold revocations at this instant."""
+        self._keep(self.revoked, at)
+
+    def _keep(self, revoked: list[datetime], tripped_at: datetime | None) -> None:
+        self.revoked, self.tripped_at, self.changed = revoked, tripped_at, True
+        tripped = None if tripped_at is None else micros(tripped_at)
+        self.item.e = msgspec.json.encode([tripped, *(micros(instant) for instant in revoked)]).decode()
+
+
+def load_brakes(course_run: str) -> Brakes:
+    """Read what may stop an automatic revocation in a course run, consistently: one request."""
+    keys = [(_course_run_key(course_run), _BREAKER), (_course_run_key(EVERYWHERE), _ONLY)]
+    found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
+    item = found.get(keys[0]) or Item(*keys[0])
+    everywhere = _timeline(found[keys[1]]) if keys[1] in found else ()
+    tripped, *revoked = msgspec.json.decode(item.e) if _optional(item.e) else (None,)
+    tripped_at = None if tripped is None else instant_of(tripped)
+    return Brakes(item, everywhere, [instant_of(instant) for instant in revoked], tripped_at)
 
 
 def save_name(item: Item, name: Name | None, at: datetime) -> bool:

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from certrules.core.dates import Shown, shown
 from certrules.core.decision import Decision, Verdict, judge
-from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded, Standing, active_by_person
+from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded, Standing
 from certrules.core.guard import Published, settle
 from certrules.core.policy import Modes, Overrides, Policies, Policy
 from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition, replay
 from certrules.core.rules import BY_CODE, Rule
-from certrules.core.terms import PERSON, Cause, Fact, Status, is_ccx, is_person
+from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status, Word, is_ccx, is_person
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
 
 
@@ -147,7 +147,7 @@ def explain(
     outcome = replay(record, policies, as_of)
     told, kept = Published(outcome.certificate, pending=outcome.pending), False
     if published is not None:
-        told, _, kept = settle(published, outcome, "", compacted, active_by_person(record.timeline))
+        told, _, kept = settle(published, outcome, "", compacted, record.timeline)
     status = told.certificate.status if told.certificate else None
     return Explanation(
         learner_id=record.learner_id,
@@ -371,16 +371,19 @@ _PENDING_STEPS: Mapping[Cause, str] = {
     ),
     Cause.RECORDED_WHILE_INVALIDATED: (
         "A person with the right to revoke decides: the invalidation is lifted if the certificate is right, "
-        "or the held revocation is approved."
+        "or the held revocation is released."
     ),
-    Cause.NEVER_EARNED: "A person with the right to revoke approves or discards the held revocation.",
+    Cause.NEVER_EARNED: "A person with the right to revoke releases or discards the held revocation.",
 }
 
 
 def _next_steps(status: Status | None, pending: Pending | None, decision: Decision) -> tuple[NextStep, ...]:
     """Return what can be done; nothing about a downloadable certificate, which no unmet rule takes away."""
     if pending is not None:
-        return (NextStep(pending.cause, _PENDING_STEPS[pending.cause]),)
+        step = _PENDING_STEPS[pending.cause]
+        if pending.due is None and pending.cause in AUTOMATIC:
+            step = f"{_PENDING_STEPS[Cause.NEVER_EARNED]} {step.replace('takes effect', 'is released')}"
+        return (NextStep(pending.cause, step),)
     if status is Status.DOWNLOADABLE:
         return ()
     return tuple(NextStep(code, rule.remedy) for code, rule in BY_CODE.items() if code in decision.unmet)
@@ -563,7 +566,7 @@ def _turns(record: Record, until: datetime) -> list[_Turn]:
             break
         line = (entry.fact, entry.subject)
         before = current.get(line)
-        if before is None or before.value != entry.value:
+        if before is None or before.value != entry.value or entry.fact is Fact.REVOCATION:
             turns += _expiry(before, entry.at, inclusive=False)
             turns.append(_Turn(entry.at, entry, before))
             current[line] = entry
@@ -720,8 +723,21 @@ def _words(entry: Entry, as_of: datetime) -> _Words:  # noqa: C901 - a case for 
             return _recorded_words(value)
         case Fact.ID_VERIFICATION:
             return _id_verification_words(entry.subject, value, as_of)
-        case Fact.COURSE_RUN:  # pragma: no branch - there are no other facts
+        case Fact.COURSE_RUN:
             return _setting_words(entry.subject, value)
+        case Fact.REVOCATION:
+            return _Words("Pending revocation", value, _REVOCATION_WORDS[value])
+        case Fact.AUTOMATIC_REVOCATIONS:  # pragma: no branch - there are no other facts
+            return _Words(
+                "Automatic revocations", _on(value), f"Automatic revocations {'resumed' if value else 'stopped'}"
+            )
+
+
+_REVOCATION_WORDS: Mapping[Word, str] = {
+    Word.HELD: "Pending revocation held for a person to decide",
+    Word.RELEASED: "Pending revocation released",
+    Word.DISCARDED: "Pending revocation discarded: the certificate stays",
+}
 
 
 def _enrollment_words(value: Enrollment) -> _Words:
@@ -811,6 +827,10 @@ def _overrides_words(overrides: Overrides) -> str:
         parts.append(f"modes without ID verification {_modes_words(overrides.modes_without_id_verification)}")
     if overrides.hold is not None:
         parts.append(f"hold of {overrides.hold.total_seconds():g} seconds")
+    if overrides.breaker_limit is not None:
+        parts.append(f"at most {overrides.breaker_limit} automatic revocations at once")
+    if overrides.breaker_window is not None:
+        parts.append(f"counted over {overrides.breaker_window.total_seconds():g} seconds")
     return "; ".join(parts) or "that of the deployment"
 
 

@@ -134,6 +134,7 @@ class Standing:
         "changed",
         "recorded",
         "verified_until",
+        "word",
     )
 
     def __init__(self, record: Record, policy: Policy, start: datetime) -> None:
@@ -149,6 +150,7 @@ class Standing:
         self.recorded: Entry | None = None  # the old logic's certificate, if told since it was last taken
         self._adopted: Recorded | None = None  # as it was last taken
         self.verified_until: datetime | None = None  # when the ID verification runs out
+        self.word: Entry | None = None  # on a pending revocation, if told since it was last taken
 
     def tell(self, entry: Entry) -> None:  # noqa: C901 - one branch a fact, the most frequent first
         """Take in one entry."""
@@ -176,7 +178,9 @@ class Standing:
             self._put(_INVALIDATIONS, active | {entry.subject} if entry.value else active - {entry.subject})
         elif fact is Fact.RECORDED:
             self.recorded = entry
-        # Only the date that is shown depends on a date override.
+        elif fact is Fact.REVOCATION:
+            self.word = entry
+        # Only the date that is shown depends on a date override; what stops automatic revocations has them held.
 
     def adopt(self, policy: Policy) -> None:
         """Take in that the deployment has another policy."""
@@ -198,6 +202,11 @@ class Standing:
             return None
         self._adopted = entry.value
         return entry
+
+    def take_word(self) -> Entry | None:
+        """Return what was said of a pending revocation since it was last taken."""
+        word, self.word = self.word, None
+        return word
 
     def _put(self, position: int, value: object) -> None:
         if self._values[position] != value:

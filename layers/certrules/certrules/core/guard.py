@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from certrules.core.facts import CertificateInvalidation
+from certrules.core.decision import label
+from certrules.core.facts import active_by_person
 from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition
-from certrules.core.terms import REVOKING, Cause, Status
-from certrules.core.timeline import BEGINNING
+from certrules.core.terms import AUTOMATIC, REVOKING, Cause, Fact, Status, Word, is_person
+from certrules.core.timeline import BEGINNING, Entry, Timeline
 
 
 class Mark(NamedTuple):
@@ -38,23 +39,21 @@ def settle(
     outcome: Outcome,
     certificate_id: str,
     compacted: datetime = BEGINNING,
-    invalidation: CertificateInvalidation | None = None,
+    timeline: Timeline = (),
 ) -> Settled:
     """Return what is to be published, given what was and what the facts now amount to.
 
     A published downloadable certificate gives way only to a revocation with a listed cause that came after its
     issue; if late facts leave no such revocation but no award either, it is kept as it is and held for a person.
     So is one whose revocation lies in a past that was compacted, where a word that would have prevented it may
-    have been dropped. But a person who invalidates what is held acts at once: `invalidation` is the active one that a
-    person made, if there is one. `certificate_id` is for a certificate that has none yet.
+    have been dropped. But a person who invalidates or releases what is held acts at once, and one who discards the
+    revocation has the last word: `timeline` has what they said. `certificate_id` is for a certificate without one.
     """
     if _is_downloadable(before.certificate) and not _is_downloadable(outcome.certificate):
         loss = _loss(outcome)
         since = _downloadable_since(before)
         if loss is None or loss.at <= compacted or loss.at < since:
-            if invalidation is not None and invalidation.at > since:
-                return _revoke(before, outcome, invalidation)
-            return _keep(before, outcome)
+            return _keep_unless_said(before, outcome, timeline, since)
     if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
         return Settled(before._replace(pending=outcome.pending), (), kept=False)
     certificate = _with_its_past(outcome.certificate, before.certificate, certificate_id)
@@ -64,6 +63,19 @@ def settle(
         for transition in _news(before, outcome, marks)
     )
     return Settled(Published(certificate, marks, outcome.pending), news, kept=False)
+
+
+def automatic_revocation(before: Published, news: tuple[Transition, ...]) -> Transition | None:
+    """Return the first of these transitions that takes away what learners were told they have, by no person's act."""
+    if not _is_downloadable(before.certificate):
+        return None
+    revocations = (item for item in news if item.previous is Status.DOWNLOADABLE and item.cause in AUTOMATIC)
+    return next((item for item in revocations if not is_person(item.actor.by)), None)
+
+
+def stopping(revocation: Transition, event_id: str, by: str, why: str) -> Entry:
+    """Return the entry that has a revocation wait for a person, told just when it would have taken effect."""
+    return Entry(revocation.at, event_id, Fact.REVOCATION, revocation.cause, Word.HELD, f"system:{by}", why)
 
 
 def _with_its_past(certificate: Certificate, published: Certificate | None, new_id: str) -> Certificate:
@@ -76,24 +88,29 @@ def _with_its_past(certificate: Certificate, published: Certificate | None, new_
     return certificate._replace(issued_at=published.issued_at, first_issued_at=published.first_issued_at)
 
 
-def _keep(before: Published, outcome: Outcome) -> Settled:
+def _keep_unless_said(before: Published, outcome: Outcome, timeline: Timeline, since: datetime) -> Settled:
+    invalidation = active_by_person(timeline)
+    if invalidation is not None and invalidation.at > since:
+        actor = Actor(invalidation.by, invalidation.notes)
+        return _revoke(before, outcome, Status.UNAVAILABLE, invalidation.at, Cause.INVALIDATED, actor)
+    words = [entry for entry in timeline if entry.fact is Fact.REVOCATION and entry.subject == Cause.NEVER_EARNED]
+    word = words[-1] if words and words[-1].at > since else None
+    if word is not None and word.value is Word.DISCARDED:
+        return Settled(before._replace(pending=None), (), kept=True)
     pending = before.pending
     if pending is None or pending.cause is not Cause.NEVER_EARNED:
         pending = Pending(Cause.NEVER_EARNED, outcome.decision.facts.as_of, None)
+    elif word is not None and word.value is Word.RELEASED and is_person(word.by) and word.at >= pending.since:
+        status = outcome.status or label(outcome.decision.unmet, exists=True) or Status.UNAVAILABLE
+        return _revoke(before, outcome, status, word.at, Cause.NEVER_EARNED, Actor(word.by, word.notes))
     return Settled(before._replace(pending=pending), (), kept=True)
 
 
-def _revoke(before: Published, outcome: Outcome, invalidation: CertificateInvalidation) -> Settled:
+def _revoke(before: Published, outcome: Outcome, status: Status, at: datetime, cause: Cause, actor: Actor) -> Settled:
     """Take away at a person's word what the facts don't carry and the replay therefore never awarded."""
     assert before.certificate is not None
-    transition = Transition(
-        invalidation.at,
-        Status.DOWNLOADABLE,
-        before.certificate._replace(status=Status.UNAVAILABLE),
-        Cause.INVALIDATED,
-        Actor(invalidation.by, invalidation.notes),
-        outcome.decision,
-    )
+    certificate = before.certificate._replace(status=status)
+    transition = Transition(at, Status.DOWNLOADABLE, certificate, cause, actor, outcome.decision)
     mark = Mark(transition.at, transition.status, transition.cause)
     return Settled(Published(transition.certificate, (*before.marks, mark)), (transition,), kept=False)
 

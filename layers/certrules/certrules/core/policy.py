@@ -1,6 +1,6 @@
 """Policy: which modes are eligible, who must be ID-verified, how long a revocation is held. Versioned and dated."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, cast, override
 
 from certrules.core.timeline import BEGINNING
 
-MAX_HOLD = timedelta(days=365)
+MAX_SPAN = timedelta(days=365)
+MOST_REVOCATIONS = 10_000  # each is remembered for as long as the breaker's window
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Policy:
     modes_without_id_verification: Modes = Modes(frozenset())
     hold: timedelta = timedelta(hours=1)  # how long a grade must stay failing before it revokes
     web_certificates: bool = True  # for the whole deployment
+    breaker_limit: int = 20  # so many automatic revocations take effect in a course run ...
+    breaker_window: timedelta = timedelta(days=1)  # ... within this time; the rest are held for a person
 
 
 class Overrides(NamedTuple):
@@ -48,7 +51,11 @@ class Overrides(NamedTuple):
     id_verification_required: bool | None = None
     modes_without_id_verification: Modes | None = None
     hold: timedelta | None = None
+    breaker_limit: int | None = None
+    breaker_window: timedelta | None = None
 
+
+_SPANS = {"hold_seconds": "hold", "breaker_window_seconds": "breaker_window"}
 
 type Policies = tuple[tuple[datetime, Policy], ...]
 """Policies with the instant (UTC) from which each holds, oldest first. The first holds before its date, too."""
@@ -110,7 +117,8 @@ def overridden(policy: Policy, overrides: Overrides | None) -> Policy:
         return policy
     if overrides.preset is not None:
         preset = PRESETS[overrides.preset]
-        policy = replace(preset, hold=policy.hold, web_certificates=policy.web_certificates)
+        kept = ("hold", "web_certificates", "breaker_limit", "breaker_window")
+        policy = replace(preset, **{name: getattr(policy, name) for name in kept})
     changes: dict[str, Any] = {
         name: value for name, value in overrides._asdict().items() if value is not None and name != "preset"
     }
@@ -128,7 +136,7 @@ def read_overrides(source: object) -> Overrides | None:
         return None
     if isinstance(source, str):
         source = {"preset": source}
-    known = _read_fields(source, {*Overrides._fields, "hold_seconds"} - {"hold"})
+    known = _read_fields(source, {*Overrides._fields, *_SPANS} - set(_SPANS.values()))
     preset = known.get("preset")
     if preset is not None and preset not in PRESETS:
         message = f"policy.preset: no policy is called {preset!r}; there are {', '.join(PRESETS)}"
@@ -140,7 +148,8 @@ def read_policies(source: object) -> Policies:
     """Read a policy file's content: one policy, or a list of policies that each have a `since` (ISO 8601, UTC).
 
     A policy is an object: `preset` to start from (default `edx-2021`), `version`, and any of `eligible_modes`,
-    `id_verification_required`, `modes_without_id_verification`, `hold_seconds`, `web_certificates`.
+    `id_verification_required`, `modes_without_id_verification`, `hold_seconds`, `web_certificates`,
+    `breaker_limit`, `breaker_window_seconds`.
     Modes are a list, or {"all_but": [...]}. Raises PolicyError.
     """
     if not isinstance(source, list):
@@ -174,8 +183,8 @@ def _read_instant(source: str) -> datetime | None:
 
 
 def _read_policy(source: object) -> Policy:
-    names = {field.name for field in fields(Policy)} | {"preset", "hold_seconds"}
-    changes = _read_fields(source, names - {"hold"})
+    names = {field.name for field in fields(Policy)} | {"preset", *_SPANS}
+    changes = _read_fields(source, names - set(_SPANS.values()))
     preset = changes.pop("preset", DEFAULT.version)
     if preset not in PRESETS:
         message = f"policy.preset: no policy is called {preset!r}; there are {', '.join(PRESETS)}"
@@ -197,8 +206,8 @@ def _read_fields(source: object, names: set[str]) -> dict[str, Any]:
             raise PolicyError(message)
         if value is None:
             continue
-        if name == "hold_seconds":
-            changes["hold"] = _read_hold(value)
+        if name in _NUMBERS:
+            changes[_SPANS.get(name) or name] = _NUMBERS[name](name, value)
         elif name.endswith(("eligible_modes", "modes_without_id_verification")):
             changes[name] = _read_modes(name, value)
         elif name in {"preset", "version"}:
@@ -214,11 +223,25 @@ def _read_fields(source: object, names: set[str]) -> dict[str, Any]:
     return changes
 
 
-def _read_hold(value: object) -> timedelta:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_HOLD.total_seconds():
-        message = f"policy.hold_seconds: expected seconds from 0 to {int(MAX_HOLD.total_seconds())}, got {value!r}"
+def _read_span(name: str, value: object) -> timedelta:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SPAN.total_seconds():
+        message = f"policy.{name}: expected seconds from 0 to {int(MAX_SPAN.total_seconds())}, got {value!r}"
         raise PolicyError(message)
     return timedelta(seconds=value)
+
+
+def _read_limit(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_REVOCATIONS:
+        message = f"policy.{name}: expected a whole number from 0 to {MOST_REVOCATIONS}, got {value!r}"
+        raise PolicyError(message)
+    return value
+
+
+_NUMBERS: Mapping[str, Callable[[str, object], object]] = {
+    "hold_seconds": _read_span,
+    "breaker_window_seconds": _read_span,
+    "breaker_limit": _read_limit,
+}
 
 
 def _read_modes(name: str, value: object) -> Modes:

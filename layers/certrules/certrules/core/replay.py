@@ -12,7 +12,7 @@ from certrules.core.decision import Decision, Judgement, decide, judge
 from certrules.core.facts import Facts, Record, Recorded, Standing
 from certrules.core.policy import Policies, Policy
 from certrules.core.rules import EDITION_DATES
-from certrules.core.terms import PERSON, Cause, Fact, Status, is_person
+from certrules.core.terms import PERSON, Cause, Fact, Status, Word, is_person
 from certrules.core.timeline import Entry
 
 _NONE: frozenset[str] = frozenset()
@@ -132,7 +132,7 @@ class _Replay:
             for entry in timeline[start:stop]:
                 standing.tell(entry)
             start = stop
-            if standing.changed or standing.recorded is not None or self._wake == instant:
+            if standing.changed or standing.recorded or standing.word or self._wake == instant:
                 self._adopt_policy(instant)
                 self._step(instant)
         self._pass_time(until, inclusive=True)
@@ -197,6 +197,9 @@ class _Replay:
         recorded = self._standing.take_recorded()
         if recorded is not None:
             self._adopt_recorded(recorded, facts, judgement)
+        word = self._standing.take_word()
+        if word is not None and self._is_downloadable():
+            self._heed(word, facts)
         if not self._is_downloadable():
             self._award_or_label(facts, judgement)
         self._wake = self._next_wake()
@@ -313,6 +316,20 @@ class _Replay:
         self._revoke(held.cause, self._facts, held.actor)
         self._award_or_label(self._facts, judge(self._facts))
         self._wake = self._next_wake()
+
+    def _heed(self, word: Entry, facts: Facts) -> None:
+        """Do as was said of the revocation that is pending; a word on one that is not says nothing."""
+        pending = self._held or self._contradiction()
+        if pending is None or pending.cause != word.subject:
+            return
+        if word.value is Word.RELEASED:
+            if is_person(word.by):
+                self._revoke(pending.cause, facts, Actor(word.by, word.notes))
+        elif word.value is Word.DISCARDED:
+            self._held = self._tolerated_since = None
+            self._fell = False
+        elif self._held is not None:
+            self._held = self._held._replace(due=None)
 
     def _revoke(self, cause: Cause, facts: Facts, actor: Actor) -> None:
         match cause:

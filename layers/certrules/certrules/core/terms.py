@@ -37,12 +37,18 @@ class Cause(StrEnum):
     GRADE_FELL = "grade_fell"
     ALLOWLIST_REMOVED = "allowlist_removed"
 
-    RECORDED_WHILE_INVALIDATED = "recorded_while_invalidated"  # held for a person, never applied by itself
-    NEVER_EARNED = "never_earned"  # held for a person, never applied by itself
+    RECORDED_WHILE_INVALIDATED = "recorded_while_invalidated"  # held until a person releases it
+    NEVER_EARNED = "never_earned"  # held until a person releases it
 
+
+#: What takes `downloadable` away by itself, once it was pending for long enough.
+AUTOMATIC = frozenset({Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED})
+
+#: What only ever takes `downloadable` away when a person releases it.
+RELEASED = frozenset({Cause.RECORDED_WHILE_INVALIDATED, Cause.NEVER_EARNED})
 
 #: The only causes that take `downloadable` away.
-REVOKING = frozenset({Cause.INVALIDATED, Cause.EXAM_REJECTED, Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED})
+REVOKING = AUTOMATIC | RELEASED | {Cause.INVALIDATED, Cause.EXAM_REJECTED}
 
 
 class Fact(StrEnum):
@@ -58,6 +64,16 @@ class Fact(StrEnum):
     RECORDED = "recorded"  # facts.Recorded: a certificate of the old logic
     ID_VERIFICATION = "id_verification"  # facts.Approval, or None when denied; the subject is the attempt
     COURSE_RUN = "course_run"  # the subject is the setting, "" says only that the course run exists
+    REVOCATION = "revocation"  # Word: what was said of a pending revocation; the subject is its Cause
+    AUTOMATIC_REVOCATIONS = "automatic_revocations"  # bool: whether they take effect; of a course run, or of all
+
+
+class Word(StrEnum):
+    """What is said of a pending revocation."""
+
+    HELD = "held"  # it waits for a person, however long
+    RELEASED = "released"  # a person lets it take effect
+    DISCARDED = "discarded"  # a person has the certificate stay
 
 
 PERSON = ""

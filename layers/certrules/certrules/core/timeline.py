@@ -91,7 +91,8 @@ def _repeats(timeline: Timeline) -> list[Entry]:
     """Return the entries with an equal neighbour on both sides, oldest first."""
     lines: dict[tuple[Fact, str], list[Entry]] = {}
     for entry in timeline:
-        lines.setdefault((entry.fact, entry.subject), []).append(entry)
+        if entry.fact is not Fact.REVOCATION:  # a word on one pending revocation repeats none on another
+            lines.setdefault((entry.fact, entry.subject), []).append(entry)
     found = [
         entry
         for line in lines.values()

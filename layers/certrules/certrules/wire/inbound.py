@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import PolicyError, read_overrides
-from certrules.core.terms import PERSON, Fact, Status
+from certrules.core.terms import PERSON, Cause, Fact, Status, Word
 from certrules.core.timeline import BEGINNING, Entry
 
 OWN_SOURCE = "course-certificates"
@@ -39,6 +39,9 @@ COURSE_KEY = re.compile(
     rf"|{_OLD_PIECE}/{_OLD_PIECE}/{_OLD_PIECE}"
 )
 """Course runs of today, CCX, and the platform's old style (organization/course/run)."""
+
+EVERYWHERE = ""
+"""In the place of a course run: all of the deployment's."""
 
 _CERTIFICATE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -195,6 +198,16 @@ class _Act(Struct):
     notes: _Text = ""
 
 
+class _Revocation(_Act, kw_only=True):
+    cause: Cause
+
+
+class _Switch(Struct):
+    course_key: str | None
+    by: _Text = ""
+    notes: _Text = ""
+
+
 class _DateOverride(_Act, kw_only=True):
     date: _Instant
 
@@ -338,6 +351,23 @@ def _act(fact: Fact, *, value: object) -> Callable[[_Act, _Sayer], _Said]:
     def read(body: _Act, say: _Sayer) -> _Said:
         course_run = say.course_run(body.course_key, "course_key")
         return _Said(body.learner_id, course_run, (say.entry(fact, value, PERSON, body.by, body.notes),))
+
+    return read
+
+
+def _revocation(word: Word) -> Callable[[_Revocation, _Sayer], _Said]:
+    def read(body: _Revocation, say: _Sayer) -> _Said:
+        course_run = say.course_run(body.course_key, "course_key")
+        entry = say.entry(Fact.REVOCATION, word, body.cause, body.by, body.notes)
+        return _Said(body.learner_id, course_run, (entry,))
+
+    return read
+
+
+def _switch(*, on: bool) -> Callable[[_Switch, _Sayer], _Said]:
+    def read(body: _Switch, say: _Sayer) -> _Said:
+        course_run = EVERYWHERE if body.course_key is None else say.course_run(body.course_key, "course_key")
+        return _Said(None, course_run, (say.entry(Fact.AUTOMATIC_REVOCATIONS, on, "", body.by, body.notes),))
 
     return read
 
@@ -503,6 +533,26 @@ EVENT_TYPES: Mapping[str, EventType] = {
         _row(
             "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
             "The course run exists and has these settings; what is left out stays as it was.",
+        ),
+        _row(
+            "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(Word.HELD),
+            "The pending revocation with this cause waits for a person, however long.",
+        ),
+        _row(
+            "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(Word.RELEASED),
+            "A person lets the pending revocation with this cause take effect, now.",
+        ),
+        _row(
+            "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(Word.DISCARDED),
+            "A person has the certificate stay: what is pending with this cause is forgotten.",
+        ),
+        _row(
+            "certificates.automatic_revocations.stopped.v1", "switch", _Switch, _switch(on=False),
+            "What would be revoked by itself is held, in the course run or (`course_key` null) everywhere.",
+        ),
+        _row(
+            "certificates.automatic_revocations.resumed.v1", "switch", _Switch, _switch(on=True),
+            "Automatic revocations take effect again; what was held meanwhile stays held.",
         ),
         _row(REQUESTED, "request", _Act, _requested, "Decide again; changes no fact."),
         _row(

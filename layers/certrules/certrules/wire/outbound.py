@@ -18,12 +18,14 @@ CREATED = "org.openedx.learning.certificate.created.v1"
 CHANGED = "org.openedx.learning.certificate.changed.v1"
 REVOKED = "org.openedx.learning.certificate.revoked.v1"
 HELD = "certificates.revocation.held.v1"
+TRIPPED = "certificates.breaker.tripped.v1"
 
 EVENTS_OUT: Mapping[str, str] = {
     CREATED: "A certificate became downloadable: once an award.",
     CHANGED: "A certificate changed its status: once a change.",
     REVOKED: "A certificate is no longer downloadable: once a loss.",
     HELD: "A revocation is held until a person decides; the certificate stays as it is.",
+    TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
 }
 
 
@@ -42,20 +44,23 @@ def events_of(history_id: str, body: str, certificate_url: str, host: str) -> It
     """
     item = msgspec.json.decode(body)
     if item["kind"] == "held":
-        yield _event(HELD, history_id, item, host, "revocation", _held(item))
+        yield _event(HELD, history_id, item, host, {"revocation": _held(item), **_decision(item)})
         return
-    certificate = _certificate(item, certificate_url)
+    if item["kind"] == "tripped":
+        data = {"course_key": item["course_run"], "limit": item["limit"], "window_seconds": item["window_seconds"]}
+        yield _event(TRIPPED, history_id, item, host, {"breaker": data})
+        return
+    content = {"certificate": _certificate(item, certificate_url), **_decision(item)}
     if item["status"] == "downloadable":
-        yield _event(CREATED, history_id, item, host, "certificate", certificate)
-    yield _event(CHANGED, history_id, item, host, "certificate", certificate)
+        yield _event(CREATED, history_id, item, host, content)
+    yield _event(CHANGED, history_id, item, host, content)
     if item["previous"] == "downloadable":
-        yield _event(REVOKED, history_id, item, host, "certificate", certificate)
+        yield _event(REVOKED, history_id, item, host, content)
 
 
 def _event(
-    event_type: str, history_id: str, item: Mapping[str, Any], host: str, key: str, data: Mapping[str, Any]
+    event_type: str, history_id: str, item: Mapping[str, Any], host: str, content: Mapping[str, Any]
 ) -> Outgoing:
-    decision = item["decision"]
     detail = {
         "metadata": {
             "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}")),
@@ -66,16 +71,22 @@ def _event(
             "sourcehost": host,
             "sourcelib": SOURCELIB,
         },
-        key: data,
-        "decision": {
-            "cause": item["cause"],
-            "reasons": decision["unmet"],
-            "policy_version": decision["policy"],
-            "by": item.get("by", ""),
-            "reason": item.get("reason", ""),
-        },
+        **content,
     }
     return Outgoing(event_type, msgspec.json.encode(detail).decode())
+
+
+def _decision(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what led to it, as it stands beside the platform's data."""
+    return {
+        "decision": {
+            "cause": item["cause"],
+            "reasons": item["decision"]["unmet"],
+            "policy_version": item["decision"]["policy"],
+            "by": item.get("by", ""),
+            "reason": item.get("reason", ""),
+        }
+    }
 
 
 def _certificate(item: Mapping[str, Any], certificate_url: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from certrules.core.guard import Mark, Published
 from certrules.core.policy import Modes, Overrides
 from certrules.core.replay import Actor, Certificate, Pending, Transition
 from certrules.core.rules import BY_CODE
-from certrules.core.terms import Cause, Fact, Status
+from certrules.core.terms import Cause, Fact, Status, Word
 from certrules.core.timeline import Entry, Timeline, at_instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +39,8 @@ _LETTERS = {
     Fact.RECORDED: "o",
     Fact.ID_VERIFICATION: "v",
     Fact.COURSE_RUN: "r",
+    Fact.REVOCATION: "h",
+    Fact.AUTOMATIC_REVOCATIONS: "s",
 }
 _FACTS = {letter: fact for fact, letter in _LETTERS.items()}
 _JUDGED_SETTINGS = {"", "web_certificates_enabled", "policy"}  # of a course run; the others are only shown
@@ -163,6 +165,7 @@ _READERS: Mapping[Fact, Callable[[Any], Any]] = {
     Fact.RECORDED: _recorded_in,
     Fact.ID_VERIFICATION: _approval_in,
     Fact.DATE_OVERRIDE: instant_of,
+    Fact.REVOCATION: Word,
 }
 
 
@@ -176,6 +179,8 @@ def _setting_out(setting: str, value: Any) -> Any:
             value.id_verification_required,
             _modes_out(value.modes_without_id_verification),
             None if value.hold is None else value.hold // _MICROSECOND,
+            value.breaker_limit,
+            None if value.breaker_window is None else value.breaker_window // _MICROSECOND,
         ]
     return value
 
@@ -186,9 +191,9 @@ def _setting_in(setting: str, value: Any) -> Any:
     if setting in {"available_date", "end"}:
         return instant_of(value)
     if setting == "policy":
-        preset, eligible, required, without, hold = value
-        hold = None if hold is None else timedelta(microseconds=hold)
-        return Overrides(preset, _modes_in(eligible), required, _modes_in(without), hold)
+        preset, eligible, required, without, hold, limit, window = value
+        hold, window = (None if span is None else timedelta(microseconds=span) for span in (hold, window))
+        return Overrides(preset, _modes_in(eligible), required, _modes_in(without), hold, limit, window)
     return value
 
 
@@ -308,6 +313,18 @@ def held_history_of(pending: Pending, certificate: Certificate, record: Record, 
         "cause": pending.cause,
         "certificate": certificate_as_json(certificate),
         "decision": decision_as_json(decision, record),
+    }
+    return _encode(body).decode()
+
+
+def tripped_history_of(record: Record, at: datetime, limit: int, window: timedelta) -> str:
+    """Return as history keeps it that a course run's breaker began to hold automatic revocations."""
+    body = {
+        "kind": "tripped",
+        "course_run": record.course_run,
+        "at": as_time(at),
+        "limit": limit,
+        "window_seconds": window.total_seconds(),
     }
     return _encode(body).decode()
 

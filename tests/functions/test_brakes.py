@@ -1,0 +1,126 @@
+"""What stops automatic revocations: the breaker of a course run, and the switch of a course run or of all."""
+
+from datetime import datetime
+from uuid import uuid4
+
+import pytest
+
+from certrules.core.terms import Cause, Status
+from certs.sources import events
+from tests.functions.scene import ACTOR, Learner, Scene, Wire, day
+
+LIMIT = {"breaker_limit": 2, "breaker_window_seconds": 86_400}
+
+
+def class_of(size: int, first: Learner) -> list[Learner]:
+    """Return learners of one course run."""
+    return [Learner(first.learner_id * 1000 + number, first.course_run) for number in range(size)]
+
+
+def earn(scene: Scene, learners: list[Learner]) -> None:
+    """Give all of them a certificate, on day 3."""
+    for learner in learners:
+        scene.ingest(*learner.qualifying())
+
+
+def break_grades(scene: Scene, learners: list[Learner], at: datetime) -> None:
+    """Have a grading job fail all of them at once, and time pass until no hold is left."""
+    for learner in learners:
+        scene.ingest(sent(learner.failing(at), at))
+    for learner in learners:
+        scene.ingest(sent(learner.requested(later(at)), later(at)))
+
+
+def later(at: datetime) -> datetime:
+    return day((at - day(1)).days + 1, hours=4)
+
+
+def sent(detail: events.Detail, at: datetime) -> events.Detail:
+    """Return a detail in the bus's envelope, sent at an instant."""
+    return {**events.envelope(detail), "time": at.isoformat()}
+
+
+def statuses(scene: Scene, learners: list[Learner]) -> list[Status]:
+    found = [scene.certificate(learner) for learner in learners]
+    return [certificate.status for certificate in found if certificate is not None]
+
+
+def held(scene: Scene, learners: list[Learner]) -> list[Learner]:
+    pending = [(learner, scene.kept(learner).published.pending) for learner in learners]
+    return [learner for learner, found in pending if found is not None and found.due is None]
+
+
+def test_a_broken_grading_job_costs_no_more_certificates_than_the_breaker_lets_through(
+    scene: Scene, learner: Learner
+) -> None:
+    learners = class_of(6, learner)
+    scene.ingest(learner.configured(day(1), policy=LIMIT))
+    earn(scene, learners)
+
+    break_grades(scene, learners, day(10))
+
+    assert statuses(scene, learners).count(Status.NOTPASSING) == 2
+    assert len(held(scene, learners)) == 4
+    kinds = [item["kind"] for each in learners for item in scene.history(each)]
+    assert kinds.count("held") == 4
+    assert kinds.count("tripped") == 1
+
+
+def test_once_its_window_is_over_the_breaker_lets_revocations_through_but_what_is_held_stays_held(
+    scene: Scene, learner: Learner
+) -> None:
+    learners = class_of(5, learner)
+    scene.ingest(learner.configured(day(1), policy=LIMIT))
+    earn(scene, learners)
+    break_grades(scene, learners[:3], day(10))
+
+    break_grades(scene, learners[3:], day(12))
+
+    assert held(scene, learners) == [learners[2]]
+    assert statuses(scene, learners[3:]) == [Status.NOTPASSING] * 2
+
+
+@pytest.mark.parametrize("everywhere", [True, False], ids=["everywhere", "in the course run"])
+def test_where_automatic_revocations_are_stopped_all_of_them_are_held_until_they_are_resumed(
+    scene: Scene, learner: Learner, everywhere: bool
+) -> None:
+    learners = class_of(2, learner)
+    where = None if everywhere else learner.course_run
+    earn(scene, learners)
+    scene.ingest(events.automatic_revocations("automatic_revocations.stopped", uuid4(), day(5), where, **ACTOR))
+
+    break_grades(scene, learners[:1], day(10))
+    scene.ingest(events.automatic_revocations("automatic_revocations.resumed", uuid4(), day(11), where, **ACTOR))
+    break_grades(scene, learners[1:], day(12))
+
+    assert held(scene, learners) == learners[:1]
+    assert statuses(scene, learners) == [Status.DOWNLOADABLE, Status.NOTPASSING]
+
+
+def test_what_is_held_is_released_or_discarded_by_a_person_learner_by_learner(scene: Scene, learner: Learner) -> None:
+    learners = class_of(4, learner)
+    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
+    earn(scene, learners)
+    break_grades(scene, learners, day(10))
+    assert held(scene, learners) == learners
+
+    for number, word in enumerate(("revocation.released", "revocation.discarded", "revocation.released")):
+        about = (uuid4(), day(11), *learners[number].pair)
+        scene.ingest(events.revocation(word, *about, cause=Cause.GRADE_FELL, **ACTOR))  # type: ignore[arg-type]
+
+    assert held(scene, learners) == learners[3:]
+    expected = [Status.NOTPASSING, Status.DOWNLOADABLE, Status.NOTPASSING, Status.DOWNLOADABLE]
+    assert statuses(scene, learners) == expected
+    last = scene.history(learners[0])[-1]
+    assert (last["cause"], last["by"], last["reason"]) == (Cause.GRADE_FELL, ACTOR["by"], ACTOR["notes"])
+
+
+def test_a_revocation_costs_one_read_more_and_no_write_more(scene: Scene, learner: Learner, wire: Wire) -> None:
+    scene.ingest(*learner.qualifying())
+    scene.ingest(sent(learner.failing(day(10)), day(10)))
+    wire.sent.clear()
+
+    scene.ingest(sent(learner.requested(day(11)), day(11)))
+
+    assert wire.operations() == {"BatchGetItem": 2, "TransactWriteItems": 1}
+    assert statuses(scene, [learner]) == [Status.NOTPASSING]
