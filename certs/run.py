@@ -169,7 +169,7 @@ def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
     course_runs: dict[str, Timeline] = {}
     records: list[tuple[int, str, Timeline, Published]] = []
     for item in _scan(cloud.client("dynamodb"), cloud.physical("CertificatesTable")):
-        timeline = decode_timeline(item.get("e", {"S": "[]"})["S"]) if item["s"]["S"] != "NAME" else ()
+        timeline = decode_timeline(item.get("e", {"S": "[]"})["S"]) if item["s"]["S"] not in {"NAME", "B"} else ()
         kind, _, name = item["p"]["S"].partition("#")
         if kind == "R":
             course_runs[name] = timeline
