@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from certrules import store
 from certrules.core.explain import as_text, explain
 from certrules.core.facts import Record
 from certrules.core.guard import Published
@@ -169,13 +170,15 @@ def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
     course_runs: dict[str, Timeline] = {}
     records: list[tuple[int, str, Timeline, Published]] = []
     for item in _scan(cloud.client("dynamodb"), cloud.physical("CertificatesTable")):
-        timeline = decode_timeline(item.get("e", {"S": "[]"})["S"]) if item["s"]["S"] not in {"NAME", "B"} else ()
+        if item["s"]["S"] in store.WITHOUT_TIMELINE:
+            continue
+        timeline = decode_timeline(item.get("e", {"S": "[]"})["S"])
         kind, _, name = item["p"]["S"].partition("#")
         if kind == "R":
             course_runs[name] = timeline
         elif item["s"]["S"] == "ID":
             learners[name] = timeline
-        elif item["s"]["S"] != "NAME":
+        else:
             published, _ = decode_published(item["c"]["S"])
             records.append((int(name), item["s"]["S"], timeline, published))
     for learner_id, course_run, own, published in sorted(records, key=lambda found: (found[1], found[0])):

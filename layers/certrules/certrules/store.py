@@ -49,6 +49,8 @@ _ID = "ID"
 _NAME = "NAME"
 _ONLY = "-"
 _BREAKER = "B"
+WITHOUT_TIMELINE = {_NAME, _BREAKER}
+"""Sort keys of items that hold something else."""
 _RACES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
 
 
