@@ -10,7 +10,7 @@ PYTHON_CODE := $(wildcard layers functions certs tests bench)
 LOCK := uv.lock pyproject.toml .ci/bootstrap
 RUN_STAMP := .venv/.installed-run
 DEV_STAMP := .venv/.installed-dev
-EXPORT := .tools/uv/bin/uv export --frozen --quiet --no-header --no-annotate --only-group layer
+EXPORT := .tools/uv/bin/uv export --frozen --quiet --no-header --no-annotate --only-group
 
 export PYTHON
 export SAM_CLI_TELEMETRY := 0
@@ -32,7 +32,8 @@ test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core
 
 lint: $(DEV_STAMP) ## style, import contracts, and whether the lock and generated docs are current
 	@.tools/uv/bin/uv lock --check --quiet
-	@$(EXPORT) | diff layers/certrules/requirements.txt - || { echo "requirements.txt is not what uv.lock says: run make docs"; exit 1; }
+	@$(EXPORT) layer | diff layers/certrules/requirements.txt - && $(EXPORT) support | diff functions/support/requirements.txt - || \
+		{ echo "requirements.txt is not what uv.lock says: run make docs"; exit 1; }
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
@@ -47,7 +48,8 @@ typecheck: $(DEV_STAMP) ## mypy, strict
 
 docs: $(DEV_STAMP) ## regenerate the generated parts of docs/, and the layer's requirements.txt
 	@$(BIN)/cog -r docs/*.md
-	@$(EXPORT) > layers/certrules/requirements.txt
+	@$(EXPORT) layer > layers/certrules/requirements.txt
+	@$(EXPORT) support > functions/support/requirements.txt
 
 bench: $(DEV_STAMP) ## measure against the goals of docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)

@@ -36,6 +36,8 @@ from certs.local.delivery import (
     StreamSource,
 )
 from certs.local.functions import LocalFunction
+from certs.local.http_api import HttpApi
+from certs.local.http_api import serve as serve_http
 from certs.local.queues import LocalSqs
 from certs.local.rules import LocalBus, LocalRule
 from certs.local.server import serve
@@ -225,6 +227,12 @@ class LocalCloud:
         self._undo.callback(stop)
         return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{bound}"  # noqa: S104
 
+    def serve_api(self, port: int = 0, host: str = "127.0.0.1") -> str:
+        """Serve the template's HTTP API, for browsers too, until the cloud is left. Return its URL."""
+        bound, stop = serve_http(self.api, host, port)
+        self._undo.callback(stop)
+        return f"http://{host}:{bound}"
+
     def _create(self) -> None:
         template = read_template(self._path, self._parameters, set(get_model_map()))
         self.left_out = template.left_out
@@ -239,12 +247,17 @@ class LocalCloud:
         for name, source in template.functions.items():
             if self._exists(resources[name]):
                 self._add_function(name, source, resources[name])
+        for api in template.apis.values():
+            self.api = HttpApi(api["Properties"]["Body"], self._value, self.invoke)
         self.sources = [self._source(m) for m in template.mappings.values() if self._exists(m)]
         self._schedules = [f for s in template.schedules.values() if self._exists(s) for f in self._fired(s)]
 
     def _exists(self, resource: Json) -> bool:
         condition = resource.get("Condition")
         return condition is None or bool(self._stack.resource_map.lazy_condition_map[condition])
+
+    def _value(self, fragment: Any) -> Any:
+        return clean_json(fragment, self._stack.resource_map)
 
     def _resolved(self, resource: Json) -> Json:
         """Return the resource's properties with every intrinsic function resolved."""

@@ -73,6 +73,7 @@ class Template:
     functions: dict[str, FunctionSource]
     mappings: dict[str, Resource]
     schedules: dict[str, Resource]
+    apis: dict[str, Resource] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -143,7 +144,10 @@ def _take_out(template: Template, creatable: set[str]) -> None:
             template.schedules[name] = resources.pop(name)
         elif kind == "AWS::Events::Rule" and "ScheduleExpression" in resource["Properties"]:
             template.schedules[name] = deepcopy(resource)
-        elif kind not in creatable:
+        elif kind == "AWS::ApiGatewayV2::Api":
+            template.apis[name] = resources.pop(name)
+            template.left_out[name] = "the local cloud serves it by itself"
+        elif kind not in creatable or kind in {"AWS::ApiGatewayV2::Stage", "AWS::Lambda::Permission"}:
             template.left_out[name] = f"moto creates no {kind}"
             del resources[name]
     outputs = template.stack.get("Outputs", {})

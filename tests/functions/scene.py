@@ -209,7 +209,7 @@ class Scene:
 
     def history(self, learner: Learner) -> list[dict[str, Any]]:
         """Return the history of a certificate, oldest first."""
-        return [json.loads(body) for body in store.history_of(learner.pair)]
+        return [json.loads(body) for _, body in store.history_of(learner.pair)]
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table."""

@@ -88,7 +88,7 @@ class Lifecycles(RuleBasedStateMachine):
     def what_was_told_follows_on_what_was_told_before(self) -> None:
         kept = store.load(self.pairs).records
         for pair in self.pairs:
-            bodies = list(store.history_of(pair))
+            bodies = [body for _, body in store.history_of(pair)]
             history = [msgspec.json.decode(body) for body in bodies]
             for body, item in zip(bodies, history, strict=True):
                 told = [event.event_type for event in events_of("id", body, "/", "host")]

@@ -12,10 +12,12 @@ Keys, and what they spread over:
 - `p` = `R#<course run>`, `s` = `B`: the automatic revocations that a course run's breaker let through of late.
   Only read and written when there is one.
 - history: `p` = `L#<learner>`, `s` = `<course run>#<version>#<nn>`: append-only.
+- support: receipts of what was published have the key of their history; an act that was asked for is `K#<hash of who
+  asked and the key they gave>`; bulk revocations, a few a day, are `V`, then their id.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -151,10 +153,25 @@ class HistoryItem(Model):
     b = UnicodeAttribute()  # JSON, see wire.stored
 
 
-def connect(certificates_table: str, history_table: str, region: str | None = None) -> None:
+class SupportItem(Model):
+    """What support needs beside certificates: receipts, acts, bulk revocations."""
+
+    class Meta(_Limits):
+        """Bound by `connect`."""
+
+        table_name = ""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+    v = VersionAttribute()
+    b = UnicodeAttribute()  # JSON
+    ttl = NumberAttribute(null=True)  # seconds since 1970; when it may be forgotten
+
+
+def connect(certificates_table: str, history_table: str, support_table: str = "", region: str | None = None) -> None:
     """Bind the models to their tables; the connection itself is made when it is first needed."""
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    for model, table in ((Item, certificates_table), (HistoryItem, history_table)):
+    for model, table in ((Item, certificates_table), (HistoryItem, history_table), (SupportItem, support_table)):
         meta: Any = model.Meta
         meta.table_name = table
         meta.region = region
@@ -369,12 +386,70 @@ def due_by(instant: datetime, shard: int, limit: int) -> list[Pair]:
     return [Pair(_learner_of(item.p), item.s) for item in items]
 
 
-def history_of(pair: Pair) -> Iterator[str]:
-    """Return the history of a certificate, oldest first, as JSON."""
+def history_of(pair: Pair) -> Iterator[tuple[str, str]]:
+    """Return the history of a certificate, oldest first: the key of each item, and its JSON."""
     p = _learner_key(pair.learner_id)
-    return (
-        item.b for item in HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True)
-    )
+    items = HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True)
+    return ((item.s, item.b) for item in items)
+
+
+def records_of(learner_id: int) -> dict[str, KeptRecord]:
+    """Return what is kept of a learner, by course run."""
+    items = Item.query(_learner_key(learner_id), consistent_read=True)
+    return {item.s: _kept_record(item) for item in items if item.s not in {_ID, _NAME}}
+
+
+def owner_of(certificate_id: str) -> Pair | None:
+    """Return whose certificate, in which course run, has this id; None if none has."""
+    found = next(iter(Item.by_certificate.query(certificate_id, limit=1)), None)
+    return None if found is None else Pair(_learner_of(found.p), found.s)
+
+
+def pending_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[Pair], Any]:
+    """Return a page of revocations that are pending in a course run ("": in all), in one of the PENDING_SHARDS.
+
+    And where the next one starts, None if there is none.
+    """
+    condition = Item.s == course_run if course_run else None
+    page = Item.by_pending.query(str(shard), condition, last_evaluated_key=after, limit=limit, page_size=limit)
+    return [Pair(_learner_of(item.p), item.s) for item in page], page.last_evaluated_key
+
+
+# --- what support keeps
+
+
+def save_receipts(receipts: Mapping[str, str]) -> None:
+    """Note of history items ("<p>#<s>") that they were published, and how: JSON. Raises PynamoDB's errors."""
+    with SupportItem.batch_write() as batch:
+        for key, body in receipts.items():
+            learner, number, rest = key.split("#", 2)
+            batch.save(SupportItem(f"{learner}#{number}", rest, b=body))
+
+
+def receipts_of(pair: Pair) -> dict[str, str]:
+    """Return what was noted of the publication of a certificate's history, by the key of each item."""
+    items = SupportItem.query(_learner_key(pair.learner_id), SupportItem.s.startswith(f"{pair.course_run}#"))
+    return {item.s: item.b for item in items}
+
+
+def find_note(kind: str, name: str) -> SupportItem:
+    """Return support's note of this name, a new one if there is none; consistently."""
+    try:
+        return SupportItem.get(kind, name, consistent_read=True)
+    except SupportItem.DoesNotExist:
+        return SupportItem(kind, name)
+
+
+def save_note(item: SupportItem, body: object, expires_at: datetime | None = None) -> None:
+    """Save support's note, as JSON. Raises LostRaceError if somebody else did meanwhile."""
+    item.b = msgspec.json.encode(body).decode()
+    item.ttl = None if expires_at is None else int(expires_at.timestamp())
+    _put(item)
+
+
+def notes_of(kind: str, limit: int) -> list[SupportItem]:
+    """Return support's last notes of a kind, the greatest name first."""
+    return list(SupportItem.query(kind, limit=limit, scan_index_forward=False, consistent_read=True))
 
 
 def record_of(pair: Pair, loaded: Loaded, timeline: Timeline) -> Record:
@@ -438,7 +513,7 @@ def _timeline(item: Item) -> Timeline:
     return decode_timeline(item.e) if _optional(item.e) else ()
 
 
-def _put(item: Item) -> None:
+def _put(item: Item | SupportItem) -> None:
     try:
         item.save()
     except PutError as error:

@@ -405,6 +405,24 @@ def counterfactuals(record: Record, policies: Policies, as_of: datetime) -> tupl
     return _counterfactuals(record, policies, replay(record, policies, as_of))
 
 
+def possible_changes(record: Record, policies: Policies, as_of: datetime) -> tuple[Change, ...]:
+    """Return every change that `what_if` knows to make to a record as of an instant (UTC), needed or not."""
+    facts = replay(record, policies, as_of).decision.facts
+    now = as_of + _NEXT_INSTANT
+    deployed = next((policy for since, policy in reversed(policies) if since <= as_of), policies[0][1])
+    named = sorted(facts.policy.eligible_modes.names | facts.policy.modes_without_id_verification.names)
+    modes = (_mode_change(facts, mode, now) for mode in dict.fromkeys((*_USUAL_MODES, "audit", *named)))
+    undone = ("fail", "The learner fails the course run.", "the platform", Fact.PASSING, "", False)
+    invalidated = ("invalidate", "The certificate is invalidated.", "support", Fact.INVALIDATION, PERSON, True)
+    unlisted = ("unlist", "The allowlist entry is removed.", "support", Fact.ALLOWLIST, "", False)
+    others = tuple(
+        Change(code, sentence, who, (Entry(now, f"what-if:{code}", fact, subject, value, "what-if"),))
+        for code, sentence, who, fact, subject, value in (undone, invalidated, unlisted)
+    )
+    renamed = tuple(change._replace(code=f"mode:{change.entries[0].value.mode}") for change in modes)
+    return (*_changes(facts, deployed, now), *others, *renamed)
+
+
 def what_if(record: Record, policies: Policies, as_of: datetime, changes: Iterable[Change]) -> Outcome:
     """Return what the record as of an instant (UTC) amounts to just after these changes, and nothing else."""
     now = as_of + _NEXT_INSTANT
@@ -469,17 +487,20 @@ def _mode_changes(facts: Facts, now: datetime) -> tuple[tuple[Change, ...], ...]
     """
     if not judge(facts).unmet & {"not_enrolled", "mode_not_eligible"}:
         return ((),)
-    code, does = ("enroll", "enrolls in") if facts.mode is None else ("change_mode", "changes to")
     policy = facts.policy
     named = sorted(policy.eligible_modes.names | policy.modes_without_id_verification.names)
     offered: dict[frozenset[str], tuple[Change, ...]] = {}
     for mode in (*_USUAL_MODES, *named):
         unmet = judge(facts._replace(mode=mode)).unmet
         if "mode_not_eligible" not in unmet:
-            entry = Entry(now, f"what-if:{code}", Fact.ENROLLMENT, "", Enrollment(mode, active=True))
-            change = Change(code, f"The learner {does} {mode} mode.", "the learner or support", (entry,))
-            offered.setdefault(unmet, (change,))
+            offered.setdefault(unmet, (_mode_change(facts, mode, now),))
     return tuple(offered.values())
+
+
+def _mode_change(facts: Facts, mode: str, now: datetime) -> Change:
+    code, does = ("enroll", "enrolls in") if facts.mode is None else ("change_mode", "changes to")
+    entry = Entry(now, f"what-if:{code}", Fact.ENROLLMENT, "", Enrollment(mode, active=True))
+    return Change(code, f"The learner {does} {mode} mode.", "the learner or support", (entry,))
 
 
 def _changes(facts: Facts, deployed: Policy, now: datetime) -> Iterator[Change]:

@@ -300,11 +300,16 @@ def _ccx_passing(body: _CcxPassingStatus, say: _Sayer) -> _Said:
     return _Said(body.user.id, course_run, (say.entry(Fact.PASSING, body.is_passing),))
 
 
+def implies_passing(letter: str) -> bool:
+    """Tell whether a letter grade is a word on passing."""
+    return bool(letter) and letter.casefold() not in {"f", "fail"}
+
+
 def _graded(body: _GradeSummary, say: _Sayer) -> _Said:
     """Take a letter for passed; none, or one that names failing, for no evidence of failing."""
     letter = (body.letter_grade or "").strip()
     entries = [say.entry(Fact.GRADE, Grade(body.percent_grade, letter))]
-    if letter and letter.casefold() not in {"f", "fail"}:
+    if implies_passing(letter):
         entries.append(say.entry(Fact.PASSING, value=True))
     return _Said(body.user_id, say.course_run(body.course.course_key, "course.course_key"), tuple(entries))
 
