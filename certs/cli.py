@@ -4,36 +4,14 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import override
 
 import click
 
+from certs import support
+from certs.options import Instant, examples
+
 MALFORMED_LINES = 2
 """Exit code when some lines could not be taken in; everything else was."""
-
-
-class Instant(click.ParamType):
-    """An instant as ISO 8601 with its offset from UTC."""
-
-    name = "time"
-
-    @override
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read it."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            instant = datetime.fromisoformat(str(value))
-            if instant.tzinfo is None:
-                self.fail(f"{value!r} has no offset from UTC; add Z for UTC, as in 2026-01-31T00:00:00Z", param, ctx)
-            return instant.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
-
-
-def _examples(*lines: str) -> str:
-    """Return the last paragraph of a help text, its lines as they are."""
-    return "\b\n" + "\n".join(lines)
 
 
 _policy_option = click.option(
@@ -43,14 +21,11 @@ _policy_option = click.option(
     metavar="NAME|FILE",
     help="A preset, or a file with a policy as JSON.",
 )
-_stack_option = click.option(
-    "--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is up in this folder."
-)
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog=_examples(
+    epilog=examples(
         "certs run                       a course run through the whole stack, on this machine",
         "certs run --keep                ... and then, in another terminal:",
         "certs explain 86 COURSE_RUN     why a learner has a certificate, or hasn't",
@@ -63,7 +38,7 @@ def main() -> None:
 
 
 @main.command(
-    epilog=_examples(
+    epilog=examples(
         "certs replay events.jsonl.gz", "certs replay --until 2026-06-01T00:00:00Z --explain < events.jsonl"
     )
 )
@@ -121,7 +96,7 @@ def _save(path: str, text: str) -> None:
 
 
 @main.command(
-    epilog=_examples(
+    epilog=examples(
         "certs run --learners 200 --seed 7", "certs run events.jsonl.gz --policy open-edx --json", "certs run --keep"
     )
 )
@@ -203,7 +178,7 @@ def run(
 
 
 @main.command(
-    epilog=_examples("aws events put-events --endpoint-url http://127.0.0.1:4580 --entries file://entries.json")
+    epilog=examples("aws events put-events --endpoint-url http://127.0.0.1:4580 --entries file://entries.json")
 )
 @click.option(
     "--port",
@@ -244,62 +219,5 @@ def _parameters(policy: str) -> dict[str, str]:
     return {"DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
 
 
-@main.command(
-    epilog=_examples(
-        "certs explain 86 course-v1:DemoX+CS101+2026_T1",
-        "certs explain 86 course-v1:DemoX+CS101+2026_T1 --as-of 2026-04-01T00:00:00Z",
-    )
-)
-@click.argument("learner", type=click.IntRange(min=1))
-@click.argument("course_run")
-@click.option("--as-of", type=Instant(), help="Explain as of this instant; default: now, as it was published.")
-@_stack_option
-@click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")
-def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | None, *, as_json: bool) -> None:
-    """Say why a learner has a certificate, or hasn't.
-
-    And who can fix it, and how; what each rule says; and what happened. LEARNER is the platform's user id.
-    """
-    from certrules.core import explain as explaining
-    from certrules.wire.inbound import RefusedError, checked_course_key
-    from certs import kept
-
-    try:
-        checked_course_key(course_run, "COURSE_RUN")
-        explanation = kept.explain_in(kept.find(stack), learner, course_run, as_of)
-    except (RefusedError, kept.NoStackError) as error:
-        raise click.ClickException(str(error)) from error
-    if as_json:
-        click.echo(json.dumps(explaining.as_json(explanation), indent=2, ensure_ascii=False))
-    else:
-        click.echo(explaining.as_text(explanation), nl=False)
-
-
-@main.command(epilog=_examples("certs invalidations course-v1:DemoX+CS101+2026_T1"))
-@click.argument("course_run")
-@_stack_option
-@click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
-def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
-    """List a course run's invalidations, active and lifted.
-
-    Whose they are, by whom or which exam, when and why.
-    """
-    from rich.console import Console
-    from rich.table import Table
-
-    from certrules.wire.inbound import RefusedError, checked_course_key
-    from certs import kept
-
-    try:
-        checked_course_key(course_run, "COURSE_RUN")
-        found = kept.invalidations_in(kept.find(stack), course_run)
-    except (RefusedError, kept.NoStackError) as error:
-        raise click.ClickException(str(error)) from error
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    table = Table("learner", "origin", "since", "by", "why", "lifted", box=None)
-    for row in found:
-        lifted = f"{row['lifted_at']} {row['lifted_by']}" if row["lifted_at"] else "active"
-        table.add_row(str(row["learner_id"]), row["origin"], row["at"], row["by"], row["notes"], lifted)
-    Console().print(table if found else "No certificate in this course run was ever invalidated.")
+for _command in support.COMMANDS:
+    main.add_command(_command)

@@ -14,7 +14,7 @@ import msgspec
 
 from certrules import edge, store
 from certrules.core import explain as explaining
-from certrules.core.facts import Enrollment, Record, active_by_person, invalidations
+from certrules.core.facts import CertificateInvalidation, Enrollment, Record, active_by_person, invalidations
 from certrules.core.guard import Published
 from certrules.core.policy import Policies, overridden
 from certrules.core.replay import Pending, replay
@@ -96,21 +96,32 @@ def case_as_json(case: Case, as_of: datetime | None, now: datetime, certificate_
     history = _history(case.pair)
     return {
         **explaining.as_json(explanation),
+        "text": explaining.as_text(explanation),
         "fields": _fields(case, explanation, history, certificate_url),
-        "invalidations": [
-            {
-                "origin": item.exam or "person",
-                "at": as_time(item.at),
-                "by": item.by,
-                "notes": item.notes,
-                "lifted_at": as_time(item.lifted_at),
-                "lifted_by": item.lifted_by,
-            }
-            for item in invalidations(case.record.timeline)
-        ],
+        "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
         "history": history,
         "version": case.version,
     }
+
+
+def _invalidation(item: CertificateInvalidation) -> dict[str, Any]:
+    return {
+        "origin": item.exam or "person",
+        "at": as_time(item.at),
+        "by": item.by,
+        "notes": item.notes,
+        "lifted_at": as_time(item.lifted_at),
+        "lifted_by": item.lifted_by,
+    }
+
+
+def invalidations_in(course_run: str) -> list[dict[str, Any]]:
+    """Return every invalidation in a course run, active or lifted, by learner."""
+    return [
+        {"learner_id": learner_id, **_invalidation(item)}
+        for learner_id, found in sorted(store.invalidated_in(course_run))
+        for item in found
+    ]
 
 
 def _history(pair: Pair) -> list[dict[str, Any]]:

@@ -1,0 +1,30 @@
+"""What the `certs` commands share: the form of an instant, and of examples."""
+
+from datetime import UTC, datetime
+from typing import override
+
+import click
+
+
+class Instant(click.ParamType):
+    """An instant as ISO 8601 with its offset from UTC."""
+
+    name = "time"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read it."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            instant = datetime.fromisoformat(str(value))
+            if instant.tzinfo is None:
+                self.fail(f"{value!r} has no offset from UTC; add Z for UTC, as in 2026-01-31T00:00:00Z", param, ctx)
+            return instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
+
+
+def examples(*lines: str) -> str:
+    """Return the last paragraph of a help text, its lines as they are."""
+    return "\b\n" + "\n".join(lines)

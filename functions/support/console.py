@@ -1,0 +1,286 @@
+"""The console: pages for support's people, rendered here, that work without JavaScript.
+
+A form's POST is taken only from this very site: browsers say where it comes from, and no script can make them lie.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import ValidationError
+
+from certrules import casework, edge, store
+from certrules.casework import ACTS, RefusedActError
+from certrules.core import explain as explaining
+from certrules.core.terms import PERSON, Fact
+from desk import (
+    ACTOR_CLAIM,
+    BUS,
+    CERTIFICATE_URL,
+    HEADERS,
+    POLICIES,
+    PROBLEM_PAGE,
+    Asked,
+    BulkRevocation,
+    acted,
+    actor,
+    app,
+    claims,
+    demand,
+    key_of,
+    pair_of,
+    previewed,
+    read_cursor,
+    scopes,
+    write_cursor,
+)
+
+FOLDER = Path(__file__).parent / "templates"
+pages = Environment(
+    loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def when(instant: datetime | str | None) -> str:
+    """Write an instant for people; "" for none."""
+    if instant is None:
+        return ""
+    return explaining.when(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
+
+
+def link(path: str, **query: object) -> str:
+    """Return the address of a page."""
+    return f"{path}?{urlencode({name: value for name, value in query.items() if value is not None})}"
+
+
+pages.filters["when"] = when
+pages.globals["link"] = link
+
+
+def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response[str]:
+    """Return a page."""
+    html = pages.get_template(template).render(person=actor(), scopes=scopes(), **content)
+    return Response(status, "text/html; charset=utf-8", html)
+
+
+def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]:
+    """Return the page that says what is wrong, and the way out; to somebody unknown, only that."""
+    person, may = (actor(), scopes()) if claims().get(ACTOR_CLAIM) else ("", set())
+    html = pages.get_template("problem.html").render(person=person, scopes=may, title=title, fix=fix, field=field)
+    return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
+
+
+PROBLEM_PAGE.append(problem_page)
+
+
+def see(path: str, **query: object) -> Response[str]:
+    """Send the browser on to another page."""
+    return Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers={"Location": link(path, **query)})
+
+
+def asked(name: str, default: str = "") -> str:
+    """Return a value of the page's query."""
+    return (app.current_event.query_string_parameters or {}).get(name, default).strip()
+
+
+def form() -> dict[str, str]:
+    """Return what a form says. Raises RefusedActError for one of another site."""
+    origin = app.current_event.headers.get("sec-fetch-site", "")
+    if origin != "same-origin":
+        raise RefusedActError(403, "this form was not sent from the console", "open the page again and send its form")
+    values = parse_qs(app.current_event.decoded_body or "", keep_blank_values=True)
+    return {name: found[-1].strip() for name, found in values.items()}
+
+
+def number(text: str, field: str = "learner_id") -> int:
+    """Read a learner's id. Raises RefusedActError."""
+    if not text.isdecimal() or not 0 < int(text) < 2**63:
+        raise RefusedActError(422, f"{text[:40]!r} is no learner id", "it is the platform's user id, a number", field)
+    return int(text)
+
+
+def instant(text: str, field: str) -> datetime | None:
+    """Read an instant; one without an offset is in UTC. Raises RefusedActError."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise RefusedActError(422, f"{text[:40]!r} is no time", "write it as 2026-01-31T00:00 (UTC)", field) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+@app.get("/style.css", include_in_schema=False)
+def style() -> Response[str]:
+    """Return how the pages look."""
+    return Response(HTTPStatus.OK, "text/css; charset=utf-8", (FOLDER / "style.css").read_text())
+
+
+@app.get("/", include_in_schema=False)
+def start() -> Response[str]:
+    """Return the search."""
+    return page("start.html")
+
+
+@app.get("/find", include_in_schema=False)
+def find() -> Response[str]:
+    """Go where the search leads: to a case, a learner, a course run, or a certificate's owner."""
+    certificate_id = asked("certificate_id").rstrip("/").rpartition("/")[2].replace("-", "").lower()
+    if certificate_id:
+        owner = store.owner_of(certificate_id)
+        if owner is None:
+            raise RefusedActError(404, "no certificate has this id", "compare it with the end of its address")
+        return see("/case", **owner._asdict())
+    learner, course_run = asked("learner_id"), asked("course_run")
+    if learner and course_run:
+        return see("/case", learner_id=number(learner), course_run=key_of(course_run))
+    if learner:
+        return see("/learner", learner_id=number(learner))
+    if course_run:
+        return see("/course-run", course_run=key_of(course_run))
+    raise RefusedActError(422, "nothing to look for", "give a learner id, a course run, or a certificate id")
+
+
+@app.get("/learner", include_in_schema=False)
+def learner_page() -> Response[str]:
+    """Return a learner's course runs."""
+    learner_id = number(asked("learner_id"))
+    return page("learner.html", learner_id=learner_id, course_runs=casework.course_runs_of(learner_id))
+
+
+@app.get("/case", include_in_schema=False)
+def case_page() -> Response[str]:
+    """Return a case, now or as of an instant."""
+    as_of = instant(asked("as_of"), "as_of")
+    found = casework.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
+    body = casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL)
+    changes = explaining.possible_changes(found.record, POLICIES, edge.now())
+    return page(
+        "case.html",
+        case=body,
+        as_of=as_of,
+        acts=offered(found) if as_of is None else {},
+        changes=[change for change in changes if not change.code.startswith("reset_exam")],
+        done=asked("done") or None,
+        arrived=any(entry.event_id == asked("done") for entry in found.record.timeline),
+    )
+
+
+def offered(case: casework.Case) -> dict[str, casework.Act]:
+    """Return the acts that make sense in a case and that the person may do."""
+    timeline = case.record.timeline
+    values = {(entry.fact, entry.subject): entry.value for entry in timeline}
+    listed, invalidated = values.get((Fact.ALLOWLIST, PERSON)), values.get((Fact.INVALIDATION, PERSON))
+    sensible = {
+        "allowlist-add": not listed and not invalidated,
+        "allowlist-remove": listed,
+        "invalidate": not invalidated and not listed,
+        "lift": invalidated,
+        "date-set": case.published.certificate is not None,
+        "date-remove": values.get((Fact.DATE_OVERRIDE, "")) is not None,
+        "redecide": case.is_known,
+        "release": case.published.pending is not None,
+        "discard": case.published.pending is not None,
+        "erase-name": True,
+    }
+    return {name: act for name, act in ACTS.items() if sensible[name] and act.scope in scopes()}
+
+
+@app.get("/what-if", include_in_schema=False)
+def what_if_page() -> Response[str]:
+    """Return what a case would amount to after some changes; nothing is stored."""
+    found = casework.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
+    codes = app.current_event.query_string_parameters.get("change", "").split(",")
+    outcome = casework.what_if(found, [code for code in codes if code], [], edge.now())
+    return page("what_if.html", pair=found.pair, outcome=outcome)
+
+
+@app.post("/preview", include_in_schema=False)
+def preview_page() -> Response[str]:
+    """Return what an act will do, and ask whether to do it."""
+    said = form()
+    act = act_of(said)
+    _, seen, _ = previewed(act, str(uuid4()))
+    allowed = seen.scope in scopes()
+    return page(
+        "preview.html", asked=act, said=said, seen=seen, allowed=allowed, label=ACTS[act.act].label, key=uuid4()
+    )
+
+
+@app.post("/act", include_in_schema=False)
+def act_page() -> Response[str]:
+    """Do what was confirmed, and go back to the case."""
+    said = form()
+    act = act_of(said)
+    answer = acted(act, said.get("key", ""))
+    return see("/case", learner_id=act.learner_id, course_run=act.course_run, done=answer["event_id"])
+
+
+def act_of(said: Mapping[str, str]) -> Asked:
+    """Read an act from a form. Raises RefusedActError."""
+    try:
+        return Asked(
+            act=said.get("act", ""),
+            learner_id=number(said.get("learner_id", "")),
+            course_run=key_of(said.get("course_run", "")),
+            reason=said.get("reason", ""),
+            date=instant(said.get("date", ""), "date") if said.get("act") == "date-set" else None,
+            version=int(said["version"]) if said.get("version", "").isdecimal() else None,
+        )
+    except ValidationError as error:
+        raise unread(error) from error
+
+
+def unread(error: ValidationError) -> RefusedActError:
+    """Return the refusal of a form, naming the first field."""
+    first = error.errors()[0]
+    return RefusedActError(422, "the form can't be read", str(first["msg"]), str(first["loc"][0]))
+
+
+@app.get("/course-run", include_in_schema=False)
+def course_run_page() -> Response[str]:
+    """Return a course run: what it allows, and what is held in it."""
+    course_run = key_of(asked("course_run"))
+    checks = casework.checklist(course_run, POLICIES, edge.now())
+    held, following = casework.pending_in(course_run, read_cursor(asked("cursor")), 50)
+    return page(
+        "course_run.html", course_run=course_run, checks=checks, held=held, next=write_cursor(following), key=uuid4()
+    )
+
+
+@app.get("/revocations", include_in_schema=False)
+def revocations_page() -> Response[str]:
+    """Return the bulk revocations that were asked for."""
+    return page("revocations.html", revocations=casework.revocations(edge.now()))
+
+
+@app.post("/revocations/ask", include_in_schema=False)
+def ask_page() -> Response[str]:
+    """Ask for all held revocations of a course run to be released; a second person has to approve it."""
+    said = form()
+    demand("revoke")
+    try:
+        bulk = BulkRevocation(
+            act="release", course_run=key_of(said.get("course_run", "")), reason=said.get("reason", "")
+        )
+    except ValidationError as error:
+        raise unread(error) from error
+    key = said.get("key", "")
+    casework.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, edge.now(), key)
+    return see("/revocations")
+
+
+@app.post("/revocations/decide", include_in_schema=False)
+def decide_page() -> Response[str]:
+    """Approve or decline a bulk revocation."""
+    said = form()
+    demand("approve")
+    approve = said.get("word") == "approve"
+    casework.decide_revocation(BUS, said.get("id", ""), actor(), edge.now(), approve=approve)
+    return see("/revocations")
