@@ -48,6 +48,7 @@ typecheck: $(DEV_STAMP) ## mypy, strict
 
 docs: $(DEV_STAMP) ## regenerate the generated parts of docs/, and the layer's requirements.txt
 	@$(BIN)/cog -r docs/*.md
+	@$(BIN)/python -m certs.openapi > docs/openapi.json
 	@$(EXPORT) layer > layers/certrules/requirements.txt
 	@$(EXPORT) support > functions/support/requirements.txt
 

@@ -179,7 +179,7 @@ def warm_containers(cloud: LocalCloud) -> Iterator[Runner]:
                 json.dumps(event).encode(),
             )
             try:
-                with urllib.request.urlopen(request, timeout=INVOCATION_SECONDS) as response:  # noqa: S310 - ours
+                with urllib.request.urlopen(request, timeout=INVOCATION_SECONDS) as response:
                     return _answer(function, response.read().decode())
             except OSError as error:
                 raise FunctionFailedError(f"{function}: {error}\n{log.read_text()}") from error

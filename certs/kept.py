@@ -27,6 +27,7 @@ class Stack:
 
     api: str  # its address
     token: str  # says who asks, and what they may do
+    endpoint: str = ""  # where the local cloud answers for AWS
     colleague: str = ""  # the token of a second person, on the local cloud
     is_deployed: bool = False
 
@@ -43,7 +44,7 @@ def serve(cloud: "LocalCloud", console: Console, port: int = 0) -> None:
         raise NoStackError(f"port {port}: {error.strerror}; name another one with --port") from error
     may = [f"certificates/{scope}" for scope in ("view", "act", "revoke", "approve")]
     tokens = {name: cloud.api.token(f"local-{name}", may, timedelta(days=30)) for name in ("support", "colleague")}
-    stack = Stack(cloud.serve_api(), tokens["support"], tokens["colleague"])
+    stack = Stack(cloud.serve_api(), tokens["support"], endpoint, tokens["colleague"])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and `docker stop` end it like Ctrl-C
     swept = time.monotonic()
     try:

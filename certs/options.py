@@ -25,6 +25,22 @@ class Instant(click.ParamType):
             self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
 
 
+class CourseRun(click.ParamType):
+    """A course run's key."""
+
+    name = "course run"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check it, before anybody is asked."""
+        from certrules.wire.inbound import RefusedError, checked_course_key
+
+        try:
+            return checked_course_key(str(value), "COURSE_RUN")
+        except RefusedError as refusal:
+            self.fail(refusal.fix, param, ctx)
+
+
 def examples(*lines: str) -> str:
     """Return the last paragraph of a help text, its lines as they are."""
     return "\b\n" + "\n".join(lines)

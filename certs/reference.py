@@ -245,7 +245,13 @@ def commands() -> str:
     """Return what each `certs` command says of itself with --help."""
     context = click.Context(main, info_name="certs", terminal_width=100, **main.context_settings)
     sections = [f"## certs\n\n```text\n{main.get_help(context)}\n```"]
-    for name, command in sorted(main.commands.items()):
-        within = click.Context(command, info_name=name, parent=context, terminal_width=100)
-        sections.append(f"## certs {name}\n\n```text\n{command.get_help(within)}\n```")
+    sections += [section for name in sorted(main.commands) for section in _sections(main.commands[name], name, context)]
     return "\n" + "\n\n".join(sections) + "\n"
+
+
+def _sections(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    within = click.Context(command, info_name=name, parent=parent, terminal_width=100)
+    yield f"## {within.command_path}\n\n```text\n{command.get_help(within)}\n```"
+    if isinstance(command, click.Group):
+        for inner in sorted(command.commands):
+            yield from _sections(command.commands[inner], inner, within)

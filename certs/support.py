@@ -15,7 +15,7 @@ from uuid import uuid4
 import click
 
 from certs import kept
-from certs.options import Instant, examples
+from certs.options import CourseRun, Instant, examples
 
 NOT_ALLOWED, NOT_FOUND, CONTRADICTS, TRY_AGAIN = 3, 4, 5, 6
 """Exit codes beside 1 (refused) and 2 (misused)."""
@@ -99,7 +99,7 @@ _yes_option = click.option("--yes", is_flag=True, help="Don't ask before acting.
 
 
 def _learner(command: Command) -> Command:
-    course_run = click.argument("course_run")
+    course_run = click.argument("course_run", type=CourseRun())
     return click.argument("learner", type=click.IntRange(min=1))(course_run(command))
 
 
@@ -148,9 +148,9 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
 @_stack_option
 @_json_option
 def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool) -> None:
-    """List what happened to a learner's certificate, and what was published when.
+    """List what happened to a learner's certificate.
 
-    Facts, policies and transitions, with who did it and why.
+    And what was published when: facts, policies and transitions, with who did it and why.
     """
     case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run)
     found = {"timeline": case["timeline"], "history": case["history"]}
@@ -173,9 +173,9 @@ def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool)
 @_stack_option
 @_json_option
 def learner(learner: int, stack: str | None, *, as_json: bool) -> None:
-    """List a learner's course runs, with the certificate in each.
+    """List a learner's course runs.
 
-    LEARNER is the platform's user id.
+    With the certificate in each. LEARNER is the platform's user id.
     """
     found = Api(stack).get(f"/v1/learners/{learner}")
     rows = (
@@ -213,7 +213,7 @@ def what_if(learner: int, course_run: str, changes: tuple[str, ...], stack: str 
 
 
 @click.command(epilog=examples("certs check course-v1:DemoX+CS101+2026_T1"))
-@click.argument("course_run")
+@click.argument("course_run", type=CourseRun())
 @_stack_option
 @_json_option
 def check(course_run: str, stack: str | None, *, as_json: bool) -> None:
@@ -229,7 +229,7 @@ def check(course_run: str, stack: str | None, *, as_json: bool) -> None:
 
 
 @click.command(epilog=examples("certs invalidations course-v1:DemoX+CS101+2026_T1"))
-@click.argument("course_run")
+@click.argument("course_run", type=CourseRun())
 @_stack_option
 @_json_option
 def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
@@ -333,7 +333,7 @@ _CASE = "86 course-v1:DemoX+CS101+2026_T1"
 
 @click.group(epilog=examples(f'certs allowlist add {_CASE} --reason "Lab 3 lost its points."'))
 def allowlist() -> None:
-    """Put a learner on the allowlist of a course run, or take them off."""
+    """Put a learner on the allowlist, or off."""
 
 
 allowlist.add_command(_acting("add", "allowlist-add", "Add an entry."))
@@ -351,7 +351,7 @@ erase.epilog = examples(f'certs erase {_CASE} --reason "Asked for by the learner
 
 @click.group(epilog=examples(f'certs date set {_CASE} 2026-05-29T00:00:00Z --reason "The course ended then."'))
 def date() -> None:
-    """Set the date that a certificate shows, or let it show its own."""
+    """Set the date that a certificate shows."""
 
 
 date.add_command(_acting("remove", "date-remove", "Let it show its own date."))
@@ -387,7 +387,7 @@ def set_date(
     )
 )
 def held() -> None:
-    """List revocations that are pending or held; release or discard them."""
+    """List, release or discard revocations."""
 
 
 held.add_command(_acting("release", "release", "Let a pending revocation take effect now."))
@@ -395,10 +395,10 @@ held.add_command(_acting("discard", "discard", "Have the certificate stay."))
 
 
 @held.command("list")
-@click.argument("course_run", default="")
+@click.argument("course_run", type=CourseRun(), required=False)
 @_stack_option
 @_json_option
-def list_held(course_run: str, stack: str | None, *, as_json: bool) -> None:
+def list_held(course_run: str | None, stack: str | None, *, as_json: bool) -> None:
     """List them, of a course run or of all."""
     api, rows, cursor = Api(stack), [], None
     while True:
@@ -417,7 +417,7 @@ def list_held(course_run: str, stack: str | None, *, as_json: bool) -> None:
 
 
 @held.command("discard-all")
-@click.argument("course_run")
+@click.argument("course_run", type=CourseRun())
 @_reason_option
 @_key_option
 @_stack_option
@@ -435,11 +435,11 @@ def discard_all(course_run: str, reason: str, key: str | None, stack: str | None
     )
 )
 def revocations() -> None:
-    """Revoke several certificates: one person asks, another approves."""
+    """Revoke several certificates, by two persons."""
 
 
 @revocations.command("request")
-@click.argument("course_run")
+@click.argument("course_run", type=CourseRun())
 @click.option(
     "--learner", "learners", multiple=True, type=click.IntRange(min=1), help="Whose; default: all that are held."
 )
@@ -507,7 +507,7 @@ def _switching(name: str, switch: str, text: str) -> click.Command:
         help=text,
         epilog=examples(f'certs {name} course-v1:DemoX+CS101+2026_T1 --reason "Grading is being mended."'),
     )
-    @click.argument("course_run", required=False)
+    @click.argument("course_run", type=CourseRun(), required=False)
     @_reason_option
     @_key_option
     @_stack_option
@@ -520,7 +520,7 @@ def _switching(name: str, switch: str, text: str) -> click.Command:
 
 
 stop_revocations = _switching(
-    "stop-revocations", "stop", "Have automatic revocations held, in a course run or everywhere.\n\nAwards go on."
+    "stop-revocations", "stop", "Have automatic revocations held.\n\nIn a course run, or everywhere. Awards go on."
 )
 resume_revocations = _switching(
     "resume-revocations", "resume", "Let automatic revocations take effect again.\n\nWhat was held stays held."

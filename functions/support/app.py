@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import AwareDatetime
 
 import console  # noqa: F401 - its pages are routes of the same app
@@ -219,5 +220,6 @@ def openapi_document() -> str:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a request of API Gateway (payload format 2.0)."""
+    metrics.add_metric(name="SupportRequests", unit=MetricUnit.Count, value=1)
     answer: dict[str, Any] = app.resolve(event, context)
     return answer

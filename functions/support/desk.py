@@ -205,7 +205,7 @@ def refused(error: RefusedActError | contract.RefusedError) -> Response[str]:
 def invalid(error: RequestValidationError) -> Response[str]:
     """Answer a request of another form, naming the first field."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "header"})
+    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "header", "path"})
     return problem(422, "the request can't be read", str(first["msg"]), field or "body")
 
 

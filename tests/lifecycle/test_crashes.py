@@ -121,7 +121,7 @@ def test_publish_may_die_between_any_two_steps(scene: Scene, learner: Learner, w
         assert list(events.items()) == list(whole.items())
         if not death.came:
             break
-    assert step == (len(whole) + 9) // 10
+    assert step == (len(whole) + 9) // 10 + 1  # the last notes the receipts
 
 
 @pytest.mark.parametrize("accepted", range(11))
@@ -131,10 +131,10 @@ def test_the_bus_may_take_any_part_of_each_request(scene: Scene, learner: Learne
     whole = heard(scene)
     refusing = True
 
-    def partly(_: Request, answer: Callable[[], Answer]) -> Answer:
+    def partly(request: Request, answer: Callable[[], Answer]) -> Answer:
         """Answer that only so many events were taken: which consumers get, too, as at-least-once has it."""
         given = answer()
-        if not refusing or given is None:
+        if not refusing or given is None or request.operation != "PutEvents":
             return given
         status, headers, text = given
         body = json.loads(text)

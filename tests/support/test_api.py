@@ -1,0 +1,375 @@
+"""The support API: who may do what, why a certificate is or isn't there, and acts that can hurt nobody by accident."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day
+from tests.lifecycle.test_crashes import Death
+from tests.support.conftest import Desk, about
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+CASE = {"learner_id": 7, "course_run": "course-v1:A+B+C", "reason": "ticket 12"}
+LOOKING = [
+    "/", "/style.css", "/find", "/learner", "/case", "/what-if", "/course-run", "/revocations", "/nowhere",
+    "/v1/learners/7", "/v1/certificates/abc", "/v1/case", "/v1/case/changes", "/v1/case/events", "/v1/course-run",
+    "/v1/course-run/learners", "/v1/held", "/v1/invalidations", "/v1/revocations", "/v1/openapi.json",
+]  # fmt: skip
+DOING = {
+    "/v1/case/act": {**CASE, "act": "allowlist-add"},
+    "/v1/held/discard": {"course_run": "course-v1:A+B+C", "reason": "ticket 12"},
+    "/v1/automatic-revocations/stop": {"course_run": None, "reason": "ticket 12"},
+    "/v1/automatic-revocations/resume": {"course_run": None, "reason": "ticket 12"},
+    "/v1/revocations": {"act": "invalidate", "course_run": "course-v1:A+B+C", "learners": [7], "reason": "void"},
+    "/v1/revocations/x/approve": {},
+}
+
+
+def earned(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying())
+
+
+# --- who may
+
+
+@pytest.mark.parametrize("path", LOOKING)
+def test_nobody_sees_anything_without_a_token_and_the_scope_to_view(scene: Scene, path: str) -> None:
+    assert scene.cloud.api.request("GET", path).status == 401
+    assert scene.cloud.api.request("GET", path, {"Authorization": "Bearer a.b.c"}).status == 401
+    late = scene.cloud.api.token("ada", ["certificates/view"], timedelta(seconds=-1))
+    assert scene.cloud.api.request("GET", path, {"Authorization": f"Bearer {late}"}).status == 401
+    for scopes in ((), ("act", "revoke", "approve"), ("../view",)):
+        answer = Desk(scene, scopes=scopes).get(path)
+        assert (answer.status, answer.body) == (403, {"message": "Forbidden"})
+
+
+def test_the_function_looks_at_scopes_itself_should_the_gateway_let_somebody_through(scene: Scene) -> None:
+    def asked(claims: dict[str, str]) -> int:
+        event = {
+            "version": "2.0",
+            "rawPath": "/v1/learners/7",
+            "headers": {},
+            "requestContext": {"http": {"method": "GET", "path": "/v1/learners/7"}, "stage": "$default"},
+        }
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": claims}}  # type: ignore[index]
+        return int(scene.cloud.invoke("SupportFunction", event)["statusCode"])
+
+    assert asked({"sub": "ada", "scope": "certificates/view"}) == 200
+    assert asked({"sub": "ada", "scope": "certificates/act"}) == 403
+    assert asked({"scope": "certificates/view"}) == 403
+    assert asked({"sub": "system:breaker", "scope": "certificates/view"}) == 403
+
+
+@pytest.mark.parametrize("path", DOING)
+def test_nobody_does_anything_who_may_only_view(scene: Scene, wire: Wire, path: str) -> None:
+    answer = Desk(scene, scopes=["view"]).post(path, **DOING[path])
+    assert answer.status == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "certificates/" in answer.body["title"]
+    assert not {"PutEvents", "PutItem"} & wire.operations().keys()
+
+
+def test_what_takes_a_certificate_away_takes_the_right_to_revoke_whatever_it_is_called(
+    scene: Scene, learner: Learner
+) -> None:
+    clerk = Desk(scene, scopes=["view", "act"])
+    scene.ingest(learner.configured(day(1)), learner.enrolled(day(1)), learner.id_approved(day(1)))
+    assert clerk.act("allowlist-add", learner).status == 202
+    assert scene.certificate(learner) is not None
+
+    refused = clerk.act("allowlist-remove", learner)
+    done = Desk(scene).act("allowlist-remove", learner)
+
+    assert (refused.status, "revoke" in refused.body["title"]) == (403, True)
+    assert (done.status, done.body["takes_away"]) == (202, True)
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert certificate.status != "downloadable"
+
+
+# --- looking
+
+
+def test_a_case_tells_all_that_support_would_have_to_collect(scene: Scene, learner: Learner, desk: Desk) -> None:
+    scene.send(*learner.qualifying(), at=day(4))
+    scene.cloud.deliver(delayed=True)
+
+    case = desk.case(learner)
+
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert case["status"] == "downloadable"
+    assert case["sentence"].startswith("The certificate has been downloadable since 3 January 2026")
+    assert case["fields"] == {
+        "kind": "course certificate",
+        "course_run": learner.course_run,
+        "learner_id": learner.learner_id,
+        "mode": "verified",
+        "enrollment_mode": "verified",
+        "grade": "",
+        "url": f"/certificates/{certificate.certificate_id}",
+        "certificate_id": certificate.certificate_id,
+        "generated_at": "2026-01-03T00:00:00Z",
+        "issued_at": "2026-01-03T00:00:00Z",
+        "regenerated_at": None,
+        "last_changed_by": None,
+        "pacing": None,
+        "display_behavior": None,
+    }
+    assert all(evidence["event_id"] for rule in case["verdicts"][:2] for evidence in rule["evidence"][:1])
+    (change,) = case["history"]
+    assert change["published_as"] == [
+        "org.openedx.learning.certificate.created.v1",
+        "org.openedx.learning.certificate.changed.v1",
+    ]
+    assert datetime.fromisoformat(change["published_at"]) <= datetime.now(UTC)
+
+
+def test_what_the_bus_did_not_take_yet_is_said_to_be_unpublished(scene: Scene, learner: Learner, desk: Desk) -> None:
+    earned(scene, learner)
+    assert [item["published_at"] for item in desk.case(learner)["history"]] == [None]
+
+
+def test_as_of_an_instant_a_case_is_what_was_known_to_be_true_then(scene: Scene, learner: Learner, desk: Desk) -> None:
+    earned(scene, learner)
+    then = desk.case(learner, as_of="2026-01-02T00:00:00Z")
+    assert (then["status"], then["as_of"]) == (None, "2026-01-02T00:00:00Z")
+    assert "no grade" in then["sentence"]
+
+
+def test_a_certificate_is_found_by_its_id_a_learner_by_theirs_and_a_course_run_by_its_key(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    earned(scene, learner)
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert desk.get(f"/v1/certificates/{certificate.certificate_id}").body == about(learner)
+    assert desk.get("/v1/certificates/0123456789abcdef0123456789abcdef").status == 404
+    (row,) = desk.get(f"/v1/learners/{learner.learner_id}").body["course_runs"]
+    assert (row["course_run"], row["certificate"]["status"]) == (learner.course_run, "downloadable")
+    found = desk.get("/v1/course-run/learners", course_run=learner.course_run).body
+    assert (found["learners"], found["next"]) == ([learner.learner_id], None)
+
+
+def test_what_changed_between_two_instants_is_told(scene: Scene, learner: Learner, desk: Desk) -> None:
+    earned(scene, learner)
+    between = {"since": "2026-01-02T00:00:00Z", "until": "2026-01-04T00:00:00Z"}
+    assert desk.get("/v1/case/changes", **about(learner), **between).body["status_after"] == "downloadable"
+
+
+def test_what_if_stores_nothing(scene: Scene, learner: Learner, desk: Desk, wire: Wire) -> None:
+    scene.ingest(*learner.qualifying()[:-1])
+    before = scene.items("CertificatesTable")
+    wire.sent.clear()
+    event = learner.passing(day(5))
+
+    by_code = desk.post("/v1/case/what-if", changes=["pass"], **about(learner)).body
+    by_event = desk.post("/v1/case/what-if", events=[event], **about(learner)).body
+
+    assert by_code["after"]["status"] == by_event["after"]["status"] == "downloadable"
+    assert wire.operations() == {"BatchGetItem": 2}
+    assert scene.items("CertificatesTable") == before
+
+
+def test_a_course_run_that_issues_nothing_says_why(scene: Scene, learner: Learner, desk: Desk) -> None:
+    def wrong() -> list[str]:
+        checks = desk.get("/v1/course-run", course_run=learner.course_run).body["checks"]
+        return [check["code"] for check in checks if not check["ok"]]
+
+    assert wrong() == ["known"]
+    settings: dict[str, Any] = {
+        "web_certificates_enabled": False,
+        "display_behavior": "end",
+        "policy": {"eligible_modes": []},
+    }
+    scene.ingest(learner.configured(day(1), **settings))
+    assert wrong() == ["web_certificates", "modes", "dates"]
+    desk.post("/v1/automatic-revocations/stop", course_run=learner.course_run, reason="ticket 12")
+    scene.cloud.deliver()
+    assert wrong() == ["web_certificates", "modes", "dates", "automatic_revocations"]
+
+
+# --- what is wrong with a request
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("/v1/case", {"learner_id": "x", "course_run": "course-v1:A+B+C"}, "learner_id"),
+        ("/v1/case", {"learner_id": 0, "course_run": "course-v1:A+B+C"}, "learner_id"),
+        ("/v1/case", {"learner_id": 2**63, "course_run": "course-v1:A+B+C"}, "learner_id"),
+        ("/v1/case", {"learner_id": 1}, "course_run"),
+        ("/v1/case", {"learner_id": 1, "course_run": "<script>"}, "course_run"),
+        ("/v1/case", {"learner_id": 1, "course_run": "course-v1:A+B+C", "as_of": "yesterday"}, "as_of"),
+        ("/v1/case", {"learner_id": 1, "course_run": "course-v1:A+B+C", "as_of": "2026-01-01T00:00:00"}, "as_of"),
+        ("/v1/held", {"cursor": "bm9uZQ=="}, "cursor"),
+        ("/v1/held", {"cursor": "%%%"}, "cursor"),
+        ("/v1/learners/x", {}, "learner_id"),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_answered_by_the_field_and_the_fix(
+    desk: Desk, path: str, query: dict[str, object], field: str
+) -> None:
+    answer = desk.get(path, **query)
+    assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert (answer.body["field"], bool(answer.body["fix"])) == (field, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"act": "destroy"}, "act"),
+        ({"reason": ""}, "reason"),
+        ({"reason": "x" * 1001}, "reason"),
+        ({"learner_id": "7"}, None),
+        ({"learner_id": -1}, "learner_id"),
+        ({"by": "somebody else"}, "by"),
+        ({"date": "2026-01-01T00:00:00Z"}, "date"),
+        ({"act": "date-set"}, "date"),
+        ({"act": "date-set", "date": "soon"}, "date"),
+    ],
+)
+def test_an_act_that_cannot_be_read_sends_nothing(
+    scene: Scene, learner: Learner, desk: Desk, wire: Wire, change: dict[str, Any], field: str | None
+) -> None:
+    earned(scene, learner)
+    wire.sent.clear()
+    body = {**CASE, "act": "redecide", **about(learner), **change}
+    answer = desk.post("/v1/case/act", **body)
+    if field is not None:
+        assert (answer.status, answer.body["field"]) == (422, field)
+    assert answer.status in {404, 422, 202}
+    assert "PutEvents" not in wire.operations() or answer.status == 202
+
+
+def test_only_json_is_taken_and_only_with_a_key(desk: Desk) -> None:
+    body = json.dumps({**CASE, "act": "redecide"}).encode()
+    assert desk.ask("POST", "/v1/case/act", body, Content_Type="text/plain").status == 415
+    assert desk.ask("POST", "/v1/case/act", body, Content_Type="application/json").status == 422
+    assert (
+        desk.ask("POST", "/v1/case/act", b"{", Content_Type="application/json", Idempotency_Key="k" * 8).status == 422
+    )
+
+
+# --- acting
+
+
+def test_an_act_says_beforehand_what_it_does_and_is_an_event_with_actor_and_reason(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    earned(scene, learner)
+    body = {**CASE, **about(learner), "act": "invalidate"}
+    seen = desk.post("/v1/case/preview", **body).body
+    assert (seen["before"], seen["after"], seen["takes_away"]) == ("downloadable", "unavailable", True)
+    assert scene.certificate(learner).status == "downloadable"  # type: ignore[union-attr]
+
+    done = desk.act("invalidate", learner).body
+
+    assert {name: done[name] for name in seen} == seen
+    last = desk.case(learner)["history"][-1]
+    assert (last["status"], last["by"], last["reason"]) == ("unavailable", "ada", "ticket 12")
+
+
+def test_every_act_does_what_it_says(scene: Scene, learner: Learner, desk: Desk) -> None:
+    earned(scene, learner)
+    for act, more, status in (
+        ("date-set", {"date": "2026-05-29T00:00:00Z"}, "downloadable"),
+        ("date-remove", {}, "downloadable"),
+        ("redecide", {}, "downloadable"),
+        ("allowlist-add", {}, "downloadable"),
+        ("allowlist-remove", {}, "downloadable"),
+        ("invalidate", {}, "unavailable"),
+        ("lift", {}, "downloadable"),
+        ("erase-name", {}, "downloadable"),
+    ):
+        answer = desk.act(act, learner, **more)
+        assert (answer.status, answer.body["after"]) == (202, status), act
+        assert scene.certificate(learner).status == status, act  # type: ignore[union-attr]
+        assert scene.queued("ParkedQueue") == [], act
+    assert desk.case(learner)["shown"]["rests_on"] == "issued_at"
+
+
+def test_allowlisting_the_invalidated_and_invalidating_the_allowlisted_are_refused_with_the_way_out(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    earned(scene, learner)
+    desk.act("allowlist-add", learner)
+    refused = desk.act("invalidate", learner)
+    assert (refused.status, "allowlist-remove" in refused.body["fix"]) == (409, True)
+    desk.act("allowlist-remove", learner)
+    desk.act("invalidate", learner)
+    refused = desk.act("allowlist-add", learner)
+    assert (refused.status, "lift" in refused.body["fix"]) == (409, True)
+
+
+def test_a_case_that_changed_since_it_was_looked_at_is_looked_at_again(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    earned(scene, learner)
+    version = desk.case(learner)["version"]
+    scene.ingest(learner.graded(day(5), 0.9, "A"))
+    assert desk.act("invalidate", learner, version=version).status == 409
+    assert desk.act("invalidate", learner, version=desk.case(learner)["version"]).status == 202
+
+
+def test_the_same_key_acts_once_and_only_for_the_same_act(scene: Scene, learner: Learner, desk: Desk) -> None:
+    earned(scene, learner)
+    first = desk.act("allowlist-add", learner, key="a-key-of-mine")
+    again = desk.act("allowlist-add", learner, key="a-key-of-mine")
+    other = desk.act("redecide", learner, key="a-key-of-mine")
+    somebody_else = Desk(scene, "bob").act("redecide", learner, key="a-key-of-mine")
+
+    assert again == first
+    assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
+    assert somebody_else.status == 202
+    assert [entry.by for entry in scene.kept(learner).timeline if entry.fact == "allowlist"] == ["ada"]
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_killed_at_any_step_an_act_that_is_asked_for_again_happens_once(
+    scene: Scene, learner: Learner, desk: Desk, wire: Wire, done: bool
+) -> None:
+    earned(scene, learner)
+    for step in range(100):
+        death = Death(step, done=done)
+        wire.around = death
+        key, act = f"key-of-step-{step}-{done}", "invalidate" if step % 2 == 0 else "lift"
+        answer = death.run(
+            lambda key=key, act=act: desk.post("/v1/case/act", key, **{**CASE, **about(learner), "act": act})
+        )
+        wire.around = lambda _, answer: answer()
+        scene.cloud.deliver()
+        assert answer.status == 202, answer.body
+        words = [entry.value for entry in scene.kept(learner).timeline if entry.fact == "invalidation"]
+        assert len(words) == step + 1, f"it died at request {step}"
+        if not death.came:
+            return
+    pytest.fail("it never ended")
+
+
+# --- what is exported
+
+
+def test_an_exported_case_comes_to_the_same_in_another_cloud(scene: Scene, learner: Learner, desk: Desk) -> None:
+    scene.ingest(*learner.qualifying(), learner.graded(day(2), 0.7), learner.invalidated(day(6)))
+    exported = desk.get("/v1/case/events", **about(learner)).body
+    here = scene.certificate(learner)
+    assert here is not None
+    scene.empty_tables()
+
+    scene.ingest(*exported["events"][::-1])
+
+    there = scene.certificate(learner)
+    assert there is not None
+    assert there._replace(certificate_id=here.certificate_id) == here
+    assert exported["certificate"]["status"] == "unavailable"
+
+
+def test_the_published_openapi_document_is_the_one_of_the_code(desk: Desk) -> None:
+    document = desk.get("/v1/openapi.json").body
+    kept = json.loads((TEMPLATE.parent / "docs" / "openapi.json").read_text())
+    assert document == kept, "make docs writes it"
+    assert all(path.startswith("/v1/") for path in document["paths"])
