@@ -28,7 +28,7 @@ _policy_option = click.option(
     epilog=examples(
         "certs run                       a course run through the whole stack, on this machine",
         "certs run --keep                ... and then, in another terminal:",
-        "certs explain 86 COURSE_RUN     why a learner has a certificate, or hasn't",
+        "certs check course-v1:A+B+C     why a course run can issue no certificates",
         "certs replay events.jsonl.gz    from a dump of events to certificates, without any cloud",
     ),
 )

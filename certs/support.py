@@ -519,14 +519,14 @@ def _switching(name: str, switch: str, text: str) -> click.Command:
     return command
 
 
-stop_revocations = _switching(
-    "stop-revocations", "stop", "Have automatic revocations held.\n\nIn a course run, or everywhere. Awards go on."
+revocations.add_command(
+    _switching("stop", "stop", "Have automatic revocations held.\n\nIn a course run, or everywhere. Awards go on.")
 )
-resume_revocations = _switching(
-    "resume-revocations", "resume", "Let automatic revocations take effect again.\n\nWhat was held stays held."
+revocations.add_command(
+    _switching("resume", "resume", "Let automatic revocations take effect again.\n\nWhat was held stays held.")
 )
 
 COMMANDS = (
     explain, timeline, learner, what_if, check, invalidations, export_case, allowlist, invalidate, lift, redecide,
-    erase, date, held, revocations, stop_revocations, resume_revocations,
+    erase, date, held, revocations,
 )  # fmt: skip

@@ -50,7 +50,10 @@ def test_every_example_is_a_call_that_is_understood(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "events.jsonl.gz").touch()
     _, name, *arguments = shlex.split(example.partition(" < ")[0])
-    assert main.commands[name].make_context(name, arguments).params
+    command = main.commands[name]
+    while isinstance(command, click.Group):
+        command = command.commands[arguments.pop(0)]
+    assert command.make_context(name, arguments).params
 
 
 @pytest.mark.parametrize(

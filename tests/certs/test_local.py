@@ -85,7 +85,8 @@ def test_as_of_any_instant_it_is_what_a_replay_explains(folder: Path) -> None:
     replayed = certs("replay", STORY, "--until", AS_OF, "--explain")
     lines = [json.loads(line) for line in replayed.stdout.splitlines()]
     (pure,) = (line for line in lines if line["learner_id"] == LEARNER)
-    assert explained(folder, str(LEARNER), COURSE_RUN, "--as-of", AS_OF) == pure["explanation"]
+    case = explained(folder, str(LEARNER), COURSE_RUN, "--as-of", AS_OF)
+    assert {name: case[name] for name in pure["explanation"]} == pure["explanation"]
     assert explained(folder, str(LEARNER), COURSE_RUN, "--as-of", "2026-03-08T11:59:59Z")["status"] is None
 
 
@@ -122,19 +123,17 @@ def test_what_cannot_be_answered_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    nowhere = {"certificates_table": "c", "history_table": "h", "policy": "edx-2021", "web_certificates": "on"}
-    left_behind = json.dumps({**nowhere, "region": "eu-west-1", "endpoint": "http://127.0.0.1:9"})
-    for note, course_run, says in (
-        (None, "DemoX", "Error: bad_course_key: COURSE_RUN: 'DemoX' is no key of a course run, such as course-v1:"),
-        (None, COURSE_RUN, "Error: no local cloud is up here: start one (`certs run --keep`, `certs local`)"),
-        (left_behind, COURSE_RUN, "Error: the local cloud that was up here, at http://127.0.0.1:9, doesn't answer"),
+    left_behind = json.dumps({"api": "http://127.0.0.1:9", "token": "t"})
+    for note, course_run, code, says in (
+        (None, "DemoX", 2, "'DemoX' is no key of a course run, such as course-v1:"),
+        (None, COURSE_RUN, 1, "Error: no local cloud is up here: start one (`certs run --keep`, `certs local`)"),
+        (left_behind, COURSE_RUN, 6, "Error: the local cloud that was up here, at http://127.0.0.1:9, doesn't answer"),
     ):
         if note is not None:
             NOTE.write_text(note)
         result = certs(*command, course_run)
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.startswith(says)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert says in result.stderr
 
 
 def test_what_others_put_on_its_bus_becomes_certificates_until_ctrl_c(tmp_path: Path) -> None:

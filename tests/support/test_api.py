@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ LOOKING = [
     "/v1/learners/7", "/v1/certificates/abc", "/v1/case", "/v1/case/changes", "/v1/case/events", "/v1/course-run",
     "/v1/course-run/learners", "/v1/held", "/v1/invalidations", "/v1/revocations", "/v1/openapi.json",
 ]  # fmt: skip
-DOING = {
+DOING: dict[str, dict[str, Any]] = {
     "/v1/case/act": {**CASE, "act": "allowlist-add"},
     "/v1/held/discard": {"course_run": "course-v1:A+B+C", "reason": "ticket 12"},
     "/v1/automatic-revocations/stop": {"course_run": None, "reason": "ticket 12"},
@@ -337,9 +338,8 @@ def test_killed_at_any_step_an_act_that_is_asked_for_again_happens_once(
         death = Death(step, done=done)
         wire.around = death
         key, act = f"key-of-step-{step}-{done}", "invalidate" if step % 2 == 0 else "lift"
-        answer = death.run(
-            lambda key=key, act=act: desk.post("/v1/case/act", key, **{**CASE, **about(learner), "act": act})
-        )
+        body = {**CASE, **about(learner), "act": act}
+        answer = death.run(partial(desk.post, "/v1/case/act", key, **body))
         wire.around = lambda _, answer: answer()
         scene.cloud.deliver()
         assert answer.status == 202, answer.body

@@ -653,7 +653,7 @@ def _checks(
         "automatic_revocations",
         "Automatic revocations take effect.",
         f"Automatic revocations are stopped{where}.",
-        "Resume them once what is held was looked at (certs resume-revocations).",
+        "Resume them once what is held was looked at (certs revocations resume).",
         ok=not stops,
     )
     yield check(
