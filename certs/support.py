@@ -53,11 +53,10 @@ class Api:
         except HTTPError as error:
             _fail(_CODES.get(error.code, 1), _told(error))
         except (URLError, HTTPException, OSError) as error:
-            there = f"the stack at {self._stack.api} doesn't answer ({error})"
-            local = (
-                "" if self._stack.is_deployed else ": start the local cloud again (`certs run --keep`, `certs local`)"
-            )
-            _fail(TRY_AGAIN, f"{there}{local}")
+            if self._stack.is_deployed:
+                _fail(TRY_AGAIN, f"the stack's API, {self._stack.api}, doesn't answer: {error}")
+            there = f"the local cloud that was up here, at {self._stack.api}, doesn't answer: start it again"
+            _fail(TRY_AGAIN, f"{there} (`certs run --keep`, `certs local`)")
 
 
 def _text(value: object) -> Any:

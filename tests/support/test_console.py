@@ -1,0 +1,234 @@
+"""The console's pages: safe whatever is in them, and in a real browser, a support person's five usual tickets."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.functions.scene import Learner, Scene, day
+from tests.functions.test_brakes import break_grades, class_of, earn
+from tests.support.conftest import EVERYTHING, Desk, about
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+PICTURES = os.environ.get("CERTS_PICTURES")  # the folder for them; docs/console has those of a run
+EVIL = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+
+
+# --- without a browser
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/learner?learner_id=",
+        "/case?learner_id=1&course_run=",
+        "/course-run?course_run=",
+        "/nowhere?",
+        "/find?learner_id=",
+    ],
+)
+def test_a_page_that_cannot_be_made_says_why_and_repeats_nothing_raw(desk: Desk, path: str) -> None:
+    name, _, query = path.partition("?")
+    fields = dict(part.split("=") for part in query.split("&") if part)
+    answer = desk.get(name, **{field: value or EVIL for field, value in fields.items()})
+    assert answer.status in {404, 422}
+    assert "<script>" not in answer.body
+    assert "49" not in answer.body
+    assert "That did not work" in answer.body
+
+
+def test_what_people_write_is_shown_and_never_run(scene: Scene, learner: Learner, desk: Desk) -> None:
+    scene.ingest(*learner.qualifying())
+    body = {"act": "invalidate", "reason": EVIL, **about(learner)}
+    assert desk.post("/v1/case/act", **body).status == 202
+    scene.cloud.deliver()
+    page = desk.get("/case", **about(learner)).body
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+
+
+def test_every_page_forbids_scripts_frames_and_caches(desk: Desk) -> None:
+    for path in ("/", "/revocations", "/nowhere", "/v1/held"):
+        headers = desk.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "script" not in headers["content-security-policy"]
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
+@pytest.mark.parametrize("path", ["/preview", "/act", "/revocations/ask", "/revocations/decide"])
+def test_a_form_of_another_site_is_refused(scene: Scene, learner: Learner, desk: Desk, path: str, site: str) -> None:
+    scene.ingest(*learner.qualifying())
+    fields = {"act": "invalidate", "reason": "ticket 12", "key": "a-key-of-mine", **about(learner)}
+    assert desk.form(path, site, **fields).status == 403
+    assert scene.certificate(learner).status == "downloadable"  # type: ignore[union-attr]
+
+
+# --- in a real browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real, headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here (on Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(stack: Scene) -> str:
+    """Where the console is."""
+    return stack.cloud.serve_api()
+
+
+class Person:
+    """Somebody at the console, without JavaScript."""
+
+    def __init__(self, browser: Browser, address: str, scene: Scene, name: str, scheme: Any = "light") -> None:
+        self.scene = scene
+        looks: Any = {"color_scheme": scheme, "viewport": {"width": 1000, "height": 800}}
+        self._context = browser.new_context(java_script_enabled=False, **looks)
+        self._checked = browser.new_context(bypass_csp=True, **looks)
+        token = scene.cloud.api.token(name, [f"certificates/{scope}" for scope in EVERYTHING])
+        self.page: Page = self._context.new_page()
+        self.page.goto(f"{address}/sign-in?token={token}")
+        self._axe: Page = self._checked.new_page()
+        self._axe.goto(f"{address}/sign-in?token={token}")
+
+    def look_up(self, learner: Learner) -> None:
+        """Go from the start to a case by the keyboard alone."""
+        self.page.get_by_role("link", name="Course certificates").click()
+        self.page.get_by_label("Learner id").focus()
+        self.page.keyboard.type(str(learner.learner_id))
+        self.page.keyboard.press("Tab")
+        self.page.keyboard.type(learner.course_run)
+        self.page.keyboard.press("Enter")
+        expect(self.answer).to_be_visible()
+
+    @property
+    def answer(self) -> "Locator":
+        """The sentence that answers the ticket."""
+        return self.page.locator("#answer")
+
+    def check(self, picture: str = "") -> None:
+        """Have axe-core look at the page, and keep a picture of it."""
+        if picture and PICTURES:
+            self.page.screenshot(path=Path(PICTURES) / f"{picture}.png")
+        self._axe.set_content(self.page.content())
+        found = Axe().run(self._axe).response["violations"]
+        assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
+
+    def act(self, what: str, why: str, date: str = "") -> None:
+        """Choose an act, look at what it will do, and confirm it."""
+        self.page.get_by_label("What", exact=True).select_option(what)
+        if date:
+            self.page.get_by_label("Date only").fill(date)
+        self.page.get_by_label("Why kept").fill(why)
+        self.page.get_by_role("button", name="See what it will do").click()
+        expect(self.answer).to_be_visible()
+
+    def confirm(self) -> None:
+        """Confirm the act, and look at the case when it has taken effect."""
+        self.page.get_by_role("button", name="Yes:").click()
+        expect(self.page.get_by_role("status")).to_be_visible()
+        self.scene.cloud.deliver()
+        self.page.get_by_role("link", name="Look again").click()
+        expect(self.page.get_by_role("status")).to_contain_text("Done")
+
+
+@pytest.fixture
+def ada(browser: Browser, address: str, scene: Scene) -> Person:
+    """Somebody of support."""
+    return Person(browser, address, scene, "ada")
+
+
+@pytest.fixture
+def bob(browser: Browser, address: str, scene: Scene) -> Person:
+    """A colleague, who likes it dark."""
+    return Person(browser, address, scene, "bob", "dark")
+
+
+def test_ticket_1_i_passed_but_have_no_certificate(scene: Scene, learner: Learner, ada: Person) -> None:
+    configured, enrolled, _, passing = learner.qualifying()
+    scene.ingest(configured, enrolled, passing)
+    ada.check("start")
+    ada.look_up(learner)
+    expect(ada.answer).to_contain_text("no approved ID verification of the learner has been received")
+    expect(ada.page.get_by_role("main")).to_contain_text("The learner verifies their ID.")
+    ada.check("unverified")
+    ada.page.get_by_label("The learner verifies their ID.").check()
+    ada.page.get_by_role("button", name="See what would come of it").click()
+    expect(ada.answer).to_contain_text("becomes downloadable")
+    ada.check("what-if")
+
+
+def test_ticket_2_my_certificate_is_gone(scene: Scene, learner: Learner, ada: Person) -> None:
+    scene.ingest(*learner.qualifying(), learner.invalidated(day(6)))
+    ada.look_up(learner)
+    expect(ada.answer).to_contain_text("unavailable since 6 January 2026")
+    expect(ada.page.get_by_role("main")).to_contain_text('by ada, with the note "ticket 12"')
+    ada.check("invalidated")
+    ada.act("lift", "The report was unfounded.")
+    expect(ada.answer).to_contain_text("changes from unavailable to downloadable")
+    ada.check("preview")
+    ada.confirm()
+    expect(ada.answer).to_contain_text("has been downloadable since")
+
+
+def test_ticket_3_the_lab_lost_my_points_put_me_on_the_allowlist(scene: Scene, learner: Learner, ada: Person) -> None:
+    configured, enrolled, approved, _ = learner.qualifying()
+    scene.ingest(configured, enrolled, approved, learner.failing(day(3)))
+    ada.look_up(learner)
+    expect(ada.answer).to_contain_text("grade is failing")
+    ada.act("allowlist-add", "Lab 3 lost its points.")
+    expect(ada.answer).to_contain_text("to downloadable")
+    ada.confirm()
+    expect(ada.answer).to_contain_text("but for what the allowlist waives")
+    ada.check("allowlisted")
+
+
+def test_ticket_4_my_certificate_shows_the_wrong_date(scene: Scene, learner: Learner, ada: Person) -> None:
+    scene.ingest(*learner.qualifying())
+    ada.look_up(learner)
+    ada.act("date-set", "The course ended then.", "2025-12-29T00:00")
+    ada.confirm()
+    expect(ada.page.get_by_role("main")).to_contain_text("It shows the date 29 December 2025 at 00:00 UTC")
+    ada.check("date")
+
+
+def test_ticket_5_a_whole_course_run_is_about_to_lose_its_certificates(
+    scene: Scene, learner: Learner, ada: Person, bob: Person
+) -> None:
+    learners = class_of(4, learner)
+    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
+    earn(scene, learners)
+    break_grades(scene, learners, day(10))
+    ada.page.get_by_label("Course run").fill(learner.course_run)
+    ada.page.get_by_role("button", name="Find").click()
+    expect(ada.page.get_by_role("table")).to_contain_text("when a person decides")
+    ada.check("course-run")
+    ada.page.get_by_label("Why").fill("The exam was void.")
+    ada.page.get_by_role("button", name="Ask for approval").click()
+    expect(ada.page.get_by_role("main")).to_contain_text("a colleague has to approve it")
+    bob.page.get_by_role("link", name="Bulk revocations").click()
+    expect(bob.page.get_by_role("button", name="Approve: revoke 4")).to_be_visible()
+    bob.check("approve")
+    bob.page.get_by_role("button", name="Approve: revoke 4").click()
+    expect(bob.page.get_by_role("main")).to_contain_text("Done by bob")
+    scene.cloud.deliver()
+    bob.look_up(learners[0])
+    expect(bob.answer).to_contain_text("not passing")
+    bob.check()

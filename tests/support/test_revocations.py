@@ -1,0 +1,145 @@
+"""Revoking several certificates takes two people; what a broken grading job would take away is held for them."""
+
+import json
+from functools import partial
+
+import pytest
+
+from certrules import casework, edge
+from tests.functions.scene import Learner, Scene, Wire, day
+from tests.functions.test_brakes import break_grades, class_of, earn, held, statuses
+from tests.lifecycle.test_crashes import Death
+from tests.support.conftest import Desk, about
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+def broken(scene: Scene, learner: Learner, size: int = 5) -> list[Learner]:
+    """Return the learners of a course run whose grades a job has broken: all are held."""
+    learners = class_of(size, learner)
+    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
+    earn(scene, learners)
+    break_grades(scene, learners, day(10))
+    assert held(scene, learners) == learners
+    return learners
+
+
+def test_a_whole_course_runs_broken_grades_cost_nobody_anything_until_two_people_say_so(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    learners = broken(scene, learner)
+    lucky = learners[0]
+    desk.post("/v1/case/act", act="discard", reason="passed on paper", **about(lucky))
+    scene.cloud.deliver()
+    asked = desk.post("/v1/revocations", act="release", course_run=learner.course_run, reason="the exam was void")
+    assert (asked.status, asked.body["state"], len(asked.body["learners"])) == (201, "requested", 4)
+    assert statuses(scene, learners) == ["downloadable"] * 5
+    late = class_of(6, learner)[5]
+    earn(scene, [late])
+    break_grades(scene, [late], day(11))
+
+    alone = desk.post(f"/v1/revocations/{asked.body['id']}/approve")
+    approved = Desk(scene, "bob").post(f"/v1/revocations/{asked.body['id']}/approve")
+    scene.cloud.deliver()
+
+    assert (alone.status, "second person" in alone.body["fix"]) == (403, True)
+    assert (approved.status, approved.body["state"]) == (200, "done")
+    assert statuses(scene, learners) == ["downloadable", *["notpassing"] * 4]
+    assert held(scene, [*learners, late]) == [late]
+    last = scene.history(learners[1])[-1]
+    assert (last["by"], last["reason"]) == ("bob", "the exam was void (asked for by ada)")
+
+
+def test_all_that_is_held_in_a_course_run_is_discarded_by_one_person_for_it_hurts_nobody(
+    scene: Scene, learner: Learner
+) -> None:
+    learners = broken(scene, learner)
+    clerk = Desk(scene, scopes=["view", "act"])
+    answer = clerk.post("/v1/held/discard", course_run=learner.course_run, reason="the grading job was broken")
+    scene.cloud.deliver()
+    assert (answer.status, answer.body) == (202, {"discarded": 5})
+    assert held(scene, learners) == []
+    assert statuses(scene, learners) == ["downloadable"] * 5
+
+
+def test_the_held_list_pages_through_all_of_them(
+    scene: Scene, learner: Learner, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learners = broken(scene, learner, 7)
+    monkeypatch.setattr(scene.cloud.functions["SupportFunction"].modules["app"], "PAGE", 3)
+    found, cursor, pages = [], "", 0
+    while pages == 0 or cursor:
+        page = desk.get("/v1/held", course_run=learner.course_run, cursor=cursor).body
+        found += [row["learner_id"] for row in page["held"]]
+        cursor, pages = page["next"], pages + 1
+    assert sorted(found) == [each.learner_id for each in learners]
+    assert pages >= 3
+
+
+def test_several_are_invalidated_only_with_a_second_person_who_may_approve(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    learners = class_of(3, learner)
+    earn(scene, learners)
+    body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners[:2]], **body).body
+    assert Desk(scene, "bob", ["view", "act", "revoke"]).post(f"/v1/revocations/{asked['id']}/approve").status == 403
+    assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/decline").body["state"] == "declined"
+    assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 409
+    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners[:2]], **body).body
+    assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 200
+    scene.cloud.deliver()
+    assert statuses(scene, learners) == ["unavailable", "unavailable", "downloadable"]
+
+
+def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(learner: Learner, desk: Desk) -> None:
+    body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+    first = desk.post("/v1/revocations", "one-key-only", learners=[1, 2], **body).body
+    assert desk.post("/v1/revocations", "one-key-only", learners=[2, 1], **body).body == first
+    assert desk.post("/v1/revocations", "one-key-only", learners=[3], **body).status == 422
+    assert desk.post("/v1/revocations", learners=[], **body).status == 422
+    assert desk.post("/v1/revocations", learners=list(range(1, casework.MOST_LEARNERS + 2)), **body).status == 422
+    assert desk.post("/v1/revocations", **body).body["field"] == "learners"
+    release = {**body, "act": "release"}
+    assert desk.post("/v1/revocations", **release).status == 422
+    assert desk.post("/v1/revocations", learners=[1], **release).status == 409
+    assert desk.post("/v1/revocations/nothing/approve").status == 404
+
+
+def test_what_nobody_approved_in_time_expires(scene: Scene, learner: Learner, desk: Desk) -> None:
+    body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+    asked = desk.post("/v1/revocations", learners=[1, 2], **body).body
+    after = edge.now() + casework.APPROVAL_TIME
+    (item,) = (item for item in scene.items("SupportTable") if item["p"]["S"] == "V" and item["s"]["S"] == asked["id"])
+    kept = {**json.loads(item["b"]["S"]), "expires_at": "2026-01-01T00:00:00Z"}
+    item["b"] = {"S": json.dumps(kept)}
+    scene.client("dynamodb").put_item(TableName=scene.cloud.physical("SupportTable"), Item=item)
+
+    refused = Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve")
+
+    assert (refused.status, "expired" in refused.body["title"]) == (409, True)
+    assert asked["expires_at"] <= after.isoformat()
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_killed_at_any_step_an_approval_that_is_given_again_revokes_each_once(
+    scene: Scene, learner: Learner, desk: Desk, wire: Wire, done: bool
+) -> None:
+    for step in range(100):
+        learners = [Learner(each.learner_id + 100 * step, each.course_run) for each in class_of(2, learner)]
+        earn(scene, learners)
+        body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+        asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
+        death = Death(step, done=done)
+        wire.around = death
+        answer = death.run(partial(Desk(scene, "bob").post, f"/v1/revocations/{asked['id']}/approve"))
+        wire.around = lambda _, answer: answer()
+        scene.cloud.deliver()
+        # Killed after it was done, it is done already: that is what the second call is told.
+        assert answer.status == 200 or "done already" in answer.body["title"], (step, answer.body)
+        assert statuses(scene, learners) == ["unavailable"] * 2, step
+        words = [entry for each in learners for entry in scene.kept(each).timeline if entry.fact == "invalidation"]
+        assert len(words) == 2, step
+        if not death.came:
+            return
+    pytest.fail("it never ended")
