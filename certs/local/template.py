@@ -147,7 +147,7 @@ def _take_out(template: Template, creatable: set[str]) -> None:
         elif kind == "AWS::ApiGatewayV2::Api":
             template.apis[name] = resources.pop(name)
             template.left_out[name] = "the local cloud serves it by itself"
-        elif kind not in creatable or _serves_api(kind, resource):
+        elif kind not in creatable or _is_idle_here(kind, resource):
             template.left_out[name] = f"moto creates no {kind}"
             del resources[name]
     outputs = template.stack.get("Outputs", {})
@@ -159,12 +159,11 @@ def _take_out(template: Template, creatable: set[str]) -> None:
             raise UnsupportedTemplateError(f"{name} needs {', '.join(sorted(missing))}: moto doesn't create it")
 
 
-def _serves_api(kind: str, resource: Resource) -> bool:
-    """Whether it only ties a function to an HTTP API in the cloud."""
+def _is_idle_here(kind: str, resource: Resource) -> bool:
+    """Whether there is nothing for it to do here: it shows metrics, or ties a function to an HTTP API in the cloud."""
     invoker = resource.get("Properties", {}).get("Principal")
-    return kind == "AWS::ApiGatewayV2::Stage" or (
-        kind == "AWS::Lambda::Permission" and invoker == "apigateway.amazonaws.com"
-    )
+    permits = kind == "AWS::Lambda::Permission" and invoker == "apigateway.amazonaws.com"
+    return permits or kind in {"AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Dashboard"}
 
 
 def _refuse_undeliverable(name: str, resource: Resource) -> None:

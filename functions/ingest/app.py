@@ -49,6 +49,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     failed = {origins[position]["messageId"] for position in taken.failed}
     failed |= fan_out(taken, messages, origins, failed)
     failed |= park(parked)
+    if messages:
+        delay = max(now - message.sent_at for message in messages)
+        metrics.add_metric("EventToCertificateMilliseconds", MetricUnit.Milliseconds, delay.total_seconds() * 1000)
     report(records, taken, parked, failed)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
 

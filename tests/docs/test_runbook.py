@@ -1,0 +1,27 @@
+"""Every alarm has its section in the runbook, and names it; every section has its alarm."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_runbook_and_alarms_know_each_other() -> None:
+    template = (ROOT / "template.yaml").read_text()
+    alarms = re.findall(r"^  (\w+)Alarm:\n    Type: AWS::CloudWatch::Alarm", template, re.MULTILINE)
+    sections = re.findall(r"^## (\S+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    slugs = [re.sub(r"(?<!^)([A-Z])", r"-\1", name).lower() for name in alarms]
+    assert sorted(sections) == sorted(slugs)
+    assert sorted(re.findall(r"AlarmDescription: .* Runbook - (\S+)\.", template)) == sorted(slugs)
+    for name in alarms:
+        assert f"${{{name}Alarm.Arn}}" in template, "the dashboard shows it"
+
+
+def test_the_commands_that_runbook_and_support_guide_name_exist() -> None:
+    from certs.cli import main
+
+    for page in ("runbook.md", "support.md"):
+        text = (ROOT / "docs" / page).read_text().replace("\n", " ")
+        for first, second in re.findall(r"`certs ([a-z-]+) ?([a-z-]*)", text):
+            command = main.commands[first]
+            assert second == "" or not hasattr(command, "commands") or second in command.commands, (page, first, second)
