@@ -40,7 +40,7 @@ SAM_LOCAL = ("--skip-pull-image", "--add-host", f"{CONTAINER_HOST}:host-gateway"
 LIBC = "/lib/x86_64-linux-gnu"
 _CASE = "learner_id=42&course_run=course-v1:DemoX%2BCS101%2B2026_T1"
 SUPPORT_ASKS = (
-    "/v1/learners/42",
+    "/v1/course-run/learners?course_run=course-v1:DemoX%2BCS101%2B2026_T1",
     f"/v1/case/changes?{_CASE}&since=2026-01-01T00:00:00Z&until=2026-07-15T00:00:00Z",
 )
 """What support asks of the samples' learner: the answers don't depend on when it asks."""
