@@ -5,7 +5,13 @@ from importlib import import_module
 
 from bench.tables import Table
 
-PARTS = {"core": "bench.core", "event": "bench.event", "django": "bench.django_way", "cold": "bench.cold"}
+PARTS = {
+    "core": "bench.core",
+    "event": "bench.event",
+    "django": "bench.django_way",
+    "cold": "bench.cold",
+    "support": "bench.support",
+}
 """The markers in the page, and the modules that measure what is put there."""
 
 
