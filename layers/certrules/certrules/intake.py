@@ -210,7 +210,8 @@ def decide_anew(pair: Pair, loaded: Loaded, entries: Iterable[Entry], policies: 
     as_of = max((sent_at, *decided_at, *(entry.at for entry in record.timeline[-1:])))
     outcome = replay(record, policies, as_of)
     past = max(compacted, loaded.verifications[pair.learner_id].settled, loaded.course_runs[pair.course_run].settled)
-    settled = settle(kept.published, outcome, uuid4().hex, past, timeline)
+    new_id = "" if outcome.certificate is None or kept.published.certificate is not None else uuid4().hex
+    settled = settle(kept.published, outcome, new_id, past, timeline)
     return Decided(timeline, compacted, record, as_of, outcome, settled)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from certrules.core.decision import Decision, Judgement, decide, judge
+from certrules.core.decision import Decision, Judgement, judge
 from certrules.core.facts import Facts, Record, Recorded, Standing
 from certrules.core.policy import Policies, Policy
 from certrules.core.rules import EDITION_DATES
@@ -18,6 +18,7 @@ from certrules.core.timeline import Entry
 _NONE: frozenset[str] = frozenset()
 _ONLY_PERSON = frozenset({PERSON})
 _NO_SUBJECT = frozenset({""})
+_UNJUDGED = Judgement(_NONE, _NONE, None, None)
 
 
 class Certificate(NamedTuple):
@@ -108,7 +109,8 @@ class _Replay:
         start = record.timeline[0].at if record.timeline else EDITION_DATES[0]
         self._standing = Standing(record, policies[0][1], start)
         self._facts = self._standing.at(start)
-        self._told = range(0)  # where in the timeline the entries of the instant are
+        self._judgement = _UNJUDGED
+        self._told = 0, 0  # where in the timeline the entries of the instant begin and end
         self._certificate: Certificate | None = None
         self._transitions: list[Transition] = []
         self._held: Pending | None = None  # an automatic revocation that waits for its due time
@@ -122,26 +124,30 @@ class _Replay:
     def run(self, until: datetime) -> Outcome:
         standing = self._standing
         timeline = self._timeline
-        start = stop = 0
-        while start < len(timeline) and (instant := timeline[start].at) <= until:
-            while stop < len(timeline) and timeline[stop].at == instant:
-                stop += 1
+        stop, count = 0, len(timeline)
+        while stop < count and (instant := timeline[stop].at) <= until:
             if self._wake is not None and self._wake < instant:
                 self._pass_time(instant)
-            self._told = range(start, stop)
-            for entry in timeline[start:stop]:
-                standing.tell(entry)
             start = stop
+            standing.tell(timeline[start])
+            stop += 1
+            while stop < count and timeline[stop].at == instant:
+                standing.tell(timeline[stop])
+                stop += 1
             if standing.changed or standing.recorded or standing.word or self._wake == instant:
-                self._adopt_policy(instant)
+                self._told = start, stop
+                if self._calendar:
+                    self._adopt_policy(instant)
                 self._step(instant)
         self._pass_time(until, inclusive=True)
-        self._facts = standing.at(until)
+        self._facts = standing.at(until)  # nothing that is judged has changed since the last step
+        if self._judgement is _UNJUDGED:
+            self._judgement = judge(self._facts)
         return Outcome(
             self._certificate,
             tuple(self._transitions),
             self._held or self._contradiction(),
-            decide(self._facts),
+            Decision(self._facts, self._judgement.unmet, self._judgement.waived),
             self._wakes_at(),
         )
 
@@ -150,7 +156,7 @@ class _Replay:
     def _pass_time(self, until: datetime, *, inclusive: bool = False) -> None:
         """Let happen what happens by itself before (or at) this instant: what is told there may still prevent it."""
         while (wake := self._wake) is not None and (wake < until or (inclusive and wake == until)):
-            self._told = range(0)
+            self._told = 0, 0
             self._adopt_policy(wake)
             self._step(wake)
             if self._held is not None and self._held.due == wake:
@@ -189,50 +195,48 @@ class _Replay:
 
     def _step(self, instant: datetime) -> None:
         """Decide once, now that all entries of the instant are told."""
-        before = self._facts
-        self._facts = facts = self._standing.at(instant)
-        judgement = judge(facts)
-        if self._is_downloadable():
-            self._defend(before, facts, judgement)
-        recorded = self._standing.take_recorded()
-        if recorded is not None:
-            self._adopt_recorded(recorded, facts, judgement)
-        word = self._standing.take_word()
-        if word is not None and self._is_downloadable():
-            self._heed(word, facts)
-        if not self._is_downloadable():
-            self._award_or_label(facts, judgement)
-        self._wake = self._next_wake()
+        standing, before = self._standing, self._facts
+        self._facts = facts = standing.at(instant)
+        self._judgement = judge(facts)
+        if self._certificate is not None and self._is_downloadable():
+            self._defend(before, facts)
+        if standing.recorded is not None and (recorded := standing.take_recorded()) is not None:
+            self._adopt_recorded(recorded)
+        if standing.word is not None and (word := standing.take_word()) is not None and self._is_downloadable():
+            self._heed(word)
+        if self._certificate is None or not self._is_downloadable():
+            self._award_or_label()
+        self._wake = self._next_wake() if self._calendar or self._held is not None else standing.verified_until
 
     def _is_downloadable(self) -> bool:
         return self._certificate is not None and self._certificate.status is Status.DOWNLOADABLE
 
-    def _award_or_label(self, facts: Facts, judgement: Judgement) -> None:
-        if judgement.unmet:
-            status = self._new_label(judgement)
+    def _award_or_label(self) -> None:
+        if self._judgement.unmet:
+            status = self._new_label()
             if status is not None:
-                self._set(status, Cause.LABELLED, facts, self._actor())
+                self._set(status, Cause.LABELLED, self._actor())
                 self._lost_passing = self._lost_passing or status is Status.NOTPASSING
             return
-        instant = facts.as_of
+        instant = self._facts.as_of
         certificate = self._certificate
         if certificate is None or certificate.first_issued_at is None:
-            self._set(Status.DOWNLOADABLE, Cause.EARNED, facts, self._actor(), (instant, instant))
+            self._set(Status.DOWNLOADABLE, Cause.EARNED, self._actor(), (instant, instant))
         elif self._lost_passing:
             dates = (instant, certificate.first_issued_at)
-            self._set(Status.DOWNLOADABLE, Cause.EARNED, facts, self._actor(), dates)
+            self._set(Status.DOWNLOADABLE, Cause.EARNED, self._actor(), dates)
         else:
-            self._set(Status.DOWNLOADABLE, Cause.REINSTATED, facts, self._actor())
-        self._rest_on(judgement)
+            self._set(Status.DOWNLOADABLE, Cause.REINSTATED, self._actor())
+        self._rest_on()
 
-    def _new_label(self, judgement: Judgement) -> Status | None:
+    def _new_label(self) -> Status | None:
         """Return the status that a certificate which isn't downloadable is to get; None if it stays."""
         if self._certificate is None:
-            return judgement.label
-        status = judgement.label_if_exists
+            return self._judgement.label
+        status = self._judgement.label_if_exists
         return None if status is self._certificate.status else status
 
-    def _adopt_recorded(self, entry: Entry, facts: Facts, judgement: Judgement) -> None:
+    def _adopt_recorded(self, entry: Entry) -> None:
         """Start from a certificate of the old logic; what is downloadable here it can't take away."""
         recorded: Recorded = entry.value
         certificate = self._certificate
@@ -257,27 +261,25 @@ class _Replay:
         previous = certificate.status if certificate else None
         if previous is not recorded.status:
             actor = self._actor(Fact.RECORDED)
-            self._transitions.append(
-                Transition(entry.at, previous, self._certificate, Cause.RECORDED, actor, decide(facts))
-            )
+            self._tell(entry.at, previous, Cause.RECORDED, actor)
             if recorded.status is Status.DOWNLOADABLE:
-                self._rest_on(judgement)
-                self._tolerated = facts.invalidations
+                self._rest_on()
+                self._tolerated = self._facts.invalidations
                 self._tolerated_since = entry.at
 
-    def _rest_on(self, judgement: Judgement) -> None:
+    def _rest_on(self) -> None:
         """Note what a certificate that just became downloadable rests on."""
-        self._earned = not judgement.waived
+        self._earned = not self._judgement.waived
         self._fell = self._lost_passing = False
         self._tolerated = _NONE
 
     # --- what may take a downloadable certificate away
 
-    def _defend(self, before: Facts, facts: Facts, judgement: Judgement) -> None:
+    def _defend(self, before: Facts, facts: Facts) -> None:
         """Apply the listed causes to a downloadable certificate, and nothing else."""
         fell = facts.passed is False and before.passed is not False
         self._fell = fell or (self._fell and not facts.passed)
-        self._earned = self._earned or not (judgement.unmet or judgement.waived)
+        self._earned = self._earned or not (self._judgement.unmet or self._judgement.waived)
         self._tolerated &= facts.invalidations
 
         invalidated = facts.invalidations - before.invalidations
@@ -286,15 +288,15 @@ class _Replay:
         if invalidated:
             cause = Cause.INVALIDATED if PERSON in invalidated else Cause.EXAM_REJECTED
             by_whom = invalidated & _ONLY_PERSON or invalidated
-            self._revoke(cause, facts, self._actor(Fact.INVALIDATION, by_whom))
+            self._revoke(cause, self._actor(Fact.INVALIDATION, by_whom))
         elif facts.allowlisted:
             self._held = None
         elif before.allowlisted:
             if not self._is_carried(facts):
-                self._leave_allowlist(facts, self._actor(Fact.ALLOWLIST))
+                self._leave_allowlist(self._actor(Fact.ALLOWLIST))
         elif self._held is None:
             if fell:
-                self._hold(Cause.GRADE_FELL, facts, self._actor(Fact.PASSING))
+                self._hold(Cause.GRADE_FELL, self._actor(Fact.PASSING))
         elif not self._fell if self._held.cause is Cause.GRADE_FELL else self._is_carried(facts):
             self._held = None
 
@@ -302,44 +304,45 @@ class _Replay:
         """Whether the certificate stands without an allowlist entry."""
         return self._earned and not self._fell and facts.invalidations <= self._tolerated
 
-    def _leave_allowlist(self, facts: Facts, actor: Actor) -> None:
+    def _leave_allowlist(self, actor: Actor) -> None:
         if is_person(actor.by):
-            self._revoke(Cause.ALLOWLIST_REMOVED, facts, actor)
+            self._revoke(Cause.ALLOWLIST_REMOVED, actor)
         else:
-            self._hold(Cause.ALLOWLIST_REMOVED, facts, actor)
+            self._hold(Cause.ALLOWLIST_REMOVED, actor)
 
-    def _hold(self, cause: Cause, facts: Facts, actor: Actor) -> None:
+    def _hold(self, cause: Cause, actor: Actor) -> None:
+        facts = self._facts
         self._held = Pending(cause, facts.as_of, facts.as_of + facts.policy.hold, actor)
 
     def _let_go(self, held: Pending) -> None:
         """Let the revocation take effect that was held until now."""
-        self._revoke(held.cause, self._facts, held.actor)
-        self._award_or_label(self._facts, judge(self._facts))
+        self._revoke(held.cause, held.actor)
+        self._award_or_label()
         self._wake = self._next_wake()
 
-    def _heed(self, word: Entry, facts: Facts) -> None:
+    def _heed(self, word: Entry) -> None:
         """Do as was said of the revocation that is pending; a word on one that is not says nothing."""
         pending = self._held or self._contradiction()
         if pending is None or pending.cause != word.subject:
             return
         if word.value is Word.RELEASED:
             if is_person(word.by):
-                self._revoke(pending.cause, facts, Actor(word.by, word.notes))
+                self._revoke(pending.cause, Actor(word.by, word.notes))
         elif word.value is Word.DISCARDED:
             self._held = self._tolerated_since = None
             self._fell = False
         elif self._held is not None:
             self._held = self._held._replace(due=None)
 
-    def _revoke(self, cause: Cause, facts: Facts, actor: Actor) -> None:
+    def _revoke(self, cause: Cause, actor: Actor) -> None:
         match cause:
             case Cause.GRADE_FELL:
                 status = Status.NOTPASSING
             case Cause.ALLOWLIST_REMOVED:
-                status = judge(facts).label_if_exists or Status.UNAVAILABLE
+                status = self._judgement.label_if_exists or Status.UNAVAILABLE
             case _:
                 status = Status.UNAVAILABLE
-        self._set(status, cause, facts, actor)
+        self._set(status, cause, actor)
         self._lost_passing = cause in {Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED}
         self._held = None
         self._tolerated = _NONE
@@ -355,7 +358,8 @@ class _Replay:
 
     def _actor(self, fact: Fact | None = None, subjects: frozenset[str] = _NO_SUBJECT) -> Actor:
         """Return who last changed something at the instant: any fact, or this one on these subjects."""
-        for position in reversed(self._told):
+        start, stop = self._told
+        for position in range(stop - 1, start - 1, -1):
             entry = self._timeline[position]
             concerned = bool(entry.by) if fact is None else entry.fact is fact and entry.subject in subjects
             if concerned and not self._is_repeat(position):
@@ -370,16 +374,9 @@ class _Replay:
                 return bool(earlier.value == entry.value)
         return False
 
-    def _set(
-        self,
-        status: Status,
-        cause: Cause,
-        facts: Facts,
-        actor: Actor,
-        dates: tuple[datetime, datetime] | None = None,
-    ) -> None:
-        """Give the certificate a status as of these facts; its id and dates stay unless new ones are given."""
-        old = self._certificate
+    def _set(self, status: Status, cause: Cause, actor: Actor, dates: tuple[datetime, datetime] | None = None) -> None:
+        """Give the certificate a status as of the facts; its id and dates stay unless new ones are given."""
+        facts, old = self._facts, self._certificate
         issued_at, first_issued_at = dates or ((old.issued_at, old.first_issued_at) if old else (None, None))
         self._certificate = Certificate(
             status,
@@ -389,5 +386,10 @@ class _Replay:
             issued_at,
             first_issued_at,
         )
-        previous = old.status if old else None
-        self._transitions.append(Transition(facts.as_of, previous, self._certificate, cause, actor, decide(facts)))
+        self._tell(facts.as_of, old.status if old else None, cause, actor)
+
+    def _tell(self, at: datetime, previous: Status | None, cause: Cause, actor: Actor) -> None:
+        """Note that the certificate has got another status, and the decision by which it has."""
+        assert self._certificate is not None
+        decision = Decision(self._facts, self._judgement.unmet, self._judgement.waived)
+        self._transitions.append(Transition(at, previous, self._certificate, cause, actor, decision))

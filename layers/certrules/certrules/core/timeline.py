@@ -75,6 +75,8 @@ def compact(timeline: Timeline, capacity: int = CAPACITY, settled: datetime = BE
 
     Raises TimelineFullError if more than HARD_LIMIT entries remain.
     """
+    if settled is BEGINNING and len(timeline) <= min(capacity, HARD_LIMIT):
+        return timeline, settled
     repeats = _repeats(timeline)
     excess = len(timeline) - capacity
     if excess > 0 and repeats:
