@@ -19,6 +19,7 @@ from certrules.core import explain as explaining
 from desk import (
     BUS,
     CERTIFICATE_URL,
+    CONSUMER_DEAD_LETTERS,
     PAGE,
     POLICIES,
     Asked,
@@ -84,7 +85,7 @@ def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
 def case(learner_id: LearnerId, course_run: CourseRun, as_of: AsOf = None) -> dict[str, Any]:
     """Return the case now as it is published, or as of an instant."""
     found = casework.open_case(pair_of(learner_id, course_run), POLICIES)
-    return casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL)
+    return casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
 
 
 @app.get("/v1/case/changes", summary="What changed in a case between two instants")

@@ -23,6 +23,7 @@ from desk import (
     ACTOR_CLAIM,
     BUS,
     CERTIFICATE_URL,
+    CONSUMER_DEAD_LETTERS,
     HEADERS,
     POLICIES,
     PROBLEM_PAGE,
@@ -159,7 +160,7 @@ def case_page() -> Response[str]:
     """Return a case, now or as of an instant."""
     as_of = instant(asked("as_of"), "as_of")
     found = casework.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
-    body = casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL)
+    body = casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
     changes = explaining.possible_changes(found.record, POLICIES, edge.now())
     return page(
         "case.html",

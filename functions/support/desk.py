@@ -28,6 +28,7 @@ logger = Logger()
 metrics = Metrics()
 store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
 BUS = os.environ["BUS_NAME"]
+CONSUMER_DEAD_LETTERS = os.environ["CONSUMER_DEAD_LETTERS_URL"]
 CERTIFICATE_URL = os.environ["CERTIFICATE_URL"]
 SCOPE_PREFIX = os.environ["SCOPE_PREFIX"]
 ACTOR_CLAIM = os.environ["ACTOR_CLAIM"]

@@ -129,6 +129,13 @@ def test_a_case_tells_all_that_support_would_have_to_collect(scene: Scene, learn
     assert datetime.fromisoformat(change["published_at"]) <= datetime.now(UTC)
 
 
+def test_a_case_says_whether_consumers_were_reached(scene: Scene, learner: Learner, desk: Desk) -> None:
+    assert desk.case(learner)["undelivered"] == 0
+    queue = scene.cloud.physical("ConsumerDeadLetters")
+    scene.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    assert desk.case(learner)["undelivered"] == 1
+
+
 def test_what_the_bus_did_not_take_yet_is_said_to_be_unpublished(scene: Scene, learner: Learner, desk: Desk) -> None:
     earned(scene, learner)
     assert [item["published_at"] for item in desk.case(learner)["history"]] == [None]

@@ -90,8 +90,13 @@ def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Exp
     return explaining.explain(case.record, case.policies, as_of or now, published=published, compacted=kept.settled)
 
 
-def case_as_json(case: Case, as_of: datetime | None, now: datetime, certificate_url: str) -> dict[str, Any]:
-    """Return everything that support can know of a case: two requests more."""
+def case_as_json(
+    case: Case, as_of: datetime | None, now: datetime, certificate_url: str, dead_letters: str
+) -> dict[str, Any]:
+    """Return everything that support can know of a case: three requests more.
+
+    `dead_letters` is the queue that gets what could not be delivered to consumers.
+    """
     explanation = explain(case, as_of, now)
     history = _history(case.pair)
     return {
@@ -100,6 +105,7 @@ def case_as_json(case: Case, as_of: datetime | None, now: datetime, certificate_
         "fields": _fields(case, explanation, history, certificate_url),
         "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
         "history": history,
+        "undelivered": edge.waiting_in(dead_letters),  # status changes, of anybody, that a consumer's queue didn't take
         "version": case.version,
     }
 

@@ -96,6 +96,13 @@ def _send_batch(queue_url: str, entries: list[dict[str, Any]]) -> None:
         raise SendError(message)
 
 
+def waiting_in(queue_url: str) -> int:
+    """Return about how many messages wait in a queue."""
+    name = "ApproximateNumberOfMessages"
+    answer = client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
 def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
     """Put (type, detail) on the bus, in order; return how many were taken before the first that was not."""
     taken = 0
