@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -22,8 +23,10 @@ from uuid import uuid4
 
 import click
 
+from certrules.core.replay import replay
 from certs.local import LocalCloud
 from certs.local.functions import LocalFunction
+from certs.replay import outcome_as_json, read_history, read_policy
 
 Json = dict[str, Any]
 type Runner = Callable[[str, object], Any]
@@ -310,6 +313,21 @@ class Watch:
             self._cloud.api.request("GET", path, {"Authorization": f"Bearer {token}"})
         self._see_through()
 
+    def exported(self) -> Json:
+        """Return the case of the samples' learner as support exports it. Raises what a function raises."""
+        token = self._cloud.api.token("debug", ["certificates/view"])
+        answer = self._cloud.api.request("GET", f"/v1/case/events?{_CASE}", {"Authorization": f"Bearer {token}"})
+        self._see_through()
+        exported: Json = json.loads(answer.body)
+        return exported
+
+    def queue(self, details: list[Json]) -> None:
+        """Put events on the queue of ingest, and see them through. Raises what a function raises."""
+        sqs, url = self._cloud.client("sqs"), self._cloud.physical("IngestQueue")
+        for detail in details:
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps(detail))
+        self._see_through()
+
     def remains(self) -> dict[str, int]:
         """Count the items of each table and the messages of each queue that the functions know."""
         scan = self._cloud.client("dynamodb").scan
@@ -411,6 +429,35 @@ def compare() -> int:
     return sum(records for what, records in there.items() if ": records of " in what)
 
 
+def compare_case() -> None:
+    """Export a case, and decide it again by `certs replay` and by functions in containers.
+
+    Raises ClickException where they don't come to the same.
+    """
+    with LocalCloud(TEMPLATE) as cloud:
+        watch = Watch(cloud, {})
+        for sample in samples():
+            watch.send(sample)
+        exported = watch.exported()
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "case.jsonl")
+        file.write_text("".join(json.dumps(event) + "\n" for event in exported["events"]))
+        (record,) = read_history([str(file)], datetime.now(UTC), []).records()
+    until = datetime.fromisoformat(exported["until"])
+    replayed = outcome_as_json(record, replay(record, read_policy(exported["policy"]), until))
+    with LocalCloud(TEMPLATE) as cloud, warm_containers(cloud) as runner:
+        watch = Watch(cloud, dict.fromkeys(cloud.functions, runner))
+        watch.queue(exported["events"])
+        contained = watch.exported()
+    told = ("status", "mode", "grade", "issued_at", "first_issued_at")
+    found = {
+        json.dumps({name: certificate[name] for name in told})
+        for certificate in (exported["certificate"], replayed, contained["certificate"])
+    }
+    if len(found) > 1:
+        raise click.ClickException("an exported case is decided differently:\n" + "\n".join(sorted(found)))
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("function", required=False)
 @click.argument("event", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -428,7 +475,8 @@ def main(function: str | None, event: Path | None, everything: bool) -> None:
     build_functions()
     if everything:
         records = compare()
-        click.echo(f"{len(samples())} events, {records} records: containers and this process agree")
+        compare_case()
+        click.echo(f"{len(samples())} events, {records} records, an exported case: containers and this process agree")
         return
     assert function is not None
     assert event is not None

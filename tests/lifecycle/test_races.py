@@ -14,6 +14,7 @@ from certrules.store import Pair
 from certrules.wire.inbound import Message
 from certs.local import LocalCloud
 from tests.functions.scene import TEMPLATE, Answer, Learner, Request, Scene, Wire, as_time, day
+from tests.functions.test_brakes import class_of, earn, held, sent, statuses
 from tests.lifecycle.story import read, state, story, transitions
 
 WRITERS = 16
@@ -146,3 +147,24 @@ def drain(scene: Scene) -> None:
     """Deliver all that is queued, delayed or not."""
     while scene.queued("IngestQueue") or scene.queued("RedecideQueue"):
         assert scene.cloud.deliver(delayed=True).errors == []
+
+
+def test_a_breaker_lets_no_more_through_however_many_revoke_at_once(scene: Scene, learner: Learner) -> None:
+    learners = class_of(WRITERS, learner)
+    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 3}))
+    earn(scene, learners)
+    for each in learners:
+        scene.ingest(sent(each.failing(day(10)), day(10)))
+    start = Barrier(WRITERS)
+
+    def revoke(each: Learner) -> list[Taken]:
+        start.wait()
+        return taken_in_wholly([[read(sent(each.requested(day(11)), day(11)))]])
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        found = [taken for writer in pool.map(revoke, learners) for taken in writer]
+
+    assert statuses(scene, learners).count(Status.NOTPASSING) == 3
+    assert len(held(scene, learners)) == WRITERS - 3
+    assert sum(taken.tripped for taken in found) == 1
+    assert sum(taken.stopped.total() for taken in found) == WRITERS - 3
