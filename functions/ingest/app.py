@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
 from certrules import edge, store
+from certrules.core.terms import RELEASED, REVOKING
 from certrules.intake import Taken, take_in
 from certrules.wire.inbound import Message, RefusedError, decode
 
@@ -49,10 +50,11 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     failed = {origins[position]["messageId"] for position in taken.failed}
     failed |= fan_out(taken, messages, origins, failed)
     failed |= park(parked)
-    if messages:
-        delay = max(now - message.sent_at for message in messages)
-        metrics.add_metric("EventToCertificateMilliseconds", MetricUnit.Milliseconds, delay.total_seconds() * 1000)
     report(records, taken, parked, failed)
+    done = [message.sent_at for position, message in enumerate(messages) if position not in taken.failed]
+    if done:
+        delay = (edge.now() - min(done)).total_seconds()
+        metrics.add_metric("EventToCertificateMilliseconds", MetricUnit.Milliseconds, 1000 * delay)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
 
 
@@ -128,6 +130,7 @@ def report(
             "LostRaces": taken.lost_races,
             "RevocationsStopped": taken.stopped.total(),
             "BreakerTripped": taken.tripped,
+            **{f"cause_{cause}": 0 for cause in REVOKING - RELEASED},  # for the alarm's baseline
         }
     )
     counts.update(f"parked_{refusal.reason}" for _, refusal in parked)

@@ -19,6 +19,7 @@ from certrules import casework, edge, store
 from certrules.casework import ACTS, RefusedActError
 from certrules.core import explain as explaining
 from certrules.core.terms import PERSON, Fact
+from certrules.core.words import when as when_in_words
 from desk import (
     ACTOR_CLAIM,
     BUS,
@@ -52,7 +53,7 @@ def when(instant: datetime | str | None) -> str:
     """Write an instant for people; "" for none."""
     if instant is None:
         return ""
-    return explaining.when(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
+    return when_in_words(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
 
 
 def link(path: str, **query: object) -> str:

@@ -21,6 +21,7 @@ from certrules.core.replay import Certificate, replay
 from certrules.core.rules import BY_CODE, RULES, in_force
 from certrules.core.terms import Cause, Fact, Status
 from certrules.core.timeline import Entry, at_instant, merge
+from certrules.core.words import when
 from tests.core.histories import END, INSTANTS, instants, policies, records
 from tests.core.words import CCX, instant, qualifying, record_of
 
@@ -710,7 +711,7 @@ def test_a_course_runs_own_policy_is_put_in_words(overrides: Overrides, words: s
     ],
 )
 def test_an_instant_is_written_in_utc(at: datetime, words: str) -> None:
-    assert explain.when(at) == words
+    assert when(at) == words
 
 
 # --- what changed between two instants

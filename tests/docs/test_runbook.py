@@ -1,7 +1,12 @@
 """Every alarm has its section in the runbook, and names it; every section has its alarm."""
 
+import json
 import re
 from pathlib import Path
+
+from samtranslator.yaml_helper import yaml_parse
+
+from certrules.core.rules import BY_CODE
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,6 +20,21 @@ def test_runbook_and_alarms_know_each_other() -> None:
     assert sorted(re.findall(r"AlarmDescription: .* Runbook - (\S+)\.", template)) == sorted(slugs)
     for name in alarms:
         assert f"${{{name}Alarm.Arn}}" in template, "the dashboard shows it"
+
+
+def test_every_section_says_where_to_look_what_to_do_and_when_it_is_over() -> None:
+    _, *sections = (ROOT / "docs" / "runbook.md").read_text().split("\n## ")
+    for section in sections:
+        for word in ("**Look:**", "**Do", "**Over:**"):
+            assert word in section, section.splitlines()[0]
+
+
+def test_the_dashboard_shows_every_reason() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", body))["widgets"]
+    assert len(widgets) == 7
+    assert set(re.findall(r"\"reason_(\w+)\"", body)) == set(BY_CODE)
 
 
 def test_the_commands_that_runbook_and_support_guide_name_exist() -> None:

@@ -20,6 +20,7 @@ from certrules.core.policy import Policies, overridden
 from certrules.core.replay import Pending, replay
 from certrules.core.terms import PERSON, Cause, Fact, Status, is_ccx
 from certrules.core.timeline import Entry, Timeline, at_instant
+from certrules.core.words import when
 from certrules.intake import decide_anew
 from certrules.store import Loaded, Pair, SupportItem
 from certrules.wire.inbound import ERASED, OWN_SOURCE, REQUESTED, RefusedError, decode
@@ -327,7 +328,7 @@ def _sentence(before: Status | None, after: Status | None, published: Published)
     if published.pending is None:
         return f"{stays}."
     due = published.pending.due
-    until = "until a person decides" if due is None else f"until {explaining.when(due)}"
+    until = "until a person decides" if due is None else f"until {when(due)}"
     return f"{stays}; a revocation is pending {until}."
 
 
@@ -654,7 +655,7 @@ def _checks(
         f"The course team sets the course run's {(awaited or '').replace('_', ' ')}.",
         ok=bool(setting.get("self_paced")) or awaited is None or setting.get(awaited) is not None,
     )
-    where = f" since {explaining.when(stops[0].at)} by {stops[0].by}: {stops[0].notes}" if stops else ""
+    where = f" since {when(stops[0].at)} by {stops[0].by}: {stops[0].notes}" if stops else ""
     yield check(
         "automatic_revocations",
         "Automatic revocations take effect.",

@@ -15,13 +15,24 @@ from typing import Any, NamedTuple
 
 from certrules.core.dates import Shown, shown
 from certrules.core.decision import Decision, Verdict, judge
-from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded, Standing
+from certrules.core.facts import Approval, Enrollment, Facts, Record, Standing
 from certrules.core.guard import Published, settle
-from certrules.core.policy import Modes, Overrides, Policies, Policy
+from certrules.core.policy import Policies, Policy
 from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition, replay
 from certrules.core.rules import BY_CODE, Rule
-from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status, Word, is_ccx, is_person
+from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
+from certrules.core.words import (
+    clause,
+    credit,
+    dated,
+    listed,
+    modes_words,
+    on_or_off,
+    status_words,
+    when,
+    words_of,
+)
 
 
 class Evidence(NamedTuple):
@@ -201,7 +212,7 @@ def _status_sentence(told: Published, outcome: Outcome, *, kept: bool) -> str:
     reasons = _reasons(outcome.decision.unmet)
     if certificate is None:
         return f"There is no certificate because {reasons}."
-    status = _status_words(certificate.status)
+    status = status_words(certificate.status)
     now = f"it is not downloadable now because {reasons}"
     if kept:
         return f"The certificate stays {status} as it was published{_pending_clause(told.pending)}."
@@ -217,7 +228,7 @@ def _status_sentence(told: Published, outcome: Outcome, *, kept: bool) -> str:
     if last.cause is Cause.LABELLED and last.decision.unmet != outcome.decision.unmet:
         return f"The certificate became {status} on {since}; {now}."
     has_been = f"been {status}" if certificate.status in _SET_HERE else f'had the status "{status}"'
-    sentence = f"The certificate has {has_been} since {since} because {_why(last)}{_credit(last)}"
+    sentence = f"The certificate has {has_been} since {since} because {_why(last)}{credit(last)}"
     told_already = last.decision.unmet if last.cause is Cause.LABELLED else _TOLD_BY_CAUSE.get(last.cause)
     return f"{sentence}." if outcome.decision.unmet == told_already else f"{sentence}; {now}."
 
@@ -231,7 +242,7 @@ def _pending_clause(pending: Pending | None) -> str:
     if pending.cause is Cause.GRADE_FELL:
         because = "the grade fell to failing"
     return (
-        f"; its revocation has been pending since {when(pending.since)} because {because}{_credit(pending)}"
+        f"; its revocation has been pending since {when(pending.since)} because {because}{credit(pending)}"
         f", and takes effect on {when(pending.due)} unless {_UNLESS[pending.cause]}"
     )
 
@@ -246,7 +257,7 @@ def _why(transition: Transition) -> str:
 
 def _reasons(codes: Iterable[str]) -> str:
     """Return what the unmet rules say as one clause, in the order of the rules."""
-    return _listed([_clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
+    return listed([clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
 
 
 # --- what every rule says, and what it looked at
@@ -316,13 +327,13 @@ def _concerns(entry: Entry, rule: Rule) -> bool:
 
 
 def _evidence_of(entry: Entry, as_of: datetime) -> Evidence:
-    words = _words(entry, as_of)
-    sentence = _dated(words.event, entry.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
+    words = words_of(entry, as_of)
+    sentence = dated(words.event, entry.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
     return Evidence(sentence, entry.fact, entry.subject, words.value, entry.event_id, entry.at, entry.by, entry.notes)
 
 
 def _eligible_modes(_record: Record, policy: Policy) -> Evidence:
-    modes = _modes_words(policy.eligible_modes)
+    modes = modes_words(policy.eligible_modes)
     return Evidence(
         f"The policy {policy.version} makes these modes eligible: {modes}.", "policy", "eligible_modes", modes
     )
@@ -332,13 +343,13 @@ def _id_verification_terms(_record: Record, policy: Policy) -> Evidence:
     value = "not required"
     if policy.id_verification_required:
         exempt = policy.modes_without_id_verification
-        value = f"required, except in these modes: {_modes_words(exempt)}" if exempt.names else "required"
+        value = f"required, except in these modes: {modes_words(exempt)}" if exempt.names else "required"
     sentence = f"By the policy {policy.version} ID verification is {value}."
     return Evidence(sentence, "policy", "id_verification_required", value)
 
 
 def _deployment_terms(_record: Record, policy: Policy) -> Evidence:
-    value = _on(policy.web_certificates)
+    value = on_or_off(policy.web_certificates)
     sentence = f"By the policy {policy.version} web certificates are {value} for the whole deployment."
     return Evidence(sentence, "policy", "web_certificates", value)
 
@@ -611,7 +622,7 @@ def _timeline(record: Record, policies: Policies, outcome: Outcome) -> tuple[Mom
     as_of = outcome.decision.facts.as_of
     moments = [_moment_of_turn(turn) for turn in _turns(record, as_of)]
     moments += [
-        Moment(since, "policy", _dated(f"Policy {policy.version} came into force", since))
+        Moment(since, "policy", dated(f"Policy {policy.version} came into force", since))
         for since, policy in policies[1:]
         if since <= as_of
     ]
@@ -621,18 +632,18 @@ def _timeline(record: Record, policies: Policies, outcome: Outcome) -> tuple[Mom
 
 def _moment_of_turn(turn: _Turn) -> Moment:
     entry = turn.entry
-    words = _words(entry, turn.at)
+    words = words_of(entry, turn.at)
     if turn.expired:
-        sentence = _dated(f"{words.name} expired", turn.at, event_id=entry.event_id)
+        sentence = dated(f"{words.name} expired", turn.at, event_id=entry.event_id)
         return Moment(turn.at, "fact", sentence, event_id=entry.event_id)
-    sentence = _dated(words.event, turn.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
+    sentence = dated(words.event, turn.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
     return Moment(turn.at, "fact", sentence, entry.by, entry.notes, entry.event_id)
 
 
 def _moment_of_transition(transition: Transition) -> Moment:
     actor = transition.actor
-    what = f"Certificate set to {_status_words(transition.status)}"
-    sentence = _dated(what, transition.at, actor, f": {_why(transition)}")
+    what = f"Certificate set to {status_words(transition.status)}"
+    sentence = dated(what, transition.at, actor, f": {_why(transition)}")
     return Moment(transition.at, "transition", sentence, actor.by, actor.reason)
 
 
@@ -660,17 +671,17 @@ def changed(record: Record, policies: Policies, earlier: datetime, later: dateti
 def _difference_sentence(before: Status | None, after: Status | None, earlier: datetime, later: datetime) -> str:
     span = f"Between {when(earlier)} and {when(later)}"
     if before is after:
-        return f"{span} the status stayed the same: {_status_words(after)}."
-    return f"{span} the status changed from {_status_words(before)} to {_status_words(after)}."
+        return f"{span} the status stayed the same: {status_words(after)}."
+    return f"{span} the status changed from {status_words(before)} to {status_words(after)}."
 
 
 def _changed_fact(turn: _Turn) -> ChangedFact:
     entry = turn.entry
-    words = _words(entry, turn.at)
-    before = _words(turn.before, turn.before.at).value if turn.before else "nothing received"
+    words = words_of(entry, turn.at)
+    before = words_of(turn.before, turn.before.at).value if turn.before else "nothing received"
     actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
     change = f'{words.name}: from "{before}" to "{words.value}"'
-    sentence = _dated(change, turn.at, actor, event_id=entry.event_id)
+    sentence = dated(change, turn.at, actor, event_id=entry.event_id)
     return ChangedFact(words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence)
 
 
@@ -681,229 +692,6 @@ def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict
         for verdict in after.verdicts()
         if (was := old.get(verdict.rule.code, "not in force")) != _verdict_word(verdict)
     )
-
-
-# --- the words
-
-
-class _Words(NamedTuple):
-    """What an entry says."""
-
-    name: str  # what it is about: "Enrollment"
-    value: str  # "verified mode"
-    event: str  # what happened, up to the date: "Enrolled in verified mode"
-    detail: str = ""  # what follows the date
-
-
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-
-
-def when(instant: datetime) -> str:
-    """Write an instant, in UTC: "3 March 2026 at 14:05 UTC", with seconds if it has any."""
-    instant = instant.astimezone(UTC)
-    month = _MONTHS[instant.month - 1]
-    seconds = f":{instant.second:02}" if instant.second or instant.microsecond else ""
-    return f"{instant.day} {month} {instant.year} at {instant.hour:02}:{instant.minute:02}{seconds} UTC"
-
-
-def _words(entry: Entry, as_of: datetime) -> _Words:  # noqa: C901 - a case for every fact there is
-    """Put an entry in words, as of an instant: an ID verification may have run out since."""
-    value: Any = entry.value
-    match entry.fact:
-        case Fact.ENROLLMENT:
-            return _enrollment_words(value)
-        case Fact.PASSING:
-            word = "passed" if value else "failing"
-            return _Words("Passing", word, "Passed" if value else "Graded as failing")
-        case Fact.GRADE:
-            return _grade_words(value)
-        case Fact.BETA_TESTER:
-            word = "given" if value else "removed"
-            return _Words("Beta tester role", word, f"Beta tester role {word}")
-        case Fact.ALLOWLIST:
-            word = "added" if value else "removed"
-            return _Words("Allowlist entry", word, f"Allowlist entry {word}")
-        case Fact.INVALIDATION:
-            return _invalidation_words(entry.subject, active=value)
-        case Fact.DATE_OVERRIDE:
-            return _date_override_words(value)
-        case Fact.RECORDED:
-            return _recorded_words(value)
-        case Fact.ID_VERIFICATION:
-            return _id_verification_words(entry.subject, value, as_of)
-        case Fact.COURSE_RUN:
-            return _setting_words(entry.subject, value)
-        case Fact.REVOCATION:
-            return _Words("Pending revocation", value, _REVOCATION_WORDS[value])
-        case Fact.AUTOMATIC_REVOCATIONS:  # pragma: no branch - there are no other facts
-            return _Words(
-                "Automatic revocations", _on(value), f"Automatic revocations {'resumed' if value else 'stopped'}"
-            )
-
-
-_REVOCATION_WORDS: Mapping[Word, str] = {
-    Word.HELD: "Pending revocation held for a person to decide",
-    Word.RELEASED: "Pending revocation released",
-    Word.DISCARDED: "Pending revocation discarded: the certificate stays",
-}
-
-
-def _enrollment_words(value: Enrollment) -> _Words:
-    if value.active:
-        return _Words("Enrollment", f"{value.mode} mode", f"Enrolled in {value.mode} mode")
-    return _Words("Enrollment", f"{value.mode} mode, inactive", f"Unenrolled from {value.mode} mode")
-
-
-def _grade_words(value: Grade) -> _Words:
-    words = f"{value.percent * 100:.6g}%"
-    if value.letter:
-        words = f"{words} ({value.letter})"
-    return _Words("Grade", words, f"Graded {words}")
-
-
-def _invalidation_words(exam: str, *, active: bool) -> _Words:
-    if exam == PERSON:
-        word = "active" if active else "lifted"
-        return _Words("Invalidation", word, "Certificate invalidated" if active else "Invalidation lifted")
-    word = "rejected" if active else "not rejected"
-    event = f"Attempt at the exam {exam} {'rejected' if active else 'verified or reset'}"
-    return _Words(f"Attempt at the exam {exam}", word, event)
-
-
-def _date_override_words(value: datetime | None) -> _Words:
-    name = "Override of the certificate's date"
-    if value is None:
-        return _Words(name, "none", f"{name} removed")
-    return _Words(name, when(value), f"{name} set", f": {when(value)}")
-
-
-def _recorded_words(value: Recorded) -> _Words:
-    status = _status_words(value.status)
-    return _Words("Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}")
-
-
-def _id_verification_words(attempt: str, value: Approval | None, as_of: datetime) -> _Words:
-    name = f"ID verification (attempt {attempt})"
-    if value is None:
-        return _Words(name, "denied", f"{name} denied")
-    if value.expires_at is None:
-        ends = "without an end"
-    elif value.expires_at > as_of:
-        ends = f"valid until {when(value.expires_at)}"
-    else:
-        ends = f"expired on {when(value.expires_at)}"
-    return _Words(name, f"approved, {ends}", f"{name} approved", f", {ends}")
-
-
-_SETTINGS: Mapping[str, str] = {
-    "available_date": "Certificate available date",
-    "display_behavior": "Certificate display behavior",
-    "end": "End",
-    "policy": "Policy",
-    "rollout": "Rollout",
-    "self_paced": "Self-pacing",
-    "web_certificates_enabled": "Web certificates",
-}
-
-
-def _setting_words(setting: str, value: object) -> _Words:
-    if not setting:
-        return _Words("Course run", "known", "Configuration of the course run received")
-    name = f"{_SETTINGS.get(setting, f'Setting {setting}')} of the course run"
-    if isinstance(value, bool):
-        return _Words(name, _on(value), f"{name} {'enabled' if value else 'disabled'}")
-    if value is None:
-        return _Words(name, "none", f"{name} cleared")
-    words = f"{value}"
-    if isinstance(value, datetime):
-        words = when(value)
-    elif isinstance(value, Overrides):
-        words = _overrides_words(value)
-    return _Words(name, words, f"{name} set", f": {words}")
-
-
-def _overrides_words(overrides: Overrides) -> str:
-    """Put in words what a course run sets instead of the deployment's policy."""
-    parts = []
-    if overrides.preset is not None:
-        parts.append(f"preset {overrides.preset}")
-    if overrides.eligible_modes is not None:
-        parts.append(f"eligible modes {_modes_words(overrides.eligible_modes)}")
-    if overrides.id_verification_required is not None:
-        parts.append(f"ID verification {'' if overrides.id_verification_required else 'not '}required")
-    if overrides.modes_without_id_verification is not None:
-        parts.append(f"modes without ID verification {_modes_words(overrides.modes_without_id_verification)}")
-    if overrides.hold is not None:
-        parts.append(f"hold of {overrides.hold.total_seconds():g} seconds")
-    if overrides.breaker_limit is not None:
-        parts.append(f"at most {overrides.breaker_limit} automatic revocations at once")
-    if overrides.breaker_window is not None:
-        parts.append(f"counted over {overrides.breaker_window.total_seconds():g} seconds")
-    return "; ".join(parts) or "that of the deployment"
-
-
-def _modes_words(modes: Modes) -> str:
-    names = _listed(sorted(modes.names))
-    if modes.all_but:
-        return f"every mode but {names}" if names else "every mode"
-    return names or "none"
-
-
-def _status_words(status: Status | None) -> str:
-    if status is None:
-        return "no certificate"
-    return status.replace("_", " ").replace("notpassing", "not passing")
-
-
-def _dated(what: str, at: datetime, actor: Actor | None = None, detail: str = "", event_id: str = "") -> str:
-    """Return the sentence that something happened: what, when, by whom, and which event says so."""
-    return f"{what} on {when(at)}{_by(actor or Actor(), event_id)}{detail}."
-
-
-def _by(actor: Actor, event_id: str = "") -> str:
-    event = f" (event {event_id})" if event_id else ""
-    by, reason = _one_line(actor.by), _one_line(actor.reason)
-    who = f" by {by}" if is_person(by) else f" by the software {by.removeprefix('system:')}".rstrip() if by else ""
-    note = f', with the note "{reason}"' if reason else ""
-    return f"{who}{note}{event}"
-
-
-def _credit(brought_about: Transition | Pending) -> str:
-    """Return who took a certificate away, and why, in parentheses; nothing if nobody is known."""
-    if brought_about.cause is Cause.LABELLED:
-        return ""
-    words = _by(brought_about.actor).removeprefix(",").strip()
-    return f" ({words})" if words else ""
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace('"', "'")
-
-
-def _clause(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:-1]
-
-
-def _listed(items: list[str]) -> str:
-    """Join with commas and a last "and"."""
-    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
-
-
-def _on(value: bool) -> str:
-    return "on" if value else "off"
 
 
 # --- as text and JSON
@@ -959,7 +747,7 @@ def _finding_lines(finding: Finding) -> list[str]:
 
 
 def _changes_words(changes: tuple[Change, ...]) -> str:
-    return _listed([f"{_clause(change.sentence)} ({change.who})" for change in changes])
+    return listed([f"{clause(change.sentence)} ({change.who})" for change in changes])
 
 
 def as_json(explanation: Explanation | Difference) -> dict[str, Any]:
