@@ -256,6 +256,31 @@ def course_run_page() -> Response[str]:
     )
 
 
+@app.post("/course-run/act", include_in_schema=False)
+def course_run_act() -> Response[str]:
+    """Discard all that is held in a course run, or stop or resume its automatic revocations."""
+    said = form()
+    course_run, reason, key, now = (
+        key_of(said.get("course_run", "")),
+        said.get("reason", ""),
+        said.get("key", ""),
+        edge.now(),
+    )
+    if not 3 <= len(reason) <= 1000:
+        raise RefusedActError(422, "the reason is missing", "say why, in 3 to 1000 characters", "reason")
+    word = said.get("word", "")
+    if word == "discard":
+        demand("act")
+        casework.send(BUS, casework.discards(course_run, None, actor(), reason, key, now))
+    elif word in casework.SWITCHES:
+        demand("act" if word == "stop" else "revoke")
+        event_id = casework.event_id_of(actor(), key)
+        casework.send(BUS, [casework.switch_detail(word, course_run, event_id, now, actor(), reason)])
+    else:
+        raise RefusedActError(422, "the form can't be read", "choose discard, stop or resume", "word")
+    return see("/course-run", course_run=course_run)
+
+
 @app.get("/revocations", include_in_schema=False)
 def revocations_page() -> Response[str]:
     """Return the bulk revocations that were asked for."""

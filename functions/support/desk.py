@@ -275,6 +275,8 @@ def acted(asked: Asked, key: str) -> dict[str, Any]:
     event_id = casework.event_id_of(actor(), key)
     detail, seen, now = previewed(asked, event_id)
     demand(seen.scope)
+    if seen.takes_away:
+        casework.count_alone(actor(), now)
     answer = {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
     metrics.add_metric(name=f"act_{asked.act}", unit=MetricUnit.Count, value=1)
     return dict(casework.carry_out(BUS, before, request, detail, answer, now))

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certrules.core import dates, explain
-from certrules.core.explain import Change, Explanation, as_json, as_text, changed, counterfactuals, what_if
+from certrules.core.explain import (
+    Change,
+    Explanation,
+    as_json,
+    as_text,
+    changed,
+    counterfactuals,
+    possible_changes,
+    what_if,
+)
 from certrules.core.facts import Record
 from certrules.core.guard import Published, settle
 from certrules.core.policy import DEFAULT, PRESETS, Modes, Overrides, Policies, read_policies, undated
@@ -565,6 +574,23 @@ def test_what_if_hears_nothing_of_what_came_later() -> None:
     assert outcome.decision.unmet == {"not_enrolled"}
 
 
+@given(records(), policies(), instants())
+def test_every_change_that_is_offered_can_be_tried_and_nothing_is_offered_twice(
+    record: Record, policies: Policies, at: datetime
+) -> None:
+    offered = possible_changes(record, policies, at)
+    assert len({change.code for change in offered}) == len(offered)
+    heard = Record(record.learner_id, record.course_run, tuple(entry for entry in record.timeline if entry.at <= at))
+    for change in offered:
+        (entry,) = change.entries or (None,)
+        facts = what_if(record, policies, at, [change]).decision.facts
+        if entry is not None and entry.fact is Fact.ENROLLMENT:
+            assert facts.mode == entry.value.mode
+        elif change.code in {"pass", "fail"}:
+            assert facts.passed is (change.code == "pass")
+    assert what_if(heard, policies, at, ()).certificate == what_if(record, policies, at, ()).certificate
+
+
 # --- what happened
 
 
@@ -683,6 +709,10 @@ def test_every_fact_has_its_words(phrase: str, sentence: str) -> None:
     ("overrides", "words"),
     [
         (Overrides(), "that of the deployment"),
+        (
+            Overrides(breaker_limit=3, breaker_window=timedelta(hours=1)),
+            "at most 3 automatic revocations at once; counted over 3600 seconds",
+        ),
         (
             Overrides("open-edx", Modes(frozenset()), id_verification_required=True),
             "preset open-edx; eligible modes none; ID verification required",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certrules.core.facts import Approval, Enrollment, Record
+from certrules.core.facts import Approval, Enrollment, Record, Recorded
 from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
 from certrules.core.policy import PRESETS, Policies, undated
 from certrules.core.replay import Actor, Outcome, replay
@@ -162,3 +162,22 @@ def test_only_an_automatic_revocation_can_be_stopped() -> None:
     assert automatic_revocation(told, _at(by_hand, 9).transitions) is None
     released = merge(FELL, [_word(5, Word.RELEASED, Cause.GRADE_FELL)])
     assert automatic_revocation(told, _at(released, 9).transitions) is None
+
+
+RECORDED = Recorded(Status.DOWNLOADABLE, "verified", "0.8", "c0")
+CONTRADICTION = merge(
+    AWARDED[:2], [_said(3, Fact.INVALIDATION, True, PERSON, "ada"), _said(4, Fact.RECORDED, RECORDED)]
+)
+"""The old logic has it downloadable, though it was invalidated."""
+
+
+def test_a_contradiction_in_what_the_old_logic_recorded_is_released_or_discarded_and_held_it_is_anyway() -> None:
+    cause = Cause.RECORDED_WHILE_INVALIDATED
+    pending = _at(CONTRADICTION, 9).pending
+    assert pending is not None
+    assert pending.cause is cause
+    assert _at(merge(CONTRADICTION, [_word(6, Word.HELD, cause)]), 9).pending == pending
+    released = _at(merge(CONTRADICTION, [_word(6, Word.RELEASED, cause)]), 9)
+    assert (released.status, released.transitions[-1].cause) == (Status.UNAVAILABLE, cause)
+    discarded = _at(merge(CONTRADICTION, [_word(6, Word.DISCARDED, cause)]), 9)
+    assert (discarded.status, discarded.pending) == (Status.DOWNLOADABLE, None)

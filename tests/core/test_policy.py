@@ -42,6 +42,8 @@ def test_every_field_of_a_policy_can_be_said() -> None:
             "id_verification_required": True,
             "modes_without_id_verification": ["honor"],
             "hold_seconds": 0,
+            "breaker_limit": 7,
+            "breaker_window_seconds": 60,
             "web_certificates": False,
         }
     )
@@ -51,6 +53,7 @@ def test_every_field_of_a_policy_can_be_said() -> None:
     assert policy.id_verification_required
     assert policy.modes_without_id_verification == Modes(frozenset({"honor"}))
     assert policy.hold == timedelta(0)
+    assert (policy.breaker_limit, policy.breaker_window) == (7, timedelta(minutes=1))
     assert not policy.web_certificates
 
 

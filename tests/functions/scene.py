@@ -220,10 +220,11 @@ class Scene:
         )
         return [item for page in pages for item in page["Items"]]
 
-    def empty_tables(self) -> None:
-        """Delete every item."""
+    def empty_tables(self, *tables: str) -> None:
+        """Delete every item of these tables; of certificates and history, if none is named."""
         client = self.client("dynamodb")
-        for table in ("CertificatesTable", "HistoryTable"):
+        tables = tables or ("CertificatesTable", "HistoryTable")
+        for table in tables:
             for item in self.items(table):
                 key = {"p": item["p"], "s": item["s"]}
                 client.delete_item(TableName=self.cloud.physical(table), Key=key)

@@ -80,6 +80,11 @@ def told(answer: Answer) -> Told:
     return Told(answer.status, json.loads(answer.body) if is_json else answer.body.decode(), headers)
 
 
+@pytest.fixture(autouse=True)
+def _nobody_has_done_anything_yet(scene: Scene) -> None:
+    scene.empty_tables("SupportTable")
+
+
 @pytest.fixture
 def desk(scene: Scene) -> Desk:
     """Somebody who may do everything."""

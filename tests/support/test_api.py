@@ -338,7 +338,7 @@ def test_the_same_key_acts_once_and_only_for_the_same_act(scene: Scene, learner:
 
 @pytest.mark.parametrize("done", [False, True])
 def test_killed_at_any_step_an_act_that_is_asked_for_again_happens_once(
-    scene: Scene, learner: Learner, desk: Desk, wire: Wire, done: bool
+    scene: Scene, learner: Learner, wire: Wire, done: bool
 ) -> None:
     earned(scene, learner)
     for step in range(100):
@@ -346,7 +346,7 @@ def test_killed_at_any_step_an_act_that_is_asked_for_again_happens_once(
         wire.around = death
         key, act = f"key-of-step-{step}-{done}", "invalidate" if step % 2 == 0 else "lift"
         body = {**CASE, **about(learner), "act": act}
-        answer = death.run(partial(desk.post, "/v1/case/act", key, **body))
+        answer = death.run(partial(Desk(scene, f"ada-{step}").post, "/v1/case/act", key, **body))
         wire.around = lambda _, answer: answer()
         scene.cloud.deliver()
         assert answer.status == 202, answer.body

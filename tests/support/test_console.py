@@ -66,7 +66,7 @@ def test_every_page_forbids_scripts_frames_and_caches(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
-@pytest.mark.parametrize("path", ["/preview", "/act", "/revocations/ask", "/revocations/decide"])
+@pytest.mark.parametrize("path", ["/preview", "/act", "/course-run/act", "/revocations/ask", "/revocations/decide"])
 def test_a_form_of_another_site_is_refused(scene: Scene, learner: Learner, desk: Desk, path: str, site: str) -> None:
     scene.ingest(*learner.qualifying())
     fields = {"act": "invalidate", "reason": "ticket 12", "key": "a-key-of-mine", **about(learner)}
@@ -209,6 +209,26 @@ def test_ticket_4_my_certificate_shows_the_wrong_date(scene: Scene, learner: Lea
     ada.check("date")
 
 
+def test_an_operator_stops_revocations_and_discards_what_a_broken_job_would_take(
+    scene: Scene, learner: Learner, ada: Person
+) -> None:
+    learners = class_of(2, learner)
+    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
+    earn(scene, learners)
+    break_grades(scene, learners, day(10))
+    ada.page.get_by_label("Course run").fill(learner.course_run)
+    ada.page.get_by_role("button", name="Find").click()
+    for button, then in (("Stop automatic", "Automatic revocations are stopped since"), ("Discard all", "None.")):
+        ada.page.get_by_label("Why kept").fill("The grading job is broken.")
+        ada.page.get_by_role("button", name=button).click()
+        expect(ada.page.get_by_role("main")).to_contain_text("Its configuration")
+        scene.cloud.deliver()
+        ada.page.reload()
+        expect(ada.page.get_by_role("main")).to_contain_text(then)
+    ada.check()
+    assert [scene.certificate(each).status for each in learners] == ["downloadable"] * 2  # type: ignore[union-attr]
+
+
 def test_ticket_5_a_whole_course_run_is_about_to_lose_its_certificates(
     scene: Scene, learner: Learner, ada: Person, bob: Person
 ) -> None:
@@ -220,7 +240,7 @@ def test_ticket_5_a_whole_course_run_is_about_to_lose_its_certificates(
     ada.page.get_by_role("button", name="Find").click()
     expect(ada.page.get_by_role("table")).to_contain_text("when a person decides")
     ada.check("course-run")
-    ada.page.get_by_label("Why").fill("The exam was void.")
+    ada.page.get_by_label("Why", exact=True).fill("The exam was void.")
     ada.page.get_by_role("button", name="Ask for approval").click()
     expect(ada.page.get_by_role("main")).to_contain_text("a colleague has to approve it")
     bob.page.get_by_role("link", name="Bulk revocations").click()

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from certrules import casework, edge
+from certrules.core.terms import Status
 from tests.functions.scene import Learner, Scene, Wire, day
 from tests.functions.test_brakes import break_grades, class_of, earn, held, statuses
 from tests.lifecycle.test_crashes import Death
@@ -90,6 +91,17 @@ def test_several_are_invalidated_only_with_a_second_person_who_may_approve(
     assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 200
     scene.cloud.deliver()
     assert statuses(scene, learners) == ["unavailable", "unavailable", "downloadable"]
+
+
+def test_nobody_revokes_a_whole_class_one_by_one(scene: Scene, learner: Learner) -> None:
+    learners = class_of(casework.ALONE + 2, learner)
+    earn(scene, learners)
+    hasty = Desk(scene, "hasty")
+    answers = [hasty.act("invalidate", each) for each in learners]
+    assert [answer.status for answer in answers] == [*[202] * casework.ALONE, 403, 403]
+    assert "second person" in answers[-1].body["fix"]
+    assert statuses(scene, learners).count(Status.DOWNLOADABLE) == 2
+    assert hasty.act("allowlist-add", learners[-1]).status == 202
 
 
 def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(learner: Learner, desk: Desk) -> None:

@@ -34,6 +34,10 @@ REMEMBERED = timedelta(days=7)
 APPROVAL_TIME = timedelta(days=1)
 """How long a bulk revocation waits for the second person."""
 
+ALONE = 5
+ALONE_WITHIN = timedelta(hours=1)
+"""How many certificates a person may take away one by one in this time; more are a bulk revocation."""
+
 MOST_LEARNERS = 1_000
 """How many learners one bulk revocation takes; more are asked for in parts."""
 
@@ -415,6 +419,17 @@ def carry_out(bus: str, asked: Asked, request: object, detail: Mapping[str, Any]
         store.save_note(asked.item, kept, now + REMEMBERED)
     send(bus, [kept["detail"]])
     return kept["answer"]
+
+
+def count_alone(by: str, now: datetime) -> None:
+    """Note that a person takes a certificate away. Raises RefusedActError when it becomes a bulk revocation."""
+    item = store.find_note(f"K#{event_id_of('alone', by)}", "-")
+    taken: list[str] = msgspec.json.decode(item.b) if item.v else []
+    recent = [at for at in taken if datetime.fromisoformat(at) > now - ALONE_WITHIN]
+    if len(recent) >= ALONE:
+        fix = "ask for the others as a bulk revocation (POST /v1/revocations), which a second person approves"
+        raise RefusedActError(403, f"nobody takes away more than {ALONE} certificates an hour alone", fix)
+    store.save_note(item, [*recent, as_time(now)], now + ALONE_WITHIN)
 
 
 def send(bus: str, details: Iterable[Mapping[str, Any]]) -> None:
