@@ -242,7 +242,10 @@ class _Braking:
                     self.tripped = tripped_history_of(anew.record, anew.as_of, *limits)
                 self.stopped[by] += 1
                 name = f"{self._pair.learner_id}:{self._pair.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
-                return stopping(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
+                held = stopping(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
+                if held in anew.timeline:  # rather retried, and looked at, than decided without end
+                    raise RuntimeError(f"the revocation of {name} was held, and yet takes effect")
+                return held
             self.brakes.count(anew.as_of, window)
             self._let_through = anew.settled.news.index(revocation) + 1
         return None
