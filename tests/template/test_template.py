@@ -27,6 +27,16 @@ def test_tables_are_encrypted_recoverable_and_not_deleted_by_mistake(stack: Json
     assert stack["Parameters"].get("DeletionProtection", {"Default": "true"})["Default"] == "true"
 
 
+def test_buckets_are_encrypted_private_and_forget_what_is_old(stack: Json) -> None:
+    policies = of_type(stack, "AWS::S3::BucketPolicy").values()
+    for name, bucket in of_type(stack, "AWS::S3::Bucket").items():
+        assert bucket["BucketEncryption"]
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert all(rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"])
+        (policy,) = (policy for policy in policies if policy["Bucket"] == {"Ref": name})
+        assert "aws:SecureTransport" in json.dumps(policy)
+
+
 def test_queues_are_encrypted(stack: Json) -> None:
     for queue in of_type(stack, "AWS::SQS::Queue").values():
         assert queue.get("SqsManagedSseEnabled") is True or "KmsMasterKeyId" in queue

@@ -5,6 +5,7 @@ Keys, and what they spread over:
 - `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, one
   unit each (strongly consistent), so its partition serves 3,000 batches, or 30,000 messages, a second of one run.
 - index `course-run`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions.
+  Course runs' configurations are in it as `R#<CRC-32 of their key modulo 4>`: 100,000 course runs, listed in 4 threads.
 - index `certificate`: `i` = the certificate's id, random.
 - index `due`: `d` = `<learner modulo 4>`, `t` = when a record changes by itself. Sparse.
 - index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
@@ -45,6 +47,11 @@ from certrules.wire.stored import (
 )
 
 COURSE_RUN_SHARDS = 16
+"""Over how many a course run's learners spread."""
+
+CATALOGUE_SHARDS = 4
+"""Over how many the course runs themselves spread."""
+
 DUE_SHARDS = 4
 PENDING_SHARDS = 16
 _ID = "ID"
@@ -255,6 +262,9 @@ def save_timeline(kept: Kept, timeline: Timeline, settled: datetime) -> None:
     """Save a learner's ID verification or a course run's configuration: one request. Raises LostRaceError."""
     kept.item.e = encode_timeline(timeline)
     kept.item.k = _settled_out(settled)
+    course_run = kept.item.p.removeprefix(_course_run_key(""))
+    if course_run not in {kept.item.p, EVERYWHERE}:
+        kept.item.r = _catalogue_shard(crc32(course_run.encode()) % CATALOGUE_SHARDS)
     _put(kept.item)
     kept.timeline, kept.settled = timeline, settled
 
@@ -371,6 +381,24 @@ def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit
     return learners, page.last_evaluated_key
 
 
+def course_runs_in_shard(shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[str], Any]:
+    """Return a page of the course runs in one of the CATALOGUE_SHARDS, by their keys, and where the next one starts."""
+    key = _catalogue_shard(shard)
+    page = Item.by_course_run.query(key, last_evaluated_key=after, limit=limit, page_size=limit)
+    return [item.p.removeprefix(_course_run_key("")) for item in page], page.last_evaluated_key
+
+
+def course_runs() -> Iterator[str]:
+    """Return all course runs whose configuration was ever told: a request for each thousand."""
+    for shard in range(CATALOGUE_SHARDS):
+        after = None
+        while True:
+            page, after = course_runs_in_shard(shard, after, 1_000)
+            yield from page
+            if after is None:
+                break
+
+
 def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInvalidation, ...]]]:
     """Return the learners of a course run who were ever invalidated, with when and by whom; in no order."""
     for shard in range(COURSE_RUN_SHARDS):
@@ -477,6 +505,10 @@ def _pair_key(pair: Pair) -> tuple[str, str]:
 
 def _course_run_key(course_run: str) -> str:
     return f"R#{course_run}"
+
+
+def _catalogue_shard(shard: int) -> str:
+    return _course_run_key(str(shard))
 
 
 def _shard(course_run: str, learner_id: int) -> str:
