@@ -13,8 +13,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import AwareDatetime
 
 import console  # noqa: F401 - its pages are routes of the same app
-from certrules import casework, edge, store
-from certrules.casework import SWITCHES, RefusedActError
+from certrules import edge, store
+from certrules.casework import acts, cases, checklist, revoking
+from certrules.casework.acts import SWITCHES
+from certrules.casework.cases import RefusedActError
 from certrules.core import explain as explaining
 from desk import (
     BUS,
@@ -51,7 +53,7 @@ from desk import (
 @app.get("/v1/learners/<learner_id>", summary="A learner's course runs, with the certificate in each")
 def learner(learner_id: int) -> dict[str, Any]:
     """Return where anything is known of a learner; a learner of whom nothing is known has none."""
-    return {"learner_id": learner_id, "course_runs": casework.course_runs_of(learner_id)}
+    return {"learner_id": learner_id, "course_runs": cases.course_runs_of(learner_id)}
 
 
 @app.get("/v1/certificates/<certificate_id>", summary="Whose certificate this is")
@@ -84,8 +86,8 @@ def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
 @app.get("/v1/case", summary="Why a learner has a certificate in a course run, or hasn't")
 def case(learner_id: LearnerId, course_run: CourseRun, as_of: AsOf = None) -> dict[str, Any]:
     """Return the case now as it is published, or as of an instant."""
-    found = casework.open_case(pair_of(learner_id, course_run), POLICIES)
-    return casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    return cases.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
 
 
 @app.get("/v1/case/changes", summary="What changed in a case between two instants")
@@ -94,29 +96,29 @@ def changes(learner_id: LearnerId, course_run: CourseRun, since: AwareDatetime, 
     later = until or edge.now()
     if since > later:
         raise RefusedActError(422, "since is after until", "swap them", "since")
-    found = casework.open_case(pair_of(learner_id, course_run), POLICIES)
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
     return explaining.as_json(explaining.changed(found.record, POLICIES, since, later))
 
 
 @app.get("/v1/case/events", summary="The events that reproduce a case in `certs replay`")
 def case_events(learner_id: LearnerId, course_run: CourseRun) -> dict[str, Any]:
     """Return what was heard, as events."""
-    found = casework.open_case(pair_of(learner_id, course_run), POLICIES)
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
     settings = {"policy": os.environ["POLICY"], "web_certificates": os.environ["WEB_CERTIFICATES"]}
-    return {**casework.export(found, edge.now()), **settings}
+    return {**cases.export(found, edge.now()), **settings}
 
 
 @app.post("/v1/case/what-if", summary="What a case would amount to; nothing is stored")
 def what_if(asked: Annotated[WhatIf, Body()]) -> dict[str, Any]:
     """Return the outcome of changes to a copy."""
-    found = casework.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
-    return casework.what_if(found, asked.changes, asked.events, edge.now())
+    found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
+    return cases.what_if(found, asked.changes, asked.events, edge.now())
 
 
 @app.post("/v1/case/preview", summary="What an act will do to the certificate; nothing is stored")
 def preview(asked: Annotated[Asked, Body()]) -> dict[str, Any]:
     """Return what the act would do, and which scope it takes."""
-    return previewed(asked, casework.event_id_of("preview"))[1]._asdict()
+    return previewed(asked, acts.event_id_of("preview"))[1]._asdict()
 
 
 @app.post("/v1/case/act", summary="Act on a certificate")
@@ -131,21 +133,21 @@ def act(asked: Annotated[Asked, Body()], key: Key) -> Response[dict[str, Any]]:
 @app.get("/v1/course-run", summary="Why a course run can issue no certificates")
 def course_run(course_run: CourseRun) -> dict[str, Any]:
     """Return the checklist over a course run's configuration."""
-    checks = casework.checklist(key_of(course_run), POLICIES, edge.now())
+    checks = checklist.checks_of(key_of(course_run), POLICIES, edge.now())
     return {"course_run": key_of(course_run), "ok": all(check["ok"] for check in checks), "checks": checks}
 
 
 @app.get("/v1/invalidations", summary="A course run's invalidations, active and lifted")
 def invalidations(course_run: CourseRun) -> dict[str, Any]:
     """Return whose they are, by whom or which exam, when and why."""
-    return {"invalidations": casework.invalidations_in(key_of(course_run))}
+    return {"invalidations": cases.invalidations_in(key_of(course_run))}
 
 
 @app.get("/v1/held", summary="Revocations that are pending or held")
 def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor = None) -> dict[str, Any]:
     """Return a page of them, of a course run or of all."""
     key = key_of(course_run) if course_run else ""
-    rows, following = casework.pending_in(key, read_cursor(cursor), PAGE)
+    rows, following = revoking.pending_in(key, read_cursor(cursor), PAGE)
     return {"held": rows, "next": write_cursor(following)}
 
 
@@ -154,8 +156,8 @@ def discard(asked: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[st
     """Send an event for each."""
     demand("act")
     wanted = None if asked.learners is None else set(asked.learners)
-    details = casework.discards(key_of(asked.course_run), wanted, actor(), asked.reason, key, edge.now())
-    casework.send(BUS, details)
+    details = revoking.discards(key_of(asked.course_run), wanted, actor(), asked.reason, key, edge.now())
+    acts.send(BUS, details)
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, {"discarded": len(details)})
 
 
@@ -166,12 +168,12 @@ def automatic_revocations(switch: str, asked: Annotated[Switch, Body()], key: Ke
         raise RefusedActError(404, f"{switch} is neither stop nor resume", "POST to one of them", "switch")
     demand("act" if switch == "stop" else "revoke")
     request = {"switch": switch, **asked.model_dump(mode="json")}
-    before = casework.asked_before(actor(), key, request)
+    before = acts.asked_before(actor(), key, request)
     now = edge.now()
-    event_id = casework.event_id_of(actor(), key)
+    event_id = acts.event_id_of(actor(), key)
     where = None if asked.course_run is None else key_of(asked.course_run)
-    detail = casework.switch_detail(switch, where, event_id, now, actor(), asked.reason)
-    answer = casework.carry_out(BUS, before, request, detail, {"event_id": event_id}, now)
+    detail = acts.switch_detail(switch, where, event_id, now, actor(), asked.reason)
+    answer = acts.carry_out(BUS, before, request, detail, {"event_id": event_id}, now)
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)
 
 
@@ -181,7 +183,7 @@ def automatic_revocations(switch: str, asked: Annotated[Switch, Body()], key: Ke
 @app.get("/v1/revocations", summary="Bulk revocations that were asked for")
 def revocations() -> dict[str, Any]:
     """Return the last of them."""
-    return {"revocations": casework.revocations(edge.now())}
+    return {"revocations": revoking.revocations(edge.now())}
 
 
 @app.post("/v1/revocations", summary="Ask for several certificates to be revoked")
@@ -189,7 +191,7 @@ def request_revocation(asked: Annotated[BulkRevocation, Body()], key: Key) -> Re
     """Keep what is asked for until a second person approves it."""
     demand("revoke")
     course_run = key_of(asked.course_run)
-    body = casework.request_revocation(asked.act, course_run, asked.learners, actor(), asked.reason, edge.now(), key)
+    body = revoking.request_revocation(asked.act, course_run, asked.learners, actor(), asked.reason, edge.now(), key)
     return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
 
 
@@ -199,7 +201,7 @@ def decide_revocation(revocation_id: str, word: str) -> dict[str, Any]:
     if word not in {"approve", "decline"}:
         raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
     demand("approve")
-    return casework.decide_revocation(BUS, revocation_id, actor(), edge.now(), approve=word == "approve")
+    return revoking.decide_revocation(BUS, revocation_id, actor(), edge.now(), approve=word == "approve")
 
 
 @app.get("/v1/openapi.json", include_in_schema=False)

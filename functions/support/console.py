@@ -15,8 +15,10 @@ from aws_lambda_powertools.event_handler import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 
-from certrules import casework, edge, store
-from certrules.casework import ACTS, RefusedActError
+from certrules import edge, store
+from certrules.casework import acts, cases, checklist, revoking
+from certrules.casework.acts import ACTS
+from certrules.casework.cases import RefusedActError
 from certrules.core import explain as explaining
 from certrules.core.terms import PERSON, Fact
 from certrules.core.words import when as when_in_words
@@ -153,15 +155,15 @@ def find() -> Response[str]:
 def learner_page() -> Response[str]:
     """Return a learner's course runs."""
     learner_id = number(asked("learner_id"))
-    return page("learner.html", learner_id=learner_id, course_runs=casework.course_runs_of(learner_id))
+    return page("learner.html", learner_id=learner_id, course_runs=cases.course_runs_of(learner_id))
 
 
 @app.get("/case", include_in_schema=False)
 def case_page() -> Response[str]:
     """Return a case, now or as of an instant."""
     as_of = instant(asked("as_of"), "as_of")
-    found = casework.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
-    body = casework.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
+    body = cases.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
     changes = explaining.possible_changes(found.record, POLICIES, edge.now())
     return page(
         "case.html",
@@ -174,7 +176,7 @@ def case_page() -> Response[str]:
     )
 
 
-def offered(case: casework.Case) -> dict[str, casework.Act]:
+def offered(case: cases.Case) -> dict[str, acts.Act]:
     """Return the acts that make sense in a case and that the person may do."""
     timeline = case.record.timeline
     values = {(entry.fact, entry.subject): entry.value for entry in timeline}
@@ -197,9 +199,9 @@ def offered(case: casework.Case) -> dict[str, casework.Act]:
 @app.get("/what-if", include_in_schema=False)
 def what_if_page() -> Response[str]:
     """Return what a case would amount to after some changes; nothing is stored."""
-    found = casework.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
+    found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
     codes = app.current_event.query_string_parameters.get("change", "").split(",")
-    outcome = casework.what_if(found, [code for code in codes if code], [], edge.now())
+    outcome = cases.what_if(found, [code for code in codes if code], [], edge.now())
     return page("what_if.html", pair=found.pair, outcome=outcome)
 
 
@@ -249,8 +251,8 @@ def unread(error: ValidationError) -> RefusedActError:
 def course_run_page() -> Response[str]:
     """Return a course run: what it allows, and what is held in it."""
     course_run = key_of(asked("course_run"))
-    checks = casework.checklist(course_run, POLICIES, edge.now())
-    held, following = casework.pending_in(course_run, read_cursor(asked("cursor")), 50)
+    checks = checklist.checks_of(course_run, POLICIES, edge.now())
+    held, following = revoking.pending_in(course_run, read_cursor(asked("cursor")), 50)
     return page(
         "course_run.html", course_run=course_run, checks=checks, held=held, next=write_cursor(following), key=uuid4()
     )
@@ -271,11 +273,11 @@ def course_run_act() -> Response[str]:
     word = said.get("word", "")
     if word == "discard":
         demand("act")
-        casework.send(BUS, casework.discards(course_run, None, actor(), reason, key, now))
-    elif word in casework.SWITCHES:
+        acts.send(BUS, revoking.discards(course_run, None, actor(), reason, key, now))
+    elif word in acts.SWITCHES:
         demand("act" if word == "stop" else "revoke")
-        event_id = casework.event_id_of(actor(), key)
-        casework.send(BUS, [casework.switch_detail(word, course_run, event_id, now, actor(), reason)])
+        event_id = acts.event_id_of(actor(), key)
+        acts.send(BUS, [acts.switch_detail(word, course_run, event_id, now, actor(), reason)])
     else:
         raise RefusedActError(422, "the form can't be read", "choose discard, stop or resume", "word")
     return see("/course-run", course_run=course_run)
@@ -284,7 +286,7 @@ def course_run_act() -> Response[str]:
 @app.get("/revocations", include_in_schema=False)
 def revocations_page() -> Response[str]:
     """Return the bulk revocations that were asked for."""
-    return page("revocations.html", revocations=casework.revocations(edge.now()))
+    return page("revocations.html", revocations=revoking.revocations(edge.now()))
 
 
 @app.post("/revocations/ask", include_in_schema=False)
@@ -299,7 +301,7 @@ def ask_page() -> Response[str]:
     except ValidationError as error:
         raise unread(error) from error
     key = said.get("key", "")
-    casework.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, edge.now(), key)
+    revoking.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, edge.now(), key)
     return see("/revocations")
 
 
@@ -309,5 +311,5 @@ def decide_page() -> Response[str]:
     said = form()
     demand("approve")
     approve = said.get("word") == "approve"
-    casework.decide_revocation(BUS, said.get("id", ""), actor(), edge.now(), approve=approve)
+    revoking.decide_revocation(BUS, said.get("id", ""), actor(), edge.now(), approve=approve)
     return see("/revocations")

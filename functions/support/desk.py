@@ -19,8 +19,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pynamodb.exceptions import PynamoDBException
 
 import certrules.wire.inbound as contract
-from certrules import casework, edge, store
-from certrules.casework import ACTS, RefusedActError
+from certrules import edge, store
+from certrules.casework import acts, cases
+from certrules.casework.acts import ACTS
+from certrules.casework.cases import RefusedActError
 from certrules.core.terms import is_person
 from certrules.store import LostRaceError, Pair
 
@@ -250,18 +252,18 @@ def read_cursor(cursor: str | None) -> dict[str, Any] | None:
 # --- acts
 
 
-def previewed(asked: Asked, event_id: str) -> tuple[dict[str, Any], casework.Preview, datetime]:
+def previewed(asked: Asked, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
     """Return the event that is the act, and what it will do. Raises RefusedActError."""
     now = edge.now()
-    found = casework.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
+    found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
     if asked.version is not None and asked.version != found.version:
         raise RefusedActError(409, "the case changed since it was looked at", "look at it again", "version")
     if not found.is_known and asked.act not in {"erase-name", "allowlist-add"}:
         raise RefusedActError(404, "nothing is known of this learner here", "compare learner id and course run")
-    detail = casework.detail_of(
+    detail = acts.detail_of(
         asked.act, found, event_id=event_id, at=now, by=actor(), reason=asked.reason, date=asked.date
     )
-    return detail, casework.preview(found, asked.act, detail, now), now
+    return detail, acts.preview(found, asked.act, detail, now), now
 
 
 def acted(asked: Asked, key: str) -> dict[str, Any]:
@@ -269,14 +271,14 @@ def acted(asked: Asked, key: str) -> dict[str, Any]:
     demand(ACTS[asked.act].scope)
     app.context["about"] = asked.model_dump(mode="json")
     request = asked.model_dump(mode="json", exclude={"version"})
-    before = casework.asked_before(actor(), key, request)
+    before = acts.asked_before(actor(), key, request)
     if before.kept is not None:
-        return dict(casework.carry_out(BUS, before, request, {}, {}, edge.now()))
-    event_id = casework.event_id_of(actor(), key)
+        return dict(acts.carry_out(BUS, before, request, {}, {}, edge.now()))
+    event_id = acts.event_id_of(actor(), key)
     detail, seen, now = previewed(asked, event_id)
     demand(seen.scope)
     if seen.takes_away:
-        casework.count_alone(actor(), now)
+        acts.count_alone(actor(), now)
     answer = {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
     metrics.add_metric(name=f"act_{asked.act}", unit=MetricUnit.Count, value=1)
-    return dict(casework.carry_out(BUS, before, request, detail, answer, now))
+    return dict(acts.carry_out(BUS, before, request, detail, answer, now))

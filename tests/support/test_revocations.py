@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from certrules import casework, edge
+from certrules import edge
+from certrules.casework import acts, revoking
 from certrules.core.terms import Status
 from tests.functions.scene import Learner, Scene, Wire, day
 from tests.functions.test_brakes import break_grades, class_of, earn, held, statuses
@@ -94,11 +95,11 @@ def test_several_are_invalidated_only_with_a_second_person_who_may_approve(
 
 
 def test_nobody_revokes_a_whole_class_one_by_one(scene: Scene, learner: Learner) -> None:
-    learners = class_of(casework.ALONE + 2, learner)
+    learners = class_of(acts.ALONE + 2, learner)
     earn(scene, learners)
     hasty = Desk(scene, "hasty")
     answers = [hasty.act("invalidate", each) for each in learners]
-    assert [answer.status for answer in answers] == [*[202] * casework.ALONE, 403, 403]
+    assert [answer.status for answer in answers] == [*[202] * acts.ALONE, 403, 403]
     assert "second person" in answers[-1].body["fix"]
     assert statuses(scene, learners).count(Status.DOWNLOADABLE) == 2
     assert hasty.act("allowlist-add", learners[-1]).status == 202
@@ -110,7 +111,7 @@ def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(learner: Lear
     assert desk.post("/v1/revocations", "one-key-only", learners=[2, 1], **body).body == first
     assert desk.post("/v1/revocations", "one-key-only", learners=[3], **body).status == 422
     assert desk.post("/v1/revocations", learners=[], **body).status == 422
-    assert desk.post("/v1/revocations", learners=list(range(1, casework.MOST_LEARNERS + 2)), **body).status == 422
+    assert desk.post("/v1/revocations", learners=list(range(1, revoking.MOST_LEARNERS + 2)), **body).status == 422
     assert desk.post("/v1/revocations", **body).body["field"] == "learners"
     release = {**body, "act": "release"}
     assert desk.post("/v1/revocations", **release).status == 422
@@ -121,7 +122,7 @@ def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(learner: Lear
 def test_what_nobody_approved_in_time_expires(scene: Scene, learner: Learner, desk: Desk) -> None:
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
     asked = desk.post("/v1/revocations", learners=[1, 2], **body).body
-    after = edge.now() + casework.APPROVAL_TIME
+    after = edge.now() + revoking.APPROVAL_TIME
     (item,) = (item for item in scene.items("SupportTable") if item["p"]["S"] == "V" and item["s"]["S"] == asked["id"])
     kept = {**json.loads(item["b"]["S"]), "expires_at": "2026-01-01T00:00:00Z"}
     item["b"] = {"S": json.dumps(kept)}

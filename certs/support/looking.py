@@ -1,0 +1,171 @@
+"""The commands that only look: why, since when, what if."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from certs.options import CourseRun, Instant, examples
+from certs.support.api import Api
+from certs.support.common import json_option, learner_arguments, show, stack_option, table
+
+
+@click.command(
+    epilog=examples(
+        "certs explain 86 course-v1:DemoX+CS101+2026_T1",
+        "certs explain 86 course-v1:DemoX+CS101+2026_T1 --as-of 2026-04-01T00:00:00Z",
+    )
+)
+@learner_arguments
+@click.option("--as-of", type=Instant(), help="Explain as of this instant; default: now, as it was published.")
+@stack_option
+@json_option
+def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | None, *, as_json: bool) -> None:
+    """Say why a learner has a certificate, or hasn't.
+
+    And who can fix it, and how; what each rule says; and what happened. LEARNER is the platform's user id.
+    """
+    case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run, as_of=as_of)
+    text = case.pop("text")
+    show(case, as_json, lambda: click.echo(text, nl=False))
+
+
+@click.command(epilog=examples("certs timeline 86 course-v1:DemoX+CS101+2026_T1"))
+@learner_arguments
+@stack_option
+@json_option
+def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool) -> None:
+    """List what happened to a learner's certificate.
+
+    And what was published when: facts, policies and transitions, with who did it and why.
+    """
+    case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run)
+    found = {"timeline": case["timeline"], "history": case["history"]}
+
+    def human() -> None:
+        for moment in case["timeline"]:
+            click.echo(("* " if moment["kind"] == "transition" else "  ") + moment["sentence"])
+        rows = (
+            (item["at"], item["kind"], item["status"], item["cause"], item["by"], item["published_at"] or "not yet")
+            for item in case["history"]
+        )
+        click.echo()
+        table(("at", "kind", "status", "cause", "by", "published"), rows, "Nothing was published.")
+
+    show(found, as_json, human)
+
+
+@click.command(epilog=examples("certs learner 86"))
+@click.argument("learner", type=click.IntRange(min=1))
+@stack_option
+@json_option
+def learner(learner: int, stack: str | None, *, as_json: bool) -> None:
+    """List a learner's course runs.
+
+    With the certificate in each. LEARNER is the platform's user id.
+    """
+    found = Api(stack).get(f"/v1/learners/{learner}")
+    rows = (
+        (
+            row["course_run"],
+            row["certificate"] and row["certificate"]["status"],
+            row["certificate"] and row["certificate"]["issued_at"],
+        )
+        for row in found["course_runs"]
+    )
+    show(found, as_json, lambda: table(("course run", "certificate", "issued"), rows, "Nothing is known of them."))
+
+
+@click.command(
+    "what-if", epilog=examples("certs what-if 86 course-v1:DemoX+CS101+2026_T1 --change pass --change verify_id")
+)
+@learner_arguments
+@click.option("--change", "changes", multiple=True, help="What to suppose, by its code; a wrong one lists all.")
+@stack_option
+@json_option
+def what_if(learner: int, course_run: str, changes: tuple[str, ...], stack: str | None, *, as_json: bool) -> None:
+    """Say what would come of changes, without making any.
+
+    Codes are pass, fail, verify_id, allowlist, mode:verified and others.
+    """
+    body = {"learner_id": learner, "course_run": course_run, "changes": list(changes)}
+    found = Api(stack).post("/v1/case/what-if", body)
+    after = found["after"]
+    reasons = f", because of: {', '.join(after['reasons'])}" if after["reasons"] else ""
+    show(
+        found,
+        as_json,
+        lambda: click.echo(f"The certificate would be: {after['status'] or 'none'}{reasons}. Nothing was stored."),
+    )
+
+
+@click.command(epilog=examples("certs check course-v1:DemoX+CS101+2026_T1"))
+@click.argument("course_run", type=CourseRun())
+@stack_option
+@json_option
+def check(course_run: str, stack: str | None, *, as_json: bool) -> None:
+    """Say why a course run can issue no certificates.
+
+    Exit code 1 if something in its configuration stands in the way.
+    """
+    found = Api(stack).get("/v1/course-run", course_run=course_run)
+    rows = (("fine" if row["ok"] else "LOOK", row["sentence"], row["fix"]) for row in found["checks"])
+    show(found, as_json, lambda: table(("", "", "what to do"), rows, ""))
+    if not found["ok"]:
+        sys.exit(1)
+
+
+@click.command(epilog=examples("certs invalidations course-v1:DemoX+CS101+2026_T1"))
+@click.argument("course_run", type=CourseRun())
+@stack_option
+@json_option
+def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
+    """List a course run's invalidations, active and lifted.
+
+    Whose they are, by whom or which exam, when and why.
+    """
+    found = Api(stack).get("/v1/invalidations", course_run=course_run)["invalidations"]
+    rows = (
+        (
+            row["learner_id"],
+            row["origin"],
+            row["at"],
+            row["by"],
+            row["notes"],
+            f"{row['lifted_at']} {row['lifted_by']}" if row["lifted_at"] else "active",
+        )
+        for row in found
+    )
+    heads = ("learner", "origin", "since", "by", "why", "lifted")
+    show(found, as_json, lambda: table(heads, rows, "No certificate in this course run was ever invalidated."))
+
+
+@click.command("export-case", epilog=examples("certs export-case 86 course-v1:DemoX+CS101+2026_T1 case.jsonl"))
+@learner_arguments
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@stack_option
+def export_case(learner: int, course_run: str, file: Path, stack: str | None) -> None:
+    """Write the events that reproduce a decision.
+
+    They go through `certs replay`, and one by one through `make debug`; the policy is written beside them.
+    """
+    found = Api(stack).get("/v1/case/events", learner_id=learner, course_run=course_run)
+    try:
+        file.write_text("".join(json.dumps(event) + "\n" for event in found["events"]))
+        policy = file.with_suffix(".policy.json")
+        policy.write_text(json.dumps(_whole_policy(found["policy"], found["web_certificates"])) + "\n")
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from error
+    click.echo(
+        f"{len(found['events'])} events. Now: certs replay {file} --policy {policy} --until {found['until']} --explain"
+    )
+
+
+def _whole_policy(policy: str, web_certificates: str) -> Any:
+    """Return a deployment's policy as a file has it."""
+    web = {} if web_certificates == "on" else {"web_certificates": False}
+    found = json.loads(policy) if policy.lstrip().startswith(("{", "[")) else {"preset": policy, "version": policy}
+    return [{**web, **item} for item in found] if isinstance(found, list) else {**web, **found}
