@@ -475,3 +475,17 @@ def test_a_late_message_does_not_take_back_what_is_known_from_after_it_was_sent(
     scene.ingest(events.envelope(learner.graded(day(1), 0.2)))  # sent on day 1, too
 
     assert scene.kept(learner).published.pending == held
+
+
+def test_what_is_taken_in_again_from_nothing_has_the_same_id_and_history(scene: Scene, learner: Learner) -> None:
+    told = [*learner.qualifying(), learner.failing(day(5)), learner.passing(day(8))]
+    found = []
+    for batches in ([[detail] for detail in told], [told]):
+        scene.empty_tables()
+        for batch in batches:
+            scene.ingest(*batch)
+        found.append((scene.certificate(learner), list(store.history_of(learner.pair))))
+
+    first, again = found
+    assert first == again
+    assert len(first[1]) == 3

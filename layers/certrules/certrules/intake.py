@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 from certrules import store
 from certrules.core.facts import Record
@@ -210,9 +210,17 @@ def decide_anew(pair: Pair, loaded: Loaded, entries: Iterable[Entry], policies: 
     as_of = max((sent_at, *decided_at, *(entry.at for entry in record.timeline[-1:])))
     outcome = replay(record, policies, as_of)
     past = max(compacted, loaded.verifications[pair.learner_id].settled, loaded.course_runs[pair.course_run].settled)
-    new_id = "" if outcome.certificate is None or kept.published.certificate is not None else uuid4().hex
+    new_id = "" if outcome.certificate is None or kept.published.certificate is not None else _new_id(pair, timeline)
     settled = settle(kept.published, outcome, new_id, past, timeline)
     return Decided(timeline, compacted, record, as_of, outcome, settled)
+
+
+def _new_id(pair: Pair, timeline: Timeline) -> str:
+    """Return an id for a certificate that has none: the same one when the same events are taken in again.
+
+    Nobody can guess it: an event's id never leaves the house.
+    """
+    return uuid5(NAMESPACE_OID, f"{pair.learner_id}:{pair.course_run}:{timeline[0].event_id}").hex
 
 
 class _Braking:

@@ -12,7 +12,8 @@ Keys, and what they spread over:
 - index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
 - `p` = `R#<course run>`, `s` = `B`: the automatic revocations that a course run's breaker let through of late.
   Only read and written when there is one.
-- history: `p` = `L#<learner>`, `s` = `<course run>#<version>#<nn>`: append-only.
+- history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts what was told of the
+  record, so a restored table in which the same events are taken in again numbers, and so names, them as before.
 - support: receipts of what was published have the key of their history; an act that was asked for is `K#<hash of who
   asked and the key they gave>`; bulk revocations, a few a day, are `V`, then their id.
 """
@@ -215,6 +216,7 @@ class KeptRecord(Kept):
 
     published: Published = _UNPUBLISHED
     rests_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
+    told: int = 0  # how many items its history has
 
 
 @dataclass(slots=True)
@@ -289,7 +291,8 @@ def save_record(
     """
     item = kept.item
     entries = encode_timeline(timeline)
-    state = encode_published(published, *rests_on)
+    told = kept.told + len(history)
+    state = encode_published(published, *rests_on, told)
     due = None if wakes_at is None else micros(wakes_at)
     if item.e == entries and item.c == state and _optional(item.t) == due:
         return False
@@ -303,19 +306,18 @@ def save_record(
     if not history:
         _put(item)
     else:
-        stem = f"{pair.course_run}#{kept.version + 1:08d}"
         try:
             with TransactWrite(connection=_connection()) as transaction:
                 transaction.save(item)
-                for number, body in enumerate(history):
-                    transaction.save(HistoryItem(item.p, f"{stem}#{number:02d}", b=body))
+                for number, body in enumerate(history, kept.told + 1):
+                    transaction.save(HistoryItem(*history_key(pair, number), b=body))
                 if brakes is not None and brakes.changed:
                     transaction.save(brakes.item)
         except TransactWriteError as error:
             if _RACES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
                 raise LostRaceError from error
             raise
-    kept.timeline, kept.settled, kept.published = timeline, settled, published
+    kept.timeline, kept.settled, kept.published, kept.told = timeline, settled, published, told
     return True
 
 
@@ -503,6 +505,11 @@ def _pair_key(pair: Pair) -> tuple[str, str]:
     return _learner_key(pair.learner_id), pair.course_run
 
 
+def history_key(pair: Pair, number: int) -> tuple[str, str]:
+    """Return the key of what was told of a record, counted from 1."""
+    return _learner_key(pair.learner_id), f"{pair.course_run}#{number:08d}"
+
+
 def _course_run_key(course_run: str) -> str:
     return f"R#{course_run}"
 
@@ -537,8 +544,8 @@ def _kept_record(item: Item) -> KeptRecord:
     state = _optional(item.c)
     if state is None:
         return KeptRecord(item)
-    published, rests_on = decode_published(state)
-    return KeptRecord(item, _timeline(item), _settled_in(item), published, (rests_on[0], rests_on[1]))
+    published, (verification, course_run, told) = decode_published(state)
+    return KeptRecord(item, _timeline(item), _settled_in(item), published, (verification, course_run), told)
 
 
 def _timeline(item: Item) -> Timeline:
