@@ -1,11 +1,11 @@
 """Where functions meet AWS: their environment, their queues, the clock. No decision is taken here."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import botocore.session
@@ -43,14 +43,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def policies() -> Policies:
-    """Return the policies of the stack's parameters. Raises PolicyError.
+class Terms(NamedTuple):
+    """What the stack's parameters say of policy."""
 
-    POLICY is a preset's name, or as JSON one policy or a list of dated ones (see core.policy.read_policies);
-    WEB_CERTIFICATES, `on` or `off`, counts where the policy doesn't say.
+    policy: str = "edx-2021"  # a preset's name, or as JSON one policy or a list of dated ones
+    web_certificates: str = "on"  # `on` or `off`; counts where the policy doesn't say
+
+
+def terms() -> Terms:
+    """Return what the stack's parameters say of policy."""
+    names = {"policy": "POLICY", "web_certificates": "WEB_CERTIFICATES"}
+    return Terms(**{field: os.environ[name] for field, name in names.items() if name in os.environ})
+
+
+def policies(deployed: Terms | None = None) -> Policies:
+    """Return the policies of these terms, or of the stack's parameters (see core.policy.read_policies).
+
+    Raises PolicyError.
     """
-    source = os.environ.get("POLICY", "edx-2021")
-    web = {} if os.environ.get("WEB_CERTIFICATES", "on") == "on" else {"web_certificates": False}
+    source, web_certificates = deployed or terms()
+    web = {} if web_certificates == "on" else {"web_certificates": False}
     if source in PRESETS:
         return read_policies({"preset": source, "version": source, **web})
     policies: object = msgspec.json.decode(source)
@@ -117,3 +129,37 @@ def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
                 return taken
             taken += 1
     return taken
+
+
+class Folder:
+    """A folder of a bucket, and the JSON in it."""
+
+    def __init__(self, bucket: str, path: str) -> None:
+        self.bucket = bucket
+        self.path = path
+
+    def key(self, name: str) -> str:
+        """Return the key of a file in the bucket."""
+        return f"{self.path}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """Return what a file holds, None if there is none."""
+        s3 = client("s3")
+        try:
+            body: bytes = s3.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+        return body
+
+    def write(self, name: str, body: object, content_type: str = "application/json") -> bytes:
+        """Write a file: bytes as they are, anything else as JSON. Returns what was written."""
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        client("s3").put_object(Bucket=self.bucket, Key=self.key(name), Body=content, ContentType=content_type)
+        return content
+
+    def names(self, of: str = "") -> Iterator[str]:
+        """Return the names of the files in a folder of it."""
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(of))
+        for page in pages:
+            for item in page.get("Contents", ()):
+                yield item["Key"].removeprefix(self.key(""))

@@ -120,12 +120,7 @@ class _Round:
 
     def _each(self, *tasks: tuple[Callable[[Any, _Numbered], None], Any, _Numbered]) -> None:
         """Do each task; those that write overlap where the function has the CPU for it."""
-        workers = _workers()
-        if workers is None or len(tasks) < 2:
-            for task in tasks:
-                self._attempt(*task)
-        else:
-            list(workers.map(lambda task: self._attempt(*task), tasks))
+        each(lambda task: self._attempt(*task), tasks)
 
     def _attempt(self, save: Callable[[Any, _Numbered], None], subject: Any, group: _Numbered) -> None:
         try:
@@ -157,27 +152,11 @@ class _Round:
         while (stopped := braking.stop(anew)) is not None:
             entries = (*entries, stopped)
             anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
-        result = _first_part(anew.settled)
-        certificate = result.published.certificate
-        history = [history_of(transition, anew.record) for transition in result.news]
-        pending = result.published.pending
-        if pending is not None and pending.due is None and pending != kept.published.pending and certificate:
-            history.append(held_history_of(pending, certificate, anew.record, anew.outcome.decision))
-        if braking.tripped is not None:
-            history.append(braking.tripped)
-        if not anew.timeline and certificate is None and not kept.version:
+        result = first_part(anew.settled)
+        if not anew.timeline and result.published.certificate is None and not kept.version:
             return  # nothing is known of them here, so there is nothing to keep
-        saved = store.save_record(
-            pair,
-            kept,
-            anew.timeline,
-            anew.compacted,
-            result.published,
-            wakes_at=anew.outcome.wakes_at,
-            rests_on=(loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version),
-            history=history,
-            brakes=braking.brakes,
-        )
+        tripped = () if braking.tripped is None else (braking.tripped,)
+        saved = save(pair, loaded, anew, result, tripped, braking.brakes)
         if saved:
             self._taken.changed.append((pair, result))
             self._taken.stopped.update(braking.stopped)
@@ -221,6 +200,36 @@ def _new_id(pair: Pair, timeline: Timeline) -> str:
     Nobody can guess it: an event's id never leaves the house.
     """
     return uuid5(NAMESPACE_OID, f"{pair.learner_id}:{pair.course_run}:{timeline[0].event_id}").hex
+
+
+def save(
+    pair: Pair,
+    loaded: Loaded,
+    anew: Decided,
+    result: Settled,
+    more_history: Iterable[str] = (),
+    brakes: Brakes | None = None,
+) -> bool:
+    """Save what was decided of a record and `result` of what is to be published, with their history: one request.
+
+    Returns whether anything was written. Raises LostRaceError.
+    """
+    kept = loaded.records[pair]
+    history = [history_of(transition, anew.record) for transition in result.news]
+    certificate, _, pending = result.published
+    if pending is not None and pending.due is None and pending != kept.published.pending and certificate:
+        history.append(held_history_of(pending, certificate, anew.record, anew.outcome.decision))
+    return store.save_record(
+        pair,
+        kept,
+        anew.timeline,
+        anew.compacted,
+        result.published,
+        wakes_at=anew.outcome.wakes_at,
+        rests_on=(loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version),
+        history=[*history, *more_history],
+        brakes=brakes,
+    )
 
 
 class _Braking:
@@ -270,7 +279,7 @@ class _Braking:
         return None
 
 
-def _first_part(result: Settled) -> Settled:
+def first_part(result: Settled) -> Settled:
     """Return as much of what is to be published as fits into one transaction."""
     left = len(result.news) - _MOST_NEWS
     if left <= 0:
@@ -294,6 +303,15 @@ def _required[T](value: T | None) -> T:
         message = "a message is about a learner, a course run, or both"
         raise ValueError(message)
     return value
+
+
+def each[T, R](act: Callable[[T], R], subjects: Iterable[T]) -> list[R]:
+    """Return what comes of acting on each subject, in order; what waits for AWS overlaps where the CPU allows it."""
+    subjects = list(subjects)
+    workers = _workers()
+    if workers is None or len(subjects) < 2:
+        return [act(subject) for subject in subjects]
+    return list(workers.map(act, subjects))
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -218,6 +219,12 @@ class KeptRecord(Kept):
     rests_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
     told: int = 0  # how many items its history has
 
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When it changes by itself (UTC)."""
+        due = _optional(self.item.t)
+        return None if due is None else instant_of(int(due))
+
 
 @dataclass(slots=True)
 class Loaded:
@@ -234,20 +241,24 @@ def load(
     learners: Iterable[int] = (),
     course_runs: Iterable[str] = (),
     names: Iterable[int] = (),
+    *,
+    known: Mapping[str, Kept] = MappingProxyType({}),
+    consistent: bool = True,
 ) -> Loaded:
     """Read what is kept of these, with the learners' ID verification and the course runs of the pairs: one request.
 
-    Reads are strongly consistent: an evaluation sees the fact for which it was sent. What isn't there is new.
+    Reads are strongly consistent unless that is not wanted: an evaluation sees the fact for which it was sent. What
+    isn't there is new. Course runs that are `known` are not read again.
     """
     pairs = set(pairs)
     learners = {*learners, *(pair.learner_id for pair in pairs)}
-    course_runs = {*course_runs, *(pair.course_run for pair in pairs)}
+    course_runs = {*course_runs, *(pair.course_run for pair in pairs)} - known.keys()
     names = set(names)
     keys = [_pair_key(pair) for pair in pairs]
     keys += [(_learner_key(learner_id), _ID) for learner_id in learners]
     keys += [(_course_run_key(course_run), _ONLY) for course_run in course_runs]
     keys += [(_learner_key(learner_id), _NAME) for learner_id in names]
-    found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
+    found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=consistent)}
 
     def item(key: tuple[str, str]) -> Item:
         return found.get(key) or Item(*key)
@@ -255,7 +266,7 @@ def load(
     return Loaded(
         {pair: _kept_record(item(_pair_key(pair))) for pair in pairs},
         {learner_id: _kept(item((_learner_key(learner_id), _ID))) for learner_id in learners},
-        {course_run: _kept(item((_course_run_key(course_run), _ONLY))) for course_run in course_runs},
+        {**known, **{course_run: _kept(item((_course_run_key(course_run), _ONLY))) for course_run in course_runs}},
         {learner_id: item((_learner_key(learner_id), _NAME)) for learner_id in names},
     )
 
