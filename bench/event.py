@@ -31,6 +31,12 @@ _PYNAMODB, _BOTOCORE, _INGEST = "PynamoDB", "botocore", "ingest"
 _ATTRIBUTES = "ecridtxk"
 
 
+class _Item(Item):
+    """The same model, over a client as PynamoDB makes it."""
+
+    _connection = None
+
+
 def with_pynamodb() -> Calls:
     """Return the same requests, made through the same models; what they save is known beforehand."""
     connection = Connection(region="eu-west-1", read_timeout_seconds=5, connect_timeout_seconds=2)
@@ -38,11 +44,11 @@ def with_pynamodb() -> Calls:
     def make(batch: Batch) -> None:
         (_, read), *writes = batch.requests
         keys = [(key["p"]["S"], key["s"]["S"]) for key in read["RequestItems"][CERTIFICATES]["Keys"]]
-        found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
+        found = {(item.p, item.s): item for item in _Item.batch_get(keys, consistent_read=True)}
         for operation, request in writes:
             first, *more = [put["Item"] for put in puts(operation, request)]
             key = first["p"]["S"], first["s"]["S"]
-            item = found.get(key) or Item(*key)
+            item = found.get(key) or _Item(*key)
             for name in _ATTRIBUTES:
                 value = first.get(name)
                 setattr(item, name, value and (value["S"] if "S" in value else int(value["N"])))

@@ -105,6 +105,14 @@ def test_a_timeline_comes_back_as_it_was(some: list[Entry], more: list[Entry]) -
     assert merge(found, timeline) is found
 
 
+@given(st.lists(entries(), max_size=10), st.lists(entries(), max_size=5))
+def test_a_timeline_that_is_added_to_is_kept_as_if_it_were_written_anew(some: list[Entry], more: list[Entry]) -> None:
+    known = merge((), some)
+    timeline = merge(known, [*more, *(entry._replace(fact=Fact.GRADE, value=Grade(1, "A")) for entry in some[-1:])])
+
+    assert encode_timeline(timeline, encode_timeline(known), known) == encode_timeline(timeline)
+
+
 @given(_published, st.integers(0), st.integers(0))
 def test_what_was_published_comes_back_as_it_was(published: Published, one: int, other: int) -> None:
     assert decode_published(encode_published(published, one, other)) == (published, [one, other])

@@ -6,7 +6,7 @@ as far as the last that isn't empty.
 """
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +43,7 @@ _LETTERS = {
     Fact.AUTOMATIC_REVOCATIONS: "s",
 }
 _FACTS = {letter: fact for fact, letter in _LETTERS.items()}
+_JUDGED = {Fact.ALLOWLIST, *(fact for rule in BY_CODE.values() for fact in rule.looks_at)}
 _JUDGED_SETTINGS = {"", "web_certificates_enabled", "policy"}  # of a course run; the others are only shown
 
 
@@ -67,9 +68,15 @@ def _optional_instant(microseconds: int | None) -> datetime | None:
 # --- timelines
 
 
-def encode_timeline(timeline: Timeline) -> str:
-    """Return a timeline as it is kept."""
-    return _encode(_entries_out(timeline)).decode()
+def encode_timeline(timeline: Timeline, text: str = "", known: Timeline = ()) -> str:
+    """Return a timeline as it is kept. If it was kept before, as `text`, only what came after is written anew."""
+    count = len(known)
+    if not count or timeline[:count] != known:
+        return _encode(_entries_out(timeline)).decode()
+    if len(timeline) == count:
+        return text
+    last = known[-1]
+    return f"{text[:-1]},{_encode(_entries_out(timeline[count:], last.at, last.event_id))[1:].decode()}"
 
 
 def decode_timeline(text: str) -> Timeline:
@@ -80,53 +87,51 @@ def decode_timeline(text: str) -> Timeline:
 def entries_in(items: Iterable[list[Any]]) -> Timeline:
     """Return entries as they were kept."""
     entries = []
-    at, event_id = 0, ""
-    for since, text, *rest in items:
-        at += since
+    at, event_id = _EPOCH, ""
+    for since, text, letter, subject, value, *said in items:
+        at += since * _MICROSECOND
         event_id = _id_in(text) if text else event_id
-        entries.append(_entry_in(instant_of(at), event_id, *rest))
+        fact = _FACTS[letter]
+        entries.append(Entry(at, event_id, fact, subject, _value_in(fact, subject, value), *said))
     return tuple(entries)
 
 
-def _entries_out(entries: Iterable[Entry]) -> list[list[Any]]:
+def _entries_out(entries: Iterable[Entry], before: datetime = _EPOCH, event_id: str = "") -> list[list[Any]]:
     items = []
-    at, event_id = 0, ""
-    for entry in entries:
-        instant = micros(entry.at)
-        text = "" if entry.event_id == event_id else _id_out(entry.event_id)
-        items.append([instant - at, text, *_saying_out(entry)])
-        at, event_id = instant, entry.event_id
+    for at, told_by, fact, subject, value, by, notes in entries:
+        text = "" if told_by == event_id else _id_out(told_by)
+        item = [(at - before) // _MICROSECOND, text, _LETTERS[fact], subject, _value_out(fact, subject, value)]
+        if notes:
+            item += by, notes
+        elif by:
+            item.append(by)
+        items.append(item)
+        before, event_id = at, told_by
     return items
 
 
-def _saying_out(entry: Entry) -> list[Any]:
-    value = entry.value
-    write = _WRITERS.get(entry.fact)
-    if write is not None and value is not None:
-        value = write(value)
-    elif entry.fact is Fact.COURSE_RUN:
-        value = _setting_out(entry.subject, value)
-    item = [_LETTERS[entry.fact], entry.subject, value, entry.by, entry.notes]
-    while item[-1] == "":
-        item.pop()
-    return item
+def _value_out(fact: Fact, subject: str, value: Any) -> Any:
+    if value is None:
+        return None
+    write = _WRITERS.get(fact)
+    if write is not None:
+        return write(value)
+    return _setting_out(subject, value) if fact is Fact.COURSE_RUN else value
 
 
-def _entry_in(
-    at: datetime, event_id: str, letter: str, subject: str, value: Any, by: str = "", notes: str = ""
-) -> Entry:
-    fact = _FACTS[letter]
+def _value_in(fact: Fact, subject: str, value: Any) -> Any:
+    if value is None:
+        return None
     read = _READERS.get(fact)
-    if read is not None and value is not None:
-        value = read(value)
-    elif fact is Fact.COURSE_RUN:
-        value = _setting_in(subject, value)
-    return Entry(at, event_id, fact, subject, value, by, notes)
+    if read is not None:
+        return read(value)
+    return _setting_in(subject, value) if fact is Fact.COURSE_RUN else value
 
 
 def _id_out(event_id: str) -> str:
     if _UUID.fullmatch(event_id):
-        return "~" + urlsafe_b64encode(bytes.fromhex(event_id.replace("-", "")))[:22].decode()
+        text = b2a_base64(bytes.fromhex(event_id.replace("-", "")))[:22].decode()
+        return f"~{text.replace('+', '-').replace('/', '_')}"
     return "~~" + event_id if event_id.startswith("~") else event_id
 
 
@@ -135,7 +140,7 @@ def _id_in(text: str) -> str:
         return text
     if text.startswith("~~"):
         return text[2:]
-    digits = urlsafe_b64decode(text[1:] + "==").hex()
+    digits = a2b_base64(f"{text[1:].replace('-', '+').replace('_', '/')}==").hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -172,7 +177,7 @@ _READERS: Mapping[Fact, Callable[[Any], Any]] = {
 def _setting_out(setting: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return micros(value)
-    if setting == "policy" and value is not None:
+    if setting == "policy":
         return [
             value.preset,
             _modes_out(value.eligible_modes),
@@ -186,8 +191,6 @@ def _setting_out(setting: str, value: Any) -> Any:
 
 
 def _setting_in(setting: str, value: Any) -> Any:
-    if value is None:
-        return None
     if setting in {"available_date", "end"}:
         return instant_of(value)
     if setting == "policy":
@@ -255,6 +258,8 @@ def _certificate_in(item: list[Any] | None) -> Certificate | None:
 
 # --- history
 
+_UNHEARD = [Facts._field_defaults.get(name) for name in Facts._fields]
+
 
 def as_time(instant: datetime | None) -> str | None:
     """Return an instant as ISO 8601 in UTC with `Z`."""
@@ -264,12 +269,11 @@ def as_time(instant: datetime | None) -> str | None:
 def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
     """Return a decision with all that it takes to take it again, and the events behind it. What it names, fails."""
     facts = decision.facts
-    looked_at = {Fact.ALLOWLIST, *(fact for rule in BY_CODE.values() for fact in rule.looks_at)}
     sources = at_instant(record.timeline, facts.as_of)
     evidence = (
-        entry._replace(by="", notes="")
+        Entry(*entry[:5])  # neither by whom nor why
         for entry in sources.values()
-        if entry.fact in looked_at and (entry.fact is not Fact.COURSE_RUN or entry.subject in _JUDGED_SETTINGS)
+        if entry.fact in _JUDGED and (entry.fact is not Fact.COURSE_RUN or entry.subject in _JUDGED_SETTINGS)
     )
     return {
         "as_of": as_time(facts.as_of),
@@ -278,8 +282,8 @@ def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
         "waived": sorted(decision.waived),
         "facts": {
             name: sorted(value) if isinstance(value, frozenset) else value
-            for name, value in facts._asdict().items()
-            if name not in {"as_of", "policy"} and value != Facts._field_defaults.get(name)
+            for name, value, unheard in zip(Facts._fields, facts, _UNHEARD, strict=True)
+            if value != unheard and name not in {"as_of", "policy"}
         },
         "evidence": _entries_out(sorted(evidence, key=lambda entry: entry[:4])),
     }
