@@ -2,6 +2,7 @@
 
 from certs.local.cloud import LocalCloud
 from certs.local.delivery import Counts, Deliveries
+from certs.local.machines import Execution
 from certs.local.template import UnsupportedTemplateError
 
-__all__ = ["Counts", "Deliveries", "LocalCloud", "UnsupportedTemplateError"]
+__all__ = ["Counts", "Deliveries", "Execution", "LocalCloud", "UnsupportedTemplateError"]

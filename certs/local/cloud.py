@@ -6,8 +6,10 @@ import io
 import json
 import os
 import time
+import traceback
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast, override
 
 import boto3
@@ -25,7 +27,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
-from certs.local import requests
+from certs.local import requests, steps
 from certs.local.delivery import (
     Deliveries,
     LocalShard,
@@ -38,6 +40,7 @@ from certs.local.delivery import (
 from certs.local.functions import LocalFunction
 from certs.local.http_api import HttpApi
 from certs.local.http_api import serve as serve_http
+from certs.local.machines import Machines
 from certs.local.queues import LocalSqs
 from certs.local.rules import LocalBus, LocalRule
 from certs.local.server import serve
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certs.local.delivery import Shard
+    from certs.local.machines import Execution
     from certs.local.template import FunctionSource
 
 REGION = "eu-west-1"
@@ -75,6 +79,7 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (moto.events.models, "Rule", LocalRule),
     (moto.sqs.models.Message, "instances_tracked", Untracked()),
     (sqs_backends, "backend", LocalSqs),
+    *steps.REPLACED,
 )
 # What DynamoDB Local is told of a table.
 TABLE_PROPERTIES = (
@@ -130,6 +135,7 @@ class LocalCloud:
         self._parameters = dict(parameters or {})
         self._endpoint = dynamodb_endpoint
         self._log = log or cast("TextIO", _Nowhere())
+        self._machines = Machines(REGION, dynamodb_endpoint)
         self.functions: dict[str, LocalFunction] = {}
         self.left_out: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
@@ -141,7 +147,12 @@ class LocalCloud:
             for owner, name, ours in REPLACED:
                 undo.enter_context(_replaced(owner, name, ours))
             undo.enter_context(_replaced(LambdaSimpleBackend, "invoke", self._answer_lambda))
-            undo.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
+            for owner, name, ours in self._machines.replaced:
+                undo.enter_context(_replaced(owner, name, ours))
+            undo.enter_context(
+                mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}})
+            )
+            undo.callback(self._machines.close)
             self._undo = undo
             self._create()
             self._undo = undo.pop_all()
@@ -182,8 +193,9 @@ class LocalCloud:
         *,
         delayed: bool = False,
     ) -> Deliveries:
-        """Deliver queues' messages and streams' records to their functions until there are none.
+        """Deliver queues' messages and streams' records, and run executions, until there is nothing left to do.
 
+        An execution that waits for a task token rests. A Wait lasts until there is nothing else to do.
         A message delayed into the future is left alone, unless `delayed` has those that wait now (not
         those that are sent meanwhile) delivered as if their time had come. What failed is left alone where
         the template allows endless retries: the next call tries it again. `on_progress` is called every
@@ -199,27 +211,34 @@ class LocalCloud:
             while not deliveries.idle:
                 deliveries.idle = True
                 for source in self.sources:
-                    with source.mapping.function.running():
-                        for _ in range(BATCHES_IN_TURN):
-                            if deadline is not None and time.monotonic() > deadline:
-                                deliveries.idle = False
-                                return deliveries
-                            if not source.deliver_batch(deliveries):
-                                break
-                            deliveries.idle = False
+                    self._deliver_batches(source, deliveries, deadline)
                     if on_progress is not None:
                         on_progress(deliveries)
+                if self._run_tasks(deliveries, deadline) or (deliveries.idle and self._machines.end_wait()):
+                    deliveries.idle = False
+                if _is_past(deadline):
+                    break
         finally:
             for source in self.sources:
                 source.end()
         return deliveries
 
+    def executions(self) -> list[Execution]:
+        """Return all executions of state machines there were; of each machine the oldest first."""
+        return list(self._machines.executions())
+
     def run_schedules(self, at: datetime | None = None) -> None:
-        """Invoke the function of every enabled schedule once, as of this instant (default: now)."""
+        """Ring every enabled schedule once, as of this instant (default: now).
+
+        Its function is invoked, or an execution of its state machine started.
+        """
         moment = (at or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for function, event in self._schedules:
-            text = json.dumps(event).replace("<aws.scheduler.scheduled-time>", moment)
-            self.invoke(function, json.loads(text))
+        for target, event in self._schedules:
+            told = json.loads(json.dumps(event).replace("<aws.scheduler.scheduled-time>", moment))
+            if target.split(":")[2] == "states":
+                self._machines.start(target, told)
+            else:
+                self.invoke(self._function(target), told)
 
     def serve(self, port: int, host: str = "0.0.0.0") -> str:  # noqa: S104 - containers must reach it
         """Serve the same backends over HTTP until the cloud is left. Return the endpoint's URL."""
@@ -244,6 +263,10 @@ class LocalCloud:
         for name, resource in resources.items():
             if resource["Type"] == "AWS::DynamoDB::Table" and self._exists(resource):
                 self._finish_table(self.physical(name), self._resolved(resource))
+            elif resource["Type"] == "AWS::S3::Bucket" and self._exists(resource):
+                self._finish_bucket(self.physical(name), self._resolved(resource))
+            elif resource["Type"] == "AWS::StepFunctions::StateMachine" and self._exists(resource):
+                self._machines.name(self.physical(name), name)
         for name, source in template.functions.items():
             if self._exists(resources[name]):
                 self._add_function(name, source, resources[name])
@@ -279,6 +302,39 @@ class LocalCloud:
         there.create_table(TableName=table, **request)
         self._undo.callback(there.delete_table, TableName=table)
 
+    def _finish_bucket(self, bucket: str, wanted: Json) -> None:
+        """Do what moto leaves undone when it makes a bucket; nothing here gets as old as a lifecycle needs."""
+        s3 = self.client("s3")
+        if access := wanted.get("PublicAccessBlockConfiguration"):
+            s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=access)
+        if versions := wanted.get("VersioningConfiguration"):
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versions)
+
+    def _deliver_batches(self, source: Source, deliveries: Deliveries, deadline: float | None) -> None:
+        """Deliver a few batches of one source."""
+        with source.mapping.function.running():
+            for _ in range(BATCHES_IN_TURN):
+                if _is_past(deadline):
+                    deliveries.idle = False
+                    return
+                if not source.deliver_batch(deliveries):
+                    return
+                deliveries.idle = False
+
+    def _run_tasks(self, deliveries: Deliveries, deadline: float | None) -> bool:
+        """Run what executions ask of functions; False if all executions rest."""
+        while (name := self._machines.next_task()) is not None:
+            with self.functions[name].running():
+                while self._machines.next_task() == name:
+                    if _is_past(deadline):
+                        return True
+                    deliveries[name].invocations += 1
+                    _, trace = self._machines.run_task()
+                    if trace is not None:
+                        self._log.write(trace)
+                        deliveries.fail(name, 1, trace)
+        return self._machines.proceed()
+
     def _add_function(self, name: str, source: FunctionSource, resource: Json) -> None:
         wanted = self._resolved(resource)
         variables = {k: str(v) for k, v in wanted.get("Environment", {}).get("Variables", {}).items()}
@@ -299,12 +355,19 @@ class LocalCloud:
         self, function_name: str, _qualifier: str, body: str, _headers: object, response_headers: Json
     ) -> bytes:
         """Answer a request to Lambda's own API, in the place of moto's backend."""
-        try:
-            answer = self.invoke(self._function(function_name), json.loads(body or "{}"))
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is Lambda's answer
+        name = self._function(function_name)
+        answer, trace = self._machines.ask(name, partial(self._attempt, name, json.loads(body or "{}")))
+        if trace is not None:
             response_headers["x-amz-function-error"] = "Unhandled"
-            answer = {"errorMessage": str(error), "errorType": type(error).__name__}
         return json.dumps(answer).encode()
+
+    def _attempt(self, function: str, event: object) -> tuple[Any, str | None]:
+        """Return what Lambda answers for this function and event, and the traceback if the handler raised."""
+        try:
+            return self.invoke(function, event), None
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is Lambda's answer
+            answer = {"errorMessage": str(error), "errorType": type(error).__name__}
+            return answer, traceback.format_exc()
 
     def _arn(self, function: str) -> str:
         return str(clean_json({"Fn::GetAtt": [function, "Arn"]}, self._stack.resource_map))
@@ -338,15 +401,19 @@ class LocalCloud:
         return [RemoteShard(streams, stream, s["ShardId"], from_start=from_start) for s in shards]
 
     def _fired(self, schedule: Json) -> Iterator[tuple[str, object]]:
-        """Yield the functions that a schedule invokes, each with its event."""
+        """Yield the functions and state machines that a schedule invokes, by ARN, each with its event."""
         wanted = self._resolved(schedule)
         if wanted.get("State") == "DISABLED":
             return
         for target in wanted["Targets"] if "Targets" in wanted else [wanted["Target"]]:
-            if target["Arn"].split(":")[2] != "lambda":
+            if target["Arn"].split(":")[2] not in {"lambda", "states"}:
                 raise UnsupportedTemplateError(f"a schedule's target {target['Arn']} isn't run")
             event = json.loads(target["Input"]) if "Input" in target else SCHEDULED_EVENT
-            yield self._function(target["Arn"]), event
+            yield target["Arn"], event
+
+
+def _is_past(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
 
 
 @contextmanager

@@ -31,7 +31,10 @@ ERRORS_KEPT = 20
 
 @dataclass(slots=True)
 class Counts:
-    """What a function was given. `failed` counts each failed try of a record, `dead_lettered` its end."""
+    """What a function was given.
+
+    `failed` counts each failed try of a record, or of a state machine's task; `dead_lettered` a record's end.
+    """
 
     invocations: int = 0
     records: int = 0
@@ -53,6 +56,12 @@ class Deliveries:
     def __getitem__(self, function: str) -> Counts:
         """Return the counts of the function with this logical id."""
         return self.functions.setdefault(function, Counts())
+
+    def fail(self, function: str, tries: int, trace: str) -> None:
+        """Count the failed tries of a handler that raised."""
+        self[function].failed += tries
+        if len(self.errors) < ERRORS_KEPT:
+            self.errors.append(trace)
 
 
 class BatchFailedError(Exception):
@@ -86,9 +95,7 @@ class Mapping:
         except Exception as error:
             trace = traceback.format_exc()
             self.function.log.write(trace)
-            if len(deliveries.errors) < ERRORS_KEPT:
-                deliveries.errors.append(trace)
-            counts.failed += len(records)
+            deliveries.fail(self.logical_id, len(records), trace)
             raise BatchFailedError from error
         failed = self._failed(answer, ids)
         if failed is None:

@@ -10,6 +10,7 @@ from typing import Any, override
 from moto.core.exceptions import ServiceException
 from moto.events.models import EventBus, EventPattern, Rule
 from moto.sqs.models import sqs_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 
 class LocalBus(EventBus):
@@ -30,15 +31,20 @@ class LocalRule(Rule):
         if self.state == "DISABLED" or not _matches(self.event_pattern, original_event):
             return
         for target in self.targets:
-            if target["Arn"].split(":")[2] == "sqs":
+            service = target["Arn"].split(":")[2]
+            if service == "sqs":
                 self._send_to_queue(target, original_event)
+            elif service == "states":
+                *_, region, account, _, _ = target["Arn"].split(":")
+                machines = stepfunctions_parser_backends[account][region]
+                machines.start_execution(target["Arn"], execution_input=_as_sent(original_event))
             else:
                 alone = copy(self)
                 alone.targets = [target]
                 super(LocalRule, alone).send_to_targets(original_event, transform_input)
 
     def _send_to_queue(self, target: dict[str, Any], event: dict[str, Any]) -> None:
-        body = json.dumps({name: event[name] for name in event if name != "ingestion-time"} | _time(event))
+        body = _as_sent(event)
         try:
             self._send(target["Arn"], body, group_id=target.get("SqsParameters", {}).get("MessageGroupId"))
         except ServiceException as error:
@@ -62,6 +68,11 @@ def _matches(pattern: EventPattern, event: dict[str, Any]) -> bool:
     """Tell whether the event fits. The event is plain JSON already: moto would dump and load it again."""
     wanted = pattern.get_pattern()
     return not wanted or pattern._does_event_match(EventPattern._flatten_dict(event), wanted)  # noqa: SLF001
+
+
+def _as_sent(event: dict[str, Any]) -> str:
+    """Return the event as targets get it."""
+    return json.dumps({name: event[name] for name in event if name != "ingestion-time"} | _time(event))
 
 
 def _time(event: dict[str, Any]) -> dict[str, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+from certs.local.steps import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +30,17 @@ UNDELIVERABLE = (
     "AWS::Pipes::",
     "AWS::SNS::",
 )
+# What moto's interpreter would do otherwise than the cloud, or not at all; `Parallel` and direct ARNs are fine.
+FIELDS_NOT_RUN = {"Credentials", "ItemBatcher"}
+VALUES_NOT_RUN = {
+    "ExecutionType": {"EXPRESS"},
+    "InputType": {"CSV", "JSONL", "MANIFEST", "PARQUET"},
+    "QueryLanguage": {"JSONata"},
+    "Transformation": {"COMPACT", "FLATTEN"},
+}
+INTEGRATIONS = ("lambda:invoke", "s3:", "sqs:", "dynamodb:", "events:", "aws-sdk:", "states:startExecution")
+PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+LONGEST_COMPLAINT = 300  # characters: the parser names all that could have stood there
 EMPTY_ZIP = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="
 # What an event source mapping may say here; scaling makes no difference to one poller.
 MAPPING_PROPERTIES = {
@@ -94,6 +108,7 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
     folder = path.resolve().parent
     functions = _sever_code(sam, folder, "AWS::Serverless::Function", "CodeUri")
     layers = _sever_code(sam, folder, "AWS::Serverless::LayerVersion", "ContentUri")
+    definitions = _sever_code(sam, folder, "AWS::Serverless::StateMachine", "DefinitionUri")
     stack: dict[str, Any] = transform(sam, dict(parameters), _NoManagedPolicies())
     resources: dict[str, Resource] = stack["Resources"]
 
@@ -111,6 +126,8 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
             layers=tuple(layers[content[layer["Ref"]]] for layer in properties.pop("Layers", [])),
         )
         properties["Code"] = {"ZipFile": "# runs in-process"}
+    for name, file in definitions.items():
+        _put_definition(name, resources[name]["Properties"], file)
     template = Template(stack=stack, functions=sources, mappings={}, schedules={})
     _take_out(template, creatable)
     return template
@@ -121,11 +138,64 @@ def _sever_code(sam: dict[str, Any], folder: Path, resource_type: str, code_prop
     everywhere = sam.get("Globals", {}).get(resource_type.rpartition("::")[2], {}).pop(code_property, ".")
     folders = {}
     for name, resource in sam["Resources"].items():
-        if resource["Type"] == resource_type:
+        if resource["Type"] == resource_type and "Definition" not in resource.get("Properties", {}):
             properties = resource.setdefault("Properties", {})
             folders[name] = folder / properties.get(code_property, everywhere)
             properties[code_property] = f"s3://local/{name}"
     return folders
+
+
+def _put_definition(name: str, properties: dict[str, Any], file: Path) -> None:
+    """Put a state machine's definition, with what is substituted in it, into its properties.
+
+    Raises UnsupportedTemplateError for what isn't run as in the cloud.
+    """
+    if properties.pop("DefinitionS3Location", None) is None:
+        raise UnsupportedTemplateError(f"{name}: give the definition as a file (DefinitionUri)")
+    if properties.get("StateMachineType", "STANDARD") != "STANDARD":
+        raise UnsupportedTemplateError(f"{name}: only machines of type STANDARD are run")
+    definition = yaml_parse(file.read_text())
+    text = json.dumps(definition)
+    for complaint in _not_run(definition):
+        raise UnsupportedTemplateError(f"{name}: {file.name}: {complaint}")
+    try:
+        parse(PLACEHOLDER.sub(r"arn:aws:lambda:eu-west-1:123456789012:function:\1", text))
+    except Exception as error:  # moto's parser raises whatever comes
+        raise UnsupportedTemplateError(f"{name}: {file.name}: {str(error)[:LONGEST_COMPLAINT]}") from error
+    substitutions = properties.pop("DefinitionSubstitutions", {})
+    parts = PLACEHOLDER.split(text)
+    if missing := set(parts[1::2]) - substitutions.keys():
+        raise UnsupportedTemplateError(f"{name}: DefinitionSubstitutions lack {', '.join(sorted(missing))}")
+    # Fn::Sub would take the context's $$ for an escaped $.
+    joined = [substitutions[part] if index % 2 else part for index, part in enumerate(parts)]
+    properties["DefinitionString"] = {"Fn::Join": ["", joined]}
+
+
+def _not_run(fragment: object) -> Iterator[str]:
+    """Yield what the local cloud doesn't run in this part of a definition."""
+    if isinstance(fragment, list):
+        for part in fragment:
+            yield from _not_run(part)
+    elif isinstance(fragment, dict):
+        for field in FIELDS_NOT_RUN & fragment.keys():
+            yield f"{field} isn't run"
+        for field, values in VALUES_NOT_RUN.items():
+            if fragment.get(field) in values:
+                yield f"{field} {fragment[field]} isn't run"
+        if fragment.get("Type") == "Task":
+            yield from _not_integrated(str(fragment.get("Resource")))
+        for part in fragment.values():
+            yield from _not_run(part)
+
+
+def _not_integrated(resource: str) -> Iterator[str]:
+    """Yield why a task's resource isn't run, if it isn't."""
+    integration = resource.removeprefix("arn:aws:states:::")
+    if integration == resource:
+        return  # a function's own ARN
+    called, _, pattern = integration.partition(".")
+    if not called.startswith(INTEGRATIONS) or pattern not in {"", "waitForTaskToken"}:
+        yield f"Resource {resource} isn't run"
 
 
 def _of_type(resources: dict[str, Resource], kind: str) -> Iterator[tuple[str, Resource]]:

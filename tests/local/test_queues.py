@@ -146,7 +146,7 @@ def test_an_event_that_the_target_does_not_take_goes_to_the_targets_dead_letter_
 
 def test_a_disabled_rule_sends_nothing(shop: Shop) -> None:
     events = shop.cloud.client("events")
-    (rule,) = events.list_rules(EventBusName=shop.cloud.physical("Bus"))["Rules"]
+    (rule,) = events.list_rules(EventBusName=shop.cloud.physical("Bus"), NamePrefix="local-OrderRule")["Rules"]
     events.disable_rule(Name=rule["Name"], EventBusName=shop.cloud.physical("Bus"))
 
     shop.order({"id": "o1"})

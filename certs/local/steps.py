@@ -1,0 +1,256 @@
+"""Step Functions: moto's, and what it lacks: names, causes, one answer a token, an end for what is stopped."""
+
+from __future__ import annotations
+
+import uuid
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast, override
+
+import moto.stepfunctions.models
+import moto.stepfunctions.parser.backend.execution
+import moto.stepfunctions.parser.models
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
+from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.parser.api import (
+    ExecutionStatus,
+    HistoryEventType,
+    InvalidToken,
+    MapRunFailedEventDetails,
+    TaskTimedOut,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
+    distributed_item_processor_worker,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailure, CallbackOutcomeSuccess
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, ProgramStopped
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.responses import StepFunctionResponse
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome
+    from moto.stepfunctions.parser.asl.eval.environment import Environment
+    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+# Each child of a map is a thread here, and functions run one at a time: more would only cost memory.
+MOST_CHILDREN = 1000
+
+DistributedWorker = distributed_item_processor_worker.DistributedItemProcessorWorker
+_moto_map_run = DistributedIterationComponent._map_run  # noqa: SLF001
+_moto_eval_job = DistributedWorker._eval_job  # noqa: SLF001
+_moto_handle_retry = StateTaskServiceCallback._handle_retry  # noqa: SLF001
+_one_answer = Lock()
+
+parse = lru_cache(maxsize=64)(AmazonStateLanguageParser.parse)
+"""Return what runs a definition. It takes 0.1 s, and moto would do it for every execution."""
+
+
+class LocalMachine(StateMachine):
+    """A state machine that `Fn::GetAtt` gives the ARN of."""
+
+    @classmethod
+    @override
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr == "Arn" or super().has_cfn_attr(attr)
+
+    @override
+    def get_cfn_attribute(self, attribute_name: str) -> Any:
+        return self.arn if attribute_name == "Arn" else super().get_cfn_attribute(attribute_name)
+
+
+class LocalStepFunctions(StepFunctionsParserBackend):
+    """The Step Functions backend."""
+
+    @override
+    def start_execution(
+        self,
+        state_machine_arn: str,
+        name: str | None = None,
+        execution_input: str | None = None,
+        trace_header: str | None = None,
+    ) -> Any:
+        """Start an execution; one without a name gets one, as it does in the cloud."""
+        told = execution_input or "{}"
+        return super().start_execution(state_machine_arn, name or str(uuid.uuid4()), told, cast("str", trace_header))
+
+    def all(self) -> list[LocalExecution]:
+        """Return all executions, of each machine the oldest first."""
+        return cast("list[LocalExecution]", self._get_executions())
+
+    @override
+    def send_task_success(self, task_token: str, outcome: str) -> Any:
+        """Let the task that waits for this token succeed. Raises InvalidToken or TaskTimedOut."""
+        self._answer(CallbackOutcomeSuccess(callback_id=task_token, output=outcome))
+
+    @override
+    def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> Any:
+        """Let the task that waits for this token fail. Raises InvalidToken or TaskTimedOut."""
+        self._answer(CallbackOutcomeFailure(callback_id=task_token, error=error, cause=cause))
+
+    def _answer(self, outcome: CallbackOutcome) -> None:
+        """Answer a task once: it doesn't exist any more when it was answered, timed out or was stopped."""
+        for execution in self.all():
+            endpoint = cast("LocalWorker", execution.exec_worker).env.callback_pool_manager.get(outcome.callback_id)
+            if endpoint is not None:
+                with _one_answer:
+                    if endpoint._notify_event.is_set():  # noqa: SLF001
+                        raise TaskTimedOut(
+                            "Task Timed Out: 'Provided task does not exist anymore'", "TaskTimedOut", 400
+                        )
+                    endpoint.notify(outcome)
+                return
+        raise InvalidToken
+
+
+class LocalExecution(Execution):
+    """An execution that ends as soon as it is stopped, whatever it waits for."""
+
+    @override
+    def stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
+        if self.exec_status != ExecutionStatus.RUNNING:
+            return
+        self.exec_status, self.stop_date, self.error, self.cause = ExecutionStatus.ABORTED, stop_date, error, cause
+        super().stop(stop_date, error, cause)
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Wake all tasks that wait for a token."""
+        worker = cast("LocalWorker", self.exec_worker)
+        for endpoint in list(worker.env.callback_pool_manager._pool.values()):  # noqa: SLF001
+            endpoint.interrupt_all()
+
+    @override
+    def _get_start_execution_worker_comm(self) -> BaseExecutionWorkerCommunication:
+        return _Communication(self)
+
+
+class _Communication(BaseExecutionWorkerCommunication):
+    execution: LocalExecution
+
+    @override
+    def terminated(self) -> None:
+        if self.execution.exec_status == ExecutionStatus.RUNNING:
+            super().terminated()
+            self.execution.interrupt()  # whatever a time-out left waiting
+
+
+class LocalWorker(ExecutionWorker):
+    """What runs an execution: it can be stopped, and asked for its tokens, from the first moment on."""
+
+    env: Environment
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.env = super()._get_evaluation_environment()
+
+    @override
+    def _get_evaluation_environment(self) -> Environment:
+        return self.env
+
+    @override
+    def _execution_logic(self) -> None:
+        try:
+            super()._execution_logic()  # type: ignore[no-untyped-call]
+        except RuntimeError:
+            if not isinstance(self.env.program_state(), ProgramStopped):
+                raise
+
+    @override
+    def stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
+        if self.env.program_state() is None:
+            self.env._program_state = ProgramStopped(stop_date, error, cause)  # noqa: SLF001
+        super().stop(stop_date, error, cause)
+
+
+def _stop_execution(self: StepFunctionResponse) -> ActionResult:
+    """Stop an execution for a reason; moto would forget it."""
+    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    execution.stop(utcnow(), self._get_param("error"), self._get_param("cause"))
+    return ActionResult({"stopDate": execution.stop_date})
+
+
+def _send_task_failure(self: StepFunctionResponse) -> EmptyResult:
+    """Let a task fail with a cause; moto would forget it."""
+    token, error, cause = (self._get_param(name) for name in ("taskToken", "error", "cause"))
+    cast("LocalStepFunctions", self.stepfunction_backend).send_task_failure(token, error, cause)
+    return EmptyResult()
+
+
+def _handle_retry(self: StateTaskServiceCallback, env: Environment, failure_event: FailureEvent) -> RetryOutcome:
+    """Give each try of a task a token of its own; moto's next try would get the last one's answer."""
+    outcome = _moto_handle_retry(self, env, failure_event)
+    if outcome == RetryOutcome.CanRetry and self.resource.condition == ResourceCondition.WaitForTaskToken:
+        env.callback_pool_manager.add(env.states.context_object.update_task_token())
+    return outcome
+
+
+def _eval_job(self: Any, env: Environment, job: Any) -> None:
+    """Run a child and remember why it failed."""
+    _moto_eval_job(self, env, job)
+    state = env.program_state()
+    if isinstance(state, ProgramError):
+        error = state.error or {}
+        self._map_run_record.failures.append(f"item {job.job_index}: {error.get('error')}: {error.get('cause')}")
+
+
+def _map_run(self: DistributedIterationComponent, env: Environment, eval_input: Any) -> None:
+    """Run the children of a map, which fails if more of them fail than are tolerated; moto's would succeed."""
+    record = eval_input.map_run_record
+    record.failures = []
+    wanted = record.max_concurrency or MOST_CHILDREN
+    record.max_concurrency = max(1, min(wanted, len(env.stack[-1]), MOST_CHILDREN))
+    _moto_map_run(self, env, eval_input)
+    items = record.item_counter
+    failed = items.failed.get() + items.aborted.get() + items.timed_out.get()
+    count, percentage = record.tolerated_failure_count, record.tolerated_failure_percentage
+    within = (not count or failed <= count) and (not percentage or 100 * failed <= percentage * items.total.get())
+    if not failed or ((count or percentage) and within):
+        return
+    name = StatesErrorNameType.StatesExceedToleratedFailureThreshold
+    details = MapRunFailedEventDetails(
+        error=name.to_name(),
+        cause="; ".join(["The specified tolerated failure threshold was exceeded", *sorted(record.failures)[:1]]),
+    )
+    raise FailureEventException(
+        FailureEvent(
+            env=env,
+            error_name=StatesErrorName(typ=name),
+            event_type=HistoryEventType.MapRunFailed,
+            event_details=cast("EventDetails", {"mapRunFailedEventDetails": details}),
+        )
+    )
+
+
+# What moto doesn't do, or not as the cloud does.
+REPLACED: tuple[tuple[object, str, object], ...] = (
+    (moto.stepfunctions.models, "StateMachine", LocalMachine),
+    (moto.stepfunctions.models, "stepfunctions_backends", stepfunctions_parser_backends),
+    (moto.stepfunctions.parser.backend.execution, "ExecutionWorker", LocalWorker),
+    (moto.stepfunctions.parser.models, "Execution", LocalExecution),
+    (stepfunctions_parser_backends, "backend", LocalStepFunctions),
+    (AmazonStateLanguageParser, "parse", parse),
+    # Definitions were parsed as the template was read, when all clouds' are the same.
+    (StepFunctionsParserBackend, "_validate_definition", lambda definition: None),  # noqa: ARG005
+    (DistributedIterationComponent, "_map_run", _map_run),
+    (DistributedWorker, "_eval_job", _eval_job),
+    (StateTaskServiceCallback, "_handle_retry", _handle_retry),
+    (StepFunctionResponse, "send_task_failure", _send_task_failure),
+    (StepFunctionResponse, "stop_execution", _stop_execution),
+)

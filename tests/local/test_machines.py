@@ -1,0 +1,281 @@
+"""State machines and buckets: executions run as in the cloud, with the real functions, and without waiting."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import boto3
+import pytest
+
+from certs.local import Execution, LocalCloud, UnsupportedTemplateError
+from certs.local.cloud import ENVIRONMENT
+from tests.local.conftest import TEMPLATE, Shop
+
+Json = dict[str, Any]
+
+
+def stocktake(*things: str, together: int = 2, hours: int = 0, patience: int = 0) -> Json:
+    """What to count, how many at a time, how long to rest, and how many seconds to wait for an answer."""
+    return {"things": list(things), "together": together, "hours": hours, "patience": patience}
+
+
+def start(shop: Shop, name: str, told: Json) -> str:
+    """Start a stocktake; nothing of it runs before the next delivery."""
+    arn = shop.cloud.physical("StocktakeMachine")
+    started = shop.cloud.client("stepfunctions").start_execution(stateMachineArn=arn, name=name, input=json.dumps(told))
+    return str(started["executionArn"])
+
+
+def execution(shop: Shop, name: str) -> Execution:
+    """The execution with this name."""
+    return next(one for one in shop.cloud.executions() if one.name == name)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Whatever still waits ends with its cloud."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_distributed_map_tries_again_and_returns_what_was_caught(shop: Shop) -> None:
+    start(shop, "monday", stocktake("box", "poison", "busy", hours=3600))
+
+    deliveries = shop.cloud.deliver()
+
+    monday = execution(shop, "monday")
+    assert (monday.machine, monday.status, monday.error) == ("StocktakeMachine", "SUCCEEDED", None)
+    assert monday.output["counts"] == [
+        {"thing": "box", "count": 3},
+        {"thing": "poison", "error": "PoisonError"},
+        {"thing": "busy", "count": 4},
+    ]
+    assert deliveries.idle
+    assert (deliveries["StockFunction"].invocations, deliveries["StockFunction"].failed) == (5, 2)
+    assert "PoisonError: poison can't be counted" in "".join(deliveries.errors)
+    assert "PoisonError" in shop.log.getvalue()
+
+
+def test_nothing_runs_before_the_next_delivery(shop: Shop) -> None:
+    start(shop, "monday", stocktake("box"))
+
+    assert execution(shop, "monday").status == "RUNNING"
+    assert shop.cloud.deliver(max_seconds=-1).idle is False
+    assert execution(shop, "monday").status == "RUNNING"
+    shop.cloud.deliver()
+    assert execution(shop, "monday").status == "SUCCEEDED"
+
+
+def test_an_execution_that_waits_for_a_token_rests_until_another_function_answers(shop: Shop) -> None:
+    start(shop, "monday", stocktake("box", patience=1000))
+    assert shop.cloud.deliver().idle
+    assert execution(shop, "monday").status == "RUNNING"
+
+    shop.cloud.invoke("OfficeFunction", {"run": "monday", "right": True})
+    shop.cloud.deliver()
+
+    monday = execution(shop, "monday")
+    assert (monday.status, monday.output["answer"]) == ("SUCCEEDED", {"right": True})
+
+
+def test_a_task_that_is_failed_by_its_token_fails_the_execution_with_error_and_cause(shop: Shop) -> None:
+    arn = start(shop, "monday", stocktake("box", patience=1000))
+    shop.cloud.deliver()
+
+    shop.cloud.invoke("OfficeFunction", {"run": "monday", "right": False})
+    shop.cloud.deliver()
+
+    monday = execution(shop, "monday")
+    assert (monday.status, monday.error, monday.cause) == ("FAILED", "CountAgain", "a box was overlooked")
+    described = shop.cloud.client("stepfunctions").describe_execution(executionArn=arn)
+    assert (described["status"], described["error"], described["cause"]) == (
+        "FAILED",
+        "CountAgain",
+        "a box was overlooked",
+    )
+
+
+def test_a_token_is_answered_once(shop: Shop) -> None:
+    machines = shop.cloud.client("stepfunctions")
+    start(shop, "monday", stocktake("box", patience=1000))
+    shop.cloud.deliver()
+    answer = {"run": "monday", "right": True}
+    shop.cloud.invoke("OfficeFunction", answer)
+
+    with pytest.raises(machines.exceptions.ClientError, match="TaskTimedOut"):
+        shop.cloud.invoke("OfficeFunction", answer)
+    shop.cloud.deliver()
+    with pytest.raises(machines.exceptions.ClientError, match="TaskTimedOut"):
+        shop.cloud.invoke("OfficeFunction", answer)
+    with pytest.raises(machines.exceptions.InvalidToken):
+        machines.send_task_success(taskToken="nobody's", output="{}")
+
+
+def test_a_token_that_nobody_answers_in_time_times_out(shop: Shop) -> None:
+    start(shop, "monday", stocktake("box", patience=1))
+    shop.cloud.deliver()
+
+    until = monotonic() + 20
+    while execution(shop, "monday").status == "RUNNING" and monotonic() < until:
+        shop.cloud.deliver()
+
+    monday = execution(shop, "monday")
+    assert (monday.status, monday.error) == ("FAILED", "States.Timeout")
+
+
+def test_a_run_is_stopped_for_a_reason_and_another_one_goes_its_way(shop: Shop) -> None:
+    machines = shop.cloud.client("stepfunctions")
+    arn = start(shop, "monday", stocktake("box", patience=1000))
+    shop.cloud.deliver()
+
+    machines.stop_execution(executionArn=arn, error="Withdrawn", cause="the shop is closed")
+    start(shop, "tuesday", stocktake("box", "jar"))
+    start(shop, "wednesday", stocktake("box"))
+    machines.stop_execution(executionArn=execution(shop, "wednesday").arn)
+    assert shop.cloud.deliver().idle
+
+    monday = execution(shop, "monday")
+    assert (monday.status, monday.error, monday.cause) == ("ABORTED", "Withdrawn", "the shop is closed")
+    assert execution(shop, "tuesday").status == "SUCCEEDED"
+    assert execution(shop, "wednesday").status == "ABORTED"
+    with pytest.raises(machines.exceptions.ClientError, match="TaskTimedOut"):
+        shop.cloud.invoke("OfficeFunction", {"run": "monday", "right": True})
+
+
+def test_a_function_starts_an_execution_from_within(shop: Shop) -> None:
+    arn = shop.cloud.invoke("OfficeFunction", {"start": stocktake("box")})
+
+    shop.cloud.deliver()
+
+    (only,) = shop.cloud.executions()
+    assert (only.arn, only.status) == (arn, "SUCCEEDED")
+
+
+def test_an_event_on_the_bus_starts_an_execution_with_that_event(shop: Shop) -> None:
+    shop.order({"shelf": "a"}, kind="shelf.emptied")
+
+    shop.cloud.deliver()
+
+    (only,) = shop.cloud.executions()
+    assert only.input["detail"] == {"shelf": "a"}
+    assert only.input["detail-type"] == "shelf.emptied"
+    assert (only.status, only.error) == ("FAILED", "States.Runtime")  # it isn't what a stocktake needs
+    assert "$.things" in str(only.cause)
+
+
+def test_a_schedule_starts_an_execution_with_its_input(shop: Shop) -> None:
+    shop.cloud.run_schedules(at=datetime(2026, 3, 1, 2, 0, tzinfo=UTC))
+
+    shop.cloud.deliver()
+
+    (only,) = shop.cloud.executions()
+    assert (only.input["at"], only.status) == ("2026-03-01T02:00:00Z", "SUCCEEDED")
+
+
+def test_a_child_that_fails_fails_the_map_and_says_why(shop: Shop) -> None:
+    start(shop, "monday", stocktake("box", ["not", "a", "thing"]))  # type: ignore[arg-type]
+
+    shop.cloud.deliver()
+
+    monday = execution(shop, "monday")
+    assert (monday.status, monday.error) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+    assert "item 1: AttributeError" in str(monday.cause)
+
+
+def test_two_hundred_children_take_seconds(shop: Shop) -> None:
+    start(shop, "monday", stocktake(*(f"thing {n}" for n in range(200)), together=40))
+
+    began = monotonic()
+    shop.cloud.deliver()
+
+    counts = execution(shop, "monday").output["counts"]
+    assert [one["thing"] for one in counts] == [f"thing {n}" for n in range(200)]
+    assert monotonic() - began < 20
+
+
+def test_functions_keep_their_own_world_while_children_run_side_by_side(shop: Shop) -> None:
+    start(shop, "monday", stocktake(*(f"thing {n}" for n in range(20)), together=0))
+    start(shop, "tuesday", stocktake(*(f"thing {n}" for n in range(20)), together=0))
+    shop.order({"id": "o1", "journal": "fine"}, {"id": "o2", "journal": "fine"})
+
+    deliveries = shop.cloud.deliver()
+
+    assert not deliveries.errors
+    assert {one.status for one in shop.cloud.executions()} == {"SUCCEEDED"}
+    assert shop.orders() == {"o1", "o2"}
+
+
+def test_a_bucket_is_what_the_template_says(shop: Shop) -> None:
+    s3, bucket = shop.cloud.client("s3"), shop.cloud.physical("Bucket")
+
+    access = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+    assert all(access.values())
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+def test_buckets_and_executions_are_reached_over_http(shop: Shop) -> None:
+    endpoint = shop.cloud.serve(0, host="127.0.0.1")
+    keys = {name.lower(): ENVIRONMENT[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    s3 = boto3.client("s3", endpoint_url=endpoint, region_name="eu-west-1", **keys)  # type: ignore[call-overload]
+    machines = boto3.client("stepfunctions", endpoint_url=endpoint, region_name="eu-west-1", **keys)  # type: ignore[call-overload]
+    bucket = shop.cloud.physical("Bucket")
+
+    s3.put_object(Bucket=bucket, Key="a b/ü.json", Body=b"[1]")
+    told = json.dumps(stocktake("box"))
+    arn = machines.start_execution(stateMachineArn=shop.cloud.physical("StocktakeMachine"), input=told)["executionArn"]
+    shop.cloud.deliver()
+
+    assert s3.get_object(Bucket=bucket, Key="a b/ü.json")["Body"].read() == b"[1]"
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix="a b/")["Contents"]] == ["a b/ü.json"]
+    described = machines.describe_execution(executionArn=arn)
+    assert described["status"] == "SUCCEEDED"
+    assert json.loads(described["output"])["counts"] == [{"thing": "box", "count": 3}]
+
+
+MACHINE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: machine.asl.json
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "complaint"),
+    [
+        ({"Type": "Map", "ItemBatcher": {}}, "Machine: machine.asl.json: ItemBatcher isn't run"),
+        ({"Type": "Map", "ItemProcessor": {"ProcessorConfig": {"ExecutionType": "EXPRESS"}}}, "ExecutionType EXPRESS"),
+        ({"Type": "Pass", "QueryLanguage": "JSONata"}, "QueryLanguage JSONata isn't run"),
+        ({"Type": "Task", "Resource": "arn:aws:states:::sns:publish"}, "Resource arn:aws:states:::sns:publish"),
+        ({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2"}, "startExecution.sync:2"),
+        ({"Type": "Pass", "Result": "${Who}"}, "DefinitionSubstitutions lack Who"),
+        ({"Type": "Pass", "Next": 7}, "Machine: machine.asl.json: .*mismatched input"),
+    ],
+)
+def test_a_machine_that_would_run_otherwise_than_in_the_cloud_is_refused(
+    tmp_path: Path, state: Json, complaint: str
+) -> None:
+    (tmp_path / "template.yaml").write_text(MACHINE)
+    definition = {"StartAt": "Only", "States": {"Only": {"End": True} | state}}
+    (tmp_path / "machine.asl.json").write_text(json.dumps(definition))
+
+    with pytest.raises(UnsupportedTemplateError, match=complaint), LocalCloud(tmp_path / "template.yaml"):
+        pass
+
+
+def test_each_cloud_starts_without_executions(shop: Shop) -> None:
+    start(shop, "monday", stocktake("box", patience=1000))
+    shop.cloud.deliver()
+    shop.cloud.__exit__(None, None, None)
+
+    with LocalCloud(TEMPLATE) as cloud:
+        assert cloud.executions() == []
