@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import batched
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from uuid import uuid4
 
 import botocore.session
@@ -142,19 +142,24 @@ class Folder:
         """Return the key of a file in the bucket."""
         return f"{self.path}/{name}"
 
-    def read(self, name: str) -> bytes | None:
-        """Return what a file holds, None if there is none."""
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes | None:
+        """Return what a file holds, or so many bytes of it; None if there is no such file."""
         s3 = client("s3")
+        piece = {} if size is None else {"Range": f"bytes={start}-{start + size - 1}"}
         try:
-            body: bytes = s3.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
+            body: bytes = s3.get_object(Bucket=self.bucket, Key=self.key(name), **piece)["Body"].read()
         except s3.exceptions.NoSuchKey:
             return None
         return body
 
-    def write(self, name: str, body: object, content_type: str = "application/json") -> bytes:
-        """Write a file: bytes as they are, anything else as JSON. Returns what was written."""
-        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        client("s3").put_object(Bucket=self.bucket, Key=self.key(name), Body=content, ContentType=content_type)
+    def write(self, name: str, body: bytes | IO[bytes], content_type: str) -> None:
+        """Write a file."""
+        client("s3").put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType=content_type)
+
+    def write_json(self, name: str, body: object) -> bytes:
+        """Write a file of JSON. Returns what was written."""
+        content = msgspec.json.encode(body)
+        self.write(name, content, "application/json")
         return content
 
     def names(self, of: str = "") -> Iterator[str]:

@@ -418,6 +418,11 @@ def course_runs() -> Iterator[str]:
                 break
 
 
+def shard_of(learner_id: int) -> int:
+    """Return in which of a course run's COURSE_RUN_SHARDS a learner is."""
+    return learner_id % COURSE_RUN_SHARDS
+
+
 def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInvalidation, ...]]]:
     """Return the learners of a course run who were ever invalidated, with when and by whom; in no order."""
     for shard in range(COURSE_RUN_SHARDS):
@@ -536,7 +541,7 @@ def _catalogue_shard(shard: int) -> str:
 
 
 def _shard(course_run: str, learner_id: int) -> str:
-    return f"{course_run}#{learner_id % COURSE_RUN_SHARDS}"
+    return f"{course_run}#{shard_of(learner_id)}"
 
 
 def _optional[T](value: T) -> T | None:

@@ -19,6 +19,7 @@ CHANGED = "org.openedx.learning.certificate.changed.v1"
 REVOKED = "org.openedx.learning.certificate.revoked.v1"
 HELD = "certificates.revocation.held.v1"
 TRIPPED = "certificates.breaker.tripped.v1"
+REGENERATED = "certificates.regeneration.finished.v1"
 
 EVENTS_OUT: Mapping[str, str] = {
     CREATED: "A certificate became downloadable: once an award.",
@@ -26,6 +27,7 @@ EVENTS_OUT: Mapping[str, str] = {
     REVOKED: "A certificate is no longer downloadable: once a loss.",
     HELD: "A revocation is held until a person decides; the certificate stays as it is.",
     TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
+    REGENERATED: "A bulk run has ended, whatever came of it.",
 }
 
 
@@ -56,6 +58,25 @@ def events_of(history_id: str, body: str, certificate_url: str, host: str) -> It
     yield _event(CHANGED, history_id, item, host, content)
     if item["previous"] == "downloadable":
         yield _event(REVOKED, history_id, item, host, content)
+
+
+def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) -> Outgoing:
+    """Return the event that a bulk run has ended; of each execution of it, the same event every time."""
+    counts = report["plan"]["counts"] if report["plan"] else {"changes": 0, "revocations": 0}
+    data = {
+        "id": report["id"],
+        "state": report["state"],
+        "purpose": report["purpose"],
+        "course_runs": report["course_runs"],
+        "requested_by": report["by"],
+        "approved_by": report["approval"]["by"] if report["approval"] else "",
+        "notes": report["reason"],
+        "plan": report["plan"]["hash"] if report["plan"] else "",
+        "changes": counts["changes"],
+        "revocations": counts["revocations"],
+        **report["outcome"],
+    }
+    return _event(REGENERATED, execution, {"at": report["finished_at"]}, host, {"regeneration": data})
 
 
 def _event(

@@ -1,0 +1,40 @@
+"""A bulk run waits for its approval, and is reported when it has ended."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from certrules import edge, store
+from certrules.bulk import approving
+from certrules.bulk.reporting import write_report
+from certrules.wire.inbound import OWN_SOURCE
+from certrules.wire.outbound import regeneration_finished
+
+logger = Logger()
+metrics = Metrics()
+store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+BUCKET = os.environ["BULK_BUCKET"]
+BUS = os.environ["BUS_NAME"]
+HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "report")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Note that a plan waits for its approval; or write the report of a run, and tell that it has ended."""
+    run, now = event["run"], edge.now()
+    if event["do"] == "ask":
+        approving.wait(BUCKET, run, event["token"], now)
+        metrics.add_metric(name="PlansToApprove", unit=MetricUnit.Count, value=1)
+        return {}
+    report = write_report(BUCKET, run, now)
+    finished = regeneration_finished(report, event["execution"], HOST)
+    if not edge.put_events(BUS, OWN_SOURCE, [finished]):
+        raise edge.SendError("the bus did not take the event that the run has ended")
+    approving.finish(report, run, now)
+    for name, value in {f"Bulk{name.title()}": count for name, count in report["outcome"].items()}.items():
+        metrics.add_metric(name=name.replace("_", ""), unit=MetricUnit.Count, value=value)
+    metrics.add_metric(name="BulkFailures", unit=MetricUnit.Count, value=len(report["failures"]))
+    return {"state": report["state"]}

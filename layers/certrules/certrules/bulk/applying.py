@@ -1,0 +1,165 @@
+"""Applying a part of an approved plan: exactly the changes that it lists, each record decided anew before it is saved.
+
+What no longer is as planned is not written; it is reported, with what deciding anew would change now.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import batched
+from time import monotonic, sleep
+
+import msgspec
+
+from certrules import edge, store
+from certrules.bulk.planning import AWS_FAULTS
+from certrules.bulk.runs import (
+    Change,
+    Failed,
+    Request,
+    Result,
+    Row,
+    change_of,
+    digest_of,
+    end_of,
+    error_of,
+    folder_of,
+    read,
+)
+from certrules.core.replay import Actor, Transition
+from certrules.core.terms import AUTOMATIC, Status, is_person
+from certrules.intake import ATTEMPTS, decide_anew, each, first_part, save
+from certrules.store import Loaded, LostRaceError
+
+_AT_ONCE = 33
+"""How many records are read in one request, with ID verification and course run: DynamoDB takes 100 keys."""
+
+
+def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: str = "") -> Result:
+    """Apply a part, or what was left of it, and say in its result what became of each change."""
+    folder = folder_of(bucket, run_id)
+    request = read(folder, "request.json", Request)
+    assert request is not None, "the run has begun"
+    try:
+        result = _Part(folder, request, part, approved_by).apply(sha256)
+    except Exception as error:
+        folder.write_json(f"failures/parts/{part}.json", Failed(part, error_of(error)))
+        raise
+    folder.write_json(f"results/{part}.json", result)
+    return result
+
+
+class _Part:
+    """A part of a plan that is being applied."""
+
+    def __init__(self, folder: edge.Folder, request: Request, part: str, approved_by: str) -> None:
+        self._folder = folder
+        self._request = request
+        self._part = part
+        self._policies = request.policies()
+        self._approver = Actor(approved_by, f"{request.reason} (bulk run {request.id}, asked for by {request.by})")
+
+    def apply(self, sha256: str) -> Result:
+        """Apply the changes that are left; of those that were applied before, the result stays."""
+        started = monotonic()
+        content = self._folder.read(f"plan/{self._part}.json")
+        if content is None or digest_of(content) != sha256:
+            error = "its file is not what was approved: start a new run for what it would have changed"
+            return Result(part=self._part, changes=0, applied=0, told=0, seconds=0, rows=[], error=error)
+        changes = msgspec.json.decode(content, type=list[Change])
+        before = read(self._folder, f"results/{self._part}.json", Result)
+        rows: list[Row] = []
+        todo = changes
+        applied = told = 0
+        if before is not None and not before.error:
+            failed = {(row.learner_id, row.course_run) for row in before.rows if row.outcome == "failed"}
+            todo = [change for change in changes if change.pair in failed]
+            rows = [row for row in before.rows if row.outcome != "failed"]
+            applied, told = before.applied, before.told
+        for some in batched(todo, _AT_ONCE, strict=False):
+            began = monotonic()
+            for change, row in self._apply(some):
+                if row is None:
+                    applied += 1
+                    told += bool(change.steps)
+                else:
+                    rows.append(row)
+            sleep(max(0.0, began + self._span(len(some)) - monotonic()))
+        return Result(
+            part=self._part,
+            changes=len(changes),
+            applied=applied,
+            told=told,
+            seconds=round(monotonic() - started, 3),
+            rows=rows,
+        )
+
+    def _span(self, records: int) -> float:
+        """Return how many seconds so many records have to take, for all parts together to keep the pace."""
+        request = self._request
+        return 0.0 if request.records_per_second is None else records * request.concurrency / request.records_per_second
+
+    def _apply(self, changes: Sequence[Change]) -> Iterator[tuple[Change, Row | None]]:
+        """Apply some changes; say of each what became of it, None if it was simply applied."""
+        for _ in range(ATTEMPTS):
+            lost: list[Change] = []
+            for group, loaded in self._loaded(changes):
+                for change, outcome in zip(group, each(partial(self._attempt, loaded), group), strict=True):
+                    if isinstance(outcome, LostRaceError):
+                        lost.append(change)
+                    else:
+                        yield change, outcome
+            changes = lost
+        for change in changes:
+            yield change, self._failed(change, LostRaceError(f"lost {ATTEMPTS} races for the record"))
+
+    def _loaded(self, changes: Sequence[Change]) -> Iterator[tuple[Sequence[Change], Loaded | Exception]]:
+        """Read the records, one by one if one of them can't be read."""
+        if not changes:
+            return
+        try:
+            yield changes, store.load([change.pair for change in changes])
+        except AWS_FAULTS:
+            raise
+        except Exception as error:  # noqa: BLE001 - one record's failure is no other's
+            if len(changes) == 1:
+                yield changes, error
+            else:
+                for change in changes:
+                    yield from self._loaded([change])
+
+    def _attempt(self, loaded: Loaded | Exception, change: Change) -> Row | LostRaceError | None:
+        try:
+            return self._failed(change, loaded) if isinstance(loaded, Exception) else self._apply_one(change, loaded)
+        except LostRaceError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - one record's failure is no other's
+            return self._failed(change, error)
+
+    def _apply_one(self, planned: Change, loaded: Loaded) -> Row | None:
+        pair = planned.pair
+        anew = decide_anew(pair, loaded, (), self._policies, self._request.at)
+        now = change_of(pair, loaded, anew)
+        if now is None and end_of(loaded.records[pair]) == planned.end:
+            return self._row(planned, "already")
+        if now is None or not now.completes(planned):
+            return self._row(planned, "changed_since", now)
+        result = first_part(anew.settled)
+        save(pair, loaded, anew, result._replace(news=tuple(map(self._signed, result.news))))
+        if result is not anew.settled:
+            raise LostRaceError("the next attempt saves the next part")
+        return None
+
+    def _signed(self, transition: Transition) -> Transition:
+        """Have the person who approved it answer for a revocation that would have happened by itself."""
+        takes_away = transition.previous is Status.DOWNLOADABLE and transition.cause in AUTOMATIC
+        if takes_away and is_person(self._approver.by) and not is_person(transition.actor.by):
+            return transition._replace(actor=self._approver)
+        return transition
+
+    def _failed(self, change: Change, error: Exception) -> Row:
+        return msgspec.structs.replace(self._row(change, "failed"), error=error_of(error))
+
+    def _row(self, change: Change, outcome: str, now: Change | None = None) -> Row:
+        return msgspec.convert(
+            {"learner_id": change.learner_id, "course_run": change.course_run, "outcome": outcome, "now": now}, Row
+        )

@@ -1,0 +1,222 @@
+"""The report of a bulk run: what came back, counted against the plan, as JSON, CSV and a page with charts."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from io import TextIOWrapper
+from itertools import batched
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import msgspec
+
+from certrules import edge
+from certrules.bulk.page import page
+from certrules.bulk.planning import shards_of
+from certrules.bulk.runs import (
+    MOST_LISTED,
+    Change,
+    Failed,
+    PartName,
+    Plan,
+    Request,
+    Result,
+    Row,
+    folder_of,
+    read,
+)
+from certrules.intake import each
+from certrules.wire.stored import as_time
+
+DECLINED = "Declined"
+"""The error by which a person ends a run that waits to be approved."""
+
+OUTCOMES = ("applied", "already", "changed_since", "failed", "unknown")
+COLUMNS = (
+    "learner_id", "course_run", "from", "to", "cause", "at", "reasons", "pending", "due", "revokes", "outcome", "error",
+)  # fmt: skip
+
+#: Dollars a million (us-east-1, on demand, list prices of 2025).
+PRICES = {
+    "DynamoDB read units": 0.125,
+    "DynamoDB write units": 0.625,
+    "Lambda GB-seconds": 16.6667,
+    "Step Functions transitions": 25.0,
+    "S3 requests": 5.0,
+}
+ASSUMPTIONS = (
+    "List prices of us-east-1 on demand, 2025. Items of up to 1 KB; planning reads a record and its learner's ID "
+    "verification, half a unit each; applying reads them again with the course run, a unit each, and writes 5 units a "
+    "change that is published and 2 for another; functions of 1 GB; two state transitions a shard and a part; the "
+    "events that are published, their receipts and logs are left out."
+)
+
+
+def write_report(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Count what came back against the plan, and write the report. Returns it."""
+    folder = folder_of(bucket, run["id"])
+    request = read(folder, "request.json", Request)
+    if request is None:  # it never began
+        request = msgspec.convert({**run["request"], "id": run["id"]}, Request)
+    plan = read(folder, "plan.json", Plan)
+    parts = (read(folder, "parts.json", list[PartName]) or []) if plan else []
+    applied = run.get("parts") is not None  # it came to applying
+    found = _Found()
+    if plan is None:
+        found.failures += _missing_shards(folder, request)
+    else:
+        found.failures += plan.failed
+        if applied:
+            found.take(folder, parts)
+    state = _state(request, run, plan, found)
+    report = {
+        "id": request.id,
+        "state": state,
+        **{name: getattr(request, name) for name in ("purpose", "dry_run", "as_if", "course_runs", "statuses")},
+        "learners": None if request.learners is None else len(request.learners),
+        "by": request.by,
+        "reason": request.reason,
+        "at": as_time(request.at),
+        "finished_at": as_time(now),
+        "policy": request.terms.policy if request.terms else None,
+        "plan": msgspec.to_builtins(plan),
+        "approval": run.get("approval"),
+        "problem": _problem(run),
+        "outcome": found.outcome,
+        "parts": {"all": len(parts), "done": found.done},
+        "failures": msgspec.to_builtins(found.failures[:MOST_LISTED]),
+        "changed_since": msgspec.to_builtins(found.changed_since[:MOST_LISTED]),
+        "seconds": {
+            "planning": plan.seconds if plan else 0.0,
+            "applying": round(found.seconds, 3),
+            "elapsed": round((now - request.at).total_seconds(), 3),
+        },
+        "cost": _cost(plan, found),
+    }
+    with TemporaryFile() as table:  # on disk: a plan may have millions of changes
+        _write_csv(table, folder, parts, applied=applied)
+        table.seek(0)
+        folder.write("report.csv", table, "text/csv; charset=utf-8")
+    folder.write("report.html", page(report).encode(), "text/html; charset=utf-8")
+    folder.write_json("report.json", report)
+    return report
+
+
+class _Found:
+    """What came back of a run."""
+
+    def __init__(self) -> None:
+        self.outcome = dict.fromkeys(OUTCOMES, 0)
+        self.failures: list[Failed] = []
+        self.changed_since: list[Row] = []
+        self.done = self.told = 0
+        self.seconds = 0.0
+
+    def take(self, folder: edge.Folder, parts: Iterable[PartName]) -> None:
+        """Count the results of parts; what has none is known of neither."""
+        for part, result in _results(folder, parts):
+            if result is None or result.error:
+                error = result.error if result else _why(folder, f"failures/parts/{part.name}.json")
+                self.outcome["unknown" if result is None else "failed"] += part.changes
+                self.failures.append(Failed(f"part {part.name}", error))
+                continue
+            self.done += result.complete
+            self.told += result.told
+            self.seconds += result.seconds
+            self.outcome["applied"] += result.applied
+            for row in result.rows:
+                self.outcome[row.outcome] += 1
+                if row.outcome == "failed":
+                    self.failures.append(Failed("record", row.error, row.learner_id, row.course_run))
+                elif row.outcome == "changed_since":
+                    self.changed_since.append(row)
+
+
+def _state(request: Request, run: dict[str, Any], plan: Plan | None, found: _Found) -> str:
+    if (ended := run.get("ended")) is not None:
+        return "declined" if ended["Error"] == DECLINED else "expired"
+    if plan is None or (run.get("parts") is None and (request.applies or run.get("problem"))):
+        return "failed"
+    if not request.applies:
+        return "planned"
+    return "incomplete" if run.get("problem") or found.outcome["failed"] or found.outcome["unknown"] else "done"
+
+
+def _problem(run: dict[str, Any]) -> str | None:
+    problem = run.get("problem")
+    return None if problem is None else f"{problem.get('Error', '')}: {problem.get('Cause', '')}"[:2000]
+
+
+def _missing_shards(folder: edge.Folder, request: Request) -> Iterator[Failed]:
+    planned = set(folder.names("shards/"))
+    for shard in shards_of(folder, request):
+        if f"shards/{shard}.json" not in planned:
+            yield Failed(f"shard {shard}", _why(folder, f"failures/shards/{shard}.json"))
+
+
+def _why(folder: edge.Folder, name: str) -> str:
+    """Return why nothing came back, if that could still be said."""
+    failed = read(folder, name, Failed)
+    return failed.error if failed else "nothing came back: its function was killed, or ran out of time or memory"
+
+
+def _results(folder: edge.Folder, parts: Iterable[PartName]) -> Iterator[tuple[PartName, Result | None]]:
+    for some in batched(parts, 100, strict=False):
+        yield from zip(some, each(lambda part: read(folder, f"results/{part.name}.json", Result), some), strict=True)
+
+
+def _cost(plan: Plan | None, found: _Found) -> dict[str, Any]:
+    """Return about what the run cost, in dollars."""
+    records = plan.records if plan else 0
+    done = sum(found.outcome.values())
+    parts = plan.parts if plan else 0
+    shards = plan.shards if plan else 0
+    units = {
+        "DynamoDB read units": records * 1.02 + 3 * done,
+        "DynamoDB write units": 5 * found.told + 2 * (found.outcome["applied"] - found.told),
+        "Lambda GB-seconds": (plan.seconds if plan else 0.0) + found.seconds,
+        "Step Functions transitions": 10 + 2 * (shards + parts),
+        "S3 requests": 20 + 3 * shards + 4 * parts,
+    }
+    items = {name: {"units": count, "dollars": count * PRICES[name] / 1e6} for name, count in units.items()}
+    return {
+        "items": items,
+        "dollars": sum(item["dollars"] for item in items.values()),
+        "assumptions": ASSUMPTIONS,
+    }
+
+
+def _write_csv(file: IO[bytes], folder: edge.Folder, parts: Iterable[PartName], *, applied: bool) -> None:
+    """Write every change of the plan, a line each, with what became of it."""
+    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for part, result in _results(folder, parts) if applied else ((part, None) for part in parts):
+        rows = {(row.learner_id, row.course_run): row for row in result.rows} if result else {}
+        for change in read(folder, f"plan/{part.name}.json", list[Change]) or ():
+            row = rows.get(change.pair)
+            if not applied:
+                outcome = "planned"
+            elif result is None or result.error:
+                outcome = "failed" if result else "unknown"
+            else:
+                outcome = row.outcome if row else "applied"
+            table.writerow(_line(change, outcome, row.error if row else ""))
+    text.detach()
+
+
+def _line(change: Change, outcome: str, error: str) -> tuple[object, ...]:
+    return (
+        change.learner_id,
+        change.course_run,
+        change.before,
+        change.after,
+        change.cause,
+        change.at,
+        " ".join(change.reasons),
+        change.end.pending and change.end.pending[0],
+        change.end.due,
+        "yes" if change.revokes else "",
+        outcome,
+        error,
+    )

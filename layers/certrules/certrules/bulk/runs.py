@@ -1,0 +1,322 @@
+"""A bulk run: what was asked for, the changes that it makes, and its files.
+
+The files of a run are under `runs/<id>/` in the bulk bucket. Each is written whole, by one function at a time, so
+that what is there is complete, and a run that was interrupted goes on from what is missing:
+
+- `request.json`: what was asked for, with the policy that all of it is decided by;
+- `course-runs/<group>.json`: the course runs, in groups;
+- `shards.json`: what is to be planned: an item a group and shard, <group>-<shard>;
+- `plan/<shard>-<number>.json`: parts of the plan, at most PART changes each;
+- `shards/<shard>.json`: what was planned of a shard; written last, it names its parts with their SHA-256;
+- `parts.json` and `plan.json`: all parts, and the plan as it is approved, sealed by its hash;
+- `apply.json`: the parts that are to be applied;
+- `results/<part>.json`: what became of each change of a part;
+- `failures/...`: why a shard or a part could not be done, should it fail wholly;
+- `report.json`, `report.csv`, `report.html`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Literal
+
+import msgspec
+
+from certrules import edge
+from certrules.core.policy import Policies
+from certrules.core.replay import Pending
+from certrules.core.terms import Cause, Status
+from certrules.intake import Decided
+from certrules.store import KeptRecord, Loaded, Pair
+from certrules.wire.stored import as_time, certificate_as_json
+
+PART = 500
+"""How many changes a part of a plan has at most: it is applied by one call, in seconds."""
+
+MOST_NAMED = 1_000
+"""How many course runs one may name; `all` has no limit. An execution's input is at most 256 KB."""
+
+MOST_LEARNERS = 10_000
+"""How many learners one may name."""
+
+MOST_LISTED = 1_000
+"""How many rows of a kind a report shows; the CSV has all of them."""
+
+NO_CERTIFICATE = "none"
+"""What stands for the status of no certificate."""
+
+
+NO_TRANSITION = "no transition"
+"""What stands for the cause of a change that only moves a date or what is due."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a bulk run is to do, as somebody asked for it."""
+
+    id: str
+    course_runs: list[str] | Literal["all"]
+    by: str
+    reason: str
+    at: datetime  # UTC: as of when everything is decided
+    statuses: list[str] | None = None  # only certificates that have one of these, or `none`, are looked at
+    learners: list[int] | None = None  # only theirs
+    dry_run: bool = False
+    purpose: Literal["regenerate", "compare"] = "regenerate"
+    as_if: Literal["live"] | None = None
+    concurrency: int = 20  # how many shards, and parts, are worked on at once
+    records_per_second: int | None = None  # how fast parts are applied, all together
+    terms: edge.Terms | None = None  # the policy that was in force when the run began
+
+    @property
+    def applies(self) -> bool:
+        """Whether anything is to be changed."""
+        return self.purpose == "regenerate" and not self.dry_run and self.as_if is None
+
+    def policies(self) -> Policies:
+        """Return the policies by which the run decides. Raises PolicyError."""
+        return edge.policies(self.terms)
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """A transition that is to be published."""
+
+    at: str
+    previous: str | None
+    status: str
+    cause: str
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a certificate after a change."""
+
+    certificate: dict[str, Any] | None
+    pending: tuple[str, str, str | None] | None  # cause, since, due
+    due: str | None  # when it changes by itself
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
+    """What saving a record would alter: its certificate, what is published, what is pending or due."""
+
+    learner_id: int
+    course_run: str
+    versions: tuple[int, int, int]  # of the record, the ID verification and the course run that were decided on
+    before: str | None
+    after: str | None
+    cause: str | None
+    at: str | None
+    reasons: tuple[str, ...]
+    steps: tuple[Step, ...]
+    end: End
+
+    @property
+    def pair(self) -> Pair:
+        """Whose certificate it is."""
+        return Pair(self.learner_id, self.course_run)
+
+    @property
+    def revokes(self) -> bool:
+        """Whether it takes a certificate away, if only for a time."""
+        return any(step.previous == Status.DOWNLOADABLE for step in self.steps)
+
+    def completes(self, planned: "Change") -> bool:
+        """Whether this is what is left of a planned change: it ends the same, and says nothing that isn't planned."""
+        said = len(planned.steps) - len(self.steps)
+        return self.end == planned.end and said >= 0 and planned.steps[said:] == self.steps
+
+
+class PartName(msgspec.Struct, frozen=True, array_like=True):
+    """A part of the plan."""
+
+    name: str
+    sha256: str
+    changes: int
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A record that could not be decided, or a part or shard of which nothing can be said."""
+
+    what: str
+    error: str
+    learner_id: int | None = None
+    course_run: str | None = None
+
+
+type Tally = dict[str, int]
+
+
+def tally(counts: Tally, *names: str, by: int = 1) -> None:
+    """Count each of these names."""
+    for name in names:
+        counts[name] = counts.get(name, 0) + by
+
+
+class Counts(msgspec.Struct):
+    """How many changes there are, by what they are."""
+
+    changes: int = 0
+    revocations: int = 0
+    by_status: Tally = msgspec.field(default_factory=dict)  # "from > to"
+    by_cause: Tally = msgspec.field(default_factory=dict)
+    by_reason: Tally = msgspec.field(default_factory=dict)
+    by_course_run: Tally = msgspec.field(default_factory=dict)
+
+    def take(self, change: Change) -> None:
+        """Count a change."""
+        self.changes += 1
+        self.revocations += change.revokes
+        tally(self.by_status, f"{change.before or NO_CERTIFICATE} > {change.after or NO_CERTIFICATE}")
+        tally(self.by_cause, change.cause or NO_TRANSITION)
+        tally(self.by_reason, *change.reasons)
+        tally(self.by_course_run, change.course_run)
+
+    def add(self, other: "Counts") -> None:
+        """Count all that another has counted."""
+        self.changes += other.changes
+        self.revocations += other.revocations
+        for name in ("by_status", "by_cause", "by_reason", "by_course_run"):
+            for key, count in getattr(other, name).items():
+                tally(getattr(self, name), key, by=count)
+
+
+class Planned(msgspec.Struct, kw_only=True):
+    """What was planned of a shard."""
+
+    shard: str
+    records: int
+    seconds: float
+    requests: Tally
+    parts: list[PartName]
+    counts: Counts
+    failed: list[Failed]
+
+
+class Approvers(StrEnum):
+    """Who has to approve a plan."""
+
+    NOBODY = "nobody"
+    A_PERSON = "a person"
+    SOMEBODY_ELSE = "somebody else than who asked"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed plan: what is approved is its hash."""
+
+    hash: str
+    approvers: Approvers
+    parts: int
+    shards: int
+    records: int
+    seconds: float  # of planning, added up over the shards
+    requests: Tally
+    counts: Counts
+    failed: list[Failed]
+    course_runs_changed: int
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a planned change that was not simply applied."""
+
+    learner_id: int
+    course_run: str
+    outcome: Literal["already", "changed_since", "failed"]
+    error: str = ""
+    now: Change | None = None  # what deciding anew would change now, where that isn't the plan
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What became of a part."""
+
+    part: str
+    changes: int
+    applied: int
+    told: int  # of these, with history: a transaction
+    seconds: float
+    rows: list[Row]
+    error: str = ""  # why nothing of it was applied
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.error and all(row.outcome != "failed" for row in self.rows)
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """That somebody approved a plan."""
+
+    hash: str
+    by: str
+    at: str
+
+
+def folder_of(bucket: str, run_id: str) -> edge.Folder:
+    """Return where the files of a run are."""
+    return edge.Folder(bucket, f"runs/{run_id}")
+
+
+def read[T](folder: edge.Folder, name: str, kind: type[T]) -> T | None:
+    """Return what a file of a run says, None if there is no such file."""
+    content = folder.read(name)
+    return None if content is None else msgspec.json.decode(content, type=kind)
+
+
+def digest_of(content: bytes) -> str:
+    """Return the SHA-256 of a file."""
+    return sha256(content).hexdigest()
+
+
+def error_of(error: BaseException) -> str:
+    """Return an error in a line."""
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def change_of(pair: Pair, loaded: Loaded, anew: Decided) -> Change | None:
+    """Return what saving a record that was decided anew would alter, None if nothing."""
+    kept = loaded.records[pair]
+    published, news, _ = anew.settled
+    end = End(
+        certificate=None if published.certificate is None else certificate_as_json(published.certificate),
+        pending=_pending(published.pending),
+        due=as_time(anew.outcome.wakes_at),
+    )
+    if not news and end == end_of(kept):
+        return None
+    last = news[-1] if news else None
+    status = None if published.certificate is None else published.certificate.status
+    before = news[0].previous if news else status
+    return Change(
+        learner_id=pair.learner_id,
+        course_run=pair.course_run,
+        versions=(
+            kept.version,
+            loaded.verifications[pair.learner_id].version,
+            loaded.course_runs[pair.course_run].version,
+        ),
+        before=before,
+        after=status,
+        cause=_cause(last.cause if last else None, published.pending, kept),
+        at=as_time(last.at) if last else None,
+        reasons=() if status is Status.DOWNLOADABLE else tuple(sorted(anew.outcome.decision.unmet)),
+        steps=tuple(Step(str(as_time(item.at)), item.previous, item.status, item.cause) for item in news),
+        end=end,
+    )
+
+
+def end_of(kept: KeptRecord) -> End:
+    """Return what is kept of a certificate."""
+    certificate = kept.published.certificate
+    return End(
+        certificate=None if certificate is None else certificate_as_json(certificate),
+        pending=_pending(kept.published.pending),
+        due=as_time(kept.wakes_at),
+    )
+
+
+def _cause(told: Cause | None, pending: Pending | None, kept: KeptRecord) -> Cause | None:
+    """Return the cause of the last transition, or of what becomes pending."""
+    if told is None and pending is not None and pending != kept.published.pending:
+        return pending.cause
+    return told
+
+
+def _pending(pending: Pending | None) -> tuple[str, str, str | None] | None:
+    return None if pending is None else (pending.cause, str(as_time(pending.since)), as_time(pending.due))
