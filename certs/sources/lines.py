@@ -1,27 +1,35 @@
-"""Files of JSON lines, plain or .gz, as raw bytes: what a line says is for the event contract."""
+"""Files of JSON lines, plain or compressed by gzip, as raw bytes: what a line says is for the event contract."""
 
 import gzip
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from io import BufferedReader, RawIOBase
 from pathlib import Path
+from typing import cast
+
+_GZIP = b"\x1f\x8b"
 
 
 def read_lines(path: Path | str) -> Iterator[tuple[int, bytes]]:
     """Yield each line with its number, from 1, without its line end; blank lines are counted, not yielded.
 
-    `-` is standard input, a name that ends in .gz is a compressed file. Raises OSError where there is no such
-    file or it isn't compressed, EOFError and zlib.error where the compressed file is damaged; what was read
-    until then has been yielded.
+    `-` is standard input. What is compressed tells so by itself, whatever it is called; a byte-order mark before the
+    first line is passed over. Raises OSError where there is no such file, EOFError and zlib.error where a compressed
+    file is damaged; what was read until then has been yielded.
     """
-    if str(path) == "-":
-        yield from _numbered(sys.stdin.buffer)
-        return
-    with gzip.open(path) if Path(path).suffix == ".gz" else Path(path).open("rb") as file:
-        yield from _numbered(file)
+    with nullcontext(sys.stdin.buffer) if str(path) == "-" else Path(path).open("rb", buffering=0) as raw:
+        file = BufferedReader(cast("RawIOBase", raw))
+        compressed = file.peek(len(_GZIP)).startswith(_GZIP)
+        with gzip.open(file) if compressed else file as lines:
+            yield from _numbered(lines)
 
 
 def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(lines, start=1):
         content = line.rstrip(b"\r\n")
-        if content.strip():
+        if number == 1:
+            content = content.removeprefix(BOM_UTF8)
+        if content.strip(b" \t\r"):
             yield number, content

@@ -104,12 +104,11 @@ def _first_loss(way: str, before: Named, after: Named, others: tuple[Others, Oth
     falls = after.passed is False and before.passed is not False
     if before.allowlisted:
         fell_earlier = way != "recorded" and before.passed is False  # since it is downloadable: the word was another
-        fallen = falls or (after.passed is False and fell_earlier)
+        fallen = after.passed is False and fell_earlier
         active_at_the_record = before.invalidations if way == "recorded" else frozenset()
         newly_invalidated = not after.invalidations <= active_at_the_record
-        if _earned(way, before, after, others) and not fallen and not newly_invalidated:
-            return None
-        return Loss(Cause.ALLOWLIST_REMOVED, AFTER)
+        if not _earned(way, before, after, others) or fallen or newly_invalidated:
+            return Loss(Cause.ALLOWLIST_REMOVED, AFTER)
     return Loss(Cause.GRADE_FELL, AFTER + HOLD) if falls else None
 
 

@@ -34,6 +34,10 @@ def test_a_policy_that_changes_nothing_is_its_preset() -> None:
     assert (policy.eligible_modes, policy.hold) == (DEFAULT.eligible_modes, DEFAULT.hold)
 
 
+def test_a_presets_name_is_a_policy_too() -> None:
+    assert read_policies("open-edx")[0][1].version == "open-edx"
+
+
 def test_every_field_of_a_policy_can_be_said() -> None:
     ((_, policy),) = read_policies(
         {
@@ -78,7 +82,7 @@ def test_dated_policies_are_put_in_order_and_in_utc() -> None:
 @pytest.mark.parametrize(
     ("source", "field", "fix"),
     [
-        ("edx-2021", "policy:", "there are edx-2021, open-edx, open-edx-idv"),
+        ("edx-1999", "policy.preset:", "there are edx-2021, open-edx, open-edx-idv"),
         (7, "policy:", "neither a preset's name nor an object"),
         ({"preset": "edx-1999"}, "policy.preset:", "there are edx-2021, open-edx, open-edx-idv"),
         ({"preset": 3}, "policy.preset:", "expected a name"),

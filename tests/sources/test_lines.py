@@ -17,15 +17,23 @@ def test_lines_are_yielded_raw_with_the_numbers_that_an_editor_shows(tmp_path: P
     assert list(read_lines(path)) == LINES
 
 
-def test_a_compressed_file_reads_the_same(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl.gz"
+@pytest.mark.parametrize("name", ["events.jsonl.gz", "events.GZ", "events"])
+def test_a_compressed_file_reads_the_same_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
     path.write_bytes(gzip.compress(CONTENT))
     assert list(read_lines(path)) == LINES
 
 
-def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(CONTENT)))
+@pytest.mark.parametrize("content", [CONTENT, gzip.compress(CONTENT)])
+def test_a_dash_is_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     assert list(read_lines("-")) == LINES
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + CONTENT)
+    assert list(read_lines(path)) == LINES
 
 
 def test_what_came_before_the_damage_is_read(tmp_path: Path) -> None:

@@ -147,9 +147,9 @@ def read_overrides(source: object) -> Overrides | None:
 def read_policies(source: object) -> Policies:
     """Read a policy file's content: one policy, or a list of policies that each have a `since` (ISO 8601, UTC).
 
-    A policy is an object: `preset` to start from (default `edx-2021`), `version`, and any of `eligible_modes`,
-    `id_verification_required`, `modes_without_id_verification`, `hold_seconds`, `web_certificates`,
-    `breaker_limit`, `breaker_window_seconds`.
+    A policy is a preset's name, or an object: `preset` to start from (default `edx-2021`), `version`, and any of
+    `eligible_modes`, `id_verification_required`, `modes_without_id_verification`, `hold_seconds`,
+    `web_certificates`, `breaker_limit`, `breaker_window_seconds`.
     Modes are a list, or {"all_but": [...]}. Raises PolicyError.
     """
     if not isinstance(source, list):
@@ -183,6 +183,8 @@ def _read_instant(source: str) -> datetime | None:
 
 
 def _read_policy(source: object) -> Policy:
+    if isinstance(source, str):
+        source = {"preset": source}
     names = {field.name for field in fields(Policy)} | {"preset", *_SPANS}
     changes = _read_fields(source, names - set(_SPANS.values()))
     preset = changes.pop("preset", DEFAULT.version)

@@ -198,10 +198,11 @@ class _Replay:
         standing, before = self._standing, self._facts
         self._facts = facts = standing.at(instant)
         self._judgement = judge(facts)
-        if self._certificate is not None and self._is_downloadable():
-            self._defend(before, facts)
+        stood = self._is_downloadable()
         if standing.recorded is not None and (recorded := standing.take_recorded()) is not None:
             self._adopt_recorded(recorded)
+        if stood:
+            self._defend(before, facts)
         if standing.word is not None and (word := standing.take_word()) is not None and self._is_downloadable():
             self._heed(word)
         if self._certificate is None or not self._is_downloadable():
@@ -248,9 +249,9 @@ class _Replay:
                 return
             issued_at, first_issued_at = certificate.issued_at, certificate.first_issued_at
         if recorded.status is Status.DOWNLOADABLE:
-            if recorded.modified is not None:
-                issued_at = recorded.modified
-                first_issued_at = min(recorded.created or issued_at, issued_at)
+            if (dated := recorded.modified or recorded.created) is not None:
+                issued_at = dated
+                first_issued_at = min(recorded.created or dated, dated)
             elif not self._is_downloadable():
                 issued_at = entry.at
                 first_issued_at = first_issued_at or issued_at
@@ -277,11 +278,11 @@ class _Replay:
 
     def _defend(self, before: Facts, facts: Facts) -> None:
         """Apply the listed causes to a downloadable certificate, and nothing else."""
-        fell = facts.passed is False and before.passed is not False
-        self._fell = fell or (self._fell and not facts.passed)
+        self._fell = self._fell and not facts.passed
         self._earned = self._earned or not (self._judgement.unmet or self._judgement.waived)
         self._tolerated &= facts.invalidations
 
+        fell = facts.passed is False and before.passed is not False
         invalidated = facts.invalidations - before.invalidations
         if facts.allowlisted:
             invalidated &= _ONLY_PERSON
@@ -291,14 +292,16 @@ class _Replay:
             self._revoke(cause, self._actor(Fact.INVALIDATION, by_whom))
         elif facts.allowlisted:
             self._held = None
-        elif before.allowlisted:
-            if not self._is_carried(facts):
-                self._leave_allowlist(self._actor(Fact.ALLOWLIST))
-        elif self._held is None:
-            if fell:
+        elif before.allowlisted and not self._is_carried(facts):
+            self._leave_allowlist(self._actor(Fact.ALLOWLIST))
+        else:
+            if self._held is not None and (
+                not self._fell if self._held.cause is Cause.GRADE_FELL else self._is_carried(facts)
+            ):
+                self._held = None
+            if fell and self._held is None:
                 self._hold(Cause.GRADE_FELL, self._actor(Fact.PASSING))
-        elif not self._fell if self._held.cause is Cause.GRADE_FELL else self._is_carried(facts):
-            self._held = None
+        self._fell = self._fell or fell
 
     def _is_carried(self, facts: Facts) -> bool:
         """Whether the certificate stands without an allowlist entry."""
