@@ -351,20 +351,20 @@ def recorded_certificate(
     status: str,
     mode: str,
     grade: str,
-    certificate_id: UUID,
-    created: datetime,
-    modified: datetime,
+    certificate_id: UUID | None,
+    created: datetime | None,
+    modified: datetime | None,
 ) -> Detail:
-    """Build an imported certificate of the old logic, with the dates (UTC) that it gave it."""
+    """Build an imported certificate of the old logic, with the id and dates (UTC) that it gave it, if any."""
     content = {
         "learner_id": learner_id,
         "course_key": course_run,
         "status": status,
         "mode": mode,
         "grade": grade,
-        "certificate_id": certificate_id.hex,
-        "created": created.isoformat(),
-        "modified": modified.isoformat(),
+        "certificate_id": certificate_id and certificate_id.hex,
+        "created": created and created.isoformat(),
+        "modified": modified and modified.isoformat(),
     }
     return _own(event, event_id, at, certificate=content)
 

@@ -12,6 +12,7 @@ import botocore.session
 import msgspec
 
 from certrules.core.policy import PRESETS, Policies, read_policies
+from certrules.core.terms import Rollout
 from certrules.wire.inbound import OWN_SOURCE, REQUESTED
 from certrules.wire.stored import as_time
 
@@ -69,6 +70,11 @@ def policies(deployed: Terms | None = None) -> Policies:
     if isinstance(policies, list):
         return read_policies([{**web, **policy} if isinstance(policy, dict) else policy for policy in policies])
     return read_policies({**web, **policies} if isinstance(policies, dict) else policies)
+
+
+def rollout() -> Rollout:
+    """Return who decides in course runs that have no word on it, of the stack's parameters. Raises ValueError."""
+    return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))
 
 
 def request_for(learner_id: int, course_run: str, why: str, at: datetime) -> str:

@@ -15,12 +15,13 @@ from itertools import chain
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
-from certrules import store
+from certrules import edge, store
 from certrules.core.facts import Record
 from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
 from certrules.core.policy import Policies, Policy
 from certrules.core.replay import Outcome, replay
-from certrules.core.terms import Fact
+from certrules.core.rollout import Terms, terms_of, told_before
+from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.store import Brakes, Kept, Loaded, LostRaceError, Pair
 from certrules.wire.inbound import ERASED, NAMED, Message, Reason, RefusedError
@@ -148,7 +149,7 @@ class _Round:
         sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
         entries = tuple(_entries(group))
         anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
-        braking = _Braking(pair, kept.published, loaded.course_runs[pair.course_run].timeline)
+        braking = _Braking(pair, anew, loaded.course_runs[pair.course_run].timeline)
         while (stopped := braking.stop(anew)) is not None:
             entries = (*entries, stopped)
             anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
@@ -172,15 +173,25 @@ class Decided(NamedTuple):
     compacted: datetime  # UTC: up to when the timeline is settled
     record: Record
     as_of: datetime  # UTC
-    outcome: Outcome
+    outcome: Outcome  # what the facts amount to, whoever decides
     settled: Settled
+    terms: Terms  # who decides
+    before: Published  # what learners had
 
 
-def decide_anew(pair: Pair, loaded: Loaded, entries: Iterable[Entry], policies: Policies, sent_at: datetime) -> Decided:
+def decide_anew(
+    pair: Pair,
+    loaded: Loaded,
+    entries: Iterable[Entry],
+    policies: Policies,
+    sent_at: datetime,
+    as_if: Rollout | None = None,
+) -> Decided:
     """Decide what is known of a learner in a course run together with new entries, as of when they were sent (UTC).
 
     Or as of what is known already, if that is later: what was decided once stays decided when a message comes late.
-    Saves nothing. Raises TimelineFullError.
+    Where the old logic decides, what is published is what it last said. `as_if` tells what came of another setting of
+    the course run from now on. Saves nothing. Raises TimelineFullError.
     """
     kept = loaded.records[pair]
     timeline, compacted = compact(merge(kept.timeline, entries), settled=kept.settled)
@@ -189,9 +200,17 @@ def decide_anew(pair: Pair, loaded: Loaded, entries: Iterable[Entry], policies: 
     as_of = max((sent_at, *decided_at, *(entry.at for entry in record.timeline[-1:])))
     outcome = replay(record, policies, as_of)
     past = max(compacted, loaded.verifications[pair.learner_id].settled, loaded.course_runs[pair.course_run].settled)
-    new_id = "" if outcome.certificate is None or kept.published.certificate is not None else _new_id(pair, timeline)
-    settled = settle(kept.published, outcome, new_id, past, timeline)
-    return Decided(timeline, compacted, record, as_of, outcome, settled)
+    terms = terms_of(loaded.course_runs[pair.course_run].timeline, edge.rollout())
+    before = told_before(kept.published, timeline, terms)
+    if as_if is not None and as_if is not terms.rollout:
+        terms = Terms(as_if, as_of)
+    if terms.is_live:
+        has_id = before.certificate is not None and before.certificate.certificate_id
+        new_id = "" if outcome.certificate is None or has_id else _new_id(pair, timeline)
+        settled = settle(before, outcome, new_id, past, timeline, terms.live_since)
+    else:
+        settled = Settled(before, (), kept=False)
+    return Decided(timeline, compacted, record, as_of, outcome, settled, terms, before)
 
 
 def _new_id(pair: Pair, timeline: Timeline) -> str:
@@ -217,7 +236,7 @@ def save(
     kept = loaded.records[pair]
     history = [history_of(transition, anew.record) for transition in result.news]
     certificate, _, pending = result.published
-    if pending is not None and pending.due is None and pending != kept.published.pending and certificate:
+    if pending is not None and pending.due is None and pending != anew.before.pending and certificate:
         history.append(held_history_of(pending, certificate, anew.record, anew.outcome.decision))
     return store.save_record(
         pair,
@@ -225,7 +244,7 @@ def save(
         anew.timeline,
         anew.compacted,
         result.published,
-        wakes_at=anew.outcome.wakes_at,
+        wakes_at=anew.outcome.wakes_at if anew.terms.is_live else None,
         rests_on=(loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version),
         history=[*history, *more_history],
         brakes=brakes,
@@ -235,9 +254,10 @@ def save(
 class _Braking:
     """The automatic revocations of one record: each is counted, or held for a person."""
 
-    def __init__(self, pair: Pair, before: Published, course_run: Timeline) -> None:
+    def __init__(self, pair: Pair, anew: Decided, course_run: Timeline) -> None:
         self._pair = pair
-        self._before = before
+        self._before = anew.before
+        self._live_since = anew.terms.live_since
         self._course_run = course_run
         self._let_through = 0
         self.brakes: Brakes | None = None  # read when there is something to stop
@@ -250,7 +270,7 @@ class _Braking:
             self.brakes = self.brakes or store.load_brakes(self._pair.course_run)
             policy = revocation.decision.facts.policy
             window = anew.as_of - policy.breaker_window
-            stopped = self._stopped(self.brakes, policy, window)
+            stopped = self._stopped(self.brakes, policy, revocation.at, window)
             if stopped is not None:
                 by, why = stopped
                 if by == "breaker" and (self.brakes.tripped_at is None or self.brakes.tripped_at <= window):
@@ -267,8 +287,10 @@ class _Braking:
             self._let_through = anew.settled.news.index(revocation) + 1
         return None
 
-    def _stopped(self, brakes: Brakes, policy: Policy, window: datetime) -> tuple[str, str] | None:
-        """Return who stops automatic revocations, and why; None if nobody does."""
+    def _stopped(self, brakes: Brakes, policy: Policy, at: datetime, window: datetime) -> tuple[str, str] | None:
+        """Return who stops the automatic revocation at an instant, and why; None if nobody does."""
+        if at < self._live_since:
+            return "rollout", "the old logic decided then, and let the certificate stand"
         for timeline, where in ((brakes.everywhere, "everywhere"), (self._course_run, "in this course run")):
             switched = [entry for entry in timeline if entry.fact is Fact.AUTOMATIC_REVOCATIONS]
             if switched and not switched[-1].value:
@@ -291,7 +313,9 @@ def first_part(result: Settled) -> Settled:
 def _decides(message: Message, course_run: Kept) -> bool:
     """Whether what a message says of a course run can change a certificate: not if it only says what is shown."""
     made_known = bool(course_run.timeline) and course_run.timeline[0].event_id == message.event_id
-    return made_known or any(entry.subject in {"web_certificates_enabled", "policy"} for entry in message.entries)
+    return made_known or any(
+        entry.subject in {"web_certificates_enabled", "policy", "rollout"} for entry in message.entries
+    )
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:

@@ -317,7 +317,7 @@ def save_record(
     item.e, item.c, item.t, item.k = entries, state, due, _settled_out(settled)
     item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
     item.r = shard
-    item.i = published.certificate.certificate_id if published.certificate else None
+    item.i = (published.certificate.certificate_id or None) if published.certificate else None
     item.h = None if published.pending is None else str(pair.learner_id % PENDING_SHARDS)
     item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in timeline) else None
     if not history:

@@ -40,20 +40,28 @@ def settle(
     certificate_id: str,
     compacted: datetime = BEGINNING,
     timeline: Timeline = (),
+    live_since: datetime = BEGINNING,
 ) -> Settled:
     """Return what is to be published, given what was and what the facts now amount to.
 
     A published downloadable certificate gives way only to a revocation with a listed cause that came after its
     issue; if late facts leave no such revocation but no award either, it is kept as it is and held for a person.
     So is one whose revocation lies in a past that was compacted, where a word that would have prevented it may
-    have been dropped. But a person who invalidates or releases what is held acts at once, and one who discards the
-    revocation has the last word: `timeline` has what they said. `certificate_id` is for a certificate without one.
+    have been dropped; and one that was lost before `live_since`, when the old logic decided and let it stand, unless
+    it was lost by itself: the breaker's place is where that is held. But a person who invalidates or releases what is
+    held acts at once, and one who discards the revocation has the last word: `timeline` has what they said.
+    `certificate_id` is for a certificate without one.
     """
-    if _is_downloadable(before.certificate) and not _is_downloadable(outcome.certificate):
+    if is_downloadable(before.certificate) and not is_downloadable(outcome.certificate):
         loss = _loss(outcome)
         since = _downloadable_since(before)
-        if loss is None or loss.at <= compacted or loss.at < since:
-            return _keep_unless_said(before, outcome, timeline, since)
+        if (
+            loss is None
+            or loss.at <= compacted
+            or loss.at < since
+            or (loss.at < live_since and not _is_automatic(loss))
+        ):
+            return _keep_unless_said(before, outcome, timeline, since, live_since)
     if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
         return Settled(before._replace(pending=outcome.pending), (), kept=False)
     certificate = _with_its_past(outcome.certificate, before.certificate, certificate_id)
@@ -67,10 +75,13 @@ def settle(
 
 def automatic_revocation(before: Published, news: tuple[Transition, ...]) -> Transition | None:
     """Return the first of these transitions that takes away what learners were told they have, by no person's act."""
-    if not _is_downloadable(before.certificate):
+    if not is_downloadable(before.certificate):
         return None
-    revocations = (item for item in news if item.previous is Status.DOWNLOADABLE and item.cause in AUTOMATIC)
-    return next((item for item in revocations if not is_person(item.actor.by)), None)
+    return next((item for item in news if item.previous is Status.DOWNLOADABLE and _is_automatic(item)), None)
+
+
+def _is_automatic(loss: Transition) -> bool:
+    return loss.cause in AUTOMATIC and not is_person(loss.actor.by)
 
 
 def stopping(revocation: Transition, event_id: str, by: str, why: str) -> Entry:
@@ -88,9 +99,11 @@ def _with_its_past(certificate: Certificate, published: Certificate | None, new_
     return certificate._replace(issued_at=published.issued_at, first_issued_at=published.first_issued_at)
 
 
-def _keep_unless_said(before: Published, outcome: Outcome, timeline: Timeline, since: datetime) -> Settled:
+def _keep_unless_said(
+    before: Published, outcome: Outcome, timeline: Timeline, since: datetime, live_since: datetime
+) -> Settled:
     invalidation = active_by_person(timeline)
-    if invalidation is not None and invalidation.at > since:
+    if invalidation is not None and invalidation.at > since and invalidation.at >= live_since:
         actor = Actor(invalidation.by, invalidation.notes)
         return _revoke(before, outcome, Status.UNAVAILABLE, invalidation.at, Cause.INVALIDATED, actor)
     words = [entry for entry in timeline if entry.fact is Fact.REVOCATION and entry.subject == Cause.NEVER_EARNED]
@@ -142,5 +155,6 @@ def _downloadable_since(published: Published) -> datetime:
     return next((mark.at for mark in reversed(published.marks) if mark.status is Status.DOWNLOADABLE), BEGINNING)
 
 
-def _is_downloadable(certificate: Certificate | None) -> bool:
+def is_downloadable(certificate: Certificate | None) -> bool:
+    """Tell whether there is a certificate that the learner can have."""
     return certificate is not None and certificate.status is Status.DOWNLOADABLE

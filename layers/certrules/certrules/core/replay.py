@@ -89,6 +89,21 @@ def replay(record: Record, policies: Policies, until: datetime) -> Outcome:
     return _Replay(record, policies).run(until)
 
 
+def as_recorded(entry: Entry, before: Certificate | None) -> Certificate:
+    """Return a certificate as the old logic records it, with the id and the dates from before where it names none."""
+    recorded: Recorded = entry.value
+    certificate_id, issued_at, first_issued_at = before[3:] if before else ("", None, None)
+    if recorded.status is Status.DOWNLOADABLE:
+        if (dated := recorded.modified or recorded.created) is not None:
+            issued_at = dated
+            first_issued_at = min(recorded.created or dated, dated)
+        elif before is None or before.status is not Status.DOWNLOADABLE:
+            issued_at = entry.at
+            first_issued_at = first_issued_at or issued_at
+    certificate_id = recorded.certificate_id or certificate_id
+    return Certificate(recorded.status, recorded.mode, recorded.grade, certificate_id, issued_at, first_issued_at)
+
+
 def _calendar(policies: Policies) -> list[tuple[datetime, Policy | None]]:
     """Return when the policy or the rules (None) change, latest first. The first policy holds before its date, too."""
     if len(policies) == len(EDITION_DATES) == 1:
@@ -241,23 +256,11 @@ class _Replay:
         """Start from a certificate of the old logic; what is downloadable here it can't take away."""
         recorded: Recorded = entry.value
         certificate = self._certificate
-        certificate_id = recorded.certificate_id or (certificate.certificate_id if certificate else "")
-        issued_at = first_issued_at = None
-        if certificate is not None:
-            if certificate.status is Status.DOWNLOADABLE and recorded.status is not Status.DOWNLOADABLE:
-                self._certificate = certificate._replace(certificate_id=certificate_id)
-                return
-            issued_at, first_issued_at = certificate.issued_at, certificate.first_issued_at
-        if recorded.status is Status.DOWNLOADABLE:
-            if (dated := recorded.modified or recorded.created) is not None:
-                issued_at = dated
-                first_issued_at = min(recorded.created or dated, dated)
-            elif not self._is_downloadable():
-                issued_at = entry.at
-                first_issued_at = first_issued_at or issued_at
-        self._certificate = Certificate(
-            recorded.status, recorded.mode, recorded.grade, certificate_id, issued_at, first_issued_at
-        )
+        told = as_recorded(entry, certificate)
+        if certificate is not None and self._is_downloadable() and recorded.status is not Status.DOWNLOADABLE:
+            self._certificate = certificate._replace(certificate_id=told.certificate_id)
+            return
+        self._certificate = told
         self._lost_passing = self._lost_passing or recorded.status is Status.NOTPASSING
         previous = certificate.status if certificate else None
         if previous is not recorded.status:

@@ -76,6 +76,14 @@ class Word(StrEnum):
     DISCARDED = "discarded"  # a person has the certificate stay
 
 
+class Rollout(StrEnum):
+    """Who decides certificates in a course run."""
+
+    OFF = "off"  # the old logic; facts are gathered
+    SHADOW = "shadow"  # the old logic; what would be decided here is compared with what it did
+    LIVE = "live"  # this service
+
+
 PERSON = ""
 """The subject of an invalidation made by a person rather than by an exam."""
 
