@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from certrules.core import decision, rules
 from certrules.core import replay as replaying
-from certrules.core import rules
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.rules import BY_CODE, RULES, in_force
@@ -24,7 +24,8 @@ def _beta_testers_count_from_day_10(monkeypatch: pytest.MonkeyPatch) -> None:
     after = tuple(rule for rule in RULES if rule.code != "beta_tester")
     for module in (rules, replaying):
         monkeypatch.setattr(module, "EDITION_DATES", (BEGINNING, CHANGE))
-    monkeypatch.setattr(rules, "_EDITIONS", (before, after))
+    for module in (rules, decision):
+        monkeypatch.setattr(module, "EDITIONS", (before, after))
 
 
 def test_all_of_todays_rules_were_always_in_force() -> None:

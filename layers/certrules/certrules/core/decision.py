@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from certrules.core.facts import Facts
-from certrules.core.rules import Rule, in_force
+from certrules.core.rules import EDITIONS, Rule, edition_at, in_force
 from certrules.core.terms import Status
 from certrules.core.timeline import BEGINNING
 
@@ -68,14 +68,19 @@ def decide(facts: Facts) -> Decision:
 
 
 def judge(facts: Facts) -> Judgement:
-    """Return which rules fail. What rules may look at has few values, so most of it was judged before."""
-    return _judge(in_force(facts[0]), facts[2:])
+    """Return which rules fail."""
+    return judge_by(edition_at(facts[0]), facts[2:])
 
 
 @lru_cache(maxsize=8192)
-def _judge(rules: tuple[Rule, ...], judged: tuple[object, ...]) -> Judgement:
+def judge_by(edition: int, judged: tuple[object, ...]) -> Judgement:
+    """Return which of an edition's rules fail.
+
+    `judged` are the facts but for the first two, which no rule looks at: they have few values, so that most of it
+    was judged before.
+    """
     facts = Facts._make((BEGINNING, None, *judged))
-    failed = [rule for rule in rules if not rule.met(facts)]
+    failed = [rule for rule in EDITIONS[edition] if not rule.met(facts)]
     waived = frozenset(rule.code for rule in failed if facts.allowlisted and rule.waived_by_allowlist)
     unmet = frozenset(rule.code for rule in failed) - waived
     return Judgement(unmet, waived, label(unmet, exists=False), label(unmet, exists=True))

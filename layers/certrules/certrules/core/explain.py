@@ -455,7 +455,7 @@ def _counterfactuals(record: Record, policies: Policies, outcome: Outcome) -> tu
     deployed = next((policy for since, policy in reversed(policies) if since <= facts.as_of), policies[0][1])
 
     def after(changes: Iterable[Change]) -> Facts:
-        standing = Standing(record, deployed, now)
+        standing = Standing(record, deployed)
         for entry in sources:
             standing.tell(entry)
         for change in changes:

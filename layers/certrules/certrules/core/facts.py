@@ -119,7 +119,8 @@ _ID_VERIFICATION_EXPIRED = _FIELDS["id_verification_expired"]
 _BETA_TESTER = _FIELDS["beta_tester"]
 _ALLOWLISTED = _FIELDS["allowlisted"]
 _INVALIDATIONS = _FIELDS["invalidations"]
-_UNHEARD: list[Any] = [*Facts(BEGINNING, None, DEFAULT)]
+UNHEARD = Facts(BEGINNING, None, DEFAULT)
+"""What is true before anything is told."""
 
 
 class Standing:
@@ -137,13 +138,12 @@ class Standing:
         "word",
     )
 
-    def __init__(self, record: Record, policy: Policy, start: datetime) -> None:
+    def __init__(self, record: Record, policy: Policy) -> None:
         """Start with nothing heard."""
         self._policy = policy
         self._overrides: Overrides | None = None
         self._approvals: dict[str, datetime | None] = {}
-        self._values = _UNHEARD.copy()
-        self._values[_AS_OF] = start
+        self._values: list[Any] = [*UNHEARD]
         self._values[_POLICY] = policy
         self._values[_CCX] = is_ccx(record.course_run)
         self.changed = False  # whether a fact that rules look at changed since the last look

@@ -8,10 +8,10 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from certrules.core.decision import Decision, Judgement, judge
-from certrules.core.facts import Facts, Record, Recorded, Standing
+from certrules.core.decision import Decision, Judgement, judge, judge_by
+from certrules.core.facts import UNHEARD, Facts, Record, Recorded, Standing
 from certrules.core.policy import Policies, Policy
-from certrules.core.rules import EDITION_DATES
+from certrules.core.rules import EDITION_DATES, edition_at
 from certrules.core.terms import PERSON, Cause, Fact, Status, Word, is_person
 from certrules.core.timeline import Entry
 
@@ -121,9 +121,9 @@ class _Replay:
     def __init__(self, record: Record, policies: Policies) -> None:
         self._timeline = record.timeline
         self._calendar = _calendar(policies)
-        start = record.timeline[0].at if record.timeline else EDITION_DATES[0]
-        self._standing = Standing(record, policies[0][1], start)
-        self._facts = self._standing.at(start)
+        self._edition = 0  # of the rules: later ones are adopted as their time comes
+        self._standing = Standing(record, policies[0][1])
+        self._facts = UNHEARD
         self._judgement = _UNJUDGED
         self._told = 0, 0  # where in the timeline the entries of the instant begin and end
         self._certificate: Certificate | None = None
@@ -189,7 +189,9 @@ class _Replay:
     def _adopt_policy(self, instant: datetime) -> None:
         while self._calendar and self._calendar[-1][0] <= instant:
             policy = self._calendar.pop()[1]
-            if policy is not None:
+            if policy is None:
+                self._edition = edition_at(instant)
+            else:
                 self._standing.adopt(policy)
 
     def _wakes_at(self) -> datetime | None:
@@ -212,7 +214,7 @@ class _Replay:
         """Decide once, now that all entries of the instant are told."""
         standing, before = self._standing, self._facts
         self._facts = facts = standing.at(instant)
-        self._judgement = judge(facts)
+        self._judgement = judge_by(self._edition, facts[2:])
         stood = self._is_downloadable()
         if standing.recorded is not None and (recorded := standing.take_recorded()) is not None:
             self._adopt_recorded(recorded)
@@ -228,14 +230,14 @@ class _Replay:
         return self._certificate is not None and self._certificate.status is Status.DOWNLOADABLE
 
     def _award_or_label(self) -> None:
-        if self._judgement.unmet:
-            status = self._new_label()
-            if status is not None:
+        judgement, certificate = self._judgement, self._certificate
+        if judgement.unmet:
+            status = judgement.label if certificate is None else judgement.label_if_exists
+            if status is not None and (certificate is None or status is not certificate.status):
                 self._set(status, Cause.LABELLED, self._actor())
                 self._lost_passing = self._lost_passing or status is Status.NOTPASSING
             return
         instant = self._facts.as_of
-        certificate = self._certificate
         if certificate is None or certificate.first_issued_at is None:
             self._set(Status.DOWNLOADABLE, Cause.EARNED, self._actor(), (instant, instant))
         elif self._lost_passing:
@@ -244,13 +246,6 @@ class _Replay:
         else:
             self._set(Status.DOWNLOADABLE, Cause.REINSTATED, self._actor())
         self._rest_on()
-
-    def _new_label(self) -> Status | None:
-        """Return the status that a certificate which isn't downloadable is to get; None if it stays."""
-        if self._certificate is None:
-            return self._judgement.label
-        status = self._judgement.label_if_exists
-        return None if status is self._certificate.status else status
 
     def _adopt_recorded(self, entry: Entry) -> None:
         """Start from a certificate of the old logic; what is downloadable here it can't take away."""

@@ -215,14 +215,17 @@ BY_CODE = {rule.code: rule for rule in RULES}
 EDITION_DATES: tuple[datetime, ...] = tuple(
     sorted({BEGINNING} | {rule.since for rule in RULES} | {rule.until for rule in RULES if rule.until is not None})
 )
-_EDITIONS: tuple[tuple[Rule, ...], ...] = tuple(
+EDITIONS: tuple[tuple[Rule, ...], ...] = tuple(
     tuple(rule for rule in RULES if rule.since <= date and (rule.until is None or date < rule.until))
     for date in EDITION_DATES
 )
 
 
+def edition_at(instant: datetime) -> int:
+    """Return the number of the edition of the rules by which this instant (UTC) is judged."""
+    return bisect_right(EDITION_DATES, instant) - 1
+
+
 def in_force(instant: datetime) -> tuple[Rule, ...]:
     """Return the rules by which this instant (UTC) is judged."""
-    if instant >= EDITION_DATES[-1]:
-        return _EDITIONS[-1]
-    return _EDITIONS[bisect_right(EDITION_DATES, instant) - 1]
+    return EDITIONS[edition_at(instant)]
