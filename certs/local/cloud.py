@@ -312,14 +312,16 @@ class LocalCloud:
 
     def _deliver_batches(self, source: Source, deliveries: Deliveries, deadline: float | None) -> None:
         """Deliver a few batches of one source."""
-        with source.mapping.function.running():
-            for _ in range(BATCHES_IN_TURN):
+        with ExitStack() as stay:
+            for number in range(BATCHES_IN_TURN):
                 if _is_past(deadline):
                     deliveries.idle = False
                     return
                 if not source.deliver_batch(deliveries):
                     return
                 deliveries.idle = False
+                if number == 0:  # there may be more: the changeover to the function is saved for each
+                    stay.enter_context(source.mapping.function.running())
 
     def _run_tasks(self, deliveries: Deliveries, deadline: float | None) -> bool:
         """Run what executions ask of functions; False if all executions rest."""

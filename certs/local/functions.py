@@ -123,7 +123,9 @@ class LocalFunction:
             sys.path[:] = path
 
     def _swap(self, modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
-        names = [name for name in sys.modules if name.partition(".")[0] in self._packages]
+        starts = tuple(self._packages)  # most modules are known by their first letters not to be among these
+        likely = [name for name in sys.modules if name.startswith(starts)]
+        names = [name for name in likely if name.partition(".")[0] in self._packages]
         removed = {name: sys.modules.pop(name) for name in names}
         sys.modules.update(modules)
         return removed

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from functools import lru_cache
 from threading import Lock
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, override
 
 import moto.stepfunctions.models
 import moto.stepfunctions.parser.backend.execution
 import moto.stepfunctions.parser.models
+from jsonpath_ng.ext.parser import parse as parse_path
+from jsonpath_ng.jsonpath import Index
+from jsonpath_ng.parser import parse as parse_result_path
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 from moto.stepfunctions.models import StateMachine
@@ -23,6 +28,7 @@ from moto.stepfunctions.parser.api import (
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
     DistributedIterationComponent,
@@ -37,6 +43,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailure, CallbackOutcomeSuccess
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
@@ -60,6 +67,22 @@ _one_answer = Lock()
 
 parse = lru_cache(maxsize=64)(AmazonStateLanguageParser.parse)
 """Return what runs a definition. It takes 0.1 s, and moto would do it for every execution."""
+
+
+DEFINITE = re.compile(r"\$(\.[\w-]+|\[-?\d+\]|\['[^']+'\])*")
+_one_of_many = Index(0)
+
+
+class _JsonPath:
+    """A path: one that leads to one place gives the value there; moto's gives a list behind an index."""
+
+    def __init__(self, path: str) -> None:
+        self._path = parse_path(path)
+        self._kind = None if DEFINITE.fullmatch(path) else _one_of_many
+
+    def find(self, value: Any) -> list[Any]:
+        """Return what is there."""
+        return [SimpleNamespace(value=m.value, path=self._kind, context=None) for m in self._path.find(value)]
 
 
 class LocalMachine(StateMachine):
@@ -246,6 +269,9 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (moto.stepfunctions.parser.models, "Execution", LocalExecution),
     (stepfunctions_parser_backends, "backend", LocalStepFunctions),
     (AmazonStateLanguageParser, "parse", parse),
+    # Parsing takes milliseconds, and moto does it each time.
+    (json_path, "parse", lru_cache(maxsize=1000)(_JsonPath)),
+    (result_path, "parse", lru_cache(maxsize=1000)(parse_result_path)),
     # Definitions were parsed as the template was read, when all clouds' are the same.
     (StepFunctionsParserBackend, "_validate_definition", lambda definition: None),  # noqa: ARG005
     (DistributedIterationComponent, "_map_run", _map_run),

@@ -279,3 +279,29 @@ def test_each_cloud_starts_without_executions(shop: Shop) -> None:
 
     with LocalCloud(TEMPLATE) as cloud:
         assert cloud.executions() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("$.list[0].name", "a"),
+        ("$.list[1]", {"name": "b"}),
+        ("$['list'][0]['name']", "a"),
+        ("$.list[*].name", ["a", "b"]),
+        ("$.single[*].name", ["a"]),
+        ("$.list[?(@.name=='b')].name", ["b"]),
+    ],
+)
+def test_a_path_to_one_place_gives_what_is_there_and_one_to_many_a_list(
+    tmp_path: Path, path: str, found: object
+) -> None:
+    only = {"Type": "Pass", "Parameters": {"found.$": path}, "OutputPath": "$.found", "End": True}
+    (tmp_path / "template.yaml").write_text(MACHINE)
+    (tmp_path / "machine.asl.json").write_text(json.dumps({"StartAt": "Only", "States": {"Only": only}}))
+    with LocalCloud(tmp_path / "template.yaml") as cloud:
+        told = {"list": [{"name": "a"}, {"name": "b"}], "single": [{"name": "a"}]}
+        cloud.client("stepfunctions").start_execution(stateMachineArn=cloud.physical("Machine"), input=json.dumps(told))
+        cloud.deliver()
+        (only_one,) = cloud.executions()
+
+    assert only_one.output == found
