@@ -3,8 +3,9 @@
 A form's POST is taken only from this very site: browsers say where it comes from, and no script can make them lie.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from aws_lambda_powertools.event_handler import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 
-from certrules import edge, store
+from certrules import edge
 from certrules.casework import acts, cases, checklist, revoking
 from certrules.casework.acts import ACTS
 from certrules.casework.cases import RefusedActError
@@ -31,20 +32,28 @@ from desk import (
     POLICIES,
     PROBLEM_PAGE,
     Asked,
+    BulkDiscard,
     BulkRevocation,
+    Switch,
     acted,
     actor,
     app,
     claims,
     demand,
+    discarded,
     key_of,
+    owner_of,
     pair_of,
     previewed,
     read_cursor,
+    read_instant,
     scopes,
+    switched,
     write_cursor,
 )
 
+_NUMBER = re.compile("[0-9]{1,19}")
+_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 FOLDER = Path(__file__).parent / "templates"
 pages = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -104,7 +113,7 @@ def form() -> dict[str, str]:
 
 def number(text: str, field: str = "learner_id") -> int:
     """Read a learner's id. Raises RefusedActError."""
-    if not text.isdecimal() or not 0 < int(text) < 2**63:
+    if not _NUMBER.fullmatch(text) or not 0 < int(text) < 2**63:
         raise RefusedActError(422, f"{text[:40]!r} is no learner id", "it is the platform's user id, a number", field)
     return int(text)
 
@@ -113,11 +122,11 @@ def instant(text: str, field: str) -> datetime | None:
     """Read an instant; one without an offset is in UTC. Raises RefusedActError."""
     if not text:
         return None
+    offset = "" if _OFFSET.search(text) else "+00:00"
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise RefusedActError(422, f"{text[:40]!r} is no time", "write it as 2026-01-31T00:00 (UTC)", field) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return read_instant(text + offset)
+    except ValueError as error:
+        raise RefusedActError(422, f"{text[:40]!r} is no time", str(error), field) from None
 
 
 @app.get("/style.css", include_in_schema=False)
@@ -135,12 +144,8 @@ def start() -> Response[str]:
 @app.get("/find", include_in_schema=False)
 def find() -> Response[str]:
     """Go where the search leads: to a case, a learner, a course run, or a certificate's owner."""
-    certificate_id = asked("certificate_id").rstrip("/").rpartition("/")[2].replace("-", "").lower()
-    if certificate_id:
-        owner = store.owner_of(certificate_id)
-        if owner is None:
-            raise RefusedActError(404, "no certificate has this id", "compare it with the end of its address")
-        return see("/case", **owner._asdict())
+    if certificate_id := asked("certificate_id"):
+        return see("/case", **owner_of(certificate_id)._asdict())
     learner, course_run = asked("learner_id"), asked("course_run")
     if learner and course_run:
         return see("/case", learner_id=number(learner), course_run=key_of(course_run))
@@ -210,7 +215,7 @@ def preview_page() -> Response[str]:
     """Return what an act will do, and ask whether to do it."""
     said = form()
     act = act_of(said)
-    _, seen, _ = previewed(act, str(uuid4()))
+    _, seen, _ = previewed(act, "preview")
     allowed = seen.scope in scopes()
     return page(
         "preview.html", asked=act, said=said, seen=seen, allowed=allowed, label=ACTS[act.act].label, key=uuid4()
@@ -222,8 +227,16 @@ def act_page() -> Response[str]:
     """Do what was confirmed, and go back to the case."""
     said = form()
     act = act_of(said)
-    answer = acted(act, said.get("key", ""))
+    answer = acted(act, key_in(said))
     return see("/case", learner_id=act.learner_id, course_run=act.course_run, done=answer["event_id"])
+
+
+def key_in(said: Mapping[str, str]) -> str:
+    """Return the key by which a form counts once. Raises RefusedActError."""
+    key = said.get("key", "")
+    if not 8 <= len(key) <= 255:
+        raise RefusedActError(422, "the form has no key", "open the page again and send its form", "key")
+    return key
 
 
 def act_of(said: Mapping[str, str]) -> Asked:
@@ -235,7 +248,7 @@ def act_of(said: Mapping[str, str]) -> Asked:
             course_run=key_of(said.get("course_run", "")),
             reason=said.get("reason", ""),
             date=instant(said.get("date", ""), "date") if said.get("act") == "date-set" else None,
-            version=int(said["version"]) if said.get("version", "").isdecimal() else None,
+            version=number(said["version"], "version") if said.get("version") else None,
         )
     except ValidationError as error:
         raise unread(error) from error
@@ -244,7 +257,8 @@ def act_of(said: Mapping[str, str]) -> Asked:
 def unread(error: ValidationError) -> RefusedActError:
     """Return the refusal of a form, naming the first field."""
     first = error.errors()[0]
-    return RefusedActError(422, "the form can't be read", str(first["msg"]), str(first["loc"][0]))
+    fix = str(first["msg"]).removeprefix("Value error, ")
+    return RefusedActError(422, "the form can't be read", fix, str(first["loc"][0]))
 
 
 @app.get("/course-run", include_in_schema=False)
@@ -252,7 +266,7 @@ def course_run_page() -> Response[str]:
     """Return a course run: what it allows, and what is held in it."""
     course_run = key_of(asked("course_run"))
     checks = checklist.checks_of(course_run, POLICIES, edge.now())
-    held, following = revoking.pending_in(course_run, read_cursor(asked("cursor")), 50)
+    held, following = revoking.pending_in(course_run, read_cursor(asked("cursor"), course_run), 50)
     return page(
         "course_run.html", course_run=course_run, checks=checks, held=held, next=write_cursor(following), key=uuid4()
     )
@@ -262,24 +276,14 @@ def course_run_page() -> Response[str]:
 def course_run_act() -> Response[str]:
     """Discard all that is held in a course run, or stop or resume its automatic revocations."""
     said = form()
-    course_run, reason, key, now = (
-        key_of(said.get("course_run", "")),
-        said.get("reason", ""),
-        said.get("key", ""),
-        edge.now(),
-    )
-    if not 3 <= len(reason) <= 1000:
-        raise RefusedActError(422, "the reason is missing", "say why, in 3 to 1000 characters", "reason")
-    word = said.get("word", "")
-    if word == "discard":
-        demand("act")
-        acts.send(BUS, revoking.discards(course_run, None, actor(), reason, key, now))
-    elif word in acts.SWITCHES:
-        demand("act" if word == "stop" else "revoke")
-        event_id = acts.event_id_of(actor(), key)
-        acts.send(BUS, [acts.switch_detail(word, course_run, event_id, now, actor(), reason)])
-    else:
-        raise RefusedActError(422, "the form can't be read", "choose discard, stop or resume", "word")
+    course_run, key, word = key_of(said.get("course_run", "")), key_in(said), said.get("word", "")
+    try:
+        if word == "discard":
+            discarded(BulkDiscard(course_run=course_run, reason=said.get("reason", "")), key)
+        else:
+            switched(word, Switch(course_run=course_run, reason=said.get("reason", "")), key)
+    except ValidationError as error:
+        raise unread(error) from error
     return see("/course-run", course_run=course_run)
 
 
@@ -300,7 +304,7 @@ def ask_page() -> Response[str]:
         )
     except ValidationError as error:
         raise unread(error) from error
-    key = said.get("key", "")
+    key = key_in(said)
     revoking.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, edge.now(), key)
     return see("/revocations")
 

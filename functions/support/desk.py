@@ -1,30 +1,34 @@
 """What the API and the console share: who asks and what they may do, what is asked for, and what went wrong."""
 
 import os
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import DecodeError, json
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pynamodb.exceptions import PynamoDBException
 
 import certrules.wire.inbound as contract
 from certrules import edge, store
-from certrules.casework import acts, cases
-from certrules.casework.acts import ACTS
+from certrules.casework import acts, cases, revoking
+from certrules.casework.acts import ACTS, SWITCHES
 from certrules.casework.cases import RefusedActError
 from certrules.core.terms import is_person
-from certrules.store import LostRaceError, Pair
+from certrules.store import LostRaceError, Pair, Place
 
 logger = Logger()
 metrics = Metrics()
@@ -38,14 +42,57 @@ POLICIES = edge.policies()
 
 app = APIGatewayHttpResolver(enable_validation=True)
 
-LearnerId = Annotated[int, Query(ge=1, le=2**63 - 1, description="The platform's user id.")]
-CourseRun = Annotated[str, Query(min_length=1, max_length=255, description="The course run's key.")]
-AsOf = Annotated[AwareDatetime | None, Query(description="As of this instant; default: now, as published.")]
-Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Nothing here happens before or after these."""
+
+_TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+"""Characters that make a text look like another one."""
+
+
+def read_instant(text: object) -> datetime:
+    """Read an instant as ISO 8601 with its offset from UTC. Raises ValueError."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError("write it as 2026-01-31T00:00:00Z") from None
+    if found.tzinfo is None:
+        raise ValueError("say its offset from UTC; Z is UTC, as in 2026-01-31T00:00:00Z")
+    if not FIRST <= found < LAST:
+        raise ValueError(f"it lies before {FIRST.year} or after {LAST.year - 1}")
+    return found.astimezone(UTC)
+
+
+def readable(text: str) -> str:
+    """Return a text without what a terminal obeys, or what turns other text around. Raises ValueError if it had any."""
+    if any((ord(letter) < 32 and letter not in "\n\t\r") or 127 <= ord(letter) < 160 for letter in text):
+        raise ValueError("leave out control characters")
+    if _TURNS_TEXT & {ord(letter) for letter in text}:
+        raise ValueError("leave out characters that turn the direction of text")
+    return text
+
+
+_ID = {"ge": 1, "le": 2**63 - 1, "description": "The platform's user id."}
+_KEY = {"min_length": 1, "max_length": 255, "description": "The course run's key."}
+Instant = Annotated[datetime, BeforeValidator(read_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+LearnerId = Annotated[int, Query(**_ID, examples=[86])]
+LearnerInPath = Annotated[int, PathParameter(**_ID)]
+CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
+AsOf = Annotated[Instant | None, Query(description="As of this instant; default: now, as published.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before, as it is.")]
 Key = Annotated[
     str, Header(alias="idempotency-key", min_length=8, max_length=255, description="The same key acts once.")
 ]
-Reason = Annotated[str, Field(min_length=3, max_length=1000, description="Why; it is kept and shown.")]
+Learner = Annotated[int, Field(**_ID, examples=[86])]
+RunKey = Annotated[str, Field(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
+Learners = Annotated[
+    list[Learner] | None, Field(max_length=revoking.MOST_LEARNERS, description="null: all whose revocation is held")
+]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=1000),
+    AfterValidator(readable),
+    Field(description="Why; it is kept and shown. No personal data.", examples=["ticket 12"]),
+]
 
 
 class Strict(BaseModel):
@@ -58,18 +105,18 @@ class Asked(Strict):
     """An act on one learner's certificate in one course run."""
 
     act: Literal[*ACTS]  # type: ignore[valid-type]
-    learner_id: Annotated[int, Field(ge=1, le=2**63 - 1)]
-    course_run: Annotated[str, Field(min_length=1, max_length=255)]
+    learner_id: Learner
+    course_run: RunKey
     reason: Reason
-    date: AwareDatetime | None = None
+    date: Annotated[Instant | None, Field(description="Only of date-set: the date to show.")] = None
     version: Annotated[int | None, Field(description="The case's version that was seen; another is refused.")] = None
 
 
 class WhatIf(Strict):
     """Changes to a copy of a case."""
 
-    learner_id: Annotated[int, Field(ge=1, le=2**63 - 1)]
-    course_run: Annotated[str, Field(min_length=1, max_length=255)]
+    learner_id: Learner
+    course_run: RunKey
     changes: Annotated[list[str], Field(max_length=20, description="Codes, such as pass or mode:verified.")] = []
     events: Annotated[list[dict[str, Any]], Field(max_length=20, description="Event details, as on the bus.")] = []
 
@@ -85,16 +132,16 @@ class BulkRevocation(Strict):
     """Ask for several certificates to be revoked."""
 
     act: Literal["release", "invalidate"]
-    course_run: Annotated[str, Field(min_length=1, max_length=255)]
-    learners: Annotated[list[int] | None, Field(description="null: all whose revocation is held")] = None
+    course_run: RunKey
+    learners: Learners = None
     reason: Reason
 
 
 class BulkDiscard(Strict):
     """Have certificates stay whose revocation is held."""
 
-    course_run: Annotated[str, Field(min_length=1, max_length=255)]
-    learners: Annotated[list[int] | None, Field(description="null: all whose revocation is held")] = None
+    course_run: RunKey
+    learners: Learners = None
     reason: Reason
 
 
@@ -104,7 +151,7 @@ class BulkDiscard(Strict):
 def actor() -> str:
     """Return who asks. Raises RefusedActError for a token that names nobody."""
     name = claims().get(ACTOR_CLAIM, "")
-    if not is_person(name):
+    if not is_person(name) or len(name) > 255:
         raise RefusedActError(403, "the token names no person", f"its claim {ACTOR_CLAIM} has to")
     return str(name)
 
@@ -128,31 +175,40 @@ def demand(scope: str) -> None:
         raise RefusedActError(403, f"this takes the scope {SCOPE_PREFIX}{scope}", "ask whoever gives out access")
 
 
-def audited(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Let in only whom the token lets view, and log each call: who, what, and with which outcome."""
-    event = app.current_event
-    said: dict[str, Any] = {"method": event.http_method, "path": event.path, "query": event.query_string_parameters}
-    status = 500
-    try:
-        said["actor"] = actor()
-        demand("view")
-        demand_json(event)
-        response = next_middleware(app)
-        status = response.status_code
-    except RefusedActError as error:
-        status = error.status
-        raise
-    finally:
-        logger.info("audit", extra={**said, "status": status, "about": app.context.get("about")})
+def admitted(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Let in only whom the token lets view."""
+    actor()
+    demand("view")
+    demand_json(app.current_event)
+    response = next_middleware(app)
     response.headers.update(HEADERS)
     return response
+
+
+ABOUT: dict[str, Any] = {}
+"""What the call is about, as far as it could be read: ids, keys and our own words, nothing that somebody wrote."""
+
+_HARMLESS = re.compile(r"[\w/.\-]{1,200}", re.ASCII)
+
+
+def audit(event: dict[str, Any], status: int) -> None:
+    """Log a call: who, what, about whom, and with which outcome."""
+    context = event.get("requestContext", {})
+    claims = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
+    path = event.get("rawPath", "")
+    line = {"actor": claims.get(ACTOR_CLAIM), "method": context.get("http", {}).get("method"), "status": status}
+    logger.info("audit", **line, path=path if _HARMLESS.fullmatch(path) else "(not logged)", about=dict(ABOUT))
+    ABOUT.clear()
 
 
 def demand_json(event: APIGatewayProxyEventV2) -> None:
     """Take only JSON at the API: no browser sends it from another site. Raises RefusedActError."""
     kind = event.headers.get("content-type", "")
     if event.path.startswith("/v1") and event.http_method == "POST" and not kind.startswith("application/json"):
-        raise RefusedActError(415, "the body is no JSON", "send it as application/json", "Content-Type")
+        raise RefusedActError(415, *NO_JSON)
+
+
+NO_JSON = ("the body is no JSON", "send it as application/json", "Content-Type")
 
 
 HEADERS: dict[str, Any] = {
@@ -163,17 +219,31 @@ HEADERS: dict[str, Any] = {
     "X-Content-Type-Options": "nosniff",
     "Strict-Transport-Security": "max-age=63072000",
 }
-app.use(middlewares=[audited])
+app.use(middlewares=[admitted])
 
 
 def pair_of(learner_id: int, course_run: str) -> Pair:
     """Return whose case it is. Raises RefusedError for a key that no course run can have."""
+    ABOUT["learner_id"] = learner_id
     return Pair(learner_id, key_of(course_run))
 
 
 def key_of(course_run: str) -> str:
     """Return the key of a course run; a plus that a query's encoding made a blank is one again."""
-    return contract.checked_course_key(course_run.strip().replace(" ", "+"), "course_run")
+    key = contract.checked_course_key(course_run.strip().replace(" ", "+"), "course_run")
+    ABOUT["course_run"] = key
+    return key
+
+
+def owner_of(certificate_id: str) -> Pair:
+    """Return whose certificate has this id, or an address that ends in it. Raises RefusedActError."""
+    written = certificate_id.strip().rstrip("/").rpartition("/")[2]
+    plain = written.replace("-", "").lower()
+    owners = (store.owner_of(name) for name in dict.fromkeys((plain, written)) if 0 < len(name) <= 64)
+    owner = next(filter(None, owners), None)
+    if owner is None:
+        raise RefusedActError(404, "no certificate has this id", "compare it with the end of its address")
+    return pair_of(*owner)
 
 
 # --- what went wrong, as problem+json
@@ -209,10 +279,30 @@ def invalid(error: RequestValidationError) -> Response[str]:
     """Answer a request of another form, naming the first field."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "header", "path"})
-    return problem(422, "the request can't be read", str(first["msg"]), field or "body")
+    return problem(422, "the request can't be read", str(first["msg"]).removeprefix("Value error, "), field or "body")
 
 
-@app.exception_handler([LostRaceError, edge.SendError, PynamoDBException])  # type: ignore[untyped-decorator]
+@app.exception_handler(RequestUnsupportedContentType)  # type: ignore[untyped-decorator]
+def no_json(_error: Exception) -> Response[str]:
+    """Answer a body of another kind."""
+    return problem(415, *NO_JSON)
+
+
+@app.exception_handler([UnicodeDecodeError, RecursionError])  # type: ignore[untyped-decorator]
+def unreadable(_error: Exception) -> Response[str]:
+    """Answer a body that is no text, or nested without end."""
+    return problem(422, "the body can't be read", "send JSON in UTF-8, as /v1/openapi.json has it", "body")
+
+
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+def failed(error: Exception) -> Response[str]:
+    """Answer what is our own fault."""
+    logger.error("The request failed.", exc_info=error)
+    fix = "have an operator look at it: runbook, support-failing"
+    return problem(500, "it could not be done, and that is our fault", fix)
+
+
+@app.exception_handler([LostRaceError, edge.SendError, PynamoDBException, BotoCoreError, ClientError])  # type: ignore[untyped-decorator]
 def busy(error: Exception) -> Response[str]:
     """Answer what can be asked for again."""
     logger.error("The request failed.", exc_info=error)
@@ -231,22 +321,25 @@ def missing(_error: NotFoundError) -> Response[str]:
 PAGE = 100
 
 
-def write_cursor(cursor: Any) -> str | None:
-    """Return a cursor that says nothing to whoever gets it."""
-    return None if cursor is None else urlsafe_b64encode(json.encode(cursor)).decode()
+def write_cursor(place: Place | None) -> str | None:
+    """Return a cursor; it is opaque to whoever gets it."""
+    return None if place is None else urlsafe_b64encode(json.encode(place)).decode()
 
 
-def read_cursor(cursor: str | None) -> dict[str, Any] | None:
-    """Return where a page starts. Raises RefusedActError for what no page gave out."""
+def read_cursor(cursor: str | None, course_run: str = "") -> Place | None:
+    """Return where a page of a course run ("": of all) starts. Raises RefusedActError for what no page gave out.
+
+    One that somebody made up only says where to start in what they may see anyway.
+    """
     if not cursor:
         return None
     try:
-        found = json.decode(urlsafe_b64decode(cursor))
-        if isinstance(found, dict) and isinstance(found["shard"], int) and 0 <= found["shard"] < PAGE:
-            return {"shard": found["shard"], "after": found["after"]}
-    except (ValueError, KeyError, DecodeError):
-        pass
-    raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor")
+        place = json.decode(urlsafe_b64decode(cursor), type=Place)
+    except (ValueError, DecodeError):
+        place = None
+    if place is None or (place.after is not None and course_run not in {"", place.after.course_run}):
+        raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor")
+    return place
 
 
 # --- acts
@@ -255,6 +348,7 @@ def read_cursor(cursor: str | None) -> dict[str, Any] | None:
 def previewed(asked: Asked, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
     """Return the event that is the act, and what it will do. Raises RefusedActError."""
     now = edge.now()
+    ABOUT["act"] = asked.act
     found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
     if asked.version is not None and asked.version != found.version:
         raise RefusedActError(409, "the case changed since it was looked at", "look at it again", "version")
@@ -269,16 +363,44 @@ def previewed(asked: Asked, event_id: str) -> tuple[dict[str, Any], acts.Preview
 def acted(asked: Asked, key: str) -> dict[str, Any]:
     """Send the act as an event, once for a key. Raises RefusedActError, SendError, LostRaceError."""
     demand(ACTS[asked.act].scope)
-    app.context["about"] = asked.model_dump(mode="json")
+
+    def planned(event_id: str) -> tuple[Any, Any]:
+        detail, seen, now = previewed(asked, event_id)
+        demand(seen.scope)
+        if seen.takes_away:
+            acts.count_alone(actor(), event_id, now)
+        metrics.add_metric(name=f"act_{asked.act}", unit=MetricUnit.Count, value=1)
+        return detail, {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
+
     request = asked.model_dump(mode="json", exclude={"version"})
-    before = acts.asked_before(actor(), key, request)
-    if before.kept is not None:
-        return dict(acts.carry_out(BUS, before, request, {}, {}, edge.now()))
-    event_id = acts.event_id_of(actor(), key)
-    detail, seen, now = previewed(asked, event_id)
-    demand(seen.scope)
-    if seen.takes_away:
-        acts.count_alone(actor(), now)
-    answer = {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
-    metrics.add_metric(name=f"act_{asked.act}", unit=MetricUnit.Count, value=1)
-    return dict(acts.carry_out(BUS, before, request, detail, answer, now))
+    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, edge.now(), planned)
+    return answer
+
+
+def switched(switch: str, asked: Switch, key: str) -> dict[str, Any]:
+    """Send the event that stops or resumes automatic revocations, once for a key. Raises like `acted`."""
+    if switch not in SWITCHES:
+        raise RefusedActError(404, f"{switch} is neither stop nor resume", "POST to one of them", "switch")
+    demand("act" if switch == "stop" else "revoke")
+    ABOUT["act"] = switch
+    where = None if asked.course_run is None else key_of(asked.course_run)
+    now = edge.now()
+
+    def planned(event_id: str) -> tuple[Any, Any]:
+        return acts.switch_detail(switch, where, event_id, now, actor(), asked.reason), {"event_id": event_id}
+
+    answer: dict[str, Any] = acts.once(
+        BUS, actor(), key, {"switch": switch, **asked.model_dump(mode="json")}, now, planned
+    )
+    return answer
+
+
+def discarded(asked: BulkDiscard, key: str) -> dict[str, Any]:
+    """Send the events that have certificates stay whose revocation is held, once for a key. Raises like `acted`."""
+    demand("act")
+    ABOUT["act"] = "discard"
+    wanted = None if asked.learners is None else set(asked.learners)
+    plan = partial(revoking.plan_discards, key_of(asked.course_run), wanted, actor(), asked.reason, edge.now())
+    request = {"discard": asked.model_dump(mode="json")}
+    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, edge.now(), plan, revoking.discards)
+    return answer

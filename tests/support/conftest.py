@@ -1,17 +1,20 @@
 """Support's people, at the API of one stack."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from certs.local.http_api import Answer
 from tests.functions.conftest import learner, scene, stack, wire
-from tests.functions.scene import Learner, Scene
+from tests.functions.scene import TEMPLATE, Learner, Scene
 
 __all__ = ["learner", "scene", "stack", "wire"]
 
@@ -43,12 +46,12 @@ class Desk:
 
     def get(self, path: str, **query: object) -> Told:
         """Look something up."""
-        return told(self.ask("GET", f"{path}?{urlencode(query)}"))
+        return documented("get", path, told(self.ask("GET", f"{path}?{urlencode(query)}")))
 
     def post(self, path: str, key: str = "", **body: Any) -> Told:
         """Have something done."""
         headers = {"Content_Type": "application/json", "Idempotency_Key": key or f"key-{next(_keys):06}"}
-        return told(self.ask("POST", path, json.dumps(body).encode(), **headers))
+        return documented("post", path, told(self.ask("POST", path, json.dumps(body).encode(), **headers)))
 
     def form(self, path: str, site: str = "same-origin", **fields: object) -> Told:
         """Send a form of the console."""
@@ -78,6 +81,29 @@ def told(answer: Answer) -> Told:
     headers = {name.lower(): value for name, value in answer.headers}
     is_json = "json" in headers.get("content-type", "")
     return Told(answer.status, json.loads(answer.body) if is_json else answer.body.decode(), headers)
+
+
+@cache
+def document() -> Any:
+    """Return the published OpenAPI document."""
+    return json.loads((TEMPLATE.parent / "docs" / "openapi.json").read_text())
+
+
+def documented(method: str, path: str, answer: Told) -> Told:
+    """Return an answer of the API that is as the published document has it."""
+    calls = document()["paths"].items()
+    call = next((of[method] for known, of in calls if method in of and _fits(known, path)), None)
+    if call is not None:
+        kinds = call["responses"][str(answer.status)]["content"]
+        schema = kinds[answer.headers["content-type"]]["schema"]
+        validator = Draft202012Validator({**schema, "components": document()["components"]})
+        assert list(validator.iter_errors(answer.body)) == []
+    return answer
+
+
+def _fits(known: str, path: str) -> bool:
+    pattern = "/".join("[^/]+" if part.startswith("{") else re.escape(part) for part in known.split("/"))
+    return re.fullmatch(pattern, path) is not None
 
 
 @pytest.fixture(autouse=True)

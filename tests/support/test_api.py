@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from openapi_spec_validator import validate
 
 from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day
 from tests.lifecycle.test_crashes import Death
-from tests.support.conftest import Desk, about
+from tests.support.conftest import Desk, about, document
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -380,3 +381,13 @@ def test_the_published_openapi_document_is_the_one_of_the_code(desk: Desk) -> No
     kept = json.loads((TEMPLATE.parent / "docs" / "openapi.json").read_text())
     assert document == kept, "make docs writes it"
     assert all(path.startswith("/v1/") for path in document["paths"])
+
+
+def test_the_openapi_document_is_valid_and_says_of_each_call_which_scope_it_takes_and_what_it_refuses() -> None:
+    validate(document())
+    for path, methods in document()["paths"].items():
+        for method, call in methods.items():
+            ((scopes,),) = (found.values() for found in call["security"])
+            assert "certificates/view" in scopes, path
+            assert {"401", "403", "422", "500", "503"} < call["responses"].keys(), path
+            assert (method == "post") is ("415" in call["responses"]), path

@@ -19,11 +19,11 @@ Keys, and what they spread over:
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -198,6 +198,13 @@ class Pair(NamedTuple):
 
     learner_id: int
     course_run: str
+
+
+class Place(NamedTuple):
+    """Where a page of an index that is spread over shards starts."""
+
+    shard: Annotated[int, msgspec.Meta(ge=0)]
+    after: Pair | None = None  # None: at the shard's beginning
 
 
 @dataclass(slots=True)
@@ -457,14 +464,42 @@ def owner_of(certificate_id: str) -> Pair | None:
     return None if found is None else Pair(_learner_of(found.p), found.s)
 
 
-def pending_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[Pair], Any]:
-    """Return a page of revocations that are pending in a course run ("": in all), in one of the PENDING_SHARDS.
+def learners_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
+    """Return a page of a course run's learners, from all shards, and where the next one starts (None: nowhere)."""
 
-    And where the next one starts, None if there is none.
-    """
+    def query(shard: int, after: Pair | None, limit: int) -> Any:
+        key = None if after is None else {**_key_of(after), "r": {"S": f"{course_run}#{shard}"}}
+        return Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=key, limit=limit, page_size=limit)
+
+    return _page(COURSE_RUN_SHARDS, start, limit, query)
+
+
+def pending_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
+    """Return a page of revocations that are pending in a course run ("": in all), and where the next one starts."""
     condition = Item.s == course_run if course_run else None
-    page = Item.by_pending.query(str(shard), condition, last_evaluated_key=after, limit=limit, page_size=limit)
-    return [Pair(_learner_of(item.p), item.s) for item in page], page.last_evaluated_key
+
+    def query(shard: int, after: Pair | None, limit: int) -> Any:
+        key = None if after is None else {**_key_of(after), "h": {"S": str(shard)}}
+        return Item.by_pending.query(str(shard), condition, last_evaluated_key=key, limit=limit, page_size=limit)
+
+    return _page(PENDING_SHARDS, start, limit, query)
+
+
+def _page(
+    shards: int, start: Place | None, limit: int, query: Callable[[int, Pair | None, int], Any]
+) -> tuple[list[Pair], Place | None]:
+    place = start or Place(0)
+    found: list[Pair] = []
+    while place.shard < shards and len(found) < limit:
+        page = query(place.shard, place.after, limit - len(found))
+        found += [Pair(_learner_of(item.p), item.s) for item in page]
+        place = Place(place.shard, found[-1]) if page.last_evaluated_key else Place(place.shard + 1)
+    return found, place if place.shard < shards else None
+
+
+def _key_of(pair: Pair) -> dict[str, Any]:
+    p, s = _pair_key(pair)
+    return {"p": {"S": p}, "s": {"S": s}}
 
 
 # --- what support keeps
@@ -499,9 +534,9 @@ def save_note(item: SupportItem, body: object, expires_at: datetime | None = Non
     _put(item)
 
 
-def notes_of(kind: str, limit: int) -> list[SupportItem]:
-    """Return support's last notes of a kind, the greatest name first."""
-    return list(SupportItem.query(kind, limit=limit, scan_index_forward=False, consistent_read=True))
+def notes_of(kind: str) -> list[SupportItem]:
+    """Return support's notes of a kind, by their names."""
+    return list(SupportItem.query(kind, consistent_read=True))
 
 
 def record_of(pair: Pair, loaded: Loaded, timeline: Timeline) -> Record:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from certrules import edge, store
 from certrules.bulk.reporting import DECLINED
 from certrules.bulk.runs import Approvers, Plan, Request, folder_of, read
-from certrules.casework.acts import REMEMBERED, asked_before, event_id_of
+from certrules.casework.acts import identity, remembered
 from certrules.casework.cases import RefusedActError
 from certrules.store import LostRaceError, SupportItem
 from certrules.wire.stored import as_time
@@ -38,12 +38,11 @@ _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 def start(machine: str, asked: Mapping[str, Any], by: str, key: str, now: datetime) -> dict[str, Any]:
     """Start a run, once for a key. Raises RefusedActError, LostRaceError and botocore's errors: ask again."""
-    before = asked_before(by, key, asked)
-    if before.kept is None:
-        run_id = f"{now:%Y%m%dT%H%M%SZ}-{event_id_of('bulk run', by, key)[:6]}"
-        store.save_note(before.item, {"asked": asked, "answer": {"id": run_id}}, now + REMEMBERED)
-    else:
-        run_id = before.kept["answer"]["id"]
+
+    def planned(name: str) -> tuple[None, str]:
+        return None, f"{now:%Y%m%dT%H%M%SZ}-{name[:6]}"
+
+    run_id = remembered(by, key, {"bulk run": asked}, now, planned)["answer"]
     item = store.find_note(RUN, run_id)
     if item.v:
         body: dict[str, Any] = msgspec.json.decode(item.b)
@@ -93,7 +92,7 @@ def resume(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, A
 
 def runs(machine: str, bucket: str, now: datetime, limit: int = 50) -> list[dict[str, Any]]:
     """Return the last runs, newest first."""
-    found = [msgspec.json.decode(item.b) for item in store.notes_of(RUN, limit)]
+    found = [msgspec.json.decode(item.b) for item in store.notes_of(RUN)[: -limit - 1 : -1]]  # named by their time
     return [shown(body, _state(machine, bucket, body, now)) for body in found]
 
 
@@ -223,7 +222,7 @@ def decide(
             raise RefusedActError(
                 409, "this is not the plan that waits", f"look at it: its hash is {plan['hash']}", "hash"
             )
-        if approve and plan["approvers"] == Approvers.SOMEBODY_ELSE and body["request"]["by"] == by:
+        if approve and plan["approvers"] == Approvers.SOMEBODY_ELSE and identity(body["request"]["by"]) == identity(by):
             raise RefusedActError(403, "nobody approves what they asked for", "have a second person approve it")
         approval = {"hash": plan_hash, "by": by, "at": as_time(now)} if approve else None
         body |= {"state": said, "approval": approval, "decided_by": by, "decided_at": as_time(now)}

@@ -3,7 +3,8 @@
 Before it is sent, the very decision that `intake` will take is taken here, so that a person knows what it will do.
 """
 
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
@@ -12,12 +13,14 @@ import msgspec
 
 from certrules import edge, store
 from certrules.casework.cases import Case, RefusedActError, entries_of, pending_as_json, values_at
+from certrules.core.dates import shown
+from certrules.core.explain import reasons_in_words
 from certrules.core.facts import active_by_person
 from certrules.core.guard import Published
-from certrules.core.terms import PERSON, Fact, Status
-from certrules.core.words import when
+from certrules.core.terms import Fact, Status
+from certrules.core.timeline import Timeline
+from certrules.core.words import status_words, when
 from certrules.intake import decide_anew
-from certrules.store import SupportItem
 from certrules.wire.inbound import ERASED, OWN_SOURCE, REQUESTED
 from certrules.wire.stored import as_time
 
@@ -67,53 +70,68 @@ class Preview(NamedTuple):
     takes_away: bool
     pending: dict[str, Any] | None
     scope: str  # what it takes
+    version: int  # of the case, as it was looked at
 
 
 def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> Preview:
     """Say what an act will do to the certificate. Raises RefusedActError if it contradicts what stands."""
     _refuse_contradictions(case, act)
-    before = case.published.certificate.status if case.published.certificate else None
+    before = case.published.certificate
+    status = before.status if before else None
     if ACTS[act].event_type == ERASED:
-        return Preview(before, before, "The certificate stays; the learner's name is forgotten.", False, None, "act")
+        sentence = "The certificate stays; the learner's name is forgotten here, in all course runs."
+        return Preview(status, status, sentence, False, None, "act", case.version)
     anew = decide_anew(case.pair, case.loaded, entries_of(case.pair, detail, now), case.policies, now)
     published = anew.settled.published
-    after = published.certificate.status if published.certificate else None
-    takes_away = before is Status.DOWNLOADABLE and after is not Status.DOWNLOADABLE
+    after = published.certificate
+    takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
+    sentence = _sentence(status, published, anew.outcome.decision.unmet)
+    if after is not None:
+        was, will = shown(before, case.record.timeline, now), shown(after, anew.record.timeline, now)
+        sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."
     scope = "revoke" if takes_away else ACTS[act].scope
-    return Preview(
-        before, after, _sentence(before, after, published), takes_away, pending_as_json(published.pending), scope
-    )
+    pending = pending_as_json(published.pending)
+    return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version)
 
 
-def _sentence(before: Status | None, after: Status | None, published: Published) -> str:
+def _sentence(before: Status | None, published: Published, unmet: frozenset[str]) -> str:
+    after = published.certificate.status if published.certificate else None
+    because = f" because {reasons_in_words(unmet)}" if unmet and after is not Status.DOWNLOADABLE else ""
+    if before is not after and before is None:
+        return f"There will be a certificate: {status_words(after)}{because}."
     if before is not after:
-        words = "no certificate" if before is None else f"{before}"
-        return f"The certificate changes from {words} to {after}."
-    stays = "There is still no certificate" if after is None else f"The certificate stays {after}"
+        return f"The certificate changes from {status_words(before)} to {status_words(after)}{because}."
+    stays = "There is still no certificate" if after is None else f"The certificate stays {status_words(after)}"
     if published.pending is None:
-        return f"{stays}."
+        return f"{stays}{because}."
     due = published.pending.due
     until = "until a person decides" if due is None else f"until {when(due)}"
     return f"{stays}; a revocation is pending {until}."
 
 
+def is_allowlisted(timeline: Timeline) -> bool:
+    """Whether the learner is on the allowlist, by the last word."""
+    return bool(timeline and values_at(timeline, timeline[-1].at).get((Fact.ALLOWLIST, "")))
+
+
 def _refuse_contradictions(case: Case, act: str) -> None:
     timeline = case.loaded.records[case.pair].timeline
-    values = values_at(timeline, timeline[-1].at) if timeline else {}
-    pending = case.published.pending
-    if act == "allowlist-add" and active_by_person(timeline) is not None:
+    invalidated, listed = active_by_person(timeline) is not None, is_allowlisted(timeline)
+    if act == "allowlist-add" and invalidated:
         raise RefusedActError(409, "the certificate is invalidated by a person", "lift the invalidation first (lift)")
-    if act == "invalidate" and values.get((Fact.ALLOWLIST, "")):
-        raise RefusedActError(
-            409, "the learner is on the allowlist", "remove the allowlist entry first (allowlist-remove)"
-        )
-    if act == "allowlist-remove" and not values.get((Fact.ALLOWLIST, "")):
+    if act == "allowlist-add" and listed:
+        raise RefusedActError(409, "the learner is on the allowlist already", "nothing has to be added")
+    if act == "invalidate" and listed:
+        fix = "remove the allowlist entry first (allowlist-remove)"
+        raise RefusedActError(409, "the learner is on the allowlist", fix)
+    if act == "invalidate" and invalidated:
+        raise RefusedActError(409, "the certificate is invalidated by a person already", "nothing has to be done")
+    if act == "allowlist-remove" and not listed:
         raise RefusedActError(409, "the learner is not on the allowlist", "nothing has to be removed")
-    if act == "lift" and not values.get((Fact.INVALIDATION, PERSON)):
-        raise RefusedActError(
-            409, "no person's invalidation is active", "an exam's is lifted by verifying or resetting the exam"
-        )
-    if act in {"release", "discard"} and pending is None:
+    if act == "lift" and not invalidated:
+        fix = "an exam's is lifted by verifying or resetting the exam"
+        raise RefusedActError(409, "no person's invalidation is active", fix)
+    if act in {"release", "discard"} and case.published.pending is None:
         raise RefusedActError(409, "no revocation is pending", "look at the case again: it may be decided already")
 
 
@@ -124,9 +142,9 @@ def detail_of(
     if (act == "date-set") is not (date is not None):
         fix = "give the date to show, as in 2026-01-31T00:00:00Z" if date is None else "only date-set takes one"
         raise RefusedActError(422, f"{act} and its date don't go together", fix, "date")
-    data: dict[str, Any] = {"learner_id": case.pair.learner_id}
-    if act != "erase-name":
-        data |= {"course_key": case.pair.course_run, "by": by, "notes": reason}
+    data: dict[str, Any] = {"learner_id": case.pair.learner_id, "by": by, "notes": reason}
+    if act != "erase-name":  # which is about all course runs
+        data["course_key"] = case.pair.course_run
     if date is not None:
         data["date"] = as_time(date)
     if act in {"release", "discard"} and case.published.pending is not None:
@@ -150,48 +168,66 @@ def event_id_of(*names: object) -> str:
     return str(uuid5(NAMESPACE_OID, msgspec.json.encode([str(name) for name in names]).decode()))
 
 
-class Asked(NamedTuple):
-    """An act that was asked for with a key."""
-
-    item: SupportItem
-    kept: dict[str, Any] | None  # what was kept of it, if it was asked for before
+def identity(actor: str) -> str:
+    """Return what is the same for one person, however their identity provider spells the name."""
+    return unicodedata.normalize("NFKC", actor).casefold().strip()
 
 
-def asked_before(actor: str, key: str, asked: object) -> Asked:
-    """Return what is remembered of an act by its key. Raises RefusedActError if the key was for something else."""
-    name = event_id_of(actor, key)
-    item = store.find_note(f"K#{name}", "-")
-    if not item.v:
-        return Asked(item, None)
-    kept = msgspec.json.decode(item.b)
-    if kept["asked"] != msgspec.json.decode(msgspec.json.encode(asked)):
-        raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
-    return Asked(item, kept)
+def remembered(by: str, key: str, asked: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
+    """Return the plan and the answer of what a person asks for with a key, those of the first time.
 
-
-def carry_out(bus: str, asked: Asked, request: object, detail: Mapping[str, Any], answer: object, now: datetime) -> Any:
-    """Remember the act, then send its event; return the answer.
-
-    Killed in between, it is carried out when it is asked for again: what was remembered is sent, under the same
-    event id, so that it counts once. Raises SendError and LostRaceError: ask again.
+    `planned` is given a name that is the same for both, and returns them. Raises what it raises, LostRaceError (ask
+    again), and RefusedActError if the key was for something else.
     """
-    kept = asked.kept
-    if kept is None:
-        kept = {"asked": request, "detail": detail, "answer": answer}
-        store.save_note(asked.item, kept, now + REMEMBERED)
-    send(bus, [kept["detail"]])
+    name = event_id_of("act", by, key)
+    item = store.find_note(f"K#{name}", "-")
+    if item.v:
+        kept = msgspec.json.decode(item.b)
+        refuse_another_use(kept["asked"], asked)
+    else:
+        plan, answer = planned(name)
+        kept = {"asked": asked, "plan": plan, "answer": answer}
+        store.save_note(item, kept, now + REMEMBERED)
+    return kept
+
+
+def once(
+    bus: str,
+    by: str,
+    key: str,
+    asked: object,
+    now: datetime,
+    planned: Callable[[str], tuple[Any, Any]],
+    events_of: Callable[[Any], Iterable[Mapping[str, Any]]] = lambda plan: [plan],
+) -> Any:
+    """Do what a person asks for with a key, once; return the answer that was given the first time.
+
+    `planned` is given an event id and returns a plan and the answer, `events_of` the plan's events (the plan itself
+    is one, unless it says otherwise). The plan is kept before its events are sent: killed in between, the same call
+    sends the same events under the same ids, so that they count once. Raises like `remembered`, and SendError.
+    """
+    kept = remembered(by, key, asked, now, planned)
+    send(bus, events_of(kept["plan"]))
     return kept["answer"]
 
 
-def count_alone(by: str, now: datetime) -> None:
+def refuse_another_use(kept: object, asked: object) -> None:
+    """Raise RefusedActError if a key was for something else than what is asked for now."""
+    if kept != msgspec.json.decode(msgspec.json.encode(asked)):
+        raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
+
+
+def count_alone(by: str, event_id: str, now: datetime) -> None:
     """Note that a person takes a certificate away. Raises RefusedActError when it becomes a bulk revocation."""
-    item = store.find_note(f"K#{event_id_of('alone', by)}", "-")
-    taken: list[str] = msgspec.json.decode(item.b) if item.v else []
-    recent = [at for at in taken if datetime.fromisoformat(at) > now - ALONE_WITHIN]
+    item = store.find_note(f"K#{event_id_of('alone', identity(by))}", "-")
+    taken: dict[str, str] = msgspec.json.decode(item.b) if item.v else {}
+    recent = {name: at for name, at in taken.items() if datetime.fromisoformat(at) > now - ALONE_WITHIN}
+    if event_id in recent:
+        return
     if len(recent) >= ALONE:
         fix = "ask for the others as a bulk revocation (POST /v1/revocations), which a second person approves"
         raise RefusedActError(403, f"nobody takes away more than {ALONE} certificates an hour alone", fix)
-    store.save_note(item, [*recent, as_time(now)], now + ALONE_WITHIN)
+    store.save_note(item, {**recent, event_id: as_time(now)}, now + ALONE_WITHIN)
 
 
 def send(bus: str, details: Iterable[Mapping[str, Any]]) -> None:

@@ -209,7 +209,7 @@ _UNLESS: Mapping[Cause, str] = {
 def _status_sentence(told: Published, outcome: Outcome, *, kept: bool) -> str:
     """Say in one sentence what the learner has, since when, and why."""
     certificate = told.certificate
-    reasons = _reasons(outcome.decision.unmet)
+    reasons = reasons_in_words(outcome.decision.unmet)
     if certificate is None:
         return f"There is no certificate because {reasons}."
     status = status_words(certificate.status)
@@ -249,13 +249,13 @@ def _pending_clause(pending: Pending | None) -> str:
 
 def _why(transition: Transition) -> str:
     if transition.cause is Cause.LABELLED:
-        return _reasons(transition.decision.unmet)
+        return reasons_in_words(transition.decision.unmet)
     if transition.decision.waived and transition.cause in {Cause.EARNED, Cause.REINSTATED}:
         return f"{_BECAUSE[transition.cause]} but for what the allowlist waives"
     return _BECAUSE[transition.cause]
 
 
-def _reasons(codes: Iterable[str]) -> str:
+def reasons_in_words(codes: Iterable[str]) -> str:
     """Return what the unmet rules say as one clause, in the order of the rules."""
     return listed([clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
 
