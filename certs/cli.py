@@ -216,7 +216,7 @@ def _parameters(policy: str) -> dict[str, str]:
 
     text = policy if policy in PRESETS else Path(policy).read_text()
     # In one process nothing is gained by threads.
-    return {"DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
+    return {"DailyReconciliation": "off", "DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
 
 
 for _command in support.COMMANDS:

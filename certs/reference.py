@@ -12,6 +12,7 @@ from msgspec import inspect
 from certrules.core.policy import PRESETS, Modes
 from certrules.core.rules import RULES
 from certrules.core.terms import REVOKING, Cause, Status
+from certrules.reconciliation import DIFFERENCES
 from certrules.wire.inbound import EVENT_TYPES, EventType, Metadata, Reason
 from certrules.wire.outbound import EVENTS_OUT
 from certs.cli import main
@@ -164,6 +165,20 @@ def refusals() -> str:
 def events_out() -> str:
     """Render what is sent, and when."""
     return _table(("event type", "when"), ((f"`{name}`", says) for name, says in EVENTS_OUT.items()))
+
+
+# --- docs/reconciliation.md
+
+
+def differences() -> str:
+    """Render what a reconciliation may find."""
+    return _table(
+        ("finding", "what differs", "what becomes of it"),
+        (
+            (f"`{code}`", item.sentence, f"{'Healed' if item.is_healed else 'Reported'}. {item.remedy}")
+            for code, item in DIFFERENCES.items()
+        ),
+    )
 
 
 # --- docs/rules.md

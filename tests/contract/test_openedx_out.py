@@ -27,6 +27,8 @@ from certrules.wire.outbound import (
     CREATED,
     EVENTS_OUT,
     HELD,
+    RECONCILED,
+    REGENERATED,
     REVOKED,
     SOURCELIB,
     TRIPPED,
@@ -178,7 +180,7 @@ def test_what_is_sent_is_never_taken_in_again(told: tuple[Transition, Record]) -
 
 
 def test_every_type_that_is_sent_is_documented() -> None:
-    assert set(EVENTS_OUT) == {CREATED, CHANGED, REVOKED, HELD, TRIPPED}
+    assert set(EVENTS_OUT) == {CREATED, CHANGED, REVOKED, HELD, TRIPPED, REGENERATED, RECONCILED}
 
 
 def test_the_library_is_of_the_version_that_events_name() -> None:

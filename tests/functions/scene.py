@@ -318,7 +318,9 @@ def tapped() -> Iterator[Wire]:
     answer = botocore_stubber.process_request
 
     def process(request: AWSPreparedRequest) -> Answer:
-        target = request.headers["X-Amz-Target"]
+        target = cast("dict[str, Any]", request.headers).get("X-Amz-Target")
+        if target is None:  # of a service that says it otherwise, such as S3
+            return answer(request)
         name = target.decode() if isinstance(target, bytes) else target
         noted = Request(name.rpartition(".")[2], json.loads(cast("bytes", request.body)))
         wire.sent.append(noted)

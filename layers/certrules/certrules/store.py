@@ -445,11 +445,52 @@ def due_by(instant: datetime, shard: int, limit: int) -> list[Pair]:
     return [Pair(_learner_of(item.p), item.s) for item in items]
 
 
+def history_items_of(pair: Pair) -> Iterable[HistoryItem]:
+    """Return the history of a certificate, oldest first."""
+    p = _learner_key(pair.learner_id)
+    return HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True)
+
+
 def history_of(pair: Pair) -> Iterator[tuple[str, str]]:
     """Return the history of a certificate, oldest first: the key of each item, and its JSON."""
-    p = _learner_key(pair.learner_id)
-    items = HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True)
-    return ((item.s, item.b) for item in items)
+    return ((item.s, item.b) for item in history_items_of(pair))
+
+
+def history_items(keys: Iterable[tuple[str, str]]) -> Iterable[HistoryItem]:
+    """Return those of these items of history that are there, in no order, consistently."""
+    return HistoryItem.batch_get(keys, consistent_read=True)
+
+
+def place_of(item: HistoryItem) -> tuple[Pair, int]:
+    """Return whose history an item is of, and which it is, counted from 1."""
+    course_run, _, number = item.s.rpartition("#")
+    return Pair(_learner_of(item.p), course_run), int(number)
+
+
+# --- whole tables, in segments that can be read at the same time
+
+
+def scan_records(segment: int, of: int, after: dict[str, Any] | None, limit: int) -> tuple[list[Pair], Any]:
+    """Return whose records are on a page of a segment of the table, and where the next one starts; not consistently."""
+    keys = ["p", "s"]
+    page = Item.scan(
+        segment=segment,
+        total_segments=of,
+        last_evaluated_key=after,
+        limit=limit,
+        page_size=limit,
+        attributes_to_get=keys,
+    )
+    found = [(item.p, item.s) for item in page]
+    return [
+        Pair(_learner_of(p), s) for p, s in found if p.startswith("L#") and s not in {_ID, _NAME}
+    ], page.last_evaluated_key
+
+
+def scan_history(segment: int, of: int, after: dict[str, Any] | None, limit: int) -> tuple[list[HistoryItem], Any]:
+    """Return a page of a segment of history, each certificate's in order, and where the next one starts."""
+    page = HistoryItem.scan(segment=segment, total_segments=of, last_evaluated_key=after, limit=limit, page_size=limit)
+    return list(page), page.last_evaluated_key
 
 
 def records_of(learner_id: int) -> dict[str, KeptRecord]:
@@ -517,6 +558,13 @@ def receipts_of(pair: Pair) -> dict[str, str]:
     """Return what was noted of the publication of a certificate's history, by the key of each item."""
     items = SupportItem.query(_learner_key(pair.learner_id), SupportItem.s.startswith(f"{pair.course_run}#"))
     return {item.s: item.b for item in items}
+
+
+def receipts(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return of which of these items of history (by their keys) it was noted that they were published."""
+    return {
+        (item.p, item.s) for item in SupportItem.batch_get(keys, consistent_read=True, attributes_to_get=["p", "s"])
+    }
 
 
 def find_note(kind: str, name: str) -> SupportItem:

@@ -20,6 +20,7 @@ REVOKED = "org.openedx.learning.certificate.revoked.v1"
 HELD = "certificates.revocation.held.v1"
 TRIPPED = "certificates.breaker.tripped.v1"
 REGENERATED = "certificates.regeneration.finished.v1"
+RECONCILED = "certificates.reconciliation.finished.v1"
 
 EVENTS_OUT: Mapping[str, str] = {
     CREATED: "A certificate became downloadable: once an award.",
@@ -28,6 +29,7 @@ EVENTS_OUT: Mapping[str, str] = {
     HELD: "A revocation is held until a person decides; the certificate stays as it is.",
     TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
     REGENERATED: "A bulk run has ended, whatever came of it.",
+    RECONCILED: "What is kept was compared with what was told and with the facts: what differed, and what was healed.",
 }
 
 
@@ -77,6 +79,11 @@ def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) 
         **report["outcome"],
     }
     return _event(REGENERATED, execution, {"at": report["finished_at"]}, host, {"regeneration": data})
+
+
+def reconciliation_finished(outcome: Mapping[str, Any], host: str) -> Outgoing:
+    """Return the event that a reconciliation has ended; of each, the same event every time."""
+    return _event(RECONCILED, outcome["run"], {"at": outcome["finished_at"]}, host, {"reconciliation": outcome})
 
 
 def _event(
