@@ -17,7 +17,19 @@ CASES = [
     for case in yaml.safe_load(file.read_text())
 ]
 FIELDS = {"name", "unlike", "ccx", "policy", "then", "until", "expect"}
-EXPECTATIONS = {"status", "reasons", "history", "cause", "by", "issued", "first issued", "id", "pending", "wakes"}
+EXPECTATIONS = {
+    "status",
+    "reasons",
+    "history",
+    "cause",
+    "by",
+    "issued",
+    "first issued",
+    "id",
+    "mode",
+    "pending",
+    "wakes",
+}
 END = "day 30"
 
 
@@ -81,6 +93,7 @@ def _in_words(outcome: Outcome, asked: set[str]) -> dict[str, Any]:
         "issued": _day(certificate.issued_at) if certificate else None,
         "first issued": _day(certificate.first_issued_at) if certificate else None,
         "id": certificate.certificate_id if certificate else None,
+        "mode": certificate.mode if certificate else None,
         "pending": _pending(outcome.pending),
         "wakes": _day(outcome.wakes_at),
     }

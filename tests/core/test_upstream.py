@@ -72,6 +72,18 @@ def test_told_in_order_the_platforms_own_history_comes_out(
     assert [change.status for change in outcome.transitions] == platform.history
 
 
+def test_an_audit_certificate_of_old_is_generated_again_in_the_mode_that_now_earns_one() -> None:
+    theirs = Platform(
+        mode="audit", status=Status.DOWNLOADABLE, certificate_mode="audit", id_verified=True, passing=True
+    )
+    theirs.changes_mode("verified")
+    assert (theirs.history, theirs.certificate_mode) == ([], "verified")
+    recorded = ("day 2", "recorded downloadable in audit")
+    ours = _ours(("day 1", "enrolled in audit"), recorded, ("day 5", "enrolled in verified"), without=("enrollment",))
+    assert ours.certificate is not None
+    assert (len(ours.transitions), ours.certificate.mode) == (1, "verified")
+
+
 # --- the differences, by name
 
 

@@ -25,6 +25,7 @@ class Platform:
     invalidated: bool = False
     eligible_modes: frozenset[str] = frozenset({"verified", "professional"})
     status: Status | None = None
+    certificate_mode: str | None = None
     history: list[Status] = field(default_factory=list)
 
     # --- signals
@@ -78,6 +79,8 @@ class Platform:
 
     def _generate(self) -> None:
         if self._can_generate():
+            if self.status is not Status.DOWNLOADABLE or self.certificate_mode not in self.eligible_modes:
+                self.certificate_mode = self.mode
             self._set(Status.DOWNLOADABLE)
         elif self.status is not Status.DOWNLOADABLE:
             self._label()

@@ -46,9 +46,11 @@ def _optional_instant(words: str | None) -> datetime | None:
     return instant(words) if words else None
 
 
-def _recorded(status: str, certificate_id: str | None, created: str | None, modified: str | None) -> Saying:
+def _recorded(
+    status: str, mode: str | None, certificate_id: str | None, created: str | None, modified: str | None
+) -> Saying:
     dates = (_optional_instant(created), _optional_instant(modified))
-    return Saying(Fact.RECORDED, "", Recorded(Status(status), "verified", "0.9", certificate_id or "", *dates))
+    return Saying(Fact.RECORDED, "", Recorded(Status(status), mode or "verified", "0.9", certificate_id or "", *dates))
 
 
 def _setting(name: str, value: object) -> Saying:
@@ -106,7 +108,7 @@ VOCABULARY: tuple[tuple[str, Callable[..., Saying]], ...] = (
         lambda: _setting("policy", read_overrides({"id_verification_required": False})),
     ),
     (
-        rf"recorded (\S+?)(?: with id (\S+))?(?: created {_DAY})?(?: modified {_DAY})?",
+        rf"recorded (\S+?)(?: in (\S+))?(?: with id (\S+))?(?: created {_DAY})?(?: modified {_DAY})?",
         _recorded,
     ),
 )

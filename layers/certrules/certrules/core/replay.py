@@ -104,6 +104,11 @@ def as_recorded(entry: Entry, before: Certificate | None) -> Certificate:
     return Certificate(recorded.status, recorded.mode, recorded.grade, certificate_id, issued_at, first_issued_at)
 
 
+def _grade(facts: Facts) -> str:
+    """Return the percent as the platform writes it; "" if unknown."""
+    return "" if facts.percent is None else str(facts.percent)
+
+
 def _calendar(policies: Policies) -> list[tuple[datetime, Policy | None]]:
     """Return when the policy or the rules (None) change, latest first. The first policy holds before its date, too."""
     if len(policies) == len(EDITION_DATES) == 1:
@@ -222,8 +227,10 @@ class _Replay:
             self._defend(before, facts)
         if standing.word is not None and (word := standing.take_word()) is not None and self._is_downloadable():
             self._heed(word)
-        if self._certificate is None or not self._is_downloadable():
+        if not self._is_downloadable():
             self._award_or_label()
+        elif not self._judgement.unmet:
+            self._renew()
         self._wake = self._next_wake() if self._calendar or self._held is not None else standing.verified_until
 
     def _is_downloadable(self) -> bool:
@@ -246,6 +253,13 @@ class _Replay:
         else:
             self._set(Status.DOWNLOADABLE, Cause.REINSTATED, self._actor())
         self._rest_on()
+
+    def _renew(self) -> None:
+        """Have an old certificate in a mode that earns none be one in the mode that now does; its id and dates stay."""
+        facts, certificate = self._facts, self._certificate
+        assert certificate is not None
+        if certificate.mode not in facts.policy.eligible_modes:
+            self._certificate = certificate._replace(mode=facts.mode or "", grade=_grade(facts))
 
     def _adopt_recorded(self, entry: Entry) -> None:
         """Start from a certificate of the old logic; what is downloadable here it can't take away."""
@@ -382,7 +396,7 @@ class _Replay:
         self._certificate = Certificate(
             status,
             facts.mode or "",
-            "" if facts.percent is None else str(facts.percent),
+            _grade(facts),
             old.certificate_id if old else "",
             issued_at,
             first_issued_at,
