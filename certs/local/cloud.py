@@ -10,6 +10,7 @@ import traceback
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast, override
 
 import boto3
@@ -284,7 +285,7 @@ class LocalCloud:
 
     def _resolved(self, resource: Json) -> Json:
         """Return the resource's properties with every intrinsic function resolved."""
-        return cast("Json", clean_json(resource["Properties"], self._stack.resource_map))
+        return cast("Json", clean_json(resource.get("Properties", {}), self._stack.resource_map))
 
     def _finish_table(self, table: str, wanted: Json) -> None:
         """Do what moto leaves undone when it makes a table, and make it at the endpoint, too."""
@@ -421,7 +422,7 @@ def _is_past(deadline: float | None) -> bool:
 @contextmanager
 def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
     """Have an attribute of moto's be ours for a while."""
-    before = getattr(owner, name)
+    before = getattr_static(owner, name) if isinstance(owner, type) else getattr(owner, name)
     setattr(owner, name, value)
     try:
         yield

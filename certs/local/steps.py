@@ -20,28 +20,20 @@ from moto.core.utils import utcnow
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.api import (
     ExecutionStatus,
-    HistoryEventType,
     InvalidToken,
-    MapRunFailedEventDetails,
     TaskTimedOut,
 )
-from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
-    DistributedIterationComponent,
-)
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
-    distributed_item_processor_worker,
-)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
     StateTaskServiceCallback,
 )
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailure, CallbackOutcomeSuccess
-from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, ProgramStopped
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
@@ -49,19 +41,19 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from certs.local import maps
+
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
     from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome
     from moto.stepfunctions.parser.asl.eval.environment import Environment
-    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
-# Each child of a map is a thread here, and functions run one at a time: more would only cost memory.
-MOST_CHILDREN = 1000
+# These end an execution, whatever it catches.
+TERMINAL = {StatesErrorNameType.StatesRuntime, StatesErrorNameType.StatesStatesDataLimitExceeded}
 
-DistributedWorker = distributed_item_processor_worker.DistributedItemProcessorWorker
-_moto_map_run = DistributedIterationComponent._map_run  # noqa: SLF001
-_moto_eval_job = DistributedWorker._eval_job  # noqa: SLF001
+_moto_matches = ErrorEqualsDecl._eval_body  # noqa: SLF001
 _moto_handle_retry = StateTaskServiceCallback._handle_retry  # noqa: SLF001
 _one_answer = Lock()
 
@@ -224,41 +216,13 @@ def _handle_retry(self: StateTaskServiceCallback, env: Environment, failure_even
     return outcome
 
 
-def _eval_job(self: Any, env: Environment, job: Any) -> None:
-    """Run a child and remember why it failed."""
-    _moto_eval_job(self, env, job)
-    state = env.program_state()
-    if isinstance(state, ProgramError):
-        error = state.error or {}
-        self._map_run_record.failures.append(f"item {job.job_index}: {error.get('error')}: {error.get('cause')}")
-
-
-def _map_run(self: DistributedIterationComponent, env: Environment, eval_input: Any) -> None:
-    """Run the children of a map, which fails if more of them fail than are tolerated; moto's would succeed."""
-    record = eval_input.map_run_record
-    record.failures = []
-    wanted = record.max_concurrency or MOST_CHILDREN
-    record.max_concurrency = max(1, min(wanted, len(env.stack[-1]), MOST_CHILDREN))
-    _moto_map_run(self, env, eval_input)
-    items = record.item_counter
-    failed = items.failed.get() + items.aborted.get() + items.timed_out.get()
-    count, percentage = record.tolerated_failure_count, record.tolerated_failure_percentage
-    within = (not count or failed <= count) and (not percentage or 100 * failed <= percentage * items.total.get())
-    if not failed or ((count or percentage) and within):
-        return
-    name = StatesErrorNameType.StatesExceedToleratedFailureThreshold
-    details = MapRunFailedEventDetails(
-        error=name.to_name(),
-        cause="; ".join(["The specified tolerated failure threshold was exceeded", *sorted(record.failures)[:1]]),
-    )
-    raise FailureEventException(
-        FailureEvent(
-            env=env,
-            error_name=StatesErrorName(typ=name),
-            event_type=HistoryEventType.MapRunFailed,
-            event_details=cast("EventDetails", {"mapRunFailedEventDetails": details}),
-        )
-    )
+def _matches(self: ErrorEqualsDecl, env: Environment) -> None:
+    """Tell whether an error is meant; what ends an execution in the cloud isn't by States.ALL."""
+    error = env.stack[-1]
+    if isinstance(error, StatesErrorName) and error.typ in TERMINAL:
+        env.stack[-1] = error in self.error_names
+    else:
+        _moto_matches(self, env)
 
 
 # What moto doesn't do, or not as the cloud does.
@@ -274,9 +238,9 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (result_path, "parse", lru_cache(maxsize=1000)(parse_result_path)),
     # Definitions were parsed as the template was read, when all clouds' are the same.
     (StepFunctionsParserBackend, "_validate_definition", lambda definition: None),  # noqa: ARG005
-    (DistributedIterationComponent, "_map_run", _map_run),
-    (DistributedWorker, "_eval_job", _eval_job),
+    (ErrorEqualsDecl, "_eval_body", _matches),
     (StateTaskServiceCallback, "_handle_retry", _handle_retry),
     (StepFunctionResponse, "send_task_failure", _send_task_failure),
     (StepFunctionResponse, "stop_execution", _stop_execution),
+    *maps.REPLACED,
 )

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -184,7 +185,8 @@ def test_a_child_that_fails_fails_the_map_and_says_why(shop: Shop) -> None:
 
     monday = execution(shop, "monday")
     assert (monday.status, monday.error) == ("FAILED", "States.ExceedToleratedFailureThreshold")
-    assert "item 1: AttributeError" in str(monday.cause)
+    assert '"thing": ["not", "a", "thing"]' in str(monday.cause)
+    assert "AttributeError" in str(monday.cause)
 
 
 def test_two_hundred_children_take_seconds(shop: Shop) -> None:
@@ -246,7 +248,131 @@ Resources:
     Type: AWS::Serverless::StateMachine
     Properties:
       DefinitionUri: machine.asl.json
+      DefinitionSubstitutions: { Bucket: !Ref Bucket }
+  Bucket: { Type: AWS::S3::Bucket }
 """
+
+
+@contextmanager
+def ran(folder: Path, told: object = None, **states: Json) -> Iterator[tuple[LocalCloud, Execution]]:
+    """A cloud with a machine of these states, from the first to the last, and the execution that it ran."""
+    names = list(states)
+    states[names[-1]]["End"] = True
+    (folder / "template.yaml").write_text(MACHINE)
+    (folder / "machine.asl.json").write_text(json.dumps({"StartAt": names[0], "States": states}))
+    with LocalCloud(folder / "template.yaml") as cloud:
+        machine, text = cloud.physical("Machine"), json.dumps(told or {})
+        cloud.client("stepfunctions").start_execution(stateMachineArn=machine, name="only", input=text)
+        assert cloud.deliver().idle
+        (only,) = cloud.executions()
+        yield cloud, only
+
+
+def children(**state: Any) -> Json:
+    """A map whose children fail where their item says so, and return their item and what they know of themselves."""
+    known = {"item.$": "$", "name.$": "$$.Execution.Name", "id.$": "$$.Execution.Id", "input.$": "$$.Execution.Input"}
+    choice = {"Variable": "$", "StringMatches": "bad*", "Next": "Fail"}
+    return {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "Label": "Each",
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Choose",
+            "States": {
+                "Choose": {"Type": "Choice", "Choices": [choice], "Default": "Return"},
+                "Return": {"Type": "Pass", "Parameters": known, "End": True},
+                "Fail": {"Type": "Fail", "Error": "BadItem", "Cause": "it says so"},
+            },
+        },
+    } | state
+
+
+def test_a_child_is_an_execution_of_its_own(tmp_path: Path) -> None:
+    with ran(tmp_path, {"items": ["a", "b"]}, Map=children()) as (_, only):
+        one, other = only.output
+
+    assert one["name"] != other["name"]
+    assert one["id"].endswith(f"/Each:{one['name']}")
+    assert (one["input"], other["input"]) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "status"),
+    [
+        ({}, "FAILED"),
+        ({"ToleratedFailureCount": 1}, "FAILED"),
+        ({"ToleratedFailureCount": 2}, "SUCCEEDED"),
+        ({"ToleratedFailurePercentage": 49.0}, "FAILED"),
+        ({"ToleratedFailurePercentage": 50.0}, "SUCCEEDED"),
+        ({"ToleratedFailurePercentage": 50.0, "ToleratedFailureCount": 1}, "FAILED"),
+    ],
+)
+def test_a_map_fails_if_more_children_fail_than_are_tolerated(tmp_path: Path, tolerated: Json, status: str) -> None:
+    with ran(tmp_path, {"items": ["a", "bad 1", "b", "bad 2"]}, Map=children(**tolerated)) as (_, only):
+        assert only.status == status
+    if status == "FAILED":
+        assert only.error == "States.ExceedToleratedFailureThreshold"
+        assert '"bad 1": BadItem: it says so' in str(only.cause)
+
+
+def test_a_result_writer_names_what_succeeded_and_what_failed(tmp_path: Path) -> None:
+    writer = {
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "${Bucket}", "Prefix": "results"},
+    }
+    states = children(ResultWriter=writer, ToleratedFailureCount=1)
+    with ran(tmp_path, {"items": ["a", "bad", "b"]}, Map=states) as (cloud, only):
+
+        def read(key: str) -> Any:
+            return json.load(cloud.client("s3").get_object(Bucket=cloud.physical("Bucket"), Key=key)["Body"])
+
+        manifest = read(only.output["ResultWriterDetails"]["Key"])
+        files = manifest["ResultFiles"]
+        (succeeded,), (failed,) = files["SUCCEEDED"], files["FAILED"]
+        assert files["PENDING"] == []
+        assert [json.loads(one["Output"])["item"] for one in read(succeeded["Key"])] == ["a", "b"]
+        assert [(one["Input"], one["Error"]) for one in read(failed["Key"])] == [('"bad"', "BadItem")]
+
+
+CAUGHT = {"Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Caught"}], "Next": "Caught"}
+
+
+def test_items_that_cannot_be_read_are_an_error_to_catch(tmp_path: Path) -> None:
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSON"},
+        "Parameters": {"Bucket": "${Bucket}", "Key": "nowhere.json"},
+    }
+    map_state = children(ItemReader=reader, **CAUGHT)
+    with ran(tmp_path, {"items": []}, Map=map_state, Caught={"Type": "Pass"}) as (_, only):
+        assert only.output["error"]["Error"] == "States.ItemReaderFailed"
+
+
+def test_a_result_too_large_for_a_state_ends_the_execution(tmp_path: Path) -> None:
+    map_state = children(**CAUGHT)
+    with ran(tmp_path, {"items": ["x" * 1000] * 200}, Map=map_state, Caught={"Type": "Pass"}) as (_, only):
+        assert (only.status, only.error) == ("FAILED", "States.DataLimitExceeded")
+
+
+def test_what_is_wrong_with_the_machine_itself_is_not_caught(tmp_path: Path) -> None:
+    map_state = children(**CAUGHT)
+    with ran(tmp_path, {"things": []}, Map=map_state, Caught={"Type": "Pass"}) as (_, only):
+        assert (only.status, only.error) == ("FAILED", "States.Runtime")
+
+
+def test_branches_run_side_by_side_and_waits_end_in_the_order_of_their_times(tmp_path: Path) -> None:
+    def branch(seconds: int) -> Json:
+        wait = {"Type": "Wait", "Seconds": seconds, "Next": "Now"}
+        now = {"Type": "Pass", "Parameters": {"at.$": "$$.State.EnteredTime"}, "End": True}
+        return {"StartAt": "Wait", "States": {"Wait": wait, "Now": now}}
+
+    began = monotonic()
+    with ran(tmp_path, Both={"Type": "Parallel", "Branches": [branch(7200), branch(60)]}) as (_, only):
+        late, early = only.output
+
+    assert early["at"] <= late["at"]
+    assert monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
@@ -295,13 +421,7 @@ def test_each_cloud_starts_without_executions(shop: Shop) -> None:
 def test_a_path_to_one_place_gives_what_is_there_and_one_to_many_a_list(
     tmp_path: Path, path: str, found: object
 ) -> None:
-    only = {"Type": "Pass", "Parameters": {"found.$": path}, "OutputPath": "$.found", "End": True}
-    (tmp_path / "template.yaml").write_text(MACHINE)
-    (tmp_path / "machine.asl.json").write_text(json.dumps({"StartAt": "Only", "States": {"Only": only}}))
-    with LocalCloud(tmp_path / "template.yaml") as cloud:
-        told = {"list": [{"name": "a"}, {"name": "b"}], "single": [{"name": "a"}]}
-        cloud.client("stepfunctions").start_execution(stateMachineArn=cloud.physical("Machine"), input=json.dumps(told))
-        cloud.deliver()
-        (only_one,) = cloud.executions()
-
-    assert only_one.output == found
+    told = {"list": [{"name": "a"}, {"name": "b"}], "single": [{"name": "a"}]}
+    state = {"Type": "Pass", "Parameters": {"found.$": path}, "OutputPath": "$.found"}
+    with ran(tmp_path, told, Only=state) as (_, only):
+        assert only.output == found
