@@ -13,6 +13,7 @@ import msgspec
 
 from certrules.core.policy import PRESETS, Policies, read_policies
 from certrules.core.terms import Rollout
+from certrules.session import lean
 from certrules.wire.inbound import OWN_SOURCE, REQUESTED
 from certrules.wire.stored import as_time
 
@@ -36,7 +37,7 @@ def client(service: str) -> Any:
 
 @cache
 def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    return lean(botocore.session.get_session())
 
 
 def now() -> datetime:

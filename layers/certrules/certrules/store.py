@@ -27,7 +27,6 @@ from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
-from botocore.config import Config
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError
@@ -39,6 +38,7 @@ from certrules.core.facts import CertificateInvalidation, Record, invalidations
 from certrules.core.guard import Published
 from certrules.core.terms import Fact
 from certrules.core.timeline import BEGINNING, Timeline
+from certrules.session import lean
 from certrules.wire.inbound import EVERYWHERE, Name
 from certrules.wire.stored import (
     decode_published,
@@ -64,10 +64,6 @@ _BREAKER = "B"
 WITHOUT_TIMELINE = {_NAME, _BREAKER}
 """Sort keys of items that hold something else."""
 _RACES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
-
-
-_CLIENT = Config(user_agent="course-certificates")
-"""botocore's own user agent is put together twice a request: a sixth of the CPU that a request takes."""
 
 
 class LostRaceError(Exception):
@@ -190,7 +186,7 @@ def connect(certificates_table: str, history_table: str, support_table: str = ""
         meta.table_name = table
         meta.region = region
         model._connection = None  # noqa: SLF001 - else a model keeps its first table
-        model._get_connection().connection.session.set_default_client_config(_CLIENT)  # noqa: SLF001 - made when needed
+        lean(model._get_connection().connection.session)  # noqa: SLF001 - of which the client is made when needed
 
 
 class Pair(NamedTuple):
