@@ -134,6 +134,7 @@ def report(
         }
     )
     counts.update(f"parked_{refusal.reason}" for _, refusal in parked)
+    counts.update({f"shadow_{kind}": count for kind, count in taken.compared.items()})
     for _, settled in taken.changed:
         counts.update(f"cause_{transition.cause}" for transition in settled.news)
         counts.update(f"reason_{code}" for transition in settled.news for code in transition.decision.unmet)

@@ -40,8 +40,8 @@ def test_case(case: dict[str, Any]) -> None:
     assert expected.keys() <= EXPECTATIONS
 
     outcome = replay(
-        record_of(*_facts(case), course_run=CCX if case.get("ccx") else COURSE_RUN),
-        _policies(case.get("policy", "edx-2021")),
+        record_of(*facts_of(case), course_run=CCX if case.get("ccx") else COURSE_RUN),
+        policies_of(case.get("policy", "edx-2021")),
         instant(case.get("until", END)),
     )
 
@@ -54,7 +54,7 @@ def test_there_are_enough_cases_and_no_two_say_the_same() -> None:
     assert len(names) >= 80
 
 
-def _facts(case: dict[str, Any]) -> list[tuple[str, str]]:
+def facts_of(case: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what was heard: of a qualifying learner, but for what is unlike one, and what came then."""
     unlike = case.get("unlike", {})
     assert unlike.keys() <= QUALIFYING.keys()
@@ -72,7 +72,7 @@ def _listed(phrases: str | list[str]) -> list[str]:
     return phrases if isinstance(phrases, list) else [phrases]
 
 
-def _policies(source: object) -> Policies:
+def policies_of(source: object) -> Policies:
     if isinstance(source, str):
         return read_policies({"preset": source})
     if isinstance(source, list):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from certrules.core.facts import Approval, Enrollment, Grade, Record, Recorded
 from certrules.core.policy import read_overrides
-from certrules.core.terms import PERSON, Fact, Status
+from certrules.core.terms import PERSON, Fact, Status, Word
 from certrules.core.timeline import Entry, merge
 
 COURSE_RUN = "course-v1:CertX+CS101+2026"
@@ -47,10 +47,13 @@ def _optional_instant(words: str | None) -> datetime | None:
 
 
 def _recorded(
-    status: str, mode: str | None, certificate_id: str | None, created: str | None, modified: str | None
+    status: str, mode: str | None, grade: str | None, certificate_id: str | None, *dates: str | None
 ) -> Saying:
-    dates = (_optional_instant(created), _optional_instant(modified))
-    return Saying(Fact.RECORDED, "", Recorded(Status(status), mode or "verified", "0.9", certificate_id or "", *dates))
+    created, modified = (_optional_instant(date) for date in dates)
+    words = {None: "verified", "-": ""}.get(mode, mode), {None: "0.9", "-": ""}.get(grade, grade)
+    mode, grade = (str(word) for word in words)
+    value = Recorded(Status(status), mode, grade, certificate_id or "", created, modified)
+    return Saying(Fact.RECORDED, "", value)
 
 
 def _setting(name: str, value: object) -> Saying:
@@ -108,7 +111,11 @@ VOCABULARY: tuple[tuple[str, Callable[..., Saying]], ...] = (
         lambda: _setting("policy", read_overrides({"id_verification_required": False})),
     ),
     (
-        rf"recorded (\S+?)(?: in (\S+))?(?: with id (\S+))?(?: created {_DAY})?(?: modified {_DAY})?",
+        r"revocation (\S+) because (\S+)",
+        lambda word, cause: Saying(Fact.REVOCATION, cause, Word(word), "ada"),
+    ),
+    (
+        rf"recorded (\S+?)(?: in (\S+))?(?: graded (\S+))?(?: with id (\S+))?(?: created {_DAY})?(?: modified {_DAY})?",
         _recorded,
     ),
 )

@@ -1,5 +1,6 @@
 """A course run off, in shadow, live, and back: what is kept, what is published, and what is told."""
 
+import json
 from datetime import datetime
 from itertools import permutations
 from typing import Any
@@ -8,7 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from certrules import store
+from certrules.core.comparison import Kind
+from certrules.core.policy import DEFAULT, undated
 from certrules.core.terms import Cause, Fact, Status
+from certrules.intake import take_in
+from certrules.wire.inbound import decode
 from certs.sources import events
 from certs.sources.events import Detail
 from tests.functions.scene import Learner, Queued, Scene, Wire, day
@@ -229,3 +234,17 @@ def test_what_the_old_logic_issued_just_before_going_live_is_not_issued_once_mor
     certificate = scene.certificate(learner)
     assert certificate is not None
     assert certificate.certificate_id == old_id(learner)
+
+
+def test_in_shadow_each_decision_is_compared_with_the_old_logics_word_and_counted(
+    scene: Scene, learner: Learner
+) -> None:
+    def compared(*details: Detail) -> dict[Kind, int]:
+        messages = [decode(json.dumps(detail), day(60)) for detail in details]
+        return take_in([message for message in messages if message], undated(DEFAULT)).compared
+
+    scene.ingest(learner.configured(day(1), rollout="shadow"))
+    assert compared(*learner.qualifying()) == {Kind.WOULD_ISSUE: 1}
+    assert compared(recorded(learner, day(3))) == {Kind.AGREE: 1}
+    scene.ingest(learner.configured(day(9), rollout="off"))
+    assert compared(learner.failing(day(12))) == {}

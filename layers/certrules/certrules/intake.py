@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from certrules import edge, store
+from certrules.core.comparison import Comparison, Kind, compare
 from certrules.core.facts import Record
 from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
 from certrules.core.policy import Policies, Policy
@@ -48,6 +49,7 @@ class Taken:
     lost_races: int = 0
     stopped: Counter[str] = field(default_factory=Counter)  # automatic revocations that were held, by what stopped them
     tripped: int = 0  # breakers that began to hold them
+    compared: Counter[Kind] = field(default_factory=Counter)  # decisions in shadow, by how the old logic's word differs
 
 
 def take_in(messages: Sequence[Message], policies: Policies) -> Taken:
@@ -160,6 +162,8 @@ class _Round:
         saved = save(pair, loaded, anew, result, tripped, braking.brakes)
         if saved:
             self._taken.changed.append((pair, result))
+            if anew.terms.rollout is Rollout.SHADOW:
+                self._taken.compared[anew.compared(self._policies).kind] += 1
             self._taken.stopped.update(braking.stopped)
             self._taken.tripped += braking.tripped is not None
         if result is not anew.settled:
@@ -177,6 +181,16 @@ class Decided(NamedTuple):
     settled: Settled
     terms: Terms  # who decides
     before: Published  # what learners had
+    past: datetime  # UTC: up to when something was compacted that it rests on
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When (UTC) the certificate changes by itself; never, where the old logic decides."""
+        return self.outcome.wakes_at if self.terms.is_live else None
+
+    def compared(self, policies: Policies) -> Comparison:
+        """Compare it with what the old logic has."""
+        return compare(self.record, policies, self.as_of, published=self.before, terms=self.terms, compacted=self.past)
 
 
 def decide_anew(
@@ -210,7 +224,7 @@ def decide_anew(
         settled = settle(before, outcome, new_id, past, timeline, terms.live_since)
     else:
         settled = Settled(before, (), kept=False)
-    return Decided(timeline, compacted, record, as_of, outcome, settled, terms, before)
+    return Decided(timeline, compacted, record, as_of, outcome, settled, terms, before, past)
 
 
 def _new_id(pair: Pair, timeline: Timeline) -> str:
@@ -244,7 +258,7 @@ def save(
         anew.timeline,
         anew.compacted,
         result.published,
-        wakes_at=anew.outcome.wakes_at if anew.terms.is_live else None,
+        wakes_at=anew.wakes_at,
         rests_on=(loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version),
         history=[*history, *more_history],
         brakes=brakes,

@@ -276,7 +276,7 @@ def change_of(pair: Pair, loaded: Loaded, anew: Decided) -> Change | None:
     end = End(
         certificate=None if published.certificate is None else certificate_as_json(published.certificate),
         pending=_pending(published.pending),
-        due=as_time(anew.outcome.wakes_at),
+        due=as_time(anew.wakes_at),
     )
     if not news and end == end_of(kept):
         return None

@@ -14,12 +14,11 @@ import msgspec
 from certrules import edge, store
 from certrules.casework.cases import Case, RefusedActError, entries_of, pending_as_json, values_at
 from certrules.core.dates import shown
-from certrules.core.explain import reasons_in_words
 from certrules.core.facts import active_by_person
 from certrules.core.guard import Published
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import Timeline
-from certrules.core.words import status_words, when
+from certrules.core.words import reasons_in_words, status_words, when
 from certrules.intake import decide_anew
 from certrules.wire.inbound import ERASED, OWN_SOURCE, REQUESTED
 from certrules.wire.stored import as_time

@@ -23,12 +23,14 @@ from certrules.core.rules import BY_CODE, Rule
 from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
 from certrules.core.words import (
+    BECAUSE,
     clause,
     credit,
     dated,
     listed,
     modes_words,
     on_or_off,
+    reasons_in_words,
     status_words,
     when,
     words_of,
@@ -179,18 +181,6 @@ def explain(
 
 # --- the status, in one sentence
 
-_BECAUSE: Mapping[Cause, str] = {
-    Cause.EARNED: "all requirements were met",
-    Cause.REINSTATED: "all requirements were met again",
-    Cause.RECORDED: "the old logic recorded it so",
-    Cause.INVALIDATED: "it was invalidated",
-    Cause.EXAM_REJECTED: "an exam attempt was rejected",
-    Cause.GRADE_FELL: "the grade fell to failing and stayed failing",
-    Cause.ALLOWLIST_REMOVED: "the allowlist entry that it rested on was removed",
-    Cause.RECORDED_WHILE_INVALIDATED: "the old logic recorded it while an invalidation was active",
-    Cause.NEVER_EARNED: "the facts known now do not carry it",
-}
-
 #: What keeps a certificate from being downloadable needs no further mention after these causes.
 _TOLD_BY_CAUSE: Mapping[Cause, frozenset[str]] = {
     Cause.INVALIDATED: frozenset({"invalidated"}),
@@ -236,7 +226,7 @@ def _status_sentence(told: Published, outcome: Outcome, *, kept: bool) -> str:
 def _pending_clause(pending: Pending | None) -> str:
     if pending is None:
         return ""
-    because = _BECAUSE[pending.cause]
+    because = BECAUSE[pending.cause]
     if pending.due is None:
         return f"; its revocation is held for a person to decide because {because}"
     if pending.cause is Cause.GRADE_FELL:
@@ -251,13 +241,8 @@ def _why(transition: Transition) -> str:
     if transition.cause is Cause.LABELLED:
         return reasons_in_words(transition.decision.unmet)
     if transition.decision.waived and transition.cause in {Cause.EARNED, Cause.REINSTATED}:
-        return f"{_BECAUSE[transition.cause]} but for what the allowlist waives"
-    return _BECAUSE[transition.cause]
-
-
-def reasons_in_words(codes: Iterable[str]) -> str:
-    """Return what the unmet rules say as one clause, in the order of the rules."""
-    return listed([clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
+        return f"{BECAUSE[transition.cause]} but for what the allowlist waives"
+    return BECAUSE[transition.cause]
 
 
 # --- what every rule says, and what it looked at

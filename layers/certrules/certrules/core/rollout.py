@@ -56,9 +56,10 @@ def _newest(published: Published, timeline: Timeline) -> Published:
         since = since if certificate is not None and certificate.status is word.value.status else word.at
         certificate = as_recorded(word, certificate)
     assert certificate is not None
-    if published.certificate is not None and not certificate.certificate_id:
+    ours = tuple(mark for mark in published.marks if mark.cause is not Cause.RECORDED)
+    if published.certificate is not None and (ours or not certificate.certificate_id):  # an id that was told stays
         certificate = certificate._replace(certificate_id=published.certificate.certificate_id)
-    return Published(certificate, (Mark(since, certificate.status, Cause.RECORDED),), published.pending)
+    return Published(certificate, (*ours, Mark(since, certificate.status, Cause.RECORDED)), published.pending)
 
 
 def _is_newer(at: datetime, mark: Mark) -> bool:

@@ -1,14 +1,28 @@
 """Facts, statuses and instants in words: what support reads, in plain English. Instants are in UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import Modes, Overrides
 from certrules.core.replay import Actor, Pending, Transition
+from certrules.core.rules import BY_CODE
 from certrules.core.terms import PERSON, Cause, Fact, Status, Word, is_person
 from certrules.core.timeline import Entry
+
+BECAUSE: Mapping[Cause, str] = {
+    Cause.EARNED: "all requirements were met",
+    Cause.REINSTATED: "all requirements were met again",
+    Cause.RECORDED: "the old logic recorded it so",
+    Cause.INVALIDATED: "it was invalidated",
+    Cause.EXAM_REJECTED: "an exam attempt was rejected",
+    Cause.GRADE_FELL: "the grade fell to failing and stayed failing",
+    Cause.ALLOWLIST_REMOVED: "the allowlist entry that it rested on was removed",
+    Cause.RECORDED_WHILE_INVALIDATED: "the old logic recorded it while an invalidation was active",
+    Cause.NEVER_EARNED: "the facts known now do not carry it",
+}
+"""Why a certificate has its status, by the cause of its last transition."""
 
 
 class Words(NamedTuple):
@@ -224,6 +238,11 @@ def _one_line(text: str) -> str:
 def clause(sentence: str) -> str:
     """Return a sentence as a part of another one."""
     return sentence[0].lower() + sentence[1:-1]
+
+
+def reasons_in_words(codes: Iterable[str]) -> str:
+    """Return what the unmet rules say as one clause, in the order of the rules."""
+    return listed([clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
 
 
 def listed(items: list[str]) -> str:

@@ -1,0 +1,299 @@
+"""Comparison: a learner's certificate by the facts alone beside the old logic's, and what going live would make of it.
+
+The replay that decides starts from what the old logic recorded. Here it is left out: what is compared is what each of
+the two logics makes of the same facts.
+"""
+
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from certrules.core.decision import Decision, label
+from certrules.core.facts import Record
+from certrules.core.guard import Published, is_downloadable, settle
+from certrules.core.policy import Policies
+from certrules.core.replay import Certificate, Outcome, replay
+from certrules.core.rollout import Terms, told_before
+from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status
+from certrules.core.timeline import BEGINNING, Timeline, at_instant
+from certrules.core.words import BECAUSE, listed, reasons_in_words, status_words, when
+
+ISSUED_WITHIN = timedelta(hours=1)
+"""The old logic dates a certificate when it was made, not when it was earned: so much later, it is the same date."""
+
+_GRADE_LENGTH = 5
+"""The platform keeps so many characters of a grade: 0.84999 may be cut to 0.849."""
+
+_PERCENT_DECIMALS = 2
+"""The platform rounds to whole percents."""
+
+
+class Kind(StrEnum):
+    """How the certificates of the two logics compare, the gravest difference first."""
+
+    CONTRADICTION = "contradiction"
+    NO_OPINION = "no_opinion"
+    WOULD_REVOKE = "would_revoke"
+    WOULD_ISSUE = "would_issue"
+    LABEL = "label"
+    ID = "id"
+    MODE_OR_GRADE = "mode_or_grade"
+    DATE = "date"
+    AGREE = "agree"
+
+
+KINDS: dict[Kind, str] = {
+    Kind.CONTRADICTION: "The old logic's record contradicts itself or the facts.",
+    Kind.NO_OPINION: "A core fact is unknown here, so there is nothing to compare with.",
+    Kind.WOULD_REVOKE: "Downloadable by the old logic, and not by the facts.",
+    Kind.WOULD_ISSUE: "Downloadable by the facts, and not by the old logic.",
+    Kind.LABEL: "Not downloadable by either; only the label differs.",
+    Kind.ID: "Downloadable by both, under another id.",
+    Kind.MODE_OR_GRADE: "Downloadable by both; only the mode or the grade differs.",
+    Kind.DATE: "Downloadable by both; only a date differs.",
+    Kind.AGREE: "Both say the same.",
+}
+
+
+class Effect(StrEnum):
+    """What going live would do to the certificate that a learner has."""
+
+    NONE = "none"
+    ISSUE = "issue"
+    LABEL = "label"
+    HOLD = "hold"  # it stays, and a person decides on its revocation
+    PENDING = "pending"  # it stays until its revocation is due
+
+
+_EFFECTS = {
+    Effect.NONE: "going live changes nothing",
+    Effect.ISSUE: "going live issues it",
+    Effect.LABEL: "going live changes the label",
+    Effect.HOLD: "going live keeps it, and holds its revocation until a person decides",
+    Effect.PENDING: "going live keeps it until its pending revocation is due",
+}
+
+
+class Differing(NamedTuple):
+    """A field on which the two logics differ; "" where one has no value."""
+
+    field: str
+    theirs: str
+    ours: str
+
+
+class Comparison(NamedTuple):
+    """How the certificates of the two logics compare."""
+
+    kind: Kind
+    effect: Effect
+    differences: tuple[Differing, ...]
+    reasons: tuple[str, ...]  # codes
+    sentence: str
+
+
+def compare(
+    record: Record,
+    policies: Policies,
+    as_of: datetime,
+    *,
+    published: Published | None = None,
+    terms: Terms | None = None,
+    compacted: datetime = BEGINNING,
+) -> Comparison:
+    """Compare what the facts say as of an instant (UTC) with what the old logic said last.
+
+    `published` and `terms` are what was published, and who decides in the course run: where it is this service, only
+    the old logic's own words are compared, and going live does nothing.
+    """
+    published, terms = published or Published(), terms or Terms(Rollout.SHADOW, BEGINNING)
+    timeline = tuple(entry for entry in record.timeline if entry.at <= as_of)
+    told = told_before(Published() if terms.is_live else published, timeline, Terms(Rollout.SHADOW, BEGINNING))
+    alone = tuple(entry for entry in timeline if entry.fact is not Fact.RECORDED)
+    ours = replay(Record(record.learner_id, record.course_run, alone), policies, as_of)
+    effect = Effect.NONE
+    if not terms.is_live:
+        effect = _effect(told, replay(record, policies, as_of), timeline, compacted, as_of)
+    kind, reasons, differences = _compared(told, ours, timeline, published)
+    return Comparison(
+        kind, effect, differences, reasons, _sentence(told.certificate, ours, (kind, reasons, differences), effect)
+    )
+
+
+def _effect(told: Published, outcome: Outcome, timeline: Timeline, compacted: datetime, live_since: datetime) -> Effect:
+    after = settle(told, outcome, "new", compacted, timeline, live_since)
+    pending = after.published.pending
+    if is_downloadable(told.certificate) and (after.news or pending is not None):
+        return Effect.PENDING if pending is not None and pending.due is not None else Effect.HOLD
+    if not after.news:
+        return Effect.NONE
+    return Effect.ISSUE if is_downloadable(after.published.certificate) else Effect.LABEL
+
+
+type _Compared = tuple[Kind, tuple[str, ...], tuple[Differing, ...]]
+
+
+def _compared(told: Published, ours: Outcome, timeline: Timeline, published: Published) -> _Compared:
+    theirs, status = told.certificate, _status(told.certificate, ours)
+    their_status = theirs.status if theirs else None
+    differences = [] if status is their_status else [Differing("status", their_status or "", status or "")]
+    if theirs is not None and ours.certificate is not None and status is their_status is Status.DOWNLOADABLE:
+        differences += _differences(theirs, ours.certificate, timeline, published)
+    found = tuple(differences)
+    if contradictions := _contradictions(told, ours.decision, timeline):
+        return Kind.CONTRADICTION, contradictions, found
+    unmet = tuple(sorted(ours.decision.unmet))
+    if status is not their_status:
+        if status is Status.DOWNLOADABLE:
+            return Kind.WOULD_ISSUE, ((ours.pending or ours.transitions[-1]).cause,), found
+        if unmet and set(unmet) <= _unknown(ours.decision, timeline):
+            return Kind.NO_OPINION, unmet, found
+        return (Kind.WOULD_REVOKE if their_status is Status.DOWNLOADABLE else Kind.LABEL), unmet, found
+    fields = tuple(difference.field for difference in found)
+    for kind, concerned in _KINDS_BY_FIELD:
+        if concerned & set(fields):
+            return kind, fields, found
+    return Kind.AGREE, (), found
+
+
+_DATES = ("issued_at", "first_issued_at")
+_KINDS_BY_FIELD = (
+    (Kind.ID, {"id"}),
+    (Kind.MODE_OR_GRADE, {"mode", "grade"}),
+    (Kind.DATE, set(_DATES)),
+)
+
+
+def _status(theirs: Certificate | None, ours: Outcome) -> Status | None:
+    """Return the status by the facts; where the facts would not have made a certificate, of the one that there is."""
+    if ours.certificate is not None or theirs is None:
+        return ours.status
+    if theirs.status is Status.DOWNLOADABLE:
+        return label(ours.decision.unmet, exists=True)
+    return label(ours.decision.unmet, exists=True) or theirs.status
+
+
+def _differences(theirs: Certificate, ours: Certificate, timeline: Timeline, published: Published) -> list[Differing]:
+    """Return on what two certificates differ that are both downloadable."""
+    found = []
+    recorded = [entry.value.certificate_id for entry in timeline if entry.fact is Fact.RECORDED]
+    their_id = next((name for name in reversed(recorded) if name), "")
+    our_id = published.certificate.certificate_id if published.certificate else ""
+    if their_id and our_id and their_id != our_id:
+        found.append(Differing("id", their_id, our_id))
+    if theirs.mode and theirs.mode != ours.mode:
+        found.append(Differing("mode", theirs.mode, ours.mode))
+    if theirs.grade and ours.grade and not is_same_grade(theirs.grade, ours.grade):
+        found.append(Differing("grade", theirs.grade, ours.grade))
+    dates: list[tuple[str, Any, Any]] = [(name, getattr(theirs, name), getattr(ours, name)) for name in _DATES]
+    for name, one, other in dates:
+        # An earlier first date says nothing: the platform made the row when it first had a label.
+        if not _is_same_date(one, other) and (one > other or name == "issued_at"):
+            found.append(Differing(name, when(one), when(other)))
+    return found
+
+
+def _is_same_date(one: datetime, other: datetime) -> bool:
+    """Whether two instants are the same to whoever reads the date: of one day (UTC), or within ISSUED_WITHIN."""
+    return one.date() == other.date() or abs(one - other) <= ISSUED_WITHIN
+
+
+def is_same_grade(theirs: str, ours: str) -> bool:
+    """Tell whether a grade as the platform keeps it is one that is known here as a fraction of one.
+
+    The platform rounds to whole percents and keeps five characters: 0.8499999 may be 0.85, 0.8499 or 0.849 there.
+    """
+    try:
+        one, other = Decimal(theirs.strip()), Decimal(ours)
+        digits = max(_PERCENT_DECIMALS, -int(one.as_tuple().exponent))
+        unit = Decimal(1).scaleb(-digits)
+        if one == other or one == other.quantize(unit, ROUND_HALF_UP):
+            return True
+        return len(theirs.strip()) == _GRADE_LENGTH and one == other.quantize(unit, ROUND_DOWN)
+    except (InvalidOperation, ValueError):  # a letter, or no number
+        return theirs.strip() == ours
+
+
+def _contradictions(told: Published, decision: Decision, timeline: Timeline) -> tuple[str, ...]:
+    """Return what of the old logic's certificate can't be so."""
+    certificate = told.certificate
+    if certificate is None or told.marks[-1].cause is not Cause.RECORDED:
+        return ()
+    found = []
+    modes = {entry.value.mode for entry in timeline if entry.fact is Fact.ENROLLMENT}
+    if certificate.mode and modes and certificate.mode not in modes:
+        found.append("mode_never_held")
+    if certificate.status is Status.DOWNLOADABLE:
+        then = at_instant(timeline, told.marks[-1].at)
+        active = {subject for (fact, subject), entry in then.items() if fact is Fact.INVALIDATION and entry.value}
+        counted = {PERSON} if decision.facts.allowlisted else decision.facts.invalidations
+        if active & decision.facts.invalidations & counted:
+            found.append("downloadable_while_invalidated")
+    last = next(entry.value for entry in reversed(timeline) if entry.fact is Fact.RECORDED)
+    if last.created is not None and last.modified is not None and last.modified < last.created:
+        found.append("modified_before_created")
+    return tuple(found)
+
+
+def _unknown(decision: Decision, timeline: Timeline) -> set[str]:
+    """Return the rules that a core fact is missing for that was never heard of."""
+    facts = decision.facts
+    heard = any(entry.fact is Fact.ID_VERIFICATION for entry in timeline)
+    unknown = {
+        "not_enrolled": facts.mode is None,
+        "no_grade": facts.passed is None,
+        "id_not_verified": not heard,
+        "course_run_unknown": not facts.course_run_known,
+    }
+    return {code for code, missing in unknown.items() if missing}
+
+
+# --- in words
+
+_CONTRADICTIONS = {
+    "mode_never_held": "its mode is one that the learner never had",
+    "downloadable_while_invalidated": "it was downloadable while an invalidation was active",
+    "modified_before_created": "it was modified before it was created",
+}
+
+
+def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, effect: Effect) -> str:
+    kind, codes, differences = compared
+    has = f"The old logic has {_named(theirs)}"
+    reasons = reasons_in_words(ours.decision.unmet)
+    status = next((item.ours for item in differences if item.field == "status"), None)
+    if kind is Kind.CONTRADICTION:
+        said = f"{has}, but {listed([_CONTRADICTIONS[code] for code in codes])}"
+    elif kind is Kind.NO_OPINION:
+        said = f"{has}; the facts known here can't tell, because {reasons}"
+    elif kind is Kind.WOULD_ISSUE and ours.pending is not None:
+        due = "a person decides" if ours.pending.due is None else when(ours.pending.due)
+        said = f"{has}; by the facts its revocation is pending until {due} because {BECAUSE[ours.pending.cause]}"
+    elif kind is Kind.WOULD_ISSUE:
+        last = ours.transitions[-1]
+        said = f"{has}; by the facts it is downloadable since {when(last.at)} because {BECAUSE[last.cause]}"
+    elif status is not None:
+        by_the_facts = f"it is {status_words(Status(status))}" if status else "there is none"
+        said = f"{has}; by the facts {by_the_facts} because {reasons}"
+    elif kind is Kind.AGREE:
+        said = f"{has}, and so do the facts"
+    else:
+        fields = [f"{_FIELDS[item.field]} {item.theirs} there and {item.ours} here" for item in differences]
+        said = f"{has}, and so do the facts, but {listed(fields)}"
+    return f"{said}; {_EFFECTS[effect]}."
+
+
+_FIELDS = {
+    "id": "the id",
+    "mode": "the mode",
+    "grade": "the grade",
+    "issued_at": "the date",
+    "first_issued_at": "the first date",
+}
+
+
+def _named(certificate: Certificate | None) -> str:
+    if certificate is None:
+        return "no certificate"
+    return f"a certificate that is {status_words(certificate.status)}"
