@@ -120,6 +120,12 @@ class LocalCloud:
     """One SAM template, running in this process: there can be only one at a time.
 
     A context manager: what it holds exists until it is left, and nothing of it reaches the network.
+
+    Of state machines it runs what LocalStack runs, too, and refuses the rest: type STANDARD with the definition in a
+    file, JSONPath, tasks of functions, SQS, DynamoDB and EventBridge (with a task token, too), Distributed Maps over a
+    JSON array in a bucket with STANDARD children. As in the cloud, but not there, a map fails if more of its children
+    fail than are tolerated, and the manifest of a ResultWriter names its files.
+
     `parameters` are the template's; with `dynamodb_endpoint`, the tables are made and used there
     (DynamoDB Local) instead of in this process. `log` gets what the functions write to stdout and
     the tracebacks of failed invocations; None drops it.

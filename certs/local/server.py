@@ -6,6 +6,7 @@ import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, override
+from urllib.parse import unquote
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
@@ -14,8 +15,8 @@ from moto.core.models import botocore_stubber
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Every SDK signs its requests, and the signature names the region and the service.
-SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+# Every SDK signs its requests, in a header or in the address, and the signature names the region and the service.
+SIGNED_FOR = re.compile(r"Credential=[^/%]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
 
 class _Requests(BaseHTTPRequestHandler):
@@ -26,7 +27,7 @@ class _Requests(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        signed = SIGNED_FOR.search(self.headers.get("Authorization", ""))
+        signed = SIGNED_FOR.search(self.headers.get("Authorization", "")) or SIGNED_FOR.search(unquote(self.path))
         if signed is None:
             self._answer(403, {}, b"the request isn't signed")
             return

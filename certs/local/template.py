@@ -30,7 +30,7 @@ UNDELIVERABLE = (
     "AWS::Pipes::",
     "AWS::SNS::",
 )
-# What moto's interpreter would do otherwise than the cloud, or not at all; `Parallel` and direct ARNs are fine.
+# What moto's interpreter would do otherwise than the cloud, or not at all.
 FIELDS_NOT_RUN = {"Credentials", "ItemBatcher"}
 VALUES_NOT_RUN = {
     "ExecutionType": {"EXPRESS"},
@@ -38,7 +38,7 @@ VALUES_NOT_RUN = {
     "QueryLanguage": {"JSONata"},
     "Transformation": {"COMPACT", "FLATTEN"},
 }
-INTEGRATIONS = ("lambda:invoke", "s3:", "sqs:", "dynamodb:", "events:", "aws-sdk:", "states:startExecution")
+INTEGRATIONS = ("lambda:invoke", "sqs:sendMessage", "dynamodb:", "events:putEvents")
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 LONGEST_COMPLAINT = 300  # characters: the parser names all that could have stood there
 EMPTY_ZIP = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="
@@ -192,7 +192,7 @@ def _not_integrated(resource: str) -> Iterator[str]:
     """Yield why a task's resource isn't run, if it isn't."""
     integration = resource.removeprefix("arn:aws:states:::")
     if integration == resource:
-        return  # a function's own ARN
+        return  # a function's own ARN, which is checked when it is parsed
     called, _, pattern = integration.partition(".")
     if not called.startswith(INTEGRATIONS) or pattern not in {"", "waitForTaskToken"}:
         yield f"Resource {resource} isn't run"
@@ -242,6 +242,11 @@ def _refuse_undeliverable(name: str, resource: Resource) -> None:
         raise UnsupportedTemplateError(f"{name}: {kind} isn't delivered by the local cloud")
     if kind == "AWS::Lambda::EventSourceMapping" and (unknown := properties.keys() - MAPPING_PROPERTIES):
         raise UnsupportedTemplateError(f"{name}: {', '.join(sorted(unknown))} isn't honoured")
+    if kind == "AWS::S3::Bucket" and "NotificationConfiguration" in properties:
+        raise UnsupportedTemplateError(f"{name}: a bucket tells nothing of its objects")
+    sources = properties.get("EventPattern", {}).get("source", [])
+    if kind == "AWS::Events::Rule" and any(str(source).startswith("aws.") for source in sources):
+        raise UnsupportedTemplateError(f"{name}: no service of AWS puts events on a bus")
     if kind == "AWS::Events::Rule" and "ScheduleExpression" not in properties:
         for target in properties.get("Targets", []):
             if altered := {"Input", "InputPath", "InputTransformer"} & target.keys():

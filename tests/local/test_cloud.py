@@ -167,6 +167,17 @@ def test_another_client_sees_the_same_cloud_over_http(shop: Shop) -> None:
             "InputPath isn't honoured",
         ),
         (
+            """Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.states]}""",
+            "no service of AWS puts events",
+        ),
+        (
+            """Type: AWS::S3::Bucket
+    Properties: {NotificationConfiguration: {EventBridgeConfiguration: {}}}""",
+            "a bucket tells nothing",
+        ),
+        (
             """Type: AWS::SQS::Queue
     Properties: {Tags: [{Key: k, Value: !Ref Alarm}]}
   Alarm:

@@ -1,5 +1,6 @@
 """State machines and buckets: executions run as in the cloud, with the real functions, and without waiting."""
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from certs.local import Execution, LocalCloud, UnsupportedTemplateError
 from certs.local.cloud import ENVIRONMENT
@@ -225,16 +228,19 @@ def test_a_bucket_is_what_the_template_says(shop: Shop) -> None:
 def test_buckets_and_executions_are_reached_over_http(shop: Shop) -> None:
     endpoint = shop.cloud.serve(0, host="127.0.0.1")
     keys = {name.lower(): ENVIRONMENT[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    s3 = boto3.client("s3", endpoint_url=endpoint, region_name="eu-west-1", **keys)  # type: ignore[call-overload]
+    signed = Config(signature_version="s3v4")  # the only one that buckets of this region take
+    s3 = boto3.client("s3", endpoint_url=endpoint, region_name="eu-west-1", config=signed, **keys)  # type: ignore[call-overload]
     machines = boto3.client("stepfunctions", endpoint_url=endpoint, region_name="eu-west-1", **keys)  # type: ignore[call-overload]
     bucket = shop.cloud.physical("Bucket")
 
-    s3.put_object(Bucket=bucket, Key="a b/ü.json", Body=b"[1]")
+    s3.upload_fileobj(io.BytesIO(b"[1]"), bucket, "a b/ü.json")
     told = json.dumps(stocktake("box"))
     arn = machines.start_execution(stateMachineArn=shop.cloud.physical("StocktakeMachine"), input=told)["executionArn"]
     shop.cloud.deliver()
 
     assert s3.get_object(Bucket=bucket, Key="a b/ü.json")["Body"].read() == b"[1]"
+    link = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a b/ü.json"})
+    assert urlopen(link).read() == b"[1]"  # noqa: S310
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix="a b/")["Contents"]] == ["a b/ü.json"]
     described = machines.describe_execution(executionArn=arn)
     assert described["status"] == "SUCCEEDED"
@@ -382,7 +388,8 @@ def test_branches_run_side_by_side_and_waits_end_in_the_order_of_their_times(tmp
         ({"Type": "Map", "ItemProcessor": {"ProcessorConfig": {"ExecutionType": "EXPRESS"}}}, "ExecutionType EXPRESS"),
         ({"Type": "Pass", "QueryLanguage": "JSONata"}, "QueryLanguage JSONata isn't run"),
         ({"Type": "Task", "Resource": "arn:aws:states:::sns:publish"}, "Resource arn:aws:states:::sns:publish"),
-        ({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2"}, "startExecution.sync:2"),
+        ({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution"}, "states:startExecution"),
+        ({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.sync"}, "lambda:invoke.sync"),
         ({"Type": "Pass", "Result": "${Who}"}, "DefinitionSubstitutions lack Who"),
         ({"Type": "Pass", "Next": 7}, "Machine: machine.asl.json: .*mismatched input"),
     ],
@@ -396,6 +403,88 @@ def test_a_machine_that_would_run_otherwise_than_in_the_cloud_is_refused(
 
     with pytest.raises(UnsupportedTemplateError, match=complaint), LocalCloud(tmp_path / "template.yaml"):
         pass
+
+
+SERVICES = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: machine.asl.json
+      DefinitionSubstitutions: { Bus: !GetAtt Bus.Name, Queue: !Ref Queue, Table: !Ref Table }
+  Bus: { Type: AWS::Events::EventBus, Properties: { Name: bus } }
+  Queue: { Type: AWS::SQS::Queue }
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
+      KeySchema: [{ AttributeName: id, KeyType: HASH }]
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventBusName: !GetAtt Bus.Name
+      EventPattern: { source: [machine] }
+      Targets: [{ Id: queue, Arn: !GetAtt Queue.Arn }]
+"""
+
+
+def machine_of_services(folder: Path) -> Path:
+    """A machine that uses the other services itself; it tries again, with a new token, what fails for being busy."""
+    again = [{"ErrorEquals": ["Busy"], "IntervalSeconds": 60, "MaxAttempts": 1}]
+    event = {"Source": "machine", "DetailType": "told", "Detail": {"x": 1}, "EventBusName": "${Bus}"}
+    tasks: dict[str, tuple[str, Json]] = {
+        "Put": ("dynamodb:putItem", {"TableName": "${Table}", "Item": {"id": {"S.$": "$$.Execution.Name"}}}),
+        "Tell": ("events:putEvents", {"Entries": [event]}),
+        "Ask": (
+            "sqs:sendMessage.waitForTaskToken",
+            {"QueueUrl": "${Queue}", "MessageBody": {"token.$": "$$.Task.Token"}},
+        ),
+    }
+    states: dict[str, Json] = {
+        name: {"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "Parameters": parameters, "Next": following}
+        for (name, (resource, parameters)), following in zip(tasks.items(), ["Tell", "Ask", "Done"], strict=True)
+    }
+    states["Ask"]["Retry"] = again
+    states["Done"] = {"Type": "Succeed"}
+    (folder / "machine.asl.json").write_text(json.dumps({"StartAt": "Put", "States": states}))
+    (folder / "template.yaml").write_text(SERVICES)
+    return folder / "template.yaml"
+
+
+def see_services_through(cloud: LocalCloud) -> None:
+    """Run the machine of services, and answer it: busy at first, then yes."""
+    machines, sqs = cloud.client("stepfunctions"), cloud.client("sqs")
+
+    def bodies() -> list[Json]:
+        received = sqs.receive_message(QueueUrl=cloud.physical("Queue"), MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in received["Messages"]]
+
+    machines.start_execution(stateMachineArn=cloud.physical("Machine"), name="only", input="{}")
+    cloud.deliver()
+    told, asked = bodies()
+    machines.send_task_failure(taskToken=asked["token"], error="Busy")
+    cloud.deliver()
+    (again,) = bodies()
+    machines.send_task_success(taskToken=again["token"], output='"yes"')
+    cloud.deliver()
+
+    (only,) = cloud.executions()
+    assert told["detail"] == {"x": 1}
+    assert again["token"] != asked["token"]
+    assert (only.status, only.output) == ("SUCCEEDED", "yes")
+    assert cloud.client("dynamodb").scan(TableName=cloud.physical("Table"))["Items"] == [{"id": {"S": "only"}}]
+
+
+def test_a_machine_uses_other_services_and_each_try_has_a_token_of_its_own(tmp_path: Path) -> None:
+    with LocalCloud(machine_of_services(tmp_path)) as cloud:
+        see_services_through(cloud)
+
+
+def test_a_machine_writes_to_dynamodb_local(tmp_path: Path, dynamodb_local: str) -> None:
+    with LocalCloud(machine_of_services(tmp_path), dynamodb_endpoint=dynamodb_local) as cloud:
+        see_services_through(cloud)
 
 
 def test_each_cloud_starts_without_executions(shop: Shop) -> None:
