@@ -141,10 +141,11 @@ class _Task:
 
     def run(self) -> Any:
         """Run the function, let the state go on, and return the answer, too."""
-        answer = self._run()
-        self._answers.append(answer)
-        self._over.set()
-        return answer
+        try:
+            self._answers.append(self._run())
+        finally:
+            self._over.set()
+        return self._answers[0]
 
     def drop(self) -> None:
         """Let the state end without an answer."""

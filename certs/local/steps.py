@@ -28,9 +28,13 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
     StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
+    StateTaskServiceLambda,
 )
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailure, CallbackOutcomeSuccess
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
+    from moto.stepfunctions.parser.asl.component.state.state_props import StateProps
     from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome
     from moto.stepfunctions.parser.asl.eval.environment import Environment
 
@@ -55,6 +60,7 @@ TERMINAL = {StatesErrorNameType.StatesRuntime, StatesErrorNameType.StatesStatesD
 
 _moto_matches = ErrorEqualsDecl._eval_body  # noqa: SLF001
 _moto_handle_retry = StateTaskServiceCallback._handle_retry  # noqa: SLF001
+_moto_from_state_props = StateTaskServiceLambda.from_state_props
 _one_answer = Lock()
 
 parse = lru_cache(maxsize=64)(AmazonStateLanguageParser.parse)
@@ -216,6 +222,13 @@ def _handle_retry(self: StateTaskServiceCallback, env: Environment, failure_even
     return outcome
 
 
+def _from_state_props(self: StateTaskServiceLambda, state_props: StateProps) -> None:
+    """Read a task of a function. Its time isn't up while it waits for its turn: here functions run one at a time."""
+    _moto_from_state_props(self, state_props)
+    if self.resource.condition is None:
+        self.timeout = TimeoutSeconds(TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS)
+
+
 def _matches(self: ErrorEqualsDecl, env: Environment) -> None:
     """Tell whether an error is meant; what ends an execution in the cloud isn't by States.ALL."""
     error = env.stack[-1]
@@ -240,6 +253,7 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (StepFunctionsParserBackend, "_validate_definition", lambda definition: None),  # noqa: ARG005
     (ErrorEqualsDecl, "_eval_body", _matches),
     (StateTaskServiceCallback, "_handle_retry", _handle_retry),
+    (StateTaskServiceLambda, "from_state_props", _from_state_props),
     (StepFunctionResponse, "send_task_failure", _send_task_failure),
     (StepFunctionResponse, "stop_execution", _stop_execution),
     *maps.REPLACED,

@@ -1,10 +1,12 @@
 """State machines: sound by themselves, and every state that is named exists."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
+from samtranslator.yaml_helper import yaml_parse
 
 from tests.template.expansion import ROOT, Json, findings
 
@@ -49,6 +51,14 @@ def test_cfn_lint_finds_nothing_in_the_machine(name: str) -> None:
 @pytest.mark.parametrize("name", [path.name for path in FILES])
 def test_every_next_state_exists(name: str) -> None:
     assert list(dangling(read(name))) == []
+
+
+def test_all_that_a_definition_leaves_open_is_substituted_and_nothing_else() -> None:
+    template: Json = yaml_parse((ROOT / "template.yaml").read_text())
+    machines = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::StateMachine"]
+    for machine in machines:
+        left_open = set(re.findall(r"\$\{(\w+)\}", (ROOT / machine["DefinitionUri"]).read_text()))
+        assert left_open == machine.get("DefinitionSubstitutions", {}).keys()
 
 
 def test_a_state_that_does_not_exist_is_found_wherever_it_is_named() -> None:
