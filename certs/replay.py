@@ -15,7 +15,7 @@ from certrules.core.explain import explain
 from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.replay import Outcome, replay
-from certrules.core.timeline import Entry, Timeline, merge
+from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.wire.inbound import Message, RefusedError, decode
 from certrules.wire.stored import as_time
 from certs.sources.lines import read_lines
@@ -64,10 +64,18 @@ class History:
 
     def records(self) -> Iterator[Record]:
         """Return what is known of every learner in every course run, sorted by course run and learner."""
-        course_runs: dict[str, Timeline] = {key: merge((), entries) for key, entries in self._course_runs.items()}
+        course_runs = {key: _compacted(merge((), entries)) for key, entries in self._course_runs.items()}
         for (course_run, learner_id), entries in sorted(self._pairs.items()):
             shared = course_runs.get(course_run, ())
             yield Record(learner_id, course_run, merge(shared, [*self._verifications.get(learner_id, ()), *entries]))
+
+
+def _compacted(timeline: Timeline) -> Timeline:
+    """Return what a course run's learners share without what is only said again, if that is much: all are told it."""
+    try:
+        return compact(timeline)[0]
+    except TimelineFullError:
+        return timeline
 
 
 def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> History:

@@ -11,6 +11,7 @@ import random
 import re
 import subprocess
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,19 @@ def test_malformed_lines_can_go_to_a_file_which_says_if_there_were_none(tmp_path
     assert json.loads(parked.read_text())["reason"] == "not_json"
     assert certs("replay", "--parked", parked, STORY).exit_code == 0
     assert parked.read_text() == ""
+
+
+@pytest.mark.parametrize("settings", [[True], [True, False]])
+def test_a_course_run_configured_thousands_of_times_is_the_same_for_its_learners(settings: list[bool]) -> None:
+    event = json.loads((ROOT / "events" / "course-run-configured.json").read_text())["detail"]
+    metadata, course_run = event["metadata"], event["course_run"]
+    said = []
+    for number in range(2_400):
+        time = datetime(2025, 11, 1, tzinfo=UTC) + timedelta(minutes=number)
+        setting = course_run | {"web_certificates_enabled": settings[number % len(settings)]}
+        said.append({"metadata": metadata | {"id": str(number), "time": time.isoformat()}, "course_run": setting})
+    much, little = (text([*EVENTS, *map(json.dumps, [*events, event])]) for events in (said, []))
+    assert certs("replay", stdin=much).stdout == certs("replay", stdin=little).stdout
 
 
 # --- what can't be read
