@@ -179,14 +179,23 @@ class SupportItem(Model):
 
 
 def connect(certificates_table: str, history_table: str, support_table: str = "", region: str | None = None) -> None:
-    """Bind the models to their tables; the connection itself is made when it is first needed."""
+    """Bind the models to their tables, over one client for all, which is made when it is first needed."""
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    shared: Connection | None = None
     for model, table in ((Item, certificates_table), (HistoryItem, history_table), (SupportItem, support_table)):
         meta: Any = model.Meta
         meta.table_name = table
         meta.region = region
         model._connection = None  # noqa: SLF001 - else a model keeps its first table
-        lean(model._get_connection().connection.session)  # noqa: SLF001 - of which the client is made when needed
+        if not table:
+            continue
+        bound = model._get_connection()  # noqa: SLF001 - PynamoDB's only way to share a client, or to make it lean
+        if shared is None:
+            shared = bound.connection
+            lean(shared.session)
+        else:
+            shared.add_meta_table(bound.connection.get_meta_table(table))
+            bound.connection = shared
 
 
 class Pair(NamedTuple):
