@@ -95,7 +95,7 @@ class HttpApi:
     def _claims(self, authorization: str) -> dict[str, Any] | None:
         """Return what a token says; None if it is not to be trusted."""
         signed, _, signature = authorization.removeprefix("Bearer ").rpartition(".")
-        if not signed or not hmac.compare_digest(signature, self._signature(signed)):
+        if not signed or not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
             return None
         claims: dict[str, Any] = json.loads(_bytes(signed.partition(".")[2]))
         trusted = claims["iss"] == self._issuer and claims["aud"] == self._audience and claims["exp"] > time.time()

@@ -1,10 +1,21 @@
 """The `certs` commands that speak the support API."""
 
 from certs.support.acting import allowlist, date, erase, invalidate, lift, redecide
-from certs.support.looking import check, explain, export_case, invalidations, learner, timeline, what_if
+from certs.support.looking import (
+    changes,
+    check,
+    explain,
+    export_case,
+    find,
+    invalidations,
+    learner,
+    learners,
+    timeline,
+    what_if,
+)
 from certs.support.revoking import held, revocations
 
 COMMANDS = (
-    explain, timeline, learner, what_if, check, invalidations, export_case, allowlist, invalidate, lift, redecide,
-    erase, date, held, revocations,
+    explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,
+    allowlist, invalidate, lift, redecide, erase, date, held, revocations,
 )  # fmt: skip

@@ -39,6 +39,7 @@ def _act(
         if seen["takes_away"]:
             click.echo("This takes a certificate away from the learner.", err=True)
         click.confirm("Do it?", abort=True, err=True)
+        body["version"] = seen["version"]  # what was looked at, and nothing else
     answer = api.post("/v1/case/act", body, key)
     show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}. {answer['sentence']}"))
 

@@ -15,7 +15,7 @@ import click
 from certs import kept
 
 NOT_ALLOWED, NOT_FOUND, CONTRADICTS, TRY_AGAIN = 3, 4, 5, 6
-"""Exit codes beside 1 (refused) and 2 (misused)."""
+"""Exit codes beside 1 (refused) and 2 (misused); docs/cli.md says what to do."""
 
 _CODES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: CONTRADICTS, 503: TRY_AGAIN}
 
@@ -42,18 +42,27 @@ class Api:
         data = json.dumps({name: _text(value) for name, value in body.items()}).encode()
         return self._ask(Request(f"{self._stack.api}{path}", data, headers))
 
+    def all_pages(self, path: str, name: str, **query: object) -> list[Any]:
+        """Return what stands under a name on all pages of an answer. Ends the command if the API refuses."""
+        page = self.get(path, **query)
+        found: list[Any] = page[name]
+        while page["next"] is not None:
+            page = self.get(path, **query, cursor=page["next"])
+            found += page[name]
+        return found
+
     def _ask(self, request: Request) -> Any:
         request.add_header("Authorization", f"Bearer {self._token}")
         try:
             with urlopen(request, timeout=30) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            _fail(_CODES.get(error.code, 1), _told(error))
+            fail(_CODES.get(error.code, 1), _told(error))
         except (URLError, HTTPException, OSError) as error:
             if self._stack.is_deployed:
-                _fail(TRY_AGAIN, f"the stack's API, {self._stack.api}, doesn't answer: {error}")
+                fail(TRY_AGAIN, f"the stack's API, {self._stack.api}, doesn't answer: {error}")
             there = f"the local cloud that was up here, at {self._stack.api}, doesn't answer: start it again"
-            _fail(TRY_AGAIN, f"{there} (`certs run --keep`, `certs local`)")
+            fail(TRY_AGAIN, f"{there} (`certs run --keep`, `certs local`)")
 
 
 def _text(value: object) -> Any:
@@ -72,7 +81,8 @@ def _told(error: HTTPError) -> str:
     return f"{title}{field}" + (f": {problem['fix']}" if problem.get("fix") else "")
 
 
-def _fail(code: int, message: str) -> Any:
+def fail(code: int, message: str) -> Any:
+    """End the command with an exit code and a message."""
     error = click.ClickException(message)
     error.exit_code = code
     raise error

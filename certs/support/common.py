@@ -45,7 +45,12 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]], nothing: str) 
     shown = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*(Text("" if cell is None else printable(str(cell)), overflow="fold") for cell in row))
-    Console().print(shown if shown.row_count else nothing, soft_wrap=not shown.row_count)
+    Console(highlight=False).print(shown if shown.row_count else nothing, soft_wrap=not shown.row_count)
+
+
+def short(instant: str | None) -> str:
+    """Return an instant (ISO 8601, UTC) to the minute, as a table has room for it; "" for None."""
+    return "" if instant is None else instant[:16].replace("T", " ")
 
 
 def printable(text: str) -> str:

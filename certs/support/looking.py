@@ -5,12 +5,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
-from certs.support.common import json_option, learner_arguments, show, stack_option, table
+from certs.support.common import json_option, learner_arguments, printable, short, show, stack_option, table
 
 
 @click.command(
@@ -30,7 +31,7 @@ def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | 
     """
     case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run, as_of=as_of)
     text = case.pop("text")
-    show(case, as_json, lambda: click.echo(text, nl=False))
+    show(case, as_json, lambda: click.echo(printable(text), nl=False))
 
 
 @click.command(epilog=examples("certs timeline 86 course-v1:DemoX+CS101+2026_T1"))
@@ -47,13 +48,19 @@ def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool)
 
     def human() -> None:
         for moment in case["timeline"]:
-            click.echo(("* " if moment["kind"] == "transition" else "  ") + moment["sentence"])
+            click.echo(printable(("* " if moment["kind"] == "transition" else "  ") + moment["sentence"]))
         rows = (
-            (item["at"], item["kind"], item["status"], item["cause"], item["by"], item["published_at"] or "not yet")
+            (
+                short(item["at"]),
+                item["status"] + (" (revocation held)" if item["kind"] == "held" else ""),
+                item["cause"],
+                item["by"] or "the platform",
+                short(item["published_at"]) or "not yet",
+            )
             for item in case["history"]
         )
         click.echo()
-        table(("at", "kind", "status", "cause", "by", "published"), rows, "Nothing was published.")
+        table(("at (UTC)", "status", "cause", "by", "published"), rows, "Nothing was published.")
 
     show(found, as_json, human)
 
@@ -72,11 +79,68 @@ def learner(learner: int, stack: str | None, *, as_json: bool) -> None:
         (
             row["course_run"],
             row["certificate"] and row["certificate"]["status"],
-            row["certificate"] and row["certificate"]["issued_at"],
+            short(row["certificate"] and row["certificate"]["issued_at"]),
         )
         for row in found["course_runs"]
     )
-    show(found, as_json, lambda: table(("course run", "certificate", "issued"), rows, "Nothing is known of them."))
+    show(
+        found, as_json, lambda: table(("course run", "certificate", "issued (UTC)"), rows, "Nothing is known of them.")
+    )
+
+
+@click.command(epilog=examples("certs find 0123456789abcdef0123456789abcdef"))
+@click.argument("certificate")
+@stack_option
+@json_option
+def find(certificate: str, stack: str | None, *, as_json: bool) -> None:
+    """Say whose certificate this is.
+
+    And in which course run. CERTIFICATE is its id, or the address that ends in it.
+    """
+    written = certificate.rstrip("/").rpartition("/")[2]
+    found = Api(stack).get(f"/v1/certificates/{quote(written, safe='')}")
+    show(found, as_json, lambda: click.echo(f"Learner {found['learner_id']} in {found['course_run']}"))
+
+
+@click.command(epilog=examples("certs learners course-v1:DemoX+CS101+2026_T1"))
+@click.argument("course_run", type=CourseRun())
+@stack_option
+@json_option
+def learners(course_run: str, stack: str | None, *, as_json: bool) -> None:
+    """List the learners of a course run.
+
+    All of whom anything is known there, one a line.
+    """
+    found = Api(stack).all_pages("/v1/course-run/learners", "learners", course_run=course_run)
+    show(found, as_json, lambda: click.echo("\n".join(map(str, found)) or "Nothing is known of anybody there."))
+
+
+@click.command(
+    epilog=examples("certs changes 86 course-v1:DemoX+CS101+2026_T1 2026-04-01T00:00:00Z 2026-05-01T00:00:00Z")
+)
+@learner_arguments
+@click.argument("since", type=Instant())
+@click.argument("until", type=Instant(), required=False)
+@stack_option
+@json_option
+def changes(
+    learner: int, course_run: str, since: datetime, until: datetime | None, stack: str | None, *, as_json: bool
+) -> None:
+    """Say what changed between two instants.
+
+    Facts, transitions and verdicts of rules, after SINCE up to UNTIL (default: now).
+    """
+    found = Api(stack).get("/v1/case/changes", learner_id=learner, course_run=course_run, since=since, until=until)
+
+    def human() -> None:
+        click.echo(found["sentence"])
+        for part in ("facts", "transitions"):
+            for item in found[part]:
+                click.echo(printable(f"  {item['sentence']}"))
+        for item in found["verdicts"]:
+            click.echo(f"  {item['code']}: {item['before']}, then {item['after']}: {item['sentence']}")
+
+    show(found, as_json, human)
 
 
 @click.command(
@@ -132,10 +196,10 @@ def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
         (
             row["learner_id"],
             row["origin"],
-            row["at"],
+            short(row["at"]),
             row["by"],
             row["notes"],
-            f"{row['lifted_at']} {row['lifted_by']}" if row["lifted_at"] else "active",
+            f"{short(row['lifted_at'])} {row['lifted_by']}" if row["lifted_at"] else "active",
         )
         for row in found
     )

@@ -1,11 +1,26 @@
 """The commands for revocations that are held, and for those that two persons decide."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
 import click
 
 from certs.options import CourseRun, examples
 from certs.support.acting import CASE, acting
-from certs.support.api import Api
-from certs.support.common import colleague_option, json_option, key_option, reason_option, show, stack_option, table
+from certs.support.api import NOT_FOUND, Api, fail
+from certs.support.common import (
+    colleague_option,
+    json_option,
+    key_option,
+    printable,
+    reason_option,
+    short,
+    show,
+    stack_option,
+    table,
+    yes_option,
+)
 
 
 @click.group(
@@ -28,30 +43,40 @@ held.add_command(acting("discard", "discard", "Have the certificate stay."))
 @json_option
 def list_held(course_run: str | None, stack: str | None, *, as_json: bool) -> None:
     """List them, of a course run or of all."""
-    api, rows, cursor = Api(stack), [], None
-    while True:
-        found = api.get("/v1/held", course_run=course_run, cursor=cursor)
-        rows += found["held"]
-        cursor = found["next"]
-        if cursor is None:
-            break
-    cells = (
-        (row["learner_id"], row["course_run"], row["cause"], row["since"], row["due"] or "a person decides")
-        for row in rows
+    rows = Api(stack).all_pages("/v1/held", "held", course_run=course_run)
+    heads = (
+        ("learner", "cause", "since (UTC)", "due (UTC)")
+        if course_run
+        else ("learner", "course run", "cause", "due (UTC)")
     )
-    show(rows, as_json, lambda: table(("learner", "course run", "cause", "since", "due"), cells, "Nothing is pending."))
+
+    def cells() -> Iterator[tuple[object, ...]]:
+        for row in rows:
+            due = short(row["due"]) or "a person decides"
+            known = (row["cause"], short(row["since"])) if course_run else (row["course_run"], row["cause"])
+            yield row["learner_id"], *known, due
+
+    show(rows, as_json, lambda: table(heads, cells(), "Nothing is pending."))
 
 
 @held.command("discard-all")
 @click.argument("course_run", type=CourseRun())
 @reason_option
 @key_option
+@yes_option
 @stack_option
 @json_option
-def discard_all(course_run: str, reason: str, key: str | None, stack: str | None, *, as_json: bool) -> None:
+def discard_all(course_run: str, reason: str, key: str | None, stack: str | None, *, yes: bool, as_json: bool) -> None:
     """Have all certificates of a course run stay whose revocation is pending."""
-    answer = Api(stack).post("/v1/held/discard", {"course_run": course_run, "reason": reason}, key)
-    show(answer, as_json, lambda: click.echo(f"{answer['discarded']} revocations are discarded."))
+    api = Api(stack)
+    if not yes:
+        found = len(api.all_pages("/v1/held", "held", course_run=course_run))
+        click.echo(f"{found} certificates stay; their pending revocations are discarded.", err=True)
+        click.confirm("Do it?", abort=True, err=True)
+    body = {"course_run": course_run, "reason": reason}
+    answer = api.post("/v1/held/discard", body, key)
+    left = f"; {answer['left']} are left: ask again" if answer["left"] else ""
+    show(answer, as_json, lambda: click.echo(f"{answer['discarded']} revocations are discarded{left}."))
 
 
 @click.group(
@@ -92,6 +117,7 @@ def request_revocation(
         as_json,
         lambda: click.echo(
             f"Asked for {len(answer['learners'])} certificates, as {answer['id']}; a second person approves it."
+            + (f" {answer['left']} more are held: ask again." if answer["left"] else "")
         ),
     )
 
@@ -102,22 +128,55 @@ def request_revocation(
 def list_revocations(stack: str | None, *, as_json: bool) -> None:
     """List what was asked for."""
     found = Api(stack).get("/v1/revocations")["revocations"]
-    rows = (
-        (row["id"], row["state"], len(row["learners"]), row["course_run"], row["requested_by"], row["expires_at"])
-        for row in found
+    show(found, as_json, lambda: click.echo("\n".join(map(_told, found)) or "None was asked for."))
+
+
+@revocations.command("show")
+@click.argument("revocation_id")
+@stack_option
+@json_option
+def show_revocation(revocation_id: str, stack: str | None, *, as_json: bool) -> None:
+    """Show one, with whose certificates it is about."""
+    found = _asked_for(Api(stack), revocation_id)
+    rows = found["learners"].items()
+
+    def human() -> None:
+        click.echo(_told(found))
+        table(("learner", "cause"), rows, "")
+
+    show(found, as_json, human)
+
+
+def _asked_for(api: Api, revocation_id: str) -> dict[str, Any]:
+    found = {row["id"]: row for row in api.get("/v1/revocations")["revocations"]}
+    if revocation_id not in found:
+        fail(NOT_FOUND, "no such revocation was asked for: see `certs revocations list`")
+    known: dict[str, Any] = found[revocation_id]
+    return known
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    count = len(row["learners"])
+    state = f"{row['state']} by {row['decided_by']}" if row["decided_by"] else row["state"]
+    return printable(
+        f"{row['id']}  {state}\n  {row['act']} {count} certificates in {row['course_run']}\n"
+        f"  asked for by {row['requested_by']}, until {short(row['expires_at'])} UTC: {row['reason']}"
     )
-    heads = ("id", "state", "certificates", "course run", "asked for by", "expires")
-    show(found, as_json, lambda: table(heads, rows, "None was asked for."))
 
 
 def _deciding(word: str, text: str) -> click.Command:
     @click.command(word, help=text)
     @click.argument("revocation_id")
     @colleague_option
+    @yes_option
     @stack_option
     @json_option
-    def command(revocation_id: str, stack: str | None, *, colleague: bool, as_json: bool) -> None:
-        answer = Api(stack, colleague).post(f"/v1/revocations/{revocation_id}/{word}", {})
+    def command(revocation_id: str, stack: str | None, *, colleague: bool, yes: bool, as_json: bool) -> None:
+        api = Api(stack, colleague)
+        if not yes:
+            click.echo(_told(_asked_for(api, revocation_id)), err=True)
+            click.confirm(f"{word.capitalize()} it?", abort=True, err=True)
+        answer = api.post(f"/v1/revocations/{quote(revocation_id, safe='')}/{word}", {})
         show(answer, as_json, lambda: click.echo(f"{len(answer['learners'])} certificates: {answer['state']}."))
 
     return command

@@ -22,6 +22,7 @@ from certrules.casework.acts import ACTS
 from certrules.casework.cases import RefusedActError
 from certrules.core import explain as explaining
 from certrules.core.terms import PERSON, Fact
+from certrules.core.words import status_words
 from certrules.core.words import when as when_in_words
 from desk import (
     ACTOR_CLAIM,
@@ -73,6 +74,7 @@ def link(path: str, **query: object) -> str:
 
 
 pages.filters["when"] = when
+pages.filters["status"] = status_words
 pages.globals["link"] = link
 
 
@@ -170,15 +172,23 @@ def case_page() -> Response[str]:
     found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
     body = cases.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
     changes = explaining.possible_changes(found.record, POLICIES, edge.now())
+    acts = offered(found) if as_of is None else {}
+    helpful = {_BY_CHANGE.get(change["code"]) for way in body["counterfactuals"] for change in way}
     return page(
         "case.html",
         case=body,
         as_of=as_of,
-        acts=offered(found) if as_of is None else {},
+        acts=acts,
+        suggested=[name for name in acts if name in {*helpful, "release", "discard"}],
+        chosen=asked("act"),
         changes=[change for change in changes if not change.code.startswith("reset_exam")],
         done=asked("done") or None,
         arrived=any(entry.event_id == asked("done") for entry in found.record.timeline),
     )
+
+
+_BY_CHANGE = {"allowlist": "allowlist-add", "lift_invalidation": "lift"}
+"""The acts by which support brings about a change that would help."""
 
 
 def offered(case: cases.Case) -> dict[str, acts.Act]:
@@ -228,7 +238,12 @@ def act_page() -> Response[str]:
     said = form()
     act = act_of(said)
     answer = acted(act, key_in(said))
-    return see("/case", learner_id=act.learner_id, course_run=act.course_run, done=answer["event_id"])
+    done = answer["event_id"] if act.act not in _CHANGE_NO_FACT else "sent"
+    return see("/case", learner_id=act.learner_id, course_run=act.course_run, done=done)
+
+
+_CHANGE_NO_FACT = {"redecide", "erase-name"}
+"""Of these a case doesn't show that they have arrived."""
 
 
 def key_in(said: Mapping[str, str]) -> str:
@@ -267,30 +282,45 @@ def course_run_page() -> Response[str]:
     course_run = key_of(asked("course_run"))
     checks = checklist.checks_of(course_run, POLICIES, edge.now())
     held, following = revoking.pending_in(course_run, read_cursor(asked("cursor"), course_run), 50)
+    stopped = any(check["code"] == "automatic_revocations" and not check["ok"] for check in checks)
     return page(
-        "course_run.html", course_run=course_run, checks=checks, held=held, next=write_cursor(following), key=uuid4()
+        "course_run.html",
+        course_run=course_run,
+        checks=checks,
+        stopped=stopped,
+        held=held,
+        next=write_cursor(following),
+        key=uuid4(),
     )
 
 
 @app.post("/course-run/act", include_in_schema=False)
 def course_run_act() -> Response[str]:
-    """Discard all that is held in a course run, or stop or resume its automatic revocations."""
+    """Discard all that is held in a course run, or stop or resume automatic revocations there or ("") everywhere."""
     said = form()
-    course_run, key, word = key_of(said.get("course_run", "")), key_in(said), said.get("word", "")
+    course_run, key, word = said.get("course_run") or None, key_in(said), said.get("word", "")
     try:
         if word == "discard":
-            discarded(BulkDiscard(course_run=course_run, reason=said.get("reason", "")), key)
+            discarded(BulkDiscard(course_run=course_run or "", reason=said.get("reason", "")), key)
         else:
             switched(word, Switch(course_run=course_run, reason=said.get("reason", "")), key)
     except ValidationError as error:
         raise unread(error) from error
-    return see("/course-run", course_run=course_run)
+    return see("/course-run", course_run=course_run) if course_run else see("/revocations")
 
 
 @app.get("/revocations", include_in_schema=False)
 def revocations_page() -> Response[str]:
-    """Return the bulk revocations that were asked for."""
-    return page("revocations.html", revocations=revoking.revocations(edge.now()))
+    """Return the bulk revocations that were asked for, and all that is pending or held."""
+    held, following = revoking.pending_in("", read_cursor(asked("cursor")), 50)
+    return page(
+        "revocations.html",
+        revocations=revoking.revocations(edge.now()),
+        held=held,
+        next=write_cursor(following),
+        stopped=checklist.stopped_everywhere(),
+        key=uuid4(),
+    )
 
 
 @app.post("/revocations/ask", include_in_schema=False)

@@ -1,6 +1,7 @@
 """The support API: who may do what, why a certificate is or isn't there, and acts that can hurt nobody by accident."""
 
 import json
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -10,11 +11,11 @@ from openapi_spec_validator import validate
 
 from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day
 from tests.lifecycle.test_crashes import Death
-from tests.support.conftest import Desk, about, document
+from tests.support.conftest import Desk, about, document, told
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
-CASE = {"learner_id": 7, "course_run": "course-v1:A+B+C", "reason": "ticket 12"}
+CASE: dict[str, Any] = {"learner_id": 7, "course_run": "course-v1:A+B+C", "reason": "ticket 12"}
 LOOKING = [
     "/", "/style.css", "/find", "/learner", "/case", "/what-if", "/course-run", "/revocations", "/nowhere",
     "/v1/learners/7", "/v1/certificates/abc", "/v1/case", "/v1/case/changes", "/v1/case/events", "/v1/course-run",
@@ -391,3 +392,129 @@ def test_the_openapi_document_is_valid_and_says_of_each_call_which_scope_it_take
             assert "certificates/view" in scopes, path
             assert {"401", "403", "422", "500", "503"} < call["responses"].keys(), path
             assert (method == "post") is ("415" in call["responses"]), path
+
+
+# --- whatever somebody tries
+
+
+def test_no_token_of_another_kind_gets_in(scene: Scene) -> None:
+    api = scene.cloud.api
+    good = api.token("ada", ["certificates/view"])
+    _, said, signature = good.split(".")
+    unsigned = urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
+    for token in (
+        f"{unsigned}.{said}.",
+        f"{unsigned}.{said}.{signature}",
+        good[:-2],
+        api.token("ada", ["certificates/view"], iss="https://somebody.example.org"),
+        api.token("ada", ["certificates/view"], aud="somebody-else"),
+        "",
+        "..",
+        "é.é.é",
+    ):
+        assert api.request("GET", "/v1/learners/7", {"Authorization": f"Bearer {token}"}).status == 401, token
+
+
+def test_whether_something_exists_is_told_only_to_those_who_may_see_it(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    earned(scene, learner)
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    ids = [each.learner_id for each in (learner,)]
+    asked = desk.post("/v1/revocations", act="invalidate", course_run=learner.course_run, learners=ids, reason="void")
+    viewer, nobody = Desk(scene, scopes=["view"]), Desk(scene, scopes=["act", "revoke", "approve"])
+    for existing, missing in (
+        (f"/v1/learners/{learner.learner_id}", "/v1/learners/999"),
+        (f"/v1/certificates/{certificate.certificate_id}", "/v1/certificates/0"),
+    ):
+        assert nobody.get(existing) == nobody.get(missing)
+    for word in ("approve", "decline"):
+        assert viewer.post(f"/v1/revocations/{asked.body['id']}/{word}") == viewer.post(f"/v1/revocations/0/{word}")
+    act = {**CASE, "act": "redecide"}
+    there: dict[str, Any] = {**act, **about(learner)}
+    assert viewer.post("/v1/case/act", **act) == viewer.post("/v1/case/act", **there)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/case?learner_id=1&course_run=a/b/c&as_of=0001-01-01T00:00:00%2B14:00",
+        "/v1/case?learner_id=1&course_run=a/b/c&as_of=9999-12-31T23:59:59-14:00",
+        "/v1/case?learner_id=1&course_run=a/b/c&as_of=2200-01-01T00:00:00Z",
+        "/v1/case?learner_id=1&course_run=a/b/c&as_of=99999999999",
+        "/case?learner_id=1&course_run=a/b/c&as_of=0001-01-01T00:00%2B14:00",
+        "/case?learner_id=1&course_run=a/b/c&as_of=9999-12-31T23:59",
+        *(f"/v1/held?cursor={cursor}" for cursor in ("WzAseyJ4IjoxfV0=", "Wy0xLG51bGxd", "WzAsWzEsIngiLDJdXQ==", "x")),
+        "/v1/learners/0",
+        f"/v1/learners/{'9' * 5000}",
+        f"/learner?learner_id={'9' * 5000}",
+        "/learner?learner_id=%D9%A3",
+    ],
+    ids=lambda path: path[:60],
+)
+def test_extremes_are_refused_with_the_fix(desk: Desk, path: str) -> None:
+    answer = told(desk.ask("GET", path))
+    assert answer.status == 422, answer.body
+
+
+@pytest.mark.parametrize("written", ["-", "---", "%20", "x" * 3000, "%00", "%F0%9F%8E%93", "..%5C.."])
+def test_what_is_no_certificate_id_is_nobodys(desk: Desk, written: str) -> None:
+    assert desk.ask("GET", f"/v1/certificates/{written}").status == 404
+    assert desk.ask("GET", f"/find?certificate_id={written}x").status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000, b'{"learner_id": NaN}', b'"' + b"x" * 1_000_000 + b'"'],
+    ids=len,
+)
+def test_a_body_that_is_none_is_refused(desk: Desk, body: bytes) -> None:
+    for path in ("/v1/case/act", "/v1/case/what-if", "/v1/revocations", "/v1/held/discard"):
+        headers = {"Content_Type": "application/json", "Idempotency_Key": "a-key-of-mine"}
+        answer = told(desk.ask("POST", path, body, **headers))
+        assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json"), path
+
+
+@pytest.mark.parametrize("reason", ["   ", "ab\x1b[2J", "ab\x00", "abc\u202edef", "a\u2066bc", "é"])
+def test_a_reason_is_text_that_shows_what_it_says(scene: Scene, learner: Learner, desk: Desk, reason: str) -> None:
+    earned(scene, learner)
+    answer = desk.post("/v1/case/act", **{**CASE, **about(learner), "act": "redecide", "reason": reason})
+    assert (answer.status, answer.body["field"]) == (422, "reason")
+
+
+def test_every_call_is_audited_with_who_and_what_and_nothing_that_somebody_wrote(
+    scene: Scene, learner: Learner, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    earned(scene, learner)
+
+    def line(method: str, path: str, by: Desk, **body: Any) -> dict[str, Any]:
+        caplog.clear()
+        answer = by.post(path, **body) if method == "POST" else by.get(path, **body)
+        (record,) = (record for record in caplog.records if record.getMessage() == "audit")
+        said = vars(record)
+        assert (said["method"], said["status"]) == (method, answer.status)
+        assert "@" not in json.dumps({name: said[name] for name in ("actor", "path", "about")})
+        found: dict[str, Any] = said["about"]
+        return {"actor": said["actor"], **found}
+
+    mail = "somebody@example.org"
+    assert line("GET", "/v1/case", desk, **about(learner)) == {"actor": "ada", **about(learner)}
+    assert line("GET", "/v1/case", desk, learner_id=mail, course_run="x") == {"actor": "ada"}
+    assert line("GET", "/learner", desk, learner_id=mail) == {"actor": "ada"}
+    assert line("GET", f"/v1/certificates/{mail}", desk) == {"actor": "ada"}
+    assert line("GET", "/nowhere", desk) == {"actor": "ada"}
+    act = {**CASE, **about(learner), "reason": mail, "act": "redecide"}
+    assert line("POST", "/v1/case/act", desk, **act) == {"actor": "ada", "act": "redecide", **about(learner)}
+    assert line("POST", "/v1/case/act", Desk(scene, scopes=["view"]), **act)["actor"] == "ada"
+    assert line("POST", "/v1/revocations/x/approve", desk)["act"] == "approve"
+
+
+def test_an_erased_name_is_an_event_that_says_who_and_why(
+    scene: Scene, learner: Learner, desk: Desk, wire: Wire
+) -> None:
+    earned(scene, learner)
+    assert desk.post("/v1/case/act", act="erase-name", **{**CASE, **about(learner)}).status == 202
+    (request,) = (request for request in wire.sent if request.operation == "PutEvents")
+    detail = json.loads(request.body["Entries"][0]["Detail"])
+    assert detail["learner"] == {"learner_id": learner.learner_id, "by": "ada", "notes": "ticket 12"}

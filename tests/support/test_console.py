@@ -243,7 +243,7 @@ def test_ticket_5_a_whole_course_run_is_about_to_lose_its_certificates(
     ada.page.get_by_label("Why", exact=True).fill("The exam was void.")
     ada.page.get_by_role("button", name="Ask for approval").click()
     expect(ada.page.get_by_role("main")).to_contain_text("a colleague has to approve it")
-    bob.page.get_by_role("link", name="Bulk revocations").click()
+    bob.page.get_by_role("link", name="Revocations").click()
     expect(bob.page.get_by_role("button", name="Approve: revoke 4")).to_be_visible()
     bob.check("approve")
     bob.page.get_by_role("button", name="Approve: revoke 4").click()

@@ -159,3 +159,96 @@ def test_killed_at_any_step_an_approval_that_is_given_again_revokes_each_once(
         if not death.came:
             return
     pytest.fail("it never ended")
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_killed_at_any_step_a_discard_of_all_that_is_asked_for_again_discards_each_once(
+    scene: Scene, learner: Learner, wire: Wire, done: bool
+) -> None:
+    for step in range(100):
+        course_run = f"course-v1:Step+{step}+{learner.learner_id}{'after' if done else 'before'}"
+        learners = broken(scene, Learner(learner.learner_id, course_run), 2)
+        death = Death(step, done=done)
+        wire.around = death
+        ask = partial(Desk(scene).post, "/v1/held/discard", f"key-of-step-{step}")
+        answer = death.run(partial(ask, course_run=course_run, reason="the grading job was broken"))
+        wire.around = lambda _, answer: answer()
+        scene.cloud.deliver()
+        assert (answer.status, answer.body) == (202, {"discarded": 2, "left": 0}), step
+        words = [entry.value for each in learners for entry in scene.kept(each).timeline if entry.fact == "revocation"]
+        assert words.count("discarded") == 2, step
+        assert held(scene, learners) == [], step
+        if not death.came:
+            return
+    pytest.fail("it never ended")
+
+
+def test_a_key_that_discarded_in_one_course_run_discards_in_no_other(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    broken(scene, learner, 1)
+    body = {"course_run": learner.course_run, "reason": "the grading job was broken"}
+    assert desk.post("/v1/held/discard", "one-key-only", **body).status == 202
+    other = desk.post("/v1/held/discard", "one-key-only", **{**body, "course_run": "course-v1:A+B+C"})
+    assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
+
+
+def test_nobody_is_two_persons_by_another_spelling_of_their_name(scene: Scene, learner: Learner, desk: Desk) -> None:
+    learners = class_of(acts.ALONE + 1, learner)
+    earn(scene, learners)
+    body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
+    for name in ("ADA", "Ada", " ada", "\uff41da"):
+        assert Desk(scene, name).post(f"/v1/revocations/{asked['id']}/approve").status == 403
+    answers = [Desk(scene, "eve" if each.learner_id % 2 else "Eve").act("invalidate", each) for each in learners]
+    assert [answer.status for answer in answers] == [*[202] * acts.ALONE, 403]
+
+
+def test_whoever_approves_may_carry_on_what_another_was_killed_at(
+    scene: Scene, learner: Learner, desk: Desk, wire: Wire
+) -> None:
+    learners = class_of(2, learner)
+    earn(scene, learners)
+    body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
+    path = f"/v1/revocations/{asked['id']}/approve"
+    wire.refuse("PutEvents", "", "ThrottlingException")
+    assert Desk(scene, "bob").post(path).status == 503
+    wire.around = lambda _, answer: answer()
+    assert Desk(scene, "cem").post(f"/v1/revocations/{asked['id']}/decline").status == 409
+    assert Desk(scene, "cem").post(path).body["state"] == "done"
+    assert Desk(scene, "dan").post(path).status == 409
+    scene.cloud.deliver()
+    assert statuses(scene, learners) == ["unavailable"] * 2
+    assert {scene.history(each)[-1]["by"] for each in learners} == {"bob"}
+
+
+def test_the_allowlisted_are_not_invalidated_in_bulk_not_even_if_they_were_listed_meanwhile(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    learners = class_of(2, learner)
+    earn(scene, learners)
+    body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
+    body["learners"] = [each.learner_id for each in learners]  # type: ignore[assignment]
+    asked = desk.post("/v1/revocations", **body).body
+    desk.act("allowlist-add", learners[1])
+    for refused in (
+        Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve"),
+        desk.post("/v1/revocations", **body),
+    ):
+        assert (refused.status, str(learners[1].learner_id) in refused.body["title"]) == (409, True)
+        assert "allowlist-remove" in refused.body["fix"]
+    assert statuses(scene, learners) == ["downloadable"] * 2
+
+
+def test_what_was_asked_for_already_is_not_asked_for_again(
+    scene: Scene, learner: Learner, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learners = broken(scene, learner, 3)
+    assert desk.get("/v1/revocations").body == {"revocations": []}
+    monkeypatch.setattr(scene.cloud.functions["SupportFunction"].modules["app"].revoking, "MOST_LEARNERS", 2)
+    body = {"act": "release", "course_run": learner.course_run, "reason": "the exam was void"}
+    first, second = (desk.post("/v1/revocations", **body).body for _ in range(2))
+    assert ([len(found["learners"]) for found in (first, second)], first["left"], second["left"]) == ([2, 1], 1, 0)
+    assert sorted([*first["learners"], *second["learners"]]) == [str(each.learner_id) for each in learners]
+    assert desk.post("/v1/revocations", **body).status == 409

@@ -8,8 +8,9 @@ from certrules import store
 from certrules.casework.cases import values_at
 from certrules.core.policy import Policies, overridden
 from certrules.core.terms import Fact, is_ccx
-from certrules.core.timeline import Entry
+from certrules.core.timeline import Entry, Timeline
 from certrules.core.words import when
+from certrules.wire.inbound import EVERYWHERE
 
 
 def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[str, Any]]:
@@ -20,13 +21,20 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
     deployed = next((policy for since, policy in reversed(policies) if since <= now), policies[0][1])
     policy = overridden(deployed, values.get((Fact.COURSE_RUN, "policy")))
     brakes = store.load_brakes(course_run)
-    switches = (
-        [entry for entry in told if entry.fact is Fact.AUTOMATIC_REVOCATIONS][-1:]
-        for told in (brakes.everywhere, timeline)
-    )
-    stops = [entry for last in switches for entry in last if not entry.value]
+    stops = [stop for stop in map(_stop_in, (brakes.everywhere, timeline)) if stop is not None]
     tripped = brakes.tripped_at is not None and brakes.tripped_at > now - policy.breaker_window
     return list(_checks(course_run, values, policy, stops, tripped=tripped))
+
+
+def stopped_everywhere() -> Entry | None:
+    """Return who stopped automatic revocations in all course runs, when and why; None if they take effect."""
+    return _stop_in(store.load_brakes(EVERYWHERE).everywhere)
+
+
+def _stop_in(timeline: Timeline) -> Entry | None:
+    """Return the last word on automatic revocations if it stops them."""
+    last = next((entry for entry in reversed(timeline) if entry.fact is Fact.AUTOMATIC_REVOCATIONS), None)
+    return None if last is None or last.value else last
 
 
 def _checks(

@@ -1,0 +1,151 @@
+"""The commands of support, against the API of a stack: tickets solved from the command line alone, and exit codes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from certs.kept import NOTE
+from certs.support.api import CONTRADICTS, NOT_ALLOWED, NOT_FOUND
+from certs.support.common import printable
+from tests.certs.conftest import certs
+from tests.functions.scene import Learner, Scene
+from tests.functions.test_brakes import class_of, earn
+from tests.support.conftest import EVERYTHING, Desk, about
+from tests.support.test_revocations import broken
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+WHY = ("--reason", "ticket 12", "--yes")
+
+
+@pytest.fixture(scope="module")
+def address(stack: Scene) -> str:
+    return stack.cloud.serve_api()
+
+
+@pytest.fixture(autouse=True)
+def _kept(scene: Scene, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    may(scene, address, EVERYTHING)
+    yield
+    NOTE.unlink()
+
+
+def may(scene: Scene, address: str, scopes: tuple[str, ...]) -> None:
+    """Be somebody who may do this."""
+    named = [f"certificates/{scope}" for scope in scopes]
+    tokens = {name: scene.cloud.api.token(name, named) for name in ("ada", "bob")}
+    NOTE.write_text(json.dumps({"api": address, "token": tokens["ada"], "colleague": tokens["bob"]}))
+
+
+def on(learner: Learner) -> tuple[str, str]:
+    return str(learner.learner_id), learner.course_run
+
+
+def shown(result: Result) -> str:
+    assert result.exit_code == 0, result.stderr
+    assert all(len(line) <= 80 for line in result.stdout.splitlines() if "event" not in line), result.stdout
+    return result.stdout
+
+
+def test_every_act_is_a_command_that_says_what_it_will_do_and_asks(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying())
+    refused = certs("invalidate", *on(learner), "--reason", "ticket 12", stdin="n\n")
+    assert refused.exit_code == 1
+    assert "The certificate changes from downloadable to unavailable" in refused.stderr
+    assert "This takes a certificate away from the learner." in refused.stderr
+    assert scene.certificate(learner).status == "downloadable"  # type: ignore[union-attr]
+    for command, status in (
+        (("date", "set", *on(learner), "2026-05-29T00:00:00Z"), "downloadable"),
+        (("date", "remove", *on(learner)), "downloadable"),
+        (("allowlist", "add", *on(learner)), "downloadable"),
+        (("allowlist", "remove", *on(learner)), "downloadable"),
+        (("invalidate", *on(learner)), "unavailable"),
+        (("lift", *on(learner)), "downloadable"),
+        (("redecide", *on(learner)), "downloadable"),
+        (("erase", *on(learner)), "downloadable"),
+    ):
+        done = certs(*command, *WHY)
+        assert (done.exit_code, "Sent as event" in done.stdout) == (0, True), done.stderr
+        scene.cloud.deliver()
+        assert scene.certificate(learner).status == status, command  # type: ignore[union-attr]
+    assert "ticket 12" in certs("timeline", *on(learner)).stdout
+    assert scene.queued("ParkedQueue") == []
+
+
+def test_what_was_confirmed_is_done_only_to_the_case_that_was_looked_at(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying())
+    key = ("--reason", "ticket 12", "--key", "a-key-of-mine")
+    seen = certs("invalidate", *on(learner), *key, "--json", stdin="y\n").stdout
+    done = json.loads(seen[seen.index("{") :])
+    assert done["version"] == scene.kept(learner).version
+    assert json.loads(certs("invalidate", *on(learner), *key, "--yes", "--json").stdout) == done
+
+
+def test_a_certificate_is_found_and_so_is_who_is_in_a_course_run(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying())
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    by_address = certs("find", f"https://example.org/certificates/{certificate.certificate_id}")
+    assert by_address.stdout == f"Learner {learner.learner_id} in {learner.course_run}\n"
+    assert certs("learners", learner.course_run).stdout == f"{learner.learner_id}\n"
+    assert learner.course_run in shown(certs("learner", str(learner.learner_id)))
+    changed = certs("changes", *on(learner), "2026-01-02T00:00:00Z", "2026-01-04T00:00:00Z").stdout
+    assert "from no certificate to downloadable" in changed
+
+
+def test_exit_codes_tell_why_it_did_not_work(scene: Scene, learner: Learner, address: str) -> None:
+    scene.ingest(*learner.qualifying())
+    assert certs("find", "0" * 32).exit_code == NOT_FOUND
+    assert certs("revocations", "show", "nothing").exit_code == NOT_FOUND
+    assert certs("lift", *on(learner), *WHY).exit_code == CONTRADICTS
+    assert certs("what-if", *on(learner), "--change", "wish").exit_code == 1
+    assert certs("explain", *on(learner), "--as-of", "yesterday").exit_code == 2
+    assert certs("check", learner.course_run).exit_code == 0
+    assert certs("check", "course-v1:Never+Heard+Of").exit_code == 1
+    may(scene, address, ("view",))
+    refused = certs("invalidate", *on(learner), *WHY)
+    assert (refused.exit_code, "certificates/revoke" in refused.stderr) == (NOT_ALLOWED, True)
+    may(scene, address, ())
+    assert certs("explain", *on(learner)).exit_code == NOT_ALLOWED
+    NOTE.write_text(json.dumps({"api": address, "token": "none"}))
+    refused = certs("explain", *on(learner))
+    assert (refused.exit_code, "CERTS_TOKEN" in refused.stderr) == (NOT_ALLOWED, True)
+
+
+def test_what_is_held_is_listed_discarded_and_released_by_two(scene: Scene, learner: Learner) -> None:
+    learners = broken(scene, learner, 4)
+    assert shown(certs("held", "list", learner.course_run)).count("a person decides") == 4
+    assert learner.course_run in shown(certs("held", "list"))
+    assert certs("held", "discard", *on(learners[0]), *WHY).exit_code == 0
+    scene.cloud.deliver()
+    asked = json.loads(certs("revocations", "request", learner.course_run, *WHY[:2], "--json").stdout)
+    assert str(learners[1].learner_id) in shown(certs("revocations", "show", asked["id"]))
+    assert "release 3 certificates" in shown(certs("revocations", "list"))
+    alone = certs("revocations", "approve", asked["id"], "--yes")
+    assert (alone.exit_code, "second person" in alone.stderr) == (NOT_ALLOWED, True)
+    declined = certs("revocations", "decline", asked["id"], "--colleague", stdin="y\n")
+    assert declined.stdout.endswith("3 certificates: declined.\n")
+    assert "3 certificates stay" in certs("held", "discard-all", learner.course_run, *WHY[:2], stdin="n\n").stderr
+    done = certs("held", "discard-all", learner.course_run, *WHY)
+    assert done.stdout == "3 revocations are discarded.\n"
+    scene.cloud.deliver()
+    assert shown(certs("held", "list", learner.course_run)) == "Nothing is pending.\n"
+    for switch in ("stop", "resume"):
+        assert certs("revocations", switch, learner.course_run, *WHY[:2]).exit_code == 0
+
+
+def test_what_people_write_is_neither_markup_nor_an_order_to_the_terminal(
+    scene: Scene, learner: Learner, desk: Desk
+) -> None:
+    learners = class_of(1, learner)
+    earn(scene, learners)
+    written = "[/bold] [red]not red[/red] [link=x]"
+    assert desk.post("/v1/case/act", act="invalidate", reason=written, **about(learners[0])).status == 202
+    scene.cloud.deliver()
+    assert "[red]not red[/red]" in " ".join(shown(certs("invalidations", learner.course_run)).split())
+    assert printable("a\x1b[2Jb\x07\u202ec\nd") == "a[2Jbc\nd"
