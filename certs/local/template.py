@@ -126,8 +126,9 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
             layers=tuple(layers[content[layer["Ref"]]] for layer in properties.pop("Layers", [])),
         )
         properties["Code"] = {"ZipFile": "# runs in-process"}
-    for name, file in definitions.items():
-        _put_definition(name, resources[name]["Properties"], file)
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::StepFunctions::StateMachine":
+            _put_definition(name, resource["Properties"], definitions.get(name))
     template = Template(stack=stack, functions=sources, mappings={}, schedules={})
     _take_out(template, creatable)
     return template
@@ -145,12 +146,12 @@ def _sever_code(sam: dict[str, Any], folder: Path, resource_type: str, code_prop
     return folders
 
 
-def _put_definition(name: str, properties: dict[str, Any], file: Path) -> None:
+def _put_definition(name: str, properties: dict[str, Any], file: Path | None) -> None:
     """Put a state machine's definition, with what is substituted in it, into its properties.
 
     Raises UnsupportedTemplateError for what isn't run as in the cloud.
     """
-    if properties.pop("DefinitionS3Location", None) is None:
+    if file is None or properties.pop("DefinitionS3Location", None) is None:
         raise UnsupportedTemplateError(f"{name}: give the definition as a file (DefinitionUri)")
     if properties.get("StateMachineType", "STANDARD") != "STANDARD":
         raise UnsupportedTemplateError(f"{name}: only machines of type STANDARD are run")
@@ -180,7 +181,7 @@ def _not_run(fragment: object) -> Iterator[str]:
         for field in FIELDS_NOT_RUN & fragment.keys():
             yield f"{field} isn't run"
         for field, values in VALUES_NOT_RUN.items():
-            if fragment.get(field) in values:
+            if str(fragment.get(field)) in values:
                 yield f"{field} {fragment[field]} isn't run"
         if fragment.get("Type") == "Task":
             yield from _not_integrated(str(fragment.get("Resource")))

@@ -173,6 +173,16 @@ def test_another_client_sees_the_same_cloud_over_http(shop: Shop) -> None:
             "no service of AWS puts events",
         ),
         (
+            """Type: AWS::Serverless::StateMachine
+    Properties: {Definition: {StartAt: A, States: {A: {Type: Pass, End: true}}}}""",
+            "Thing: give the definition as a file",
+        ),
+        (
+            """Type: AWS::Serverless::StateMachine
+    Properties: {DefinitionUri: a.asl.json, Type: EXPRESS}""",
+            "Thing: only machines of type STANDARD",
+        ),
+        (
             """Type: AWS::S3::Bucket
     Properties: {NotificationConfiguration: {EventBridgeConfiguration: {}}}""",
             "a bucket tells nothing",
