@@ -13,9 +13,10 @@ from certs.support.looking import (
     timeline,
     what_if,
 )
+from certs.support.regenerating import regenerate
 from certs.support.revoking import held, revocations
 
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,
-    allowlist, invalidate, lift, redecide, erase, date, held, revocations,
+    allowlist, invalidate, lift, redecide, erase, date, held, revocations, regenerate,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import store
+from certrules import edge, store
 from certrules.bulk import planning
 
 logger = Logger()
@@ -14,15 +14,18 @@ metrics = Metrics()
 store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 BUCKET = os.environ["BULK_BUCKET"]
 
-STEPS = {"begin": planning.begin, "seal": planning.seal, "list-parts": planning.list_parts}
-
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take a step of a run, or plan one of its shards."""
-    if event["do"] != "shard":
-        return STEPS[event["do"]](BUCKET, event["run"])
+    do = event["do"]
+    if do == "begin":
+        return planning.begin(BUCKET, event["run"], edge.now())
+    if do == "seal":
+        return planning.seal(BUCKET, event["run"])
+    if do == "list-parts":
+        return planning.list_parts(BUCKET, event["run"])
     planned = planning.plan_shard(BUCKET, event["id"], event["shard"])
     metrics.add_metric(name="RecordsPlanned", unit=MetricUnit.Count, value=planned.records)
     metrics.add_metric(name="ChangesPlanned", unit=MetricUnit.Count, value=planned.counts.changes)

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
 
 import console  # noqa: F401 - its pages are routes of the same app
+import regenerations  # noqa: F401 - same
 from certrules import edge, store
 from certrules.casework import cases, checklist, revoking
 from certrules.casework.cases import RefusedActError

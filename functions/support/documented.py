@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
 
+from certrules.bulk.runs import Approvers
 from certrules.casework.acts import Preview
 from certrules.core.explain import Change, Difference, Explanation
-from certrules.core.terms import Cause, Status
+from certrules.core.terms import Cause, Rollout, Status
 from desk import Instant, app
 
 type Instants = Instant | None
@@ -294,6 +295,121 @@ class Revocations(Answer):
     revocations: list[Revocation]
 
 
+class RunRequest(Answer):
+    """What a bulk run was asked for as."""
+
+    course_runs: list[str] | Literal["all"]
+    by: str
+    reason: str
+    at: Annotated[Instant, Field(description="As of when everything is decided.")]
+    statuses: list[str] | None = None
+    learners: Annotated[int | None, Field(description="How many are named.")]
+    dry_run: bool = False
+    purpose: Literal["regenerate", "compare"] = "regenerate"
+    as_if: Rollout | None = None
+    concurrency: int = 20
+    records_per_second: int | None = None
+    approval_seconds: int = 86_400
+
+
+class PlanInNumbers(Answer):
+    """What a person has to know who approves a plan."""
+
+    hash: str
+    approvers: Approvers
+    records: int
+    changes: int
+    revocations: int
+    undecided: Annotated[int, Field(description="How many records could not be decided; the report names them.")]
+    course_runs_changed: int
+    by_status: Annotated[dict[str, int], Field(description="From and to, as in `downloadable > notpassing`.")]
+    by_cause: dict[str, int]
+    by_reason: dict[str, int]
+
+
+class RunApproval(Answer):
+    """Who approved which plan."""
+
+    hash: str
+    by: str
+    at: Instant
+
+
+class RunOutcome(Answer):
+    """What became of the planned changes."""
+
+    applied: int
+    already: int
+    changed_since: int
+    failed: int
+    unknown: int
+
+
+class PartsDone(Answer):
+    """How many parts of a plan there are, and are done."""
+
+    all: int
+    done: int
+
+
+class RunReport(Answer):
+    """How a run ended."""
+
+    outcome: RunOutcome
+    parts: PartsDone
+    problem: str | None
+    finished_at: Instant
+    cost: Annotated[dict[str, Any], Field(description="Estimated: units and dollars, with the assumptions.")]
+    failures: int
+
+
+class BulkRunAnswer(Answer):
+    """A bulk run."""
+
+    id: str
+    request: RunRequest
+    state: Literal[
+        "started", "planning", "waiting", "approved", "applying", "interrupted",
+        "planned", "done", "incomplete", "failed", "declined", "expired",
+    ]  # fmt: skip
+    attempt: int
+    resumable: bool
+    plan: PlanInNumbers | None
+    approval: RunApproval | None
+    decided_by: str | None
+    decided_at: Instants
+    expires_at: Instants
+    report: RunReport | None
+
+
+class Progress(Answer):
+    """How far a run is."""
+
+    shards: int | None
+    shards_planned: int
+    parts: int | None
+    parts_applied: int
+
+
+class BulkRunProgress(BulkRunAnswer):
+    """A bulk run, and how far it is."""
+
+    progress: Progress
+
+
+class BulkRuns(Answer):
+    """Bulk runs, newest first."""
+
+    regenerations: list[BulkRunAnswer]
+
+
+class Piece(Answer):
+    """A piece of a report."""
+
+    text: str
+    next: int | None
+
+
 class Row(NamedTuple):
     """What is to be said of a call beside its parameters."""
 
@@ -321,6 +437,12 @@ CALLS: Mapping[str, Row] = {
     "get /v1/revocations": Row("view", 200, Revocations),
     "post /v1/revocations": Row("revoke", 201, Revocation, (404, 409, 415)),
     "post /v1/revocations/{revocation_id}/{word}": Row("approve", 200, Revocation, (404, 409, 415)),
+    "get /v1/regenerations": Row("view", 200, BulkRuns),
+    "post /v1/regenerations": Row("act", 202, BulkRunAnswer, (415,)),
+    "get /v1/regenerations/{run_id}": Row("view", 200, BulkRunProgress, (404,)),
+    "get /v1/regenerations/{run_id}/report": Row("view", 200, Piece, (404,)),
+    "post /v1/regenerations/{run_id}/resume": Row("act", 202, BulkRunAnswer, (404, 409, 415)),
+    "post /v1/regenerations/{run_id}/{word}": Row("approve", 200, BulkRunAnswer, (404, 409, 415)),
 }
 
 _REFUSALS: Mapping[int, str] = {

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -16,7 +16,6 @@ __all__ = ["learner", "scene", "stack", "wire"]
 _numbers = count(1)
 
 NOW = datetime.now(UTC)
-LATER = NOW + timedelta(hours=2)  # what is held for an hour is due by then
 
 
 @dataclass
@@ -25,13 +24,20 @@ class Run:
 
     scene: Scene
     course_runs: list[str] | str
-    at: datetime = LATER
+    at: datetime = NOW
     more: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.id = f"run-{next(_numbers)}"
         request = {"course_runs": self.course_runs, "by": "ada", "reason": "new policy", "at": as_time(self.at)}
         self.state: dict[str, Any] = {"id": self.id, "request": {**request, **self.more}, "approval": None}
+
+    @classmethod
+    def of(cls, scene: Scene, run_id: str) -> "Run":
+        """Return a run that the state machine took up."""
+        run = cls(scene, [])
+        run.id = run_id
+        return run
 
     # --- the steps
 

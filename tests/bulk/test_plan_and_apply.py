@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.bulk.conftest import NOW, Run, class_of, everything
+from tests.bulk.conftest import Run, class_of, everything
 from tests.functions.scene import Learner, Scene, day
+from tests.functions.test_ingest import sent
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -14,6 +15,7 @@ def waiting(scene: Scene, learner: Learner, size: int = 5) -> list[Learner]:
     for one in learners:
         scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)))
     scene.ingest(learner.configured(day(4)))
+    scene.empty_queues()  # nobody decides them again
     return learners
 
 
@@ -23,7 +25,8 @@ def revocable(scene: Scene, learner: Learner, size: int = 5) -> list[Learner]:
     scene.ingest(learner.configured(day(1)))
     for one in learners:
         scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)))
-        scene.ingest(one.failing(NOW))
+        scene.ingest(sent(one.failing(day(5))))
+    scene.empty_queues()
     return learners
 
 

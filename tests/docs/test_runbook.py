@@ -33,7 +33,7 @@ def test_the_dashboard_shows_every_reason() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", body))["widgets"]
-    assert len(widgets) == 7
+    assert len(widgets) == 9
     assert set(re.findall(r"\"reason_(\w+)\"", body)) == set(BY_CODE)
 
 

@@ -319,10 +319,11 @@ def tapped() -> Iterator[Wire]:
 
     def process(request: AWSPreparedRequest) -> Answer:
         target = cast("dict[str, Any]", request.headers).get("X-Amz-Target")
-        if target is None:  # of a service that says it otherwise, such as S3
-            return answer(request)
-        name = target.decode() if isinstance(target, bytes) else target
-        noted = Request(name.rpartition(".")[2], json.loads(cast("bytes", request.body)))
+        if target is None:  # of a service that says it otherwise, such as S3: its method and address
+            noted = Request(str(request.method), request.url)
+        else:
+            name = target.decode() if isinstance(target, bytes) else target
+            noted = Request(name.rpartition(".")[2], json.loads(cast("bytes", request.body)))
         wire.sent.append(noted)
         return wire.around(noted, lambda: answer(request))
 

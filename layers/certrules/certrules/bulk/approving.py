@@ -7,7 +7,7 @@ approval is awaited is a note of its own, which is never shown.
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -23,9 +23,6 @@ from certrules.wire.stored import as_time
 RUN, TOKEN = "B", "B#token"
 KEPT = timedelta(days=365)
 """How long it is remembered that there was a run."""
-
-APPROVAL_TIME = timedelta(days=1)
-"""How long a plan waits to be approved: the time-out of the state machine's task."""
 
 ENDED = {"planned", "done", "incomplete", "failed", "declined", "expired"}
 RESUMABLE = {"incomplete", "failed", "interrupted"}
@@ -52,7 +49,7 @@ def start(machine: str, asked: Mapping[str, Any], by: str, key: str, now: dateti
         body = _new(run_id, request)
         store.save_note(item, body, now + KEPT)
     _execute(machine, body)
-    return body
+    return shown(body, body["state"])
 
 
 def _new(run_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,20 +187,20 @@ def wait(bucket: str, run: Mapping[str, Any], token: str, now: datetime) -> None
     """Note that a plan waits to be approved, and by which token the state machine is told."""
     plan = read(folder_of(bucket, run["id"]), "plan.json", Plan)
     assert plan is not None, "the plan is sealed"
-    noted = store.find_note(TOKEN, run["id"])
-    store.save_note(noted, token, now + APPROVAL_TIME)
-    expires_at = as_time(now + APPROVAL_TIME)
-    _update(run, now, state="waiting", plan=summary_of(plan), expires_at=expires_at)
+    expires_at = now + timedelta(seconds=run["begun"]["approval_seconds"])
+    store.save_note(store.find_note(TOKEN, run["id"]), token, expires_at)
+    _update(run, now, state="waiting", plan=summary_of(plan), expires_at=as_time(expires_at))
 
 
 def decide(
     machine: str,
     bucket: str,
     run_id: str,
-    word: Literal["approve", "decline"],
     plan_hash: str,
     by: str,
     now: datetime,
+    *,
+    approve: bool,
 ) -> dict[str, Any]:
     """Approve the plan of this hash, which is then applied, or decline it.
 
@@ -211,7 +208,6 @@ def decide(
     botocore's errors: ask again.
     """
     item, body = _note(run_id)
-    approve = word == "approve"
     said = "approved" if approve else "declined"
     if not (body["state"] == said and body["decided_by"] == by):
         state = _state(machine, bucket, body, now)

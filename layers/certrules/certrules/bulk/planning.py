@@ -4,6 +4,7 @@ Planning only reads certificates, and writes files.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import batched
 from time import monotonic
 from typing import Any
@@ -57,7 +58,7 @@ class PlanError(Exception):
 # --- begin: what is to be planned
 
 
-def begin(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
+def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
     """Note what was asked for, with the policy in force, and list the shards that are still to be planned.
 
     Beginning again changes nothing of it. Raises msgspec.ValidationError, which names the field, and PlanError.
@@ -66,14 +67,19 @@ def begin(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
     request = read(folder, "request.json", Request)
     if request is None:
         asked = msgspec.convert({**run["request"], "id": run["id"]}, Request)
-        request = msgspec.structs.replace(asked, terms=edge.terms())
+        request = msgspec.structs.replace(asked, terms=edge.terms(), began_at=now)
         request.policies()
         folder.write_json("request.json", request)
     shards = shards_of(folder, request)
     planned = set(folder.names("shards/"))
     missing = [shard for shard in shards if f"shards/{shard}.json" not in planned]
     folder.write_json("shards.json", [{"id": request.id, "shard": shard} for shard in missing])
-    return {"shards": len(missing), "manifest": folder.key("shards.json"), "concurrency": request.concurrency}
+    return {
+        "shards": len(missing),
+        "manifest": folder.key("shards.json"),
+        "concurrency": request.concurrency,
+        "approval_seconds": request.approval_seconds,
+    }
 
 
 def shards_of(folder: edge.Folder, request: Request) -> list[str]:
@@ -214,7 +220,7 @@ class _Shard:
 
 def decided(pair: Pair, loaded: Loaded, request: Request, policies: Policies) -> Change | None:
     """Return what deciding a record anew would change, as of the run's instant and by its policy; None if nothing."""
-    return change_of(pair, loaded, decide_anew(pair, loaded, (), policies, request.at))
+    return change_of(pair, loaded, decide_anew(pair, loaded, (), policies, request.at, request.as_if))
 
 
 # --- seal: one plan, and who has to approve it

@@ -89,7 +89,7 @@ def write_report(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, A
         "seconds": {
             "planning": plan.seconds if plan else 0.0,
             "applying": round(found.seconds, 3),
-            "elapsed": round((now - request.at).total_seconds(), 3),
+            "elapsed": round((now - (request.began_at or now)).total_seconds(), 3),
         },
         "cost": _cost(plan, found),
     }

@@ -25,7 +25,7 @@ import msgspec
 from certrules import edge
 from certrules.core.policy import Policies
 from certrules.core.replay import Pending
-from certrules.core.terms import Cause, Status
+from certrules.core.terms import Cause, Rollout, Status
 from certrules.intake import Decided
 from certrules.store import KeptRecord, Loaded, Pair
 from certrules.wire.stored import as_time, certificate_as_json
@@ -62,10 +62,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     learners: list[int] | None = None  # only theirs
     dry_run: bool = False
     purpose: Literal["regenerate", "compare"] = "regenerate"
-    as_if: Literal["live"] | None = None
+    as_if: Rollout | None = None  # what would come of another setting of the course runs; nothing is applied
     concurrency: int = 20  # how many shards, and parts, are worked on at once
+    approval_seconds: int = 86_400  # how long the plan waits to be approved
     records_per_second: int | None = None  # how fast parts are applied, all together
     terms: edge.Terms | None = None  # the policy that was in force when the run began
+    began_at: datetime | None = None  # UTC
 
     @property
     def applies(self) -> bool:
@@ -293,7 +295,7 @@ def change_of(pair: Pair, loaded: Loaded, anew: Decided) -> Change | None:
         ),
         before=before,
         after=status,
-        cause=_cause(last.cause if last else None, published.pending, kept),
+        cause=_cause(last.cause if last else None, published.pending, anew.before.pending),
         at=as_time(last.at) if last else None,
         reasons=() if status is Status.DOWNLOADABLE else tuple(sorted(anew.outcome.decision.unmet)),
         steps=tuple(Step(str(as_time(item.at)), item.previous, item.status, item.cause) for item in news),
@@ -311,9 +313,9 @@ def end_of(kept: KeptRecord) -> End:
     )
 
 
-def _cause(told: Cause | None, pending: Pending | None, kept: KeptRecord) -> Cause | None:
+def _cause(told: Cause | None, pending: Pending | None, before: Pending | None) -> Cause | None:
     """Return the cause of the last transition, or of what becomes pending."""
-    if told is None and pending is not None and pending != kept.published.pending:
+    if told is None and pending is not None and pending != before:
         return pending.cause
     return told
 

@@ -1,0 +1,150 @@
+"""Bulk runs at the API: whole course runs decided again, by a plan that people look at."""
+
+import os
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from aws_lambda_powertools.metrics import MetricUnit
+from pydantic import AfterValidator, Field, model_validator
+
+from certrules import edge
+from certrules.bulk import approving
+from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED
+from certrules.casework.cases import RefusedActError
+from certrules.core.terms import Rollout, Status
+from certrules.wire.inbound import RefusedError, checked_course_key
+from desk import ABOUT, Key, Learner, Reason, RunKey, Strict, actor, app, demand, metrics
+
+BUCKET = os.environ["BULK_BUCKET"]
+MACHINE = os.environ["REGENERATE_MACHINE"]
+
+REPORT_PIECE = 2_000_000
+"""How many bytes of a report are answered at once: an answer has at most 6 MB, and JSON may double it."""
+
+
+def course_key(text: str) -> str:
+    """Return the key of a course run. Raises ValueError."""
+    try:
+        return checked_course_key(text.strip(), "course_runs")
+    except RefusedError as refusal:
+        raise ValueError(f"{text[:100]!r}: {refusal.fix}") from None
+
+
+RunId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="The bulk run's id.")]
+
+
+class BulkRun(Strict):
+    """Have whole course runs decided again."""
+
+    course_runs: Annotated[
+        list[Annotated[RunKey, AfterValidator(course_key)]] | Literal["all"],
+        Field(description="The course runs' keys, at most 1000; or all of which the configuration is known."),
+    ]
+    reason: Reason
+    statuses: Annotated[
+        list[Literal["none", *Status]] | None,  # type: ignore[valid-type]
+        Field(min_length=1, description="Only certificates that have one of these now; none: no certificate yet."),
+    ] = None
+    learners: Annotated[
+        list[Learner] | None, Field(min_length=1, max_length=MOST_LEARNERS, description="Only theirs.")
+    ] = None
+    dry_run: Annotated[bool, Field(description="Plan and report, and change nothing.")] = False
+    purpose: Annotated[Literal["regenerate", "compare"], Field(description="compare: never changes anything.")] = (
+        "regenerate"
+    )
+    as_if: Annotated[
+        Rollout | None, Field(description="As if the course runs had this setting; never changes anything.")
+    ] = None
+    concurrency: Annotated[int, Field(ge=1, le=500, description="How many shards or parts at once.")] = 20
+    records_per_second: Annotated[
+        int | None, Field(description="How fast to apply, all together; at least the concurrency. null: no limit.")
+    ] = None
+    approval_seconds: Annotated[int, Field(ge=60, le=604_800, description="How long the plan waits.")] = 86_400
+
+    @model_validator(mode="after")
+    def _fits(self) -> "BulkRun":
+        if self.course_runs != "all" and not 1 <= len(self.course_runs) <= MOST_NAMED:
+            raise ValueError(f"course_runs: name 1 to {MOST_NAMED}, or say all")
+        if self.records_per_second is not None and self.records_per_second < self.concurrency:
+            raise ValueError(f"records_per_second: at least the concurrency, {self.concurrency}; lower that, too")
+        return self
+
+
+class PlanWord(Strict):
+    """The plan that is approved or declined."""
+
+    hash: Annotated[str, Field(min_length=64, max_length=64, description="The plan's hash, as it was looked at.")]
+
+
+def started(asked: BulkRun, key: str) -> dict[str, Any]:
+    """Start a bulk run, once for a key. Raises RefusedActError, LostRaceError, and what AWS says."""
+    demand("act")
+    ABOUT["act"] = "start a bulk run"
+    request = asked.model_dump(mode="json")
+    if asked.course_runs != "all":
+        request["course_runs"] = sorted(set(asked.course_runs))
+    metrics.add_metric(name="BulkRunsStarted", unit=MetricUnit.Count, value=1)
+    found = approving.start(MACHINE, request, actor(), key, edge.now())
+    ABOUT["run"] = found["id"]
+    return found
+
+
+def decided(run_id: str, word: str, plan_hash: str) -> dict[str, Any]:
+    """Approve or decline the plan of a bulk run. Raises RefusedActError, LostRaceError, and what AWS says."""
+    if word not in {"approve", "decline"}:
+        raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
+    demand("approve")
+    ABOUT.update(act=word, run=run_id)
+    return approving.decide(MACHINE, BUCKET, run_id, plan_hash, actor(), edge.now(), approve=word == "approve")
+
+
+def resumed(run_id: str) -> dict[str, Any]:
+    """Have a bulk run go on. Raises RefusedActError, LostRaceError, and what AWS says."""
+    demand("act")
+    ABOUT.update(act="resume", run=run_id)
+    return approving.resume(MACHINE, BUCKET, run_id, edge.now())
+
+
+@app.post("/v1/regenerations", summary="Have whole course runs decided again")
+def start_regeneration(asked: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Start a run, once for a key."""
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, started(asked, key))
+
+
+@app.get("/v1/regenerations", summary="The last bulk runs")
+def regenerations() -> dict[str, Any]:
+    """Return what was asked for, by whom, and what became of it."""
+    return {"regenerations": approving.runs(MACHINE, BUCKET, edge.now())}
+
+
+@app.get("/v1/regenerations/<run_id>", summary="A bulk run, and how far it is")
+def regeneration(run_id: RunId) -> dict[str, Any]:
+    """Return the plan in numbers, who has to approve it, and how much is done."""
+    ABOUT["run"] = run_id
+    return approving.run(MACHINE, BUCKET, run_id, edge.now())
+
+
+@app.get("/v1/regenerations/<run_id>/report", summary="A bulk run's report, a piece at a time")
+def regeneration_report(
+    run_id: RunId,
+    form: Annotated[Literal["json", "csv", "html"], Query(description="Which of the report's files.")] = "json",
+    start: Annotated[int, Query(ge=0, description="`next` of the piece before.")] = 0,
+) -> dict[str, Any]:
+    """Return a piece of text, and where the next one starts."""
+    ABOUT["run"] = run_id
+    piece, following = approving.piece_of(BUCKET, run_id, form, start, REPORT_PIECE)
+    return {"text": piece, "next": following}
+
+
+@app.post("/v1/regenerations/<run_id>/resume", summary="Have an interrupted bulk run go on")
+def resume_regeneration(run_id: RunId) -> Response[dict[str, Any]]:
+    """Do what is missing, and nothing twice."""
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, resumed(run_id))
+
+
+@app.post("/v1/regenerations/<run_id>/<word>", summary="Approve or decline the plan of a bulk run")
+def decide_regeneration(run_id: RunId, word: str, asked: Annotated[PlanWord, Body()]) -> dict[str, Any]:
+    """Let it be applied, or not: the plan that has this hash."""
+    return decided(run_id, word, asked.hash)
