@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from certs import support
+from certs.imports import command as imports
 from certs.options import Instant, examples
 
 MALFORMED_LINES = 2
@@ -219,5 +220,6 @@ def _parameters(policy: str) -> dict[str, str]:
     return {"DailyReconciliation": "off", "DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
 
 
+main.add_command(imports.import_)
 for _command in support.COMMANDS:
     main.add_command(_command)

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -30,6 +30,8 @@ class Stack:
     endpoint: str = ""  # where the local cloud answers for AWS
     colleague: str = ""  # the token of a second person, on the local cloud
     is_deployed: bool = False
+    aws: dict[str, str] = field(default_factory=dict)  # how AWS's clients reach the local cloud
+    outputs: dict[str, str] = field(default_factory=dict)  # of its stack
 
 
 class NoStackError(Exception):
@@ -42,9 +44,15 @@ def serve(cloud: "LocalCloud", console: Console, port: int = 0) -> None:
         endpoint = cloud.serve(port, host="127.0.0.1")
     except OSError as error:
         raise NoStackError(f"port {port}: {error.strerror}; name another one with --port") from error
+    aws = {
+        "endpoint_url": endpoint,
+        "region_name": os.environ["AWS_REGION"],
+        "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
+    }
     may = [f"certificates/{scope}" for scope in ("view", "act", "revoke", "approve")]
     tokens = {name: cloud.api.token(f"local-{name}", may, timedelta(days=30)) for name in ("support", "colleague")}
-    stack = Stack(cloud.serve_api(), tokens["support"], endpoint, tokens["colleague"])
+    stack = Stack(cloud.serve_api(), tokens["support"], endpoint, tokens["colleague"], aws=aws, outputs=cloud.outputs)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and `docker stop` end it like Ctrl-C
     swept = time.monotonic()
     try:
@@ -79,7 +87,30 @@ def find(name: str | None) -> Stack:
     return Stack(**json.loads(NOTE.read_text()))
 
 
-def _deployed(name: str) -> Stack:
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """A stack as the AWS credentials of the person who asks reach it."""
+
+    name: str
+    options: dict[str, str]  # of the clients
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service."""
+        import boto3
+
+        return boto3.client(cast("Any", service), **cast("Any", self.options))
+
+
+def aws(name: str | None) -> Aws:
+    """Return how a deployed stack of this name, or without a name the local cloud, is reached. Raises NoStackError."""
+    if name is not None:
+        return Aws(name, {}, _outputs(name))
+    stack = find(None)
+    return Aws("local", stack.aws, stack.outputs)
+
+
+def _outputs(name: str) -> dict[str, str]:
     import boto3
 
     try:
@@ -87,7 +118,11 @@ def _deployed(name: str) -> Stack:
         stack = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
         raise NoStackError(f"stack {name!r}: {error}") from error
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _deployed(name: str) -> Stack:
+    outputs = _outputs(name)
     if "SupportUrl" not in outputs:
         raise NoStackError(f"stack {name!r} is none of ours: it has no SupportUrl")
     token = os.environ.get("CERTS_TOKEN", "")

@@ -16,6 +16,7 @@ from certrules.reconciliation import DIFFERENCES
 from certrules.wire.inbound import EVENT_TYPES, EventType, Metadata, Reason
 from certrules.wire.outbound import EVENTS_OUT
 from certs.cli import main
+from certs.imports.tables import TABLES
 
 SAMPLES = Path(__file__).resolve().parent.parent / "events"
 
@@ -270,3 +271,17 @@ def _sections(command: click.Command, name: str, parent: click.Context) -> Itera
     if isinstance(command, click.Group):
         for inner in sorted(command.commands):
             yield from _sections(command.commands[inner], inner, within)
+
+
+# --- import.md
+
+
+def imported_tables() -> str:
+    """Return what the rows of each of the platform's tables say."""
+    lines = []
+    for table in TABLES.values():
+        columns = ", ".join(f"`{name}`" for name in table.columns)
+        lines += ["", f"### {table.name}", "", f"Columns: {columns}.", ""]
+        rows = [(told.fact or "none", told.value, told.since, told.seen) for told in table.told]
+        lines.append(_table(("fact", "value", "counts since", "seen"), rows))
+    return "\n".join(lines) + "\n"

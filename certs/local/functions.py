@@ -124,7 +124,8 @@ class LocalFunction:
 
     def _swap(self, modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
         starts = tuple(self._packages)  # most modules are known by their first letters not to be among these
-        likely = [name for name in sys.modules if name.startswith(starts)]
+        # A copy: whatever serves beside this may import something meanwhile.
+        likely = [name for name in list(sys.modules) if name.startswith(starts)]
         names = [name for name in likely if name.partition(".")[0] in self._packages]
         removed = {name: sys.modules.pop(name) for name in names}
         sys.modules.update(modules)

@@ -49,6 +49,7 @@ def test_every_example_is_a_call_that_is_understood(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "events.jsonl.gz").touch()
+    (tmp_path / "export").mkdir()
     _, name, *arguments = shlex.split(example.partition(" < ")[0])
     command = main.commands[name]
     while isinstance(command, click.Group):

@@ -20,12 +20,13 @@ from certrules.core.comparison import Comparison, Kind, compare
 from certrules.core.facts import Record
 from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
 from certrules.core.policy import Policies, Policy
-from certrules.core.replay import Outcome, replay
+from certrules.core.replay import Certificate, Outcome, replay
 from certrules.core.rollout import Terms, terms_of, told_before
 from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.store import Brakes, Kept, Loaded, LostRaceError, Pair
 from certrules.wire.inbound import ERASED, NAMED, Message, Reason, RefusedError
+from certrules.wire.snapshot import told
 from certrules.wire.stored import held_history_of, history_of, tripped_history_of
 
 ATTEMPTS = 5
@@ -33,6 +34,9 @@ ATTEMPTS = 5
 
 _MOST_NEWS = 96
 """How many transitions are saved at once: a transaction has 100 items, and the record and the breaker may be in it."""
+
+_DECIDING = {"web_certificates_enabled", "policy", "rollout"}
+"""The settings of a course run that decide certificates; the others only say what is shown."""
 
 _WORTH_THREADS = 1024
 """Below this much memory (MB) a function has too little CPU for threads to pay."""
@@ -46,6 +50,8 @@ class Taken:
     refused: dict[int, RefusedError] = field(default_factory=dict)  # to be parked, by position
     changed: list[tuple[Pair, Settled]] = field(default_factory=list)  # records whose certificate was decided and saved
     course_runs: set[str] = field(default_factory=set)  # whose certificates have to be decided again
+    shared: set[int | str] = field(default_factory=set)  # learners and course runs whose own facts were saved
+    decided: dict[Pair, Certificate | None] = field(default_factory=dict)  # every record, whether or not it changed
     lost_races: int = 0
     stopped: Counter[str] = field(default_factory=Counter)  # automatic revocations that were held, by what stopped them
     tripped: int = 0  # breakers that began to hold them
@@ -137,9 +143,15 @@ class _Round:
             self._taken.failed.update((position, error) for position, _ in group)
 
     def _save_shared(self, kept: Kept, group: _Numbered) -> None:
-        timeline, settled = compact(merge(kept.timeline, _entries(group)), settled=kept.settled)
-        if timeline != kept.timeline:
-            store.save_timeline(kept, timeline, settled)
+        seen = tuple(_seen(kept, group))
+        timeline, settled = compact(merge(kept.timeline, (*_entries(group), *seen)), settled=kept.settled)
+        if timeline == kept.timeline:
+            return
+        store.save_timeline(kept, timeline, settled)
+        _, course_run = whose = group[0][1].learner_id, group[0][1].course_run
+        self._taken.shared.update(name for name in whose if name is not None)
+        if course_run is not None and any(not entry.subject or entry.subject in _DECIDING for entry in seen):
+            self._taken.course_runs.add(course_run)
 
     def _save_name(self, item: store.Item, group: _Numbered) -> None:
         latest = max((message for _, message in group), key=lambda message: (message.at, message.event_id))
@@ -149,7 +161,7 @@ class _Round:
         pair, loaded = subject
         kept = loaded.records[pair]
         sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
-        entries = tuple(_entries(group))
+        entries = (*_entries(group), *_seen(kept, group))
         anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
         braking = _Braking(pair, anew, loaded.course_runs[pair.course_run].timeline)
         while (stopped := braking.stop(anew)) is not None:
@@ -160,6 +172,7 @@ class _Round:
             return  # nothing is known of them here, so there is nothing to keep
         tripped = () if braking.tripped is None else (braking.tripped,)
         saved = save(pair, loaded, anew, result, tripped, braking.brakes)
+        self._taken.decided[pair] = result.published.certificate
         if saved:
             self._taken.changed.append((pair, result))
             if anew.terms.rollout is Rollout.SHADOW:
@@ -327,13 +340,16 @@ def first_part(result: Settled) -> Settled:
 def _decides(message: Message, course_run: Kept) -> bool:
     """Whether what a message says of a course run can change a certificate: not if it only says what is shown."""
     made_known = bool(course_run.timeline) and course_run.timeline[0].event_id == message.event_id
-    return made_known or any(
-        entry.subject in {"web_certificates_enabled", "policy", "rollout"} for entry in message.entries
-    )
+    return made_known or any(entry.subject in _DECIDING for entry in message.entries)
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:
     return chain.from_iterable(message.entries for _, message in group)
+
+
+def _seen(kept: Kept, group: _Numbered) -> Iterable[Entry]:
+    """Return what the messages' rows add to what is kept."""
+    return told(kept.timeline, chain.from_iterable(message.seen for _, message in group))
 
 
 def _required[T](value: T | None) -> T:

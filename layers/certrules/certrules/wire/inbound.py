@@ -18,6 +18,7 @@ from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import PolicyError, read_overrides
 from certrules.core.terms import PERSON, Cause, Fact, Status, Word
 from certrules.core.timeline import BEGINNING, Entry
+from certrules.wire.snapshot import Seen
 
 OWN_SOURCE = "course-certificates"
 """The source of the events that this service sends: it never takes them in."""
@@ -101,6 +102,7 @@ class Message(NamedTuple):
     entries: tuple[Entry, ...] = ()
     name: Name | None = None  # of learner.named; learner.erased has none
     sent_at: datetime = BEGINNING  # UTC: the clock by which it is decided, see `decode`
+    seen: tuple[Seen, ...] = ()  # of rows of tables rather than an event
 
 
 # --- the data of the events, as far as it decides anything

@@ -72,11 +72,11 @@ def encode_timeline(timeline: Timeline, text: str = "", known: Timeline = ()) ->
     """Return a timeline as it is kept. If it was kept before, as `text`, only what came after is written anew."""
     count = len(known)
     if not count or timeline[:count] != known:
-        return _encode(_entries_out(timeline)).decode()
+        return _encode(entries_out(timeline)).decode()
     if len(timeline) == count:
         return text
     last = known[-1]
-    return f"{text[:-1]},{_encode(_entries_out(timeline[count:], last.at, last.event_id))[1:].decode()}"
+    return f"{text[:-1]},{_encode(entries_out(timeline[count:], last.at, last.event_id))[1:].decode()}"
 
 
 def decode_timeline(text: str) -> Timeline:
@@ -96,7 +96,8 @@ def entries_in(items: Iterable[list[Any]]) -> Timeline:
     return tuple(entries)
 
 
-def _entries_out(entries: Iterable[Entry], before: datetime = _EPOCH, event_id: str = "") -> list[list[Any]]:
+def entries_out(entries: Iterable[Entry], before: datetime = _EPOCH, event_id: str = "") -> list[list[Any]]:
+    """Return entries as they are kept, after one of that instant and event, if there is one before them."""
     items = []
     for at, told_by, fact, subject, value, by, notes in entries:
         text = "" if told_by == event_id else _id_out(told_by)
@@ -285,7 +286,7 @@ def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
             for name, value, unheard in zip(Facts._fields, facts, _UNHEARD, strict=True)
             if value != unheard and name not in {"as_of", "policy"}
         },
-        "evidence": _entries_out(sorted(evidence, key=lambda entry: entry[:4])),
+        "evidence": entries_out(sorted(evidence, key=lambda entry: entry[:4])),
     }
 
 

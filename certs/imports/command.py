@@ -1,0 +1,134 @@
+"""`certs import`."""
+
+import json
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from certs.options import examples
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from certs.imports.job import Import, Report, Stack
+
+FAILED = 1
+"""Exit code when parts were not taken in: resume."""
+
+REJECTED = 2
+"""Exit code when some rows could not be taken in; everything else was."""
+
+
+@click.command(
+    "import",
+    epilog=examples(
+        "certs import export/ --check                        only read the tables, and report",
+        "certs import export/                                into the local cloud that is kept up (certs local)",
+        "certs import export/ --stack certificates           into a deployed stack, with your AWS credentials",
+        "certs import --resume import-20260601T120000-1a2b3c --stack certificates",
+    ),
+)
+@click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is kept up here.")
+@click.option("--check", is_flag=True, help="Only read the tables and report: no stack is needed.")
+@click.option("--resume", metavar="IMPORT", help="Go on with an import that was interrupted, or whose parts failed.")
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="import-rejects.jsonl",
+    show_default=True,
+    help="Where rows go that can't be taken in: with line, field, reason and fix.",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 1000),
+    default=40,
+    show_default=True,
+    help="How many parts are taken in at once.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def import_(
+    files: tuple[Path, ...],
+    stack: str | None,
+    resume: str | None,
+    rejects: Path,
+    at_once: int,
+    *,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Turn the platform's tables into facts.
+
+    FILES are tables as CSV, JSON lines or tab-separated (plain or .gz), or folders of them; a file's name contains its
+    table's. What each row says is in docs/import.md. Import the tables of one export together. Importing again changes
+    nothing; rows that can't be taken in go to a file, the rest goes on, and the exit code is 2.
+    """
+    from rich.console import Console
+
+    from certs.imports import job
+    from certs.imports.files import UnreadableFileError
+    from certs.kept import NoStackError
+
+    if bool(files) is bool(resume) or (resume and check):
+        raise click.UsageError("name FILES to import, or the import to --resume")
+    console = Console(stderr=as_json)
+    try:
+        if resume:
+            report = _take_in(console, job.Import(job.stack_of(stack), resume), at_once)
+        else:
+            report = _import(console, files, None if check else job.stack_of(stack), rejects, at_once)
+    except (UnreadableFileError, NoStackError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        from certs.imports import show
+
+        show.report(console, report, rejects if report.rejected and not resume else None)
+    if not report.is_whole:
+        sys.exit(FAILED)
+    if any(report.rejected.values()) or report.refused:
+        sys.exit(REJECTED)
+
+
+def _import(
+    console: "Console", paths: tuple[Path, ...], stack: "Stack | None", rejects: Path, at_once: int
+) -> "Report":
+    from certs.imports import job, show
+    from certs.imports.parts import read_tables
+
+    files, passed = job.files_of(paths)
+    for path in passed:
+        console.print(f"[dim]{path.name} is looked past: no table that is taken in[/]", highlight=False)
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory(prefix="certs-import-") as name:
+        folder = Path(name)
+        with _private(rejects) as file, show.counting(console, "reading tables", "rows", None) as count:
+            reading = read_tables(files, folder, file, now, count)
+        if not any(reading.rejected.values()):
+            rejects.unlink()
+        if stack is None:
+            parts, records = len(reading.parts), sum(reading.parts.values())
+            return job.Report("", dict(reading.rows), dict(reading.rejected), dict(reading.facts), parts, records)
+        with show.counting(console, "uploading", "parts", len(reading.parts)) as count:
+            begun = job.Import.upload(stack, reading, folder, now, lambda _parts: count(1))
+    return _take_in(console, begun, at_once)
+
+
+def _take_in(console: "Console", begun: "Import", at_once: int) -> "Report":
+    from certs.imports import show
+
+    total = begun.report().parts
+    console.print(f"[bold]{begun.name}[/]: were it interrupted, --resume {begun.name} goes on with it", highlight=False)
+    with show.reaching(console, "taking in", "parts", total) as reach:
+        return begun.run(at_once, reach)
+
+
+def _private(path: Path) -> TextIO:
+    """Open a file that only its owner may read: rejected rows are as they were, names included."""
+    path.touch(mode=0o600)
+    return path.open("w")

@@ -1,0 +1,194 @@
+"""`certs import`: part files go into the stack's bucket, its state machine takes them in; what came of it is told.
+
+The stack may be deployed, or the local cloud that is kept up: the same requests, to another endpoint.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from certs import kept
+from certs.imports.files import UnreadableFileError, form_of
+from certs.imports.parts import COURSE_RUNS, Reading
+from certs.imports.tables import Table, table_of
+from certs.kept import NoStackError
+
+AT_ONCE = 40
+"""How many parts are taken in at the same time."""
+
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where an import goes."""
+
+    s3: Any
+    steps: Any  # Step Functions
+    bucket: str
+    machine: str  # ARN
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of an import."""
+
+    name: str = ""
+    rows: dict[str, int] = field(default_factory=dict)  # by table
+    rejected: dict[str, int] = field(default_factory=dict)  # by table
+    facts: dict[str, int] = field(default_factory=dict)  # by fact
+    parts: int = 0
+    records: int = 0  # learners, learners in course runs, and course runs
+    saved: int = 0
+    unchanged: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)  # records that could not be saved
+    missing: list[str] = field(default_factory=list)  # parts that were not taken in
+    error: str = ""  # why the state machine gave up, if it did
+    seconds: float = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part was taken in."""
+        return not (self.failed or self.missing or self.error)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for scripts (`--json`)."""
+        return {**asdict(self), "statuses": dict(self.statuses.most_common()), "seconds": round(self.seconds, 1)}
+
+
+def files_of(paths: Iterable[Path]) -> tuple[dict[Path, Table], list[Path]]:
+    """Return the files of tables that are taken in, and those that are looked past, in folders too.
+
+    A file that was named itself is to be one of a table. Raises UnreadableFileError.
+    """
+    found: dict[Path, Table] = {}
+    passed: list[Path] = []
+    for path in paths:
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            table = table_of(file.name)
+            if table is not None and form_of(file) is not None:
+                found[file] = table
+            elif path.is_dir():
+                passed.append(file)
+            else:
+                raise UnreadableFileError(f"{file}: its name is to contain a table's, see docs/import.md")
+    if not found:
+        raise UnreadableFileError("no file of any table that is taken in, see docs/import.md")
+    return found, passed
+
+
+def stack_of(name: str | None) -> Stack:
+    """Return where an import goes: to a deployed stack of this name, else to the local cloud. Raises NoStackError."""
+    aws = kept.aws(name)
+    if not {"BulkBucketName", "ImportMachineArn"} <= aws.outputs.keys():
+        raise NoStackError(f"stack {aws.name!r} has no ImportMachineArn: it is none of ours, or an older version")
+    return Stack(
+        aws.client("s3"), aws.client("stepfunctions"), aws.outputs["BulkBucketName"], aws.outputs["ImportMachineArn"]
+    )
+
+
+class Import:
+    """One import into a stack; it can be resumed by its name."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self._stack = stack
+        self.name = name
+        self._folder = f"runs/{name}"
+
+    @classmethod
+    def upload(
+        cls, stack: Stack, reading: Reading, folder: Path, now: datetime, on_progress: Callable[[int], object]
+    ) -> "Import":
+        """Put the part files of a folder where the stack finds them."""
+        made = cls(stack, f"import-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}")
+        for number, part in enumerate(reading.parts, start=1):
+            stack.s3.upload_file(str(folder / part), stack.bucket, f"{made._folder}/{part}")
+            on_progress(number)
+        learners = [part for part in reading.parts if part != COURSE_RUNS]
+        made._write("manifest.json", learners)
+        about = {"at": now.isoformat(), "rows": reading.rows, "rejected": reading.rejected, "facts": reading.facts}
+        made._write("import.json", {**about, "parts": reading.parts})
+        return made
+
+    def run(self, at_once: int = AT_ONCE, on_progress: Callable[[int], object] = lambda _parts: None) -> Report:
+        """Have all parts taken in that are not yet, and report. Raises NoStackError if there is no such import.
+
+        `on_progress` is told, now and then, how many parts were.
+        """
+        started = time.monotonic()
+        execution = self.start(at_once)
+        while True:
+            state = self._stack.steps.describe_execution(executionArn=execution)
+            on_progress(sum(1 for _ in self._results()))
+            if state["status"] != "RUNNING":
+                break
+            time.sleep(_POLL_SECONDS)
+        report = self.report()
+        if state["status"] != "SUCCEEDED":
+            report.error = f"{state['status']}: {state.get('error', '')} {state.get('cause', '')}".strip()
+        report.seconds = time.monotonic() - started
+        return report
+
+    def start(self, at_once: int = AT_ONCE) -> str:
+        """Start the state machine on what is not taken in yet; return the execution's ARN. Raises NoStackError."""
+        told = {
+            "folder": self._folder,
+            "course_runs": COURSE_RUNS,
+            "manifest": f"{self._folder}/manifest.json",
+            "at": self._about()["at"],
+            "at_once": at_once,
+        }
+        started = self._stack.steps.start_execution(
+            stateMachineArn=self._stack.machine, name=f"{self.name}-{uuid4().hex[:6]}", input=json.dumps(told)
+        )
+        return str(started["executionArn"])
+
+    def report(self) -> Report:
+        """Return what came of it until now. Raises NoStackError."""
+        about = self._about()
+        parts: dict[str, int] = about["parts"]
+        report = Report(self.name, about["rows"], about["rejected"], about["facts"], len(parts), sum(parts.values()))
+        for part in parts:
+            result = self._read(f"results/{part}.json")
+            if result is None:
+                report.missing.append(part)
+                continue
+            report.saved += result["saved"]
+            report.unchanged += result["unchanged"]
+            report.statuses.update(result["statuses"])
+            report.refused += result["refused"]
+            report.failed += [{"part": part, **failed} for failed in result["failed"]]
+        return report
+
+    def _about(self) -> Mapping[str, Any]:
+        about = self._read("import.json")
+        if about is None:
+            raise NoStackError(f"there is no import {self.name!r} in {self._stack.bucket}")
+        found: Mapping[str, Any] = about
+        return found
+
+    def _results(self) -> Iterator[str]:
+        pages = self._stack.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._stack.bucket, Prefix=f"{self._folder}/results/"
+        )
+        for page in pages:
+            yield from (item["Key"] for item in page.get("Contents", ()))
+
+    def _read(self, name: str) -> Any:
+        try:
+            answer = self._stack.s3.get_object(Bucket=self._stack.bucket, Key=f"{self._folder}/{name}")
+        except self._stack.s3.exceptions.NoSuchKey:
+            return None
+        return json.loads(answer["Body"].read())
+
+    def _write(self, name: str, body: object) -> None:
+        key = f"{self._folder}/{name}"
+        self._stack.s3.put_object(Bucket=self._stack.bucket, Key=key, Body=json.dumps(body).encode())

@@ -1,0 +1,566 @@
+"""The platform's tables: what each row says, of whom, and since when. docs/import.md is made of this.
+
+Times in the tables are UTC without an offset. A row says how things stand; where nothing dates a change, it counts as
+far back as it can have been so (see certrules.wire.snapshot).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from certrules.core.facts import Approval, Enrollment, Grade, Recorded
+from certrules.core.terms import Fact, Status
+from certrules.wire.inbound import (
+    CLOCK_SKEW,
+    EARLIEST,
+    Reason,
+    RefusedError,
+    checked_course_key,
+    implies_passing,
+)
+from certrules.wire.snapshot import Row, Seen
+
+EXPORTED = datetime(9999, 12, 31, tzinfo=UTC)
+"""In the place of when a table was exported, which is known when all tables are read."""
+
+ID_VERIFICATION_DAYS = 365
+"""For how long an ID verification without an expiration date holds: the platform's VERIFY_STUDENT["DAYS_GOOD_FOR"]."""
+
+MAX_NOTES = 2_000
+"""Longer notes are cut, as events may not have them either."""
+
+_NOTHING_NEW = {"created", "ready", "submitted", "must_retry", "pending"}
+_DISPLAY = {"early_with_info": "early_no_info"} | {name: name for name in ("early_no_info", "end", "end_with_date")}
+
+
+class Why(StrEnum):
+    """Why a row was rejected, beside the reasons why an event is. Never renamed: rejects files carry it."""
+
+    UNREADABLE = "unreadable"
+    MISSING_COLUMN = "missing_column"
+    NO_SUCH_CERTIFICATE = "no_such_certificate"
+
+
+class RejectedError(ValueError):
+    """A row that can't be taken in as it is. Names the field and the fix."""
+
+    def __init__(self, reason: Reason | Why, field: str, fix: str) -> None:
+        """Reject for a reason."""
+        super().__init__(f"{reason}: {field}: {fix}")
+        self.reason = reason
+        self.field = field
+        self.fix = fix
+
+
+class Change(NamedTuple):
+    """A row about a certificate that only its id names."""
+
+    certificate: int
+    source: str  # the table and the row's key
+    row: str  # which invalidation or override: its history has several rows
+    is_history: bool
+    at: datetime  # UTC
+    until: datetime | None  # UTC; of a row without history: when it ended
+    value: Any  # whether it is active; the date
+    by: str
+    notes: str
+
+
+type Saying = Row | Change
+
+
+class Fields:
+    """The fields of a row, read strictly."""
+
+    def __init__(self, values: Mapping[str, Any], now: datetime) -> None:
+        self._values = values
+        self._now = now
+
+    def text(self, name: str) -> str:
+        """Return a field; NULL is the same as empty."""
+        value = self._values.get(name)
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return str(int(value))
+        if isinstance(value, (str, int, float)):
+            return str(value)
+        raise RejectedError(Reason.WRONG_TYPE, name, f"{type(value).__name__} is neither text nor a number")
+
+    def required(self, name: str) -> str:
+        """Return a field that may not be empty."""
+        value = self.text(name).strip()
+        if not value:
+            raise RejectedError(Reason.MISSING_FIELD, name, "it is empty; nothing can be said without it")
+        return value
+
+    def word(self, name: str) -> str:
+        """Return a short field, such as a mode."""
+        value = self.text(name).strip()
+        if len(value) > 255 or not value.isprintable():
+            raise RejectedError(Reason.BAD_VALUE, name, "at most 255 printable characters")
+        return value
+
+    def number(self, name: str) -> int:
+        """Return an id."""
+        value = self.required(name)
+        if not (value.isascii() and value.isdigit()):
+            raise RejectedError(Reason.WRONG_TYPE, name, f"{value[:80]!r} is no whole number")
+        if not 1 <= int(value) < 2**63:
+            raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]} is no id")
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        """Return a yes or no."""
+        value = self.required(name).casefold()
+        if value in {"1", "true", "t"}:
+            return True
+        if value in {"0", "false", "f"}:
+            return False
+        raise RejectedError(Reason.WRONG_TYPE, name, f"{value[:80]!r} is neither 1 nor 0")
+
+    def share(self, name: str) -> float:
+        """Return a number from 0 to 1."""
+        value = self.required(name)
+        try:
+            share = float(value)
+        except ValueError:
+            raise RejectedError(Reason.WRONG_TYPE, name, f"{value[:80]!r} is no number") from None
+        if not 0 <= share <= 1:
+            raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]} is not between 0 and 1")
+        return share
+
+    def past(self, name: str) -> datetime:
+        """Return when something was so."""
+        instant = self.instant(name)
+        if instant is None:
+            raise RejectedError(Reason.MISSING_FIELD, name, "it is empty; it says when this was so")
+        if instant > self._now + CLOCK_SKEW:
+            fix = f"{instant.isoformat()} is in the future; it is to say when this was so, in UTC"
+            raise RejectedError(Reason.FUTURE_TIME, name, fix)
+        return instant
+
+    def past_or_none(self, name: str) -> datetime | None:
+        """Return when something was so; None if the table doesn't say."""
+        return None if not self.text(name).strip() else self.past(name)
+
+    def instant(self, name: str) -> datetime | None:
+        """Return a time in UTC, None if there is none."""
+        value = self.text(name).strip()
+        if not value:
+            return None
+        try:
+            instant = datetime.fromisoformat(value)
+            instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            fix = f"{value[:80]!r} is no time such as 2026-01-31 12:00:00, in UTC"
+            raise RejectedError(Reason.BAD_VALUE, name, fix) from None
+        if len(value) <= len("2026-01-31"):
+            raise RejectedError(Reason.NAIVE_TIME, name, f"{value!r} has no time of day; write it out, in UTC")
+        if instant < EARLIEST:
+            raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]!r} is before {EARLIEST:%Y}")
+        return instant
+
+    def course_run(self, name: str) -> str:
+        """Return a course run's key."""
+        try:
+            return checked_course_key(self.required(name), name)
+        except RefusedError as refusal:
+            raise RejectedError(refusal.reason, name, refusal.fix) from refusal
+
+    def notes(self, name: str) -> str:
+        """Return what a person wrote."""
+        text = self.text(name).strip()
+        return text if len(text) <= MAX_NOTES else f"{text[: MAX_NOTES - 1]}…"
+
+    def person(self, name: str) -> str:
+        """Return who did it, by their id; "" if the table doesn't say."""
+        return f"user:{self.number(name)}" if self.text(name).strip() else ""
+
+
+class Told(NamedTuple):
+    """What a table's rows say, for the docs."""
+
+    fact: str
+    value: str
+    since: str  # as far back as it counts
+    seen: str  # when it was so for sure
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the platform."""
+
+    name: str
+    columns: tuple[str, ...]  # that it must have
+    key: tuple[str, ...]  # what a row is told by: the first that is there
+    says: Callable[[Fields, str], Iterable[Saying]]
+    told: tuple[Told, ...]
+    also: tuple[str, ...] = ()  # columns that are read where they are
+
+    def read(self, values: Mapping[str, Any], now: datetime) -> list[Saying]:
+        """Return what a row says. Raises RejectedError."""
+        for column in self.columns:
+            if column not in values:
+                raise RejectedError(Reason.MISSING_FIELD, column, f"{self.name} has this column")
+        fields = Fields(values, now)
+        key = next((fields.text(name) for name in self.key if fields.text(name)), "")
+        return list(self.says(fields, f"{self.name}/{key}"))
+
+
+def _pair(fields: Fields, *said: Seen) -> Iterator[Row]:
+    yield Row(fields.number("user_id"), fields.course_run("course_id"), said)
+
+
+# --- course runs
+
+
+def _overview(fields: Fields, source: str) -> Iterator[Row]:
+    course_run = fields.course_run("id")
+    behavior = fields.word("certificates_display_behavior")
+    if behavior and behavior not in _DISPLAY:
+        fix = f"{behavior[:80]!r} is none of {', '.join(_DISPLAY)}"
+        raise RejectedError(Reason.BAD_VALUE, "certificates_display_behavior", fix)
+    early = fields.flag("certificates_show_before_end")
+    settings = {
+        "": True,
+        "web_certificates_enabled": fields.flag("cert_html_view_enabled"),
+        "display_behavior": "early_no_info" if early else _DISPLAY.get(behavior),
+        "available_date": fields.instant("certificate_available_date"),
+        "end": fields.instant("end"),
+        "self_paced": fields.flag("self_paced"),
+    }
+    modified = fields.past("modified")
+    yield Row(
+        None,
+        course_run,
+        tuple(Seen(EARLIEST, modified, Fact.COURSE_RUN, value, source, setting) for setting, value in settings.items()),
+    )
+
+
+# --- learners in course runs
+
+
+def _enrollment(fields: Fields, source: str) -> Iterator[Row]:
+    value = Enrollment(fields.required("mode") and fields.word("mode"), fields.flag("is_active"))
+    since = fields.past_or_none("created") or EARLIEST
+    yield from _pair(fields, Seen(since, EXPORTED, Fact.ENROLLMENT, value, source))
+
+
+def _enrollment_history(fields: Fields, source: str) -> Iterator[Row]:
+    active = fields.flag("is_active") and not _is_deletion(fields)
+    value = Enrollment(fields.required("mode") and fields.word("mode"), active)
+    seen = fields.past("history_date")
+    since = min(seen, fields.past_or_none("created") or EARLIEST)
+    yield from _pair(fields, Seen(since, seen, Fact.ENROLLMENT, value, source))
+
+
+def _grade(fields: Fields, source: str) -> Iterator[Row]:
+    letter = fields.word("letter_grade")
+    percent = fields.share("percent_grade")
+    passed_at, modified = fields.past_or_none("passed_timestamp"), fields.past("modified")
+    passing = implies_passing(letter)
+    said = [Seen(modified, modified, Fact.GRADE, Grade(percent, letter), source)]
+    if passed_at is not None:
+        if passed_at > modified or (passed_at == modified and not passing):
+            fix = "it is not before `modified`: a row that says when the learner passed is not older than that"
+            raise RejectedError(Reason.BAD_VALUE, "passed_timestamp", fix)
+        said.append(Seen(passed_at, passed_at, Fact.PASSING, True, source))
+    # Who never passed never fell: dated before everything, such a word can cost nobody a certificate.
+    at = modified if passing or passed_at is not None else EARLIEST
+    said.append(Seen(at, at, Fact.PASSING, passing, source))
+    yield from _pair(fields, *said)
+
+
+def _certificate(fields: Fields, source: str) -> Iterator[Row]:
+    try:
+        status = Status(fields.required("status"))
+    except ValueError:
+        fix = f"{fields.text('status')[:80]!r} is none of {', '.join(Status)}"
+        raise RejectedError(Reason.BAD_VALUE, "status", fix) from None
+    modified = fields.past("modified_date")
+    value = Recorded(
+        status,
+        fields.word("mode"),
+        fields.word("grade"),
+        fields.word("verify_uuid"),
+        fields.past("created_date"),
+        modified,
+    )
+    yield from _pair(fields, Seen(modified, modified, Fact.RECORDED, value, source))
+
+
+def _listed(column: str) -> Callable[[Fields, str], Iterator[Row]]:
+    def read(fields: Fields, source: str) -> Iterator[Row]:
+        listed = fields.flag(column)
+        created = fields.past("created")
+        seen = max(created, fields.past_or_none("modified") or created)
+        since = created if listed else seen
+        yield from _pair(fields, Seen(since, seen, Fact.ALLOWLIST, listed, source, notes=fields.notes("notes")))
+
+    return read
+
+
+def _allowlist_history(fields: Fields, source: str) -> Iterator[Row]:
+    listed = fields.flag("allowlist") and not _is_deletion(fields)
+    seen = fields.past("history_date")
+    since = min(seen, fields.past("created")) if listed else seen
+    by, notes = fields.person("history_user_id"), fields.notes("notes")
+    yield from _pair(fields, Seen(since, seen, Fact.ALLOWLIST, listed, source, by=by, notes=notes))
+
+
+def _role(fields: Fields, source: str) -> Iterator[Row]:
+    if fields.word("role") == "beta_testers":
+        yield from _pair(fields, Seen(EARLIEST, EXPORTED, Fact.BETA_TESTER, True, source))
+
+
+def _is_deletion(fields: Fields) -> bool:
+    kind = fields.required("history_type")
+    if kind not in {"+", "~", "-"}:
+        raise RejectedError(Reason.BAD_VALUE, "history_type", f"{kind[:80]!r} is none of +, ~, -")
+    return kind == "-"
+
+
+# --- certificates by their id
+
+
+def _invalidation(fields: Fields, source: str) -> Iterator[Change]:
+    created = fields.past("created")
+    until = None if fields.flag("active") else max(created, fields.past("modified"))
+    yield _change(fields, source, created, True, "invalidated_by_id", "notes", until)
+
+
+def _invalidation_history(fields: Fields, source: str) -> Iterator[Change]:
+    active = fields.flag("active") and not _is_deletion(fields)
+    at = fields.past("history_date")
+    who = "invalidated_by_id" if active else "history_user_id"
+    yield _change(fields, source, at, active, who, "notes")
+
+
+def _override(fields: Fields, source: str) -> Iterator[Change]:
+    at = max(fields.past("created"), fields.past("modified"))
+    yield _change(fields, source, at, _date(fields), "overridden_by_id", "reason")
+
+
+def _override_history(fields: Fields, source: str) -> Iterator[Change]:
+    gone = _is_deletion(fields)
+    who = "history_user_id" if gone else "overridden_by_id"
+    yield _change(fields, source, fields.past("history_date"), None if gone else _date(fields), who, "reason")
+
+
+def _date(fields: Fields) -> datetime:
+    date = fields.instant("date")
+    if date is None:
+        raise RejectedError(Reason.MISSING_FIELD, "date", "it is empty; it is the date that the certificate shows")
+    return date
+
+
+def _change(
+    fields: Fields, source: str, at: datetime, value: object, who: str, notes: str, until: datetime | None = None
+) -> Change:
+    certificate = fields.number("generated_certificate_id")
+    row, is_history = fields.required("id"), bool(fields.text("history_type"))
+    return Change(certificate, source, row, is_history, at, until, value, fields.person(who), fields.notes(notes))
+
+
+# --- learners
+
+
+def _verification(kind: str) -> Callable[[Fields, str], Iterator[Row]]:
+    def read(fields: Fields, source: str) -> Iterator[Row]:
+        status = fields.required("status")
+        learner_id, attempt = fields.number("user_id"), f"{kind}:{fields.number('id')}"
+        changed, updated = fields.past("status_changed"), fields.past("updated_at")
+        if status == "approved":
+            created = fields.past("created_at")
+            value = Approval(fields.instant("expiration_date") or created + timedelta(days=ID_VERIFICATION_DAYS))
+        elif status == "denied":
+            value = None
+        elif status in _NOTHING_NEW:
+            return
+        else:
+            known = ", ".join(sorted({"approved", "denied", *_NOTHING_NEW}))
+            raise RejectedError(Reason.BAD_VALUE, "status", f"{status[:80]!r} is none of {known}")
+        seen = max(changed, updated)
+        yield Row(learner_id, None, (Seen(changed, seen, Fact.ID_VERIFICATION, value, source, attempt),))
+
+    return read
+
+
+# --- the map
+
+
+_HISTORY = ("history_date", "history_type")
+_ID = ("id",)
+_PAIR = ("user_id", "course_id")
+_OVERVIEW = "1970"
+_VERIFICATION = (
+    Told(
+        "ID verification",
+        "`approved`: until `expiration_date`, else 365 days from `created_at`",
+        "`status_changed`",
+        "`updated_at`",
+    ),
+    Told("ID verification", "`denied`: this attempt counts no more", "`status_changed`", "`updated_at`"),
+    Told("", "any other status: nothing is decided yet", "", ""),
+)
+
+
+def _verifications(name: str, kind: str) -> Table:
+    columns = ("id", "user_id", "status", "status_changed", "created_at", "updated_at", "expiration_date")
+    return Table(name, columns, _ID, _verification(kind), _VERIFICATION)
+
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "course_overviews_courseoverview",
+            (
+                "id", "modified", "cert_html_view_enabled", "certificates_display_behavior",
+                "certificates_show_before_end", "certificate_available_date", "end", "self_paced",
+            ),
+            _ID,
+            _overview,
+            (
+                Told("course run", "exists", _OVERVIEW, "`modified`"),
+                Told("course run", "web certificates enabled: `cert_html_view_enabled`", _OVERVIEW, "`modified`"),
+                Told(
+                    "course run",
+                    "display behaviour: `early_no_info` if `certificates_show_before_end`, else "
+                    "`certificates_display_behavior` (`early_with_info` is `early_no_info`; NULL is none)",
+                    _OVERVIEW,
+                    "`modified`",
+                ),
+                Told("course run", "available date: `certificate_available_date`", _OVERVIEW, "`modified`"),
+                Told("course run", "end: `end`; pacing: `self_paced`", _OVERVIEW, "`modified`"),
+            ),
+        ),
+        Table(
+            "student_courseenrollment",
+            ("user_id", "course_id", "created", "is_active", "mode"),
+            (*_ID, *_PAIR),
+            _enrollment,
+            (Told("enrollment", "`mode`, `is_active`", "`created`", "the export"),),
+        ),
+        Table(
+            "student_courseenrollment_history",
+            ("user_id", "course_id", "created", "is_active", "mode", *_HISTORY),
+            ("history_id",),
+            _enrollment_history,
+            (
+                Told("enrollment", "`mode`, `is_active`; `-`: inactive", "`created` (the first row)", "`history_date`"),
+            ),
+        ),
+        Table(
+            "grades_persistentcoursegrade",
+            ("user_id", "course_id", "percent_grade", "letter_grade", "passed_timestamp", "modified"),
+            (*_ID, *_PAIR),
+            _grade,
+            (
+                Told("grade", "`percent_grade`, `letter_grade`", "`modified`", "`modified`"),
+                Told("passing", "`passed_timestamp` set: passed", "`passed_timestamp`", "`passed_timestamp`"),
+                Told("passing", "a letter (not F): passes", "`modified`", "`modified`"),
+                Told("passing", "no letter, `passed_timestamp` set: fails (again)", "`modified`", "`modified`"),
+                Told("passing", "no letter, no `passed_timestamp`: never passed", "1970", "1970"),
+            ),
+        ),
+        _verifications("verify_student_softwaresecurephotoverification", "photo"),
+        _verifications("verify_student_ssoverification", "sso"),
+        _verifications("verify_student_manualverification", "manual"),
+        Table(
+            "certificates_generatedcertificate",
+            ("user_id", "course_id", "status", "mode", "grade", "verify_uuid", "created_date", "modified_date"),
+            (*_ID, *_PAIR),
+            _certificate,
+            (
+                Told(
+                    "recorded certificate",
+                    "`status`, `mode`, `grade`, id `verify_uuid`, `created_date`, `modified_date`",
+                    "`modified_date`",
+                    "`modified_date`",
+                ),
+            ),
+            also=("id",),
+        ),
+        Table(
+            "certificates_certificateinvalidation",
+            ("id", "generated_certificate_id", "active", "created", "modified", "notes", "invalidated_by_id"),
+            _ID,
+            _invalidation,
+            (
+                Told("invalidation", "active, by `user:<invalidated_by_id>`", "`created`", "`created`"),
+                Told("invalidation", "not `active`: lifted", "`modified`", "`modified`"),
+            ),
+        ),
+        Table(
+            "certificates_historicalcertificateinvalidation",
+            ("id", "generated_certificate_id", "active", "notes", *_HISTORY),
+            _ID,
+            _invalidation_history,
+            (Told("invalidation", "`active`; `-`: lifted", "`history_date`", "`history_date`"),),
+            also=("invalidated_by_id", "history_user_id"),
+        ),
+        Table(
+            "certificates_certificateallowlist",
+            ("user_id", "course_id", "created", "modified", "allowlist", "notes"),
+            (*_ID, *_PAIR),
+            _listed("allowlist"),
+            (
+                Told("allowlist", "`allowlist` 1: listed", "`created`", "`modified`"),
+                Told("allowlist", "`allowlist` 0: not listed", "`modified`", "`modified`"),
+            ),
+        ),
+        Table(
+            "certificates_historicalcertificateallowlist",
+            ("user_id", "course_id", "created", "allowlist", "notes", *_HISTORY),
+            ("history_id",),
+            _allowlist_history,
+            (
+                Told("allowlist", "`allowlist`; `-`: not listed", "`created` (the first row)", "`history_date`"),
+            ),
+            also=("history_user_id",),
+        ),
+        Table(
+            "certificates_certificatewhitelist",
+            ("user_id", "course_id", "created", "whitelist", "notes"),
+            (*_ID, *_PAIR),
+            _listed("whitelist"),
+            (Told("allowlist", "`whitelist`: listed or not", "`created`", "`created`"),),
+        ),
+        Table(
+            "certificates_certificatedateoverride",
+            ("id", "generated_certificate_id", "created", "modified", "date", "reason", "overridden_by_id"),
+            _ID,
+            _override,
+            (Told("date override", "`date`, by `user:<overridden_by_id>`", "`modified`", "`modified`"),),
+        ),
+        Table(
+            "certificates_historicalcertificatedateoverride",
+            ("id", "generated_certificate_id", "date", "reason", *_HISTORY),
+            _ID,
+            _override_history,
+            (Told("date override", "`date`; `-`: removed", "`history_date`", "`history_date`"),),
+            also=("overridden_by_id", "history_user_id"),
+        ),
+        Table(
+            "student_courseaccessrole",
+            ("user_id", "course_id", "role"),
+            (*_ID, *_PAIR),
+            _role,
+            (
+                Told("beta tester", "role `beta_testers`: yes; other roles say nothing", "1970", "the export"),
+            ),
+        ),
+    )
+}  # fmt: skip
+"""The tables that are taken in, by name."""
+
+
+def table_of(name: str) -> Table | None:
+    """Return the table that a file's name names as a word of its own, the longest of them; None if it names none."""
+    named = [table for table in TABLES.values() if re.search(rf"(?<![a-z0-9]){table.name}(?![a-z0-9])", name)]
+    return max(named, key=lambda table: len(table.name), default=None)

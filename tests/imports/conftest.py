@@ -1,0 +1,13 @@
+"""An export of the platform's tables, empty yet."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.imports.platform import Tables
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    """The tables of a platform."""
+    return Tables(tmp_path)
