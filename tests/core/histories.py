@@ -49,6 +49,7 @@ _RECORDED = [
     for status in (Status.DOWNLOADABLE, Status.NOTPASSING, Status.UNAVAILABLE, Status.UNVERIFIED, Status.ERROR)
     for certificate_id, created, modified in (("", None, None), ("recorded", INSTANTS[0], INSTANTS[1]))
 ]
+_RECORDED += [Recorded(Status.DOWNLOADABLE, mode, "", "", INSTANTS[2], None) for mode in ("audit", "")]
 
 #: What can be said; what qualifies a learner is said more often, or hardly anybody would ever have a certificate.
 WORDS: tuple[Word, ...] = (

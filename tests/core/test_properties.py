@@ -79,6 +79,16 @@ def test_each_transition_follows_on_the_one_before_and_changes_the_status(record
         assert change.at == change.decision.facts.as_of
     for earlier, later in pairwise(outcome.transitions):
         assert earlier.at <= later.at
+        assert earlier.at < later.at or later.cause is not Cause.RECORDED  # it undoes nothing of the same instant
+
+
+@given(records(), policies(), instants())
+def test_a_certificate_that_is_due_is_in_a_mode_that_earns_one(
+    record: Record, policies: Policies, at: datetime
+) -> None:
+    outcome = replay(record, policies, at)
+    if outcome.certificate is not None and not outcome.decision.unmet:
+        assert outcome.certificate.mode in outcome.decision.facts.policy.eligible_modes
 
 
 @given(records(), policies())
