@@ -207,6 +207,25 @@ def test_a_revocation_after_going_live_is_a_revocation() -> None:
 # --- whatever was heard
 
 
+def test_what_came_and_went_while_the_old_logic_decided_is_not_told() -> None:
+    facts = ("day 3", "recorded unavailable"), ("day 9", "invalidated by ada")
+    assert goes_live("day 20", *facts).news == ()
+    after = goes_live("day 20", *facts, ("day 10", "invalidation lifted by ada"))
+    assert [(change.at, change.previous, change.status) for change in after.news] == [
+        (instant("day 10"), Status.UNAVAILABLE, Status.DOWNLOADABLE)
+    ]
+    after = goes_live("day 20", *facts, ("day 25", "invalidation lifted by ada"))
+    assert [(change.previous, change.status) for change in after.news] == [(Status.UNAVAILABLE, Status.DOWNLOADABLE)]
+
+
+def test_what_was_lost_then_and_is_there_again_was_never_lost() -> None:
+    facts = [("day 4", "recorded downloadable"), ("day 9", "invalidated by ada")]
+    lifted = ("day 21", "invalidation lifted by ada")
+    assert goes_live("day 20", *facts, lifted).news == ()
+    after = goes_live("day 20", *facts, lifted, ("day 22", "exam final rejected"))
+    assert [(change.at, change.cause) for change in after.news] == [(instant("day 22"), Cause.EXAM_REJECTED)]
+
+
 @given(entries(), st.sampled_from([Rollout.OFF, Rollout.SHADOW]))
 def test_the_order_in_which_the_old_logics_words_come_makes_no_difference(heard: list[Entry], rollout: Rollout) -> None:
     whole = told_before(Published(), merge((), heard), Terms(rollout, BEGINNING))
@@ -232,12 +251,15 @@ def test_going_live_takes_nothing_away_and_tells_nothing_that_the_old_logic_told
     assert before == have
     outcome = replay(record, policies, END)
     after = settle(before, outcome, "new", BEGINNING, record.timeline, live_at)
+    statuses = [have.certificate.status if have.certificate else None, *(change.status for change in after.news)]
+    assert [change.previous for change in after.news] == statuses[:-1]
     for change in after.news:  # what is lost by itself is held, if it was lost before: see the breaker's place
         if change.previous is Status.DOWNLOADABLE and automatic_revocation(before, (change,)) is None:
             assert change.at >= live_at or not is_downloadable(have.certificate)
     if before.certificate is None or after.published.certificate is None:
         return
-    assert after.published.certificate.certificate_id in {before.certificate.certificate_id or "new", "recorded"}
+    known = {before.certificate.certificate_id or "new", "recorded"}
+    assert after.published.certificate.certificate_id in (known | {""} if after.kept else known)
     if outcome.status is before.certificate.status:
         straight = settle(Published(), outcome, "new").published.certificate
         assert straight is not None

@@ -68,7 +68,7 @@ def settle(
     marks = tuple(Mark(transition.at, transition.status, transition.cause) for transition in outcome.transitions)
     news = tuple(
         transition._replace(certificate=transition.certificate._replace(certificate_id=certificate.certificate_id))
-        for transition in _news(before, outcome, marks)
+        for transition in _since_live(before, _news(before, outcome, marks), live_since)
     )
     return Settled(Published(certificate, marks, outcome.pending), news, kept=False)
 
@@ -140,6 +140,22 @@ def _news(before: Published, outcome: Outcome, marks: tuple[Mark, ...]) -> tuple
         if outcome.transitions[position].previous is status:
             return outcome.transitions[position:]
     return (outcome.transitions[-1]._replace(previous=status),)
+
+
+def _since_live(before: Published, news: tuple[Transition, ...], live_since: datetime) -> tuple[Transition, ...]:
+    """Return the news without what came and went while the old logic decided: of that, only what came of it is told."""
+    early = tuple(transition for transition in news if transition.at < live_since)
+    if not early:
+        return news
+    late = news[len(early) :]
+    status = before.certificate.status if before.certificate else None
+    if early[-1].status is status:
+        return late
+    if status is not Status.DOWNLOADABLE:
+        return (early[-1]._replace(previous=status), *late)
+    # It was lost then, and the old logic let it stand: either it is lost still, or only what follows on it is told.
+    follows = next((position for position, item in enumerate(late) if item.previous is status), len(late))
+    return news if news[-1].status is not status and follows == len(late) else late[follows:]
 
 
 def _loss(outcome: Outcome) -> Transition | None:
