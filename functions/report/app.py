@@ -8,9 +8,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from certrules import edge, store
 from certrules.bulk import approving
+from certrules.bulk.comparing import summary_of
 from certrules.bulk.reporting import write_report
 from certrules.wire.inbound import OWN_SOURCE
-from certrules.wire.outbound import regeneration_finished
+from certrules.wire.outbound import comparison_finished, regeneration_finished
 
 logger = Logger()
 metrics = Metrics()
@@ -30,7 +31,11 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         metrics.add_metric(name="PlansToApprove", unit=MetricUnit.Count, value=1)
         return {}
     report = write_report(BUCKET, run, now)
-    finished = regeneration_finished(report, event["execution"], HOST)
+    compared = report.get("comparison")
+    if compared is None:
+        finished = regeneration_finished(report, event["execution"], HOST)
+    else:
+        finished = comparison_finished(report, summary_of(compared), event["execution"], HOST)
     if not edge.put_events(BUS, OWN_SOURCE, [finished]):
         raise edge.SendError("the bus did not take the event that the run has ended")
     approving.finish(report, run, now)

@@ -20,7 +20,7 @@ from certrules.core.comparison import Comparison, Kind, compare
 from certrules.core.facts import Record
 from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
 from certrules.core.policy import Policies, Policy
-from certrules.core.replay import Certificate, Outcome, replay
+from certrules.core.replay import Certificate, Outcome, Transition, replay
 from certrules.core.rollout import Terms, terms_of, told_before
 from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
@@ -163,7 +163,7 @@ class _Round:
         sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
         entries = (*_entries(group), *_seen(kept, group))
         anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
-        braking = _Braking(pair, anew, loaded.course_runs[pair.course_run].timeline)
+        braking = _Braking(pair, anew.before, loaded.course_runs[pair.course_run].timeline)
         while (stopped := braking.stop(anew)) is not None:
             entries = (*entries, stopped)
             anew = decide_anew(pair, loaded, entries, self._policies, sent_at)
@@ -218,9 +218,11 @@ def decide_anew(
 
     Or as of what is known already, if that is later: what was decided once stays decided when a message comes late.
     Where the old logic decides, what is published is what it last said. `as_if` tells what came of another setting of
-    the course run from now on. Saves nothing. Raises TimelineFullError.
+    the course run from now on. What was lost by itself before it went live is held, as the breaker would. Saves
+    nothing. Raises TimelineFullError.
     """
     kept = loaded.records[pair]
+    entries = tuple(entries)
     timeline, compacted = compact(merge(kept.timeline, entries), settled=kept.settled)
     record = store.record_of(pair, loaded, timeline)
     decided_at = (mark.at for mark in kept.published.marks[-1:])
@@ -235,6 +237,10 @@ def decide_anew(
         has_id = before.certificate is not None and before.certificate.certificate_id
         new_id = "" if outcome.certificate is None or has_id else _new_id(pair, timeline)
         settled = settle(before, outcome, new_id, past, timeline, terms.live_since)
+        lost = automatic_revocation(before, settled.news)
+        if lost is not None and lost.at < terms.live_since:
+            held = _held(pair, lost, "rollout", "the old logic decided then, and let the certificate stand", timeline)
+            return decide_anew(pair, loaded, (*entries, held), policies, sent_at, as_if)
     else:
         settled = Settled(before, (), kept=False)
     return Decided(timeline, compacted, record, as_of, outcome, settled, terms, before, past)
@@ -278,13 +284,21 @@ def save(
     )
 
 
+def _held(pair: Pair, revocation: Transition, by: str, why: str, timeline: Timeline) -> Entry:
+    """Return the entry that holds an automatic revocation. Raises RuntimeError if it was held, and yet takes effect."""
+    name = f"{pair.learner_id}:{pair.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
+    held = stopping(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
+    if held in timeline:  # rather retried, and looked at, than decided without end
+        raise RuntimeError(f"the revocation of {name} was held, and yet takes effect")
+    return held
+
+
 class _Braking:
     """The automatic revocations of one record: each is counted, or held for a person."""
 
-    def __init__(self, pair: Pair, anew: Decided, course_run: Timeline) -> None:
+    def __init__(self, pair: Pair, before: Published, course_run: Timeline) -> None:
         self._pair = pair
-        self._before = anew.before
-        self._live_since = anew.terms.live_since
+        self._before = before
         self._course_run = course_run
         self._let_through = 0
         self.brakes: Brakes | None = None  # read when there is something to stop
@@ -297,7 +311,7 @@ class _Braking:
             self.brakes = self.brakes or store.load_brakes(self._pair.course_run)
             policy = revocation.decision.facts.policy
             window = anew.as_of - policy.breaker_window
-            stopped = self._stopped(self.brakes, policy, revocation.at, window)
+            stopped = self._stopped(self.brakes, policy, window)
             if stopped is not None:
                 by, why = stopped
                 if by == "breaker" and (self.brakes.tripped_at is None or self.brakes.tripped_at <= window):
@@ -305,19 +319,13 @@ class _Braking:
                     limits = (policy.breaker_limit, policy.breaker_window)
                     self.tripped = tripped_history_of(anew.record, anew.as_of, *limits)
                 self.stopped[by] += 1
-                name = f"{self._pair.learner_id}:{self._pair.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
-                held = stopping(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
-                if held in anew.timeline:  # rather retried, and looked at, than decided without end
-                    raise RuntimeError(f"the revocation of {name} was held, and yet takes effect")
-                return held
+                return _held(self._pair, revocation, by, why, anew.timeline)
             self.brakes.count(anew.as_of, window)
             self._let_through = anew.settled.news.index(revocation) + 1
         return None
 
-    def _stopped(self, brakes: Brakes, policy: Policy, at: datetime, window: datetime) -> tuple[str, str] | None:
-        """Return who stops the automatic revocation at an instant, and why; None if nobody does."""
-        if at < self._live_since:
-            return "rollout", "the old logic decided then, and let the certificate stand"
+    def _stopped(self, brakes: Brakes, policy: Policy, window: datetime) -> tuple[str, str] | None:
+        """Return who stops automatic revocations, and why; None if nobody does."""
         for timeline, where in ((brakes.everywhere, "everywhere"), (self._course_run, "in this course run")):
             switched = [entry for entry in timeline if entry.fact is Fact.AUTOMATIC_REVOCATIONS]
             if switched and not switched[-1].value:

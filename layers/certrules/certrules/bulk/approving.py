@@ -13,6 +13,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from certrules import edge, store
+from certrules.bulk.comparing import summary_of as summary_of_comparison
 from certrules.bulk.reporting import DECLINED
 from certrules.bulk.runs import Approvers, Plan, Request, folder_of, read
 from certrules.casework.acts import identity, remembered
@@ -243,6 +244,8 @@ def finish(report: Mapping[str, Any], run: Mapping[str, Any], now: datetime) -> 
     """Note how a run ended."""
     said = {name: report[name] for name in ("outcome", "parts", "problem", "finished_at", "cost")}
     said["failures"] = len(report["failures"])
+    if "comparison" in report:
+        said["comparison"] = summary_of_comparison(report["comparison"])
     _update(run, now, state=report["state"], report=said)
 
 

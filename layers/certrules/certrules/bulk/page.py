@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from certrules.core.comparison import KINDS, Kind
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e8eaed); --soft: light-dark(#57606a, #aab2bd);
   --paper: light-dark(#fff, #14171a); --line: light-dark(#c9d1d9, #3a424a); --bar: light-dark(#0a53be, #8ab4f8); }
@@ -39,10 +41,12 @@ def page(report: Mapping[str, Any]) -> str:
     ]
     if report["problem"]:
         parts.append(f"<p>What went wrong: {escape(report['problem'])}</p>")
+    if report.get("comparison"):
+        parts.append(_comparison(report["comparison"]))
     if plan:
         counts = plan["counts"]
         parts += [
-            "<h2>Changes</h2>",
+            f"<h2>{'What going live would change' if report.get('comparison') else 'Changes'}</h2>",
             _outcomes(report),
             chart("By status, from and to", counts["by_status"]),
             chart("By cause", counts["by_cause"]),
@@ -115,6 +119,50 @@ def _outcomes(report: Mapping[str, Any]) -> str:
     rows = [("planned", counts["changes"]), ("... of which take a certificate away", counts["revocations"])]
     rows += [(words[name], count) for name, count in outcome.items() if count]
     return _table("", ("", "changes"), [(name, f"{count:,}") for name, count in rows])
+
+
+def _comparison(comparison: Mapping[str, Any]) -> str:
+    """Return how the two logics compare: all together, which course runs are ready, and who differs."""
+    counts = comparison["all"]
+    facts = [
+        ("Learners", f"{counts['learners']:,}"),
+        ("... of whom either logic has a certificate", f"{counts['certificates']:,}"),
+        ("Both agree on", f"{counts['agreement']:.2%}"),
+        ("Course runs that are ready to go live", f"{len(comparison['ready']):,}"),
+        ("... that are not", f"{comparison['not_ready']:,}"),
+    ]
+    classes = {name: count for name, count in counts["classes"].items() if name != "agree"}
+    rows: list[tuple[object, ...]] = [
+        (
+            row["course_run"],
+            f"{row['certificates']:,}",
+            f"{row['agreement']:.2%}",
+            "; ".join(row["obstacles"]) or "ready",
+        )
+        for row in sorted(comparison["course_runs"], key=lambda row: (row["ready"], row["agreement"]))
+    ]
+    parts = [
+        "<h2>Both logics compared</h2>",
+        _table("", (), facts),
+        chart("Learners by class of difference", classes),
+        chart("Learners by what going live would do", counts["going_live"]),
+        chart("By class and reason", counts["reasons"]),
+        chart("By field that differs", counts["fields"]),
+        _rows("Which course runs are ready", ("course run", "certificates", "agreement", "recommendation"), rows),
+        f'<p class="soft">{escape(comparison["rule"])}</p>',
+    ]
+    for name, meaning in KINDS.items():
+        samples: list[tuple[object, ...]] = [
+            (item["learner_id"], item["course_run"], item["sentence"])
+            for item in comparison["samples"]
+            if item["class"] == name and name != Kind.AGREE
+        ]
+        parts.append(_rows(f"{name}: {meaning}", ("learner", "course run", "what is known"), samples))
+    return "\n".join(part for part in parts if part)
+
+
+def _recommended(row: Mapping[str, Any]) -> str:
+    return "; ".join(row["obstacles"]) or "ready"
 
 
 def _failures(report: Mapping[str, Any]) -> list[tuple[object, ...]]:

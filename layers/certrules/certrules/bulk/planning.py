@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
 from certrules import edge, store
+from certrules.bulk.comparing import Compared, Comparisons
 from certrules.bulk.runs import (
     MOST_LISTED,
     PART,
@@ -128,6 +129,9 @@ class _Shard:
         self._parts: list[PartName] = []
         self._counts = Counts()
         self._failed: list[Failed] = []
+        self._comparisons = Comparisons() if request.purpose == "compare" else None
+        self._differing: list[Compared] = []
+        self._differing_parts = 0
 
     def plan(self) -> Planned:
         """Plan it, and say so in its file."""
@@ -143,6 +147,9 @@ class _Shard:
                     self._take(pair, loaded)
         if self._changes:
             self._write_part()
+        if self._comparisons is not None:
+            self._write_differing()
+            self._folder.write_json(f"compared/{self._shard}.json", self._comparisons)
         planned = Planned(
             shard=self._shard,
             records=self._records,
@@ -151,6 +158,7 @@ class _Shard:
             parts=self._parts,
             counts=self._counts,
             failed=self._failed,
+            differing=self._differing_parts,
         )
         self._folder.write_json(f"shards/{self._shard}.json", planned)
         return planned
@@ -191,12 +199,14 @@ class _Shard:
         yield from ((pair, loaded) for pair in pairs)
 
     def _take(self, pair: Pair, loaded: Loaded) -> None:
-        """Decide a record, and list what would change. The comparison of course runs has its place here, too."""
+        """Decide a record, and list what would change; compare it, if that is what the run is for."""
         if not loaded.records[pair].version:
             return
         self._records += 1
         try:
             change = decided(pair, loaded, self._request, self._policies)
+            if self._comparisons is not None:
+                self._compare(pair, loaded, self._comparisons)
         except Exception as error:  # noqa: BLE001 - one record's failure is no other's
             self._fail(pair, error)
             return
@@ -208,6 +218,20 @@ class _Shard:
         if len(self._changes) == PART:
             self._write_part()
 
+    def _compare(self, pair: Pair, loaded: Loaded, comparisons: Comparisons) -> None:
+        found = decide_anew(pair, loaded, (), self._policies, self._request.at).compared(self._policies)
+        listed = comparisons.take(pair, found)
+        if listed is not None:
+            self._differing.append(listed)
+        if len(self._differing) == PART:
+            self._write_differing()
+
+    def _write_differing(self) -> None:
+        if self._differing:
+            self._folder.write_json(f"differences/{self._shard}-{self._differing_parts:04}.json", self._differing)
+            self._differing_parts += 1
+            self._differing = []
+
     def _write_part(self) -> None:
         name = f"{self._shard}-{len(self._parts):04}"
         content = self._folder.write_json(f"plan/{name}.json", self._changes)
@@ -216,11 +240,13 @@ class _Shard:
 
     def _fail(self, pair: Pair, error: Exception) -> None:
         self._failed.append(Failed("record", error_of(error), *pair))
+        if self._comparisons is not None:
+            self._comparisons.fail(pair)
 
 
 def decided(pair: Pair, loaded: Loaded, request: Request, policies: Policies) -> Change | None:
     """Return what deciding a record anew would change, as of the run's instant and by its policy; None if nothing."""
-    return change_of(pair, loaded, decide_anew(pair, loaded, (), policies, request.at, request.as_if))
+    return change_of(pair, loaded, decide_anew(pair, loaded, (), policies, request.at, request.rollout))
 
 
 # --- seal: one plan, and who has to approve it
@@ -271,12 +297,24 @@ def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
             failed=failed,
             course_runs_changed=course_runs_changed,
         )
+        if request.purpose == "compare":
+            folder.write_json("comparison.json", _comparison(folder, shards))
         folder.write_json("parts.json", plan_parts)
         folder.write_json("plan.json", plan)
     approval = msgspec.convert(run.get("approval"), Approval | None)
     approved = plan.approvers is Approvers.NOBODY or (approval is not None and approval.hash == plan.hash)
     following = "report" if not request.applies else "apply" if approved else "ask"
     return {"next": following, "approvers": plan.approvers, "hash": plan.hash, "missing": 0}
+
+
+def _comparison(folder: edge.Folder, shards: Iterable[str]) -> dict[str, Any]:
+    """Put together what was compared of the shards."""
+    total = Comparisons()
+    for some in batched(shards, 100, strict=False):
+        for found in each(lambda shard: read(folder, f"compared/{shard}.json", Comparisons), some):
+            assert found is not None, "it is written before its shard's file"
+            total.merge(found)
+    return total.report()
 
 
 def hash_of(parts: Iterable[PartName]) -> str:

@@ -11,6 +11,8 @@ from typing import IO, Any
 import msgspec
 
 from certrules import edge
+from certrules.bulk import comparing
+from certrules.bulk.comparing import Compared
 from certrules.bulk.page import page
 from certrules.bulk.planning import shards_of
 from certrules.bulk.runs import (
@@ -93,8 +95,14 @@ def write_report(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, A
         },
         "cost": _cost(plan, found),
     }
+    comparison = read(folder, "comparison.json", dict[str, Any])
+    if comparison is not None:
+        report["comparison"] = comparison
     with TemporaryFile() as table:  # on disk: a plan may have millions of changes
-        _write_csv(table, folder, parts, applied=applied)
+        if comparison is not None:
+            _write_differing(table, folder)
+        else:
+            _write_csv(table, folder, parts, applied=applied)
         table.seek(0)
         folder.write("report.csv", table, "text/csv; charset=utf-8")
     folder.write("report.html", page(report).encode(), "text/html; charset=utf-8")
@@ -202,6 +210,17 @@ def _write_csv(file: IO[bytes], folder: edge.Folder, parts: Iterable[PartName], 
             else:
                 outcome = row.outcome if row else "applied"
             table.writerow(_line(change, outcome, row.error if row else ""))
+    text.detach()
+
+
+def _write_differing(file: IO[bytes], folder: edge.Folder) -> None:
+    """Write everybody on whom the two logics differ, a line each."""
+    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    table = csv.writer(text)
+    table.writerow(comparing.COLUMNS)
+    for some in batched(folder.names("differences/"), 100, strict=False):
+        for found in each(lambda name: read(folder, name, list[Compared]), some):
+            table.writerows(comparing.lines(found or ()))
     text.detach()
 
 

@@ -8,6 +8,8 @@ that what is there is complete, and a run that was interrupted goes on from what
 - `shards.json`: what is to be planned: an item a group and shard, <group>-<shard>;
 - `plan/<shard>-<number>.json`: parts of the plan, at most PART changes each;
 - `shards/<shard>.json`: what was planned of a shard; written last, it names its parts with their SHA-256;
+- `compared/<shard>.json` and `differences/<shard>-<number>.json`: of a comparison, counts, and who differs;
+- `comparison.json`: what was compared of all shards;
 - `parts.json` and `plan.json`: all parts, and the plan as it is approved, sealed by its hash;
 - `apply.json`: the parts that are to be applied;
 - `results/<part>.json`: what became of each change of a part;
@@ -73,6 +75,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def applies(self) -> bool:
         """Whether anything is to be changed."""
         return self.purpose == "regenerate" and not self.dry_run and self.as_if is None
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """As if what were set of the course runs; None: as it is."""
+        return self.as_if or (Rollout.LIVE if self.purpose == "compare" else None)
 
     def policies(self) -> Policies:
         """Return the policies by which the run decides. Raises PolicyError."""
@@ -190,6 +197,7 @@ class Planned(msgspec.Struct, kw_only=True):
     parts: list[PartName]
     counts: Counts
     failed: list[Failed]
+    differing: int = 0  # parts that list whom a comparison found to differ
 
 
 class Approvers(StrEnum):

@@ -91,6 +91,7 @@ class Comparison(NamedTuple):
     differences: tuple[Differing, ...]
     reasons: tuple[str, ...]  # codes
     sentence: str
+    certificate: bool  # whether either has one
 
 
 def compare(
@@ -116,9 +117,9 @@ def compare(
     if not terms.is_live:
         effect = _effect(told, replay(record, policies, as_of), timeline, compacted, as_of)
     kind, reasons, differences = _compared(told, ours, timeline, published)
-    return Comparison(
-        kind, effect, differences, reasons, _sentence(told.certificate, ours, (kind, reasons, differences), effect)
-    )
+    sentence = _sentence(told.certificate, ours, (kind, reasons, differences), effect)
+    exists = told.certificate is not None or ours.certificate is not None
+    return Comparison(kind, effect, differences, reasons, sentence, exists)
 
 
 def _effect(told: Published, outcome: Outcome, timeline: Timeline, compacted: datetime, live_since: datetime) -> Effect:

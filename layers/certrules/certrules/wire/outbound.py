@@ -19,6 +19,7 @@ CHANGED = "org.openedx.learning.certificate.changed.v1"
 REVOKED = "org.openedx.learning.certificate.revoked.v1"
 HELD = "certificates.revocation.held.v1"
 TRIPPED = "certificates.breaker.tripped.v1"
+COMPARED = "certificates.comparison.finished.v1"
 REGENERATED = "certificates.regeneration.finished.v1"
 RECONCILED = "certificates.reconciliation.finished.v1"
 
@@ -28,6 +29,7 @@ EVENTS_OUT: Mapping[str, str] = {
     REVOKED: "A certificate is no longer downloadable: once a loss.",
     HELD: "A revocation is held until a person decides; the certificate stays as it is.",
     TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
+    COMPARED: "Course runs were compared with the old logic: on how many certificates both agree, the rest by class.",
     REGENERATED: "A bulk run has ended, whatever came of it.",
     RECONCILED: "What is kept was compared with what was told and with the facts: what differed, and what was healed.",
 }
@@ -79,6 +81,13 @@ def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) 
         **report["outcome"],
     }
     return _event(REGENERATED, execution, {"at": report["finished_at"]}, host, {"regeneration": data})
+
+
+def comparison_finished(report: Mapping[str, Any], counts: Mapping[str, Any], execution: str, host: str) -> Outgoing:
+    """Return the event that course runs were compared; of each execution, the same event every time."""
+    asked = {name: report[name] for name in ("id", "state", "course_runs")}
+    data = {**asked, "requested_by": report["by"], "notes": report["reason"], **counts}
+    return _event(COMPARED, execution, {"at": report["finished_at"]}, host, {"comparison": data})
 
 
 def reconciliation_finished(outcome: Mapping[str, Any], host: str) -> Outgoing:
