@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from certrules.bulk.runs import Approvers
 from certrules.casework.acts import Preview
+from certrules.core.comparison import Effect, Kind
 from certrules.core.explain import Change, Difference, Explanation
 from certrules.core.terms import Cause, Rollout, Status
 from desk import Instant, app
@@ -352,6 +353,20 @@ class PartsDone(Answer):
     done: int
 
 
+class Agreed(Answer):
+    """How the old logic's certificates compare, in numbers."""
+
+    learners: int
+    certificates: Annotated[int, Field(description="Learners of whom either logic has one.")]
+    agreement: Annotated[float, Field(description="The part of the certificates on which both agree.")]
+    classes: dict[Kind, int]
+    going_live: Annotated[dict[Effect, int], Field(description="What going live would do.")]
+    revocations: Annotated[int, Field(description="Certificates that the facts don't carry, or that would be held.")]
+    undecided: int
+    ready: Annotated[int, Field(description="How many course runs are ready to go live; the report names them.")]
+    not_ready: int
+
+
 class RunReport(Answer):
     """How a run ended."""
 
@@ -361,6 +376,7 @@ class RunReport(Answer):
     finished_at: Instant
     cost: Annotated[dict[str, Any], Field(description="Estimated: units and dollars, with the assumptions.")]
     failures: int
+    comparison: Annotated[Agreed | None, Field(description="Only of a comparison.")] = None
 
 
 class BulkRunAnswer(Answer):
