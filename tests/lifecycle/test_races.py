@@ -8,9 +8,11 @@ from threading import Barrier
 import pytest
 
 from certrules import edge, store
-from certrules.core.terms import Status
+from certrules.casework import revoking
+from certrules.casework.cases import RefusedActError
+from certrules.core.terms import Fact, Status
 from certrules.intake import Taken, take_in
-from certrules.store import Pair
+from certrules.store import LostRaceError, Pair
 from certrules.wire.inbound import Message
 from certs.local import LocalCloud
 from tests.functions.scene import TEMPLATE, Answer, Learner, Request, Scene, Wire, as_time, day
@@ -168,3 +170,42 @@ def test_a_breaker_lets_no_more_through_however_many_revoke_at_once(scene: Scene
     assert len(held(scene, learners)) == WRITERS - 3
     assert sum(taken.tripped for taken in found) == 1
     assert sum(taken.stopped.total() for taken in found) == WRITERS - 3
+
+
+def test_of_two_who_decide_a_bulk_revocation_at_the_same_time_one_does(
+    scene: Scene, learner: Learner, dynamodb_local: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
+    store.connect(*(scene.cloud.physical(f"{name}Table") for name in ("Certificates", "History", "Support")))
+    for number in range(6):
+        learners = class_of(2, Learner(learner.learner_id + 10 * number, learner.course_run))
+        earn(scene, learners)
+        asked = revoking.request_revocation(
+            "invalidate",
+            learner.course_run,
+            [each.learner_id for each in learners],
+            "ada",
+            "void",
+            edge.now(),
+            f"key-{number}",
+        )
+        together = Barrier(4)
+
+        def decide(by: str, name: str = asked["id"], together: Barrier = together) -> str:
+            together.wait()
+            try:
+                approve = by in {"bob", "cem"}
+                body = revoking.decide_revocation(scene.cloud.physical("Bus"), name, by, edge.now(), approve=approve)
+            except (LostRaceError, RefusedActError) as error:
+                return type(error).__name__
+            return f"{body['state']} by {body['decided_by']}"
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(decide, ("bob", "cem", "dan", "eve")))
+        decided = {answer for answer in answers if " by " in answer}
+        assert len(decided) == 1, answers
+        scene.cloud.deliver()
+        lost = "done" in decided.pop()
+        assert statuses(scene, learners) == [Status.UNAVAILABLE if lost else Status.DOWNLOADABLE] * 2
+        words = [entry for each in learners for entry in scene.kept(each).timeline if entry.fact is Fact.INVALIDATION]
+        assert len(words) == 2 * lost
