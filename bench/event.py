@@ -11,14 +11,13 @@ from typing import Any, cast
 
 import botocore.session
 from botocore.config import Config
-from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
+from bench.bare import HistoryItem, Item, connection
 from bench.batches import BATCH, CASES, CERTIFICATES, HISTORY, Batch, Ingest, unseen_output
 from bench.measure import Turn, compare
 from bench.tables import Goal, Row, Table, microseconds
 from bench.wire import Wire, puts
-from certrules.store import HistoryItem, Item
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL_AWS = Path(os.environ.get("CERTS_LOCAL_AWS", ROOT.parent / "shared" / "local-aws"))
@@ -31,29 +30,22 @@ _PYNAMODB, _BOTOCORE, _INGEST = "PynamoDB", "botocore", "ingest"
 _ATTRIBUTES = "ecridtxk"
 
 
-class _Item(Item):
-    """The same model, over a client as PynamoDB makes it."""
-
-    _connection = None
-
-
 def with_pynamodb() -> Calls:
-    """Return the same requests, made through the same models; what they save is known beforehand."""
-    connection = Connection(region="eu-west-1", read_timeout_seconds=5, connect_timeout_seconds=2)
+    """Return the same requests, made through bare models; what they save is known beforehand."""
 
     def make(batch: Batch) -> None:
         (_, read), *writes = batch.requests
         keys = [(key["p"]["S"], key["s"]["S"]) for key in read["RequestItems"][CERTIFICATES]["Keys"]]
-        found = {(item.p, item.s): item for item in _Item.batch_get(keys, consistent_read=True)}
+        found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
         for operation, request in writes:
             first, *more = [put["Item"] for put in puts(operation, request)]
             key = first["p"]["S"], first["s"]["S"]
-            item = found.get(key) or _Item(*key)
+            item = found.get(key) or Item(*key)
             for name in _ATTRIBUTES:
                 value = first.get(name)
                 setattr(item, name, value and (value["S"] if "S" in value else int(value["N"])))
             if more:
-                with TransactWrite(connection=connection) as transaction:
+                with TransactWrite(connection=connection()) as transaction:
                     transaction.save(item)
                     for row in more:
                         transaction.save(HistoryItem(row["p"]["S"], row["s"]["S"], b=row["b"]["S"]))

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self, override
 from zlib import crc32
 
 import msgspec
@@ -122,7 +122,25 @@ class _Limits:
     retry_configuration = "UNSET"  # AWS_RETRY_MODE counts
 
 
-class Item(Model):
+class _Plain(Model):
+    """A model of strings and whole numbers, which is read and written without asking each attribute how."""
+
+    @classmethod
+    @override
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """Return an item as it was read."""
+        item = cls()
+        item.attribute_values = {name: int(told["N"]) if "N" in told else told["S"] for name, told in data.items()}
+        return item
+
+    @override
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        """Return the item as it is to be written; what is None is left out."""
+        known = ((name, value) for name, value in self.attribute_values.items() if value is not None)
+        return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in known}
+
+
+class Item(_Plain):
     """One item of the certificates table; names are short since every byte is paid for on every write."""
 
     class Meta(_Limits):
@@ -150,7 +168,7 @@ class Item(Model):
     by_pending = _ByPending()
 
 
-class HistoryItem(Model):
+class HistoryItem(_Plain):
     """One transition of a certificate, or one revocation that was held; never changed."""
 
     class Meta(_Limits):
@@ -163,7 +181,7 @@ class HistoryItem(Model):
     b = UnicodeAttribute()  # JSON, see wire.stored
 
 
-class SupportItem(Model):
+class SupportItem(_Plain):
     """What support needs beside certificates: receipts, acts, bulk revocations."""
 
     class Meta(_Limits):
