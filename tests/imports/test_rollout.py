@@ -1,0 +1,97 @@
+"""Where the old logic decides, an import publishes nothing; going live takes nothing away and issues nothing twice."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from certrules.core.replay import Certificate
+from certrules.core.terms import Status
+from certs.local import LocalCloud
+from tests.functions.scene import OWN_EVENTS, TEMPLATE, Learner, Scene
+from tests.imports.platform import COURSE_RUN, Tables, instant
+
+CERTIFICATES = "certificates_generatedcertificate"
+GRADES = "grades_persistentcoursegrade"
+
+#: Learners as the platform has them: status, letter, passed_timestamp, modified_date
+PLATFORM = {
+    1: ("downloadable", "Pass", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),
+    2: ("downloadable", "", None, "2026-03-01 12:00:09"),  # never passed, and yet
+    3: ("downloadable", "", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),  # fell, and kept it
+    4: ("notpassing", "", "2026-03-01 12:00:00", "2026-03-20 12:00:09"),  # fell, and lost it
+    5: ("unverified", "Pass", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),
+    6: ("unavailable", "Pass", "2026-03-01 12:00:00", "2026-04-01 08:00:01"),  # invalidated
+}
+
+
+@pytest.fixture(scope="module", params=["off", "shadow", "live"])
+def stack(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The stack, with what its course runs begin with."""
+    with LocalCloud(TEMPLATE, {"DeletionProtection": "false", "Rollout": request.param}) as cloud:
+        yield Scene(cloud)
+
+
+@pytest.fixture
+def rollout(request: pytest.FixtureRequest, stack: Scene) -> str:
+    """Who decides."""
+    assert stack is not None
+    return str(request.node.callspec.params["stack"])
+
+
+def platform(tables: Tables) -> Tables:
+    tables.add("course_overviews_courseoverview")
+    for learner_id, (status, letter, passed_at, modified) in PLATFORM.items():
+        tables.add("student_courseenrollment", user_id=learner_id)
+        tables.add(
+            GRADES,
+            user_id=learner_id,
+            letter_grade=letter,
+            passed_timestamp=passed_at,
+            modified="2026-03-20 12:00:00",
+        )
+        if learner_id != 5:
+            tables.add("verify_student_manualverification", user_id=learner_id, id=learner_id)
+        tables.add(
+            CERTIFICATES,
+            id=learner_id,
+            user_id=learner_id,
+            status=status,
+            verify_uuid=f"{learner_id:032x}",
+            modified_date=modified,
+        )
+    return tables.add("certificates_certificateinvalidation", generated_certificate_id=6)
+
+
+def certificates(stack: Scene) -> dict[int, Certificate]:
+    """Return the certificate of each learner; with dates where it is shown with one."""
+    found = {}
+    for learner_id in PLATFORM:
+        certificate = stack.certificate(Learner(learner_id, COURSE_RUN))
+        assert certificate is not None
+        issued = certificate.status is Status.DOWNLOADABLE
+        found[learner_id] = certificate if issued else certificate._replace(issued_at=None, first_issued_at=None)
+    return found
+
+
+def test_every_certificate_is_there_as_the_table_has_it_and_going_live_changes_none(
+    stack: Scene, tables: Tables, rollout: str
+) -> None:
+    platform(tables).read().load(stack.cloud)
+    stack.cloud.deliver()
+    told_by_import = stack.take(OWN_EVENTS)
+    before = certificates(stack)
+    for learner_id, certificate in before.items():
+        status, *_, modified = PLATFORM[learner_id]
+        assert (certificate.status, certificate.certificate_id) == (status, f"{learner_id:032x}"), learner_id
+        if certificate.status is Status.DOWNLOADABLE:
+            assert certificate.issued_at == instant(modified)
+            assert certificate.first_issued_at == instant("2026-03-01 12:00:05")
+    if rollout == "live":
+        return
+    assert told_by_import == []
+    learner = Learner(1, COURSE_RUN)
+    stack.send(learner.configured(instant("2026-06-02"), rollout="live"), at=instant("2026-06-02"))
+    stack.cloud.deliver(delayed=True)
+    stack.cloud.deliver(delayed=True)
+    assert certificates(stack) == before
+    assert stack.take(OWN_EVENTS) == []
