@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from certs import support
+from certs.archive import archive
 from certs.imports import command as imports
 from certs.options import Instant, examples
 
@@ -221,5 +222,6 @@ def _parameters(policy: str) -> dict[str, str]:
 
 
 main.add_command(imports.import_)
+main.add_command(archive)
 for _command in support.COMMANDS:
     main.add_command(_command)

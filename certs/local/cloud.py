@@ -43,7 +43,7 @@ from certs.local.http_api import HttpApi
 from certs.local.http_api import serve as serve_http
 from certs.local.machines import Machines
 from certs.local.queues import LocalSqs
-from certs.local.rules import LocalBus, LocalRule
+from certs.local.rules import LocalBus, LocalReplay, LocalRule
 from certs.local.server import serve
 from certs.local.tables import Attributes, LocalDynamoDB, LocalTable, Untracked
 from certs.local.template import UnsupportedTemplateError, read_template
@@ -77,6 +77,7 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (moto.dynamodb.models.dynamo_type, "LimitedSizeDict", Attributes),
     (moto.dynamodb.models.dynamo_type.Item, "instances_tracked", Untracked()),
     (moto.events.models, "EventBus", LocalBus),
+    (moto.events.models, "Replay", LocalReplay),
     (moto.events.models, "Rule", LocalRule),
     (moto.sqs.models.Message, "instances_tracked", Untracked()),
     (sqs_backends, "backend", LocalSqs),

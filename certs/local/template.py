@@ -131,6 +131,10 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
             _put_definition(name, resource["Properties"], definitions.get(name))
     template = Template(stack=stack, functions=sources, mappings={}, schedules={})
     _take_out(template, creatable)
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Events::Archive":
+            properties = resource["Properties"]
+            properties["EventPattern"] = json.dumps(properties.get("EventPattern", {}))  # as moto takes it
     return template
 
 

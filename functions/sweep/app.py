@@ -24,13 +24,13 @@ AT_ONCE = 2_500
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     """Return how many records are due by the schedule's time."""
     now = datetime.fromisoformat(event["time"])
-    due = [pair for shard in range(store.DUE_SHARDS) for pair in store.due_by(now, shard, AT_ONCE)]
-    edge.send(INGEST_QUEUE, requests_for(due, now))
+    due = sorted(found for shard in range(store.DUE_SHARDS) for found in store.due_by(now, shard, AT_ONCE))
+    edge.send(INGEST_QUEUE, requests_for(due))
     metrics.add_metric(name="Due", unit=MetricUnit.Count, value=len(due))
     return {"due": len(due)}
 
 
-def requests_for(due: list[store.Pair], now: datetime) -> Iterator[dict[str, Any]]:
-    """Return a request to decide again, as of now, for each record."""
-    for pair in due:
-        yield {"MessageBody": edge.request_for(pair.learner_id, pair.course_run, "sweep", now)}
+def requests_for(due: list[tuple[datetime, store.Pair]]) -> Iterator[dict[str, Any]]:
+    """Return a request to decide again for each record, as of when it is due: swept late, it is decided the same."""
+    for at, pair in due:
+        yield {"MessageBody": edge.request_for(pair.learner_id, pair.course_run, "sweep", at)}

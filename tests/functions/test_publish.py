@@ -133,14 +133,24 @@ def test_a_held_revocation_is_told(scene: Scene, learner: Learner) -> None:
     assert detail["decision"]["reasons"] == ["invalidated"]
 
 
-def test_only_what_is_new_in_history_is_told(scene: Scene, learner: Learner) -> None:
-    scene.ingest(*learner.qualifying())
-    (record,) = stream_of(scene, learner)
+def test_what_is_removed_from_history_is_not_told(scene: Scene) -> None:
     removed = {"eventName": "REMOVE", "dynamodb": {"SequenceNumber": "n1", "Keys": {}}}
 
-    assert scene.publish({**record, "eventName": "MODIFY"}, removed) == failed()
+    assert scene.publish(removed) == failed()
 
     assert published(scene) == []
+
+
+def test_what_says_something_else_in_the_same_place_after_a_restore_is_told_under_another_id(
+    scene: Scene, learner: Learner
+) -> None:
+    scene.ingest(*learner.qualifying())
+    (record,) = stream_of(scene, learner)
+    other = json.loads(json.dumps(record).replace("2026-01-03T", "2026-01-04T"))
+
+    assert scene.publish(record, {**other, "eventName": "MODIFY"}) == failed()
+
+    assert len({detail["metadata"]["id"] for _, detail in published(scene)}) == 4
 
 
 @pytest.mark.parametrize(("taken", "first_untold"), [(0, "n0"), (1, "n0"), (2, "n1"), (3, "n1"), (5, "n2")])

@@ -17,7 +17,7 @@ def test_a_hold_that_ran_out_takes_effect(scene: Scene, learner: Learner) -> Non
     scene.cloud.deliver()
 
     early = scene.sweep(day(5, 0.99))
-    due = scene.sweep(day(5, 1))
+    due = scene.sweep(day(7))
     (request,) = scene.take("IngestQueue")[-1:]
     answer = scene.ingest(request)
 

@@ -17,6 +17,7 @@ from certrules.core.replay import Certificate, replay
 from certrules.core.terms import REVOKING, Cause, Fact, Status
 from certrules.core.timeline import Entry, Timeline, merge
 from certrules.intake import take_in
+from certrules.reconciliation import in_records
 from certrules.store import Pair
 from certrules.wire.inbound import REQUESTED, Message
 from certrules.wire.outbound import CHANGED, events_of
@@ -81,6 +82,7 @@ class Lifecycles(RuleBasedStateMachine):
             self._deliver_all()
         for pair in self.pairs:
             self._compare(pair)
+        assert list(in_records(self.pairs, POLICIES, self.now, consistent=True)) == []
 
     # --- what is always so
 
@@ -90,6 +92,7 @@ class Lifecycles(RuleBasedStateMachine):
         for pair in self.pairs:
             bodies = [body for _, body in store.history_of(pair)]
             history = [msgspec.json.decode(body) for body in bodies]
+            assert kept[pair].told == len(history)
             for body, item in zip(bodies, history, strict=True):
                 told = [event.event_type for event in events_of("id", body, "/", "host")]
                 assert told.count(CHANGED) == (item["kind"] == "transition")
@@ -146,7 +149,7 @@ class Lifecycles(RuleBasedStateMachine):
 
     def _sweep(self) -> bool:
         """Have decided again what is due of these learners; return whether anything was."""
-        found = [pair for shard in range(store.DUE_SHARDS) for pair in store.due_by(self.now, shard, 2_500)]
+        found = [pair for shard in range(store.DUE_SHARDS) for _, pair in store.due_by(self.now, shard, 2_500)]
         mine = [pair for pair in found if pair in self.pairs]
         for pair in mine:
             self._request(pair)

@@ -1,6 +1,7 @@
 """The stack: sound after its expansion, and nothing in it unprotected, unwatched or without a last resort."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_what_a_function_reads_has_a_last_resort_and_reports_partial_failures(st
     for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert "FilterCriteria" not in source  # what doesn't match would be deleted
-        name, attribute = source["EventSourceArn"]["Fn::GetAtt"]
+        name, attribute = source_of(source)
         if attribute == "StreamArn":
             assert source["DestinationConfig"]["OnFailure"]["Destination"]
         else:
@@ -71,10 +72,17 @@ def test_what_a_function_reads_has_a_last_resort_and_reports_partial_failures(st
 def test_a_message_stays_hidden_for_as_long_as_its_function_may_take_to_try_it(stack: Json) -> None:
     queues, functions = of_type(stack, "AWS::SQS::Queue"), of_type(stack, "AWS::Lambda::Function")
     for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
-        name, attribute = source["EventSourceArn"]["Fn::GetAtt"]
+        name, attribute = source_of(source)
         if attribute == "Arn":
             timeout = functions[source["FunctionName"]["Ref"]]["Timeout"]
             assert queues[name]["VisibilityTimeout"] >= 6 * timeout
+
+
+def source_of(mapping: Json) -> tuple[str, str]:
+    """Return the resource whose records a function reads, and which of its attributes says so."""
+    arn = mapping["EventSourceArn"]
+    name, attribute = arn.get("Fn::GetAtt") or arn["Fn::If"][1]["Fn::GetAtt"]
+    return name, attribute
 
 
 def test_every_last_resort_rings_an_alarm(stack: Json) -> None:
@@ -110,3 +118,27 @@ def test_roles_name_actions_and_resources(stack: Json, wildcard: str) -> None:
 def as_list(one_or_more: object) -> list[str]:
     """Read what IAM takes as one or as a list."""
     return [str(item) for item in one_or_more] if isinstance(one_or_more, list) else [str(one_or_more)]
+
+
+def test_whatever_uses_a_table_uses_the_restored_one_if_there_is_one(stack: Json) -> None:
+    own = {"CertificatesTable", "HistoryTable", "SupportTable"}
+
+    def used(fragment: object) -> Iterator[str]:
+        """Yield the tables that are named but where a restored one may stand in their stead."""
+        if isinstance(fragment, list):
+            for part in fragment:
+                yield from used(part)
+        elif isinstance(fragment, dict):
+            for key, value in fragment.items():
+                if key == "Fn::If" and str(value[0]).startswith("Own"):
+                    assert "Restored" in json.dumps(value[2])
+                elif key in {"Ref", "Fn::GetAtt"}:
+                    yield from own & {value if isinstance(value, str) else value[0]}
+                elif key == "Fn::Sub":
+                    yield from (name for name in own if f"${{{name}" in json.dumps(value))
+                    yield from used(value)
+                else:
+                    yield from used(value)
+
+    assert list(used([stack["Resources"], stack["Outputs"]])) == []
+    assert all(stack["Parameters"][f"Restored{name}"]["Default"] == "" for name in own)

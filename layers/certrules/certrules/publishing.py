@@ -1,6 +1,6 @@
 """History told on the bus: by `publish` as it is written, by `reconcile` where that was lost."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,24 +10,24 @@ from certrules.wire.inbound import OWN_SOURCE
 from certrules.wire.outbound import Outgoing, events_of
 from certrules.wire.stored import as_time
 
-type Told = Mapping[str, Sequence[str]]
-"""The history items that the bus took wholly, by their keys: the types of their events."""
+type Told = Sequence[tuple[str, Sequence[str]]]
+"""The history items that the bus took wholly: the key of each, and the types of its events."""
 
 
 def tell(bus: str, history: Iterable[tuple[str, str]], certificate_url: str, host: str) -> Told:
     """Put on the bus what history items ("<p>#<s>", and their JSON) say, in order, until it takes no more."""
     outgoing: list[Outgoing] = []
-    ends: dict[str, int] = {}  # how many events there are up to and including each item
+    ends: list[tuple[str, int]] = []  # how many events there are up to and including each item
     for key, body in history:
         outgoing += events_of(key, body, certificate_url, host)
-        ends[key] = len(outgoing)
+        ends.append((key, len(outgoing)))
     taken = edge.put_events(bus, OWN_SOURCE, outgoing)
     types = [event.event_type for event in outgoing]
-    starts = (0, *ends.values())
-    return {key: types[start:end] for start, (key, end) in zip(starts, ends.items(), strict=False) if end <= taken}
+    starts = [0, *(end for _, end in ends)]
+    return [(key, types[start:end]) for start, (key, end) in zip(starts, ends, strict=False) if end <= taken]
 
 
 def note(told: Told, at: datetime) -> None:
     """Note when the bus took which events of each history item: the receipts. Raises PynamoDB's errors."""
-    bodies = {key: {"at": as_time(at), "events": types} for key, types in told.items()}
+    bodies = {key: {"at": as_time(at), "events": types} for key, types in told}
     store.save_receipts({key: msgspec.json.encode(body).decode() for key, body in bodies.items()})

@@ -462,10 +462,10 @@ def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInva
             yield _learner_of(p), invalidations(_timeline(found[p]))
 
 
-def due_by(instant: datetime, shard: int, limit: int) -> list[Pair]:
-    """Return records of one of the DUE_SHARDS that change by themselves by this instant, earliest first."""
+def due_by(instant: datetime, shard: int, limit: int) -> list[tuple[datetime, Pair]]:
+    """Return records of one of the DUE_SHARDS that change by themselves by this instant, with when, earliest first."""
     items = Item.by_due.query(str(shard), Item.t <= micros(instant), limit=limit)
-    return [Pair(_learner_of(item.p), item.s) for item in items]
+    return [(instant_of(int(item.t)), Pair(_learner_of(item.p), item.s)) for item in items]
 
 
 def history_items_of(pair: Pair) -> Iterable[HistoryItem]:

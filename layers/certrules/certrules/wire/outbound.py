@@ -1,6 +1,7 @@
 """Events out: what history keeps becomes the events that Open edX consumers expect, and our own.
 
-An event's id is made of its place in history, so that an event that is sent twice can be told.
+An event's id is made of its place in history and of what it says, so that an event that is sent twice can be told, and
+one that says something else in the same place, after a restore, is not taken for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -98,9 +99,10 @@ def reconciliation_finished(outcome: Mapping[str, Any], host: str) -> Outgoing:
 def _event(
     event_type: str, history_id: str, item: Mapping[str, Any], host: str, content: Mapping[str, Any]
 ) -> Outgoing:
+    said = ":".join(str(item.get(name)) for name in ("at", "previous", "status", "cause"))
     detail = {
         "metadata": {
-            "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}")),
+            "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}:{said}")),
             "event_type": event_type,
             "minorversion": 0,
             "time": item["at"].replace("Z", "+00:00"),

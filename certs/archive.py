@@ -1,0 +1,108 @@
+"""`certs archive`: the bus's archive, heard again a step at a time, so that nothing overtakes what it came after."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import click
+
+from certs import kept
+from certs.options import Instant, examples
+
+POLL_SECONDS = 5
+_QUEUES = ("IngestQueueUrl", "RedecideQueueUrl")
+_WAITING = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+type Clients = Callable[[str], Any]
+
+
+@click.group(epilog=examples("certs archive replay --stack certificates --since 2026-05-04T01:59:00Z"))
+def archive() -> None:
+    """Hear the events in the bus's archive again."""
+
+
+def _span(_context: object, _parameter: object, text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdigit() or unit not in _UNITS or int(number) == 0:
+        raise click.BadParameter(f"{text!r} is no span: give minutes, hours or days, such as 30m, 1h or 1d")
+    return timedelta(**{_UNITS[unit]: int(number)})
+
+
+@archive.command(
+    epilog=examples("certs archive replay --stack certificates --since 2026-05-04T01:59:00Z", "see docs/disaster.md")
+)
+@click.option("--since", type=Instant(), required=True, help="From this instant on.")
+@click.option("--until", type=Instant(), help="Up to this instant; default: now.")
+@click.option("--step", default="1h", show_default=True, callback=_span, help="How much at once: 30m, 1h, 1d.")
+@click.option("--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is up in this folder.")
+def replay(since: datetime, until: datetime | None, step: timedelta, stack: str | None) -> None:
+    """Replay the archive to this service alone, step by step.
+
+    Each step is seen through before the next: its events are read, what comes of them is done, and what was due by its
+    end is swept. An event that was heard already changes nothing.
+    """
+    try:
+        aws = kept.aws(stack)
+        for at in replay_in_steps(aws.client, aws.outputs, since, until or datetime.now(UTC), step, _pause):
+            click.echo(f"replayed up to {at.isoformat()}")
+    except kept.NoStackError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _pause() -> None:
+    time.sleep(POLL_SECONDS)
+
+
+def replay_in_steps(
+    clients: Clients,
+    outputs: Mapping[str, str],
+    since: datetime,
+    until: datetime,
+    step: timedelta,
+    pause: Callable[[], object],
+) -> Iterator[datetime]:
+    """Replay what the archive has of [since, until), and yield up to when it was seen through. Raises NoStackError."""
+    events, functions = clients("events"), clients("lambda")
+    while since < until:
+        end = min(since + step, until)
+        name = f"certs-{uuid4().hex}"
+        events.start_replay(
+            ReplayName=name,
+            EventSourceArn=outputs["ArchiveArn"],
+            EventStartTime=since,
+            EventEndTime=end,
+            Destination={"Arn": outputs["BusArn"], "FilterArns": [outputs["IngestRuleArn"]]},
+        )
+        while (state := events.describe_replay(ReplayName=name)["State"]) != "COMPLETED":
+            if state in {"CANCELLED", "FAILED"}:
+                raise kept.NoStackError(f"the replay from {since.isoformat()} on is {state}: start again from there")
+            pause()
+        _see_through(clients("sqs"), outputs, pause)
+        while _sweep(functions, outputs["SweepFunctionName"], end):
+            _see_through(clients("sqs"), outputs, pause)
+        since = end
+        yield end
+
+
+def _sweep(functions: Any, name: str, at: datetime) -> int:
+    """Have what is due by an instant decided; return how much that is. Raises NoStackError."""
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"time": at.isoformat()}))
+    said = json.load(answer["Payload"])
+    if "due" not in said:
+        raise kept.NoStackError(f"the sweep as of {at.isoformat()} failed: {said}")
+    return int(said["due"])
+
+
+def _see_through(sqs: Any, outputs: Mapping[str, str], pause: Callable[[], object]) -> None:
+    """Wait until nothing waits."""
+    while any(_waiting(sqs, outputs[name]) for name in _QUEUES):
+        pause()
+
+
+def _waiting(sqs: Any, url: str) -> int:
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_WAITING)["Attributes"]
+    return sum(int(found[name]) for name in _WAITING)
