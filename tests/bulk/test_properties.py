@@ -1,0 +1,83 @@
+"""Whatever was heard, and however it was decided before: a bulk run changes nothing that its plan doesn't list."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from certrules import intake, store
+from certrules.bulk.runs import end_of
+from certrules.core.policy import Policies
+from certrules.core.terms import Fact
+from certrules.core.timeline import BEGINNING, Entry, merge
+from certrules.store import Pair
+from tests.bulk.conftest import Run, everything
+from tests.core.histories import END, FIRST, entries, policies
+from tests.functions.scene import Learner, Scene
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+SHARED = {Fact.ID_VERIFICATION, Fact.COURSE_RUN, Fact.AUTOMATIC_REVOCATIONS}
+
+
+def told(pair: Pair, heard: list[Entry], known: int, decided_by: Policies) -> None:
+    """Keep what was heard of a learner, of which only the first entries were decided, by another policy."""
+    verification = [entry for entry in heard if entry.fact is Fact.ID_VERIFICATION]
+    own = [entry for entry in heard if entry.fact not in SHARED]
+    store.save_timeline(store.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
+    loaded = store.load([pair])
+    anew = intake.decide_anew(pair, loaded, own[:known], decided_by, FIRST)
+    intake.save(pair, loaded, anew, anew.settled)
+    kept = store.load([pair]).records[pair]
+    timeline = merge(kept.timeline, own)
+    store.save_record(
+        pair, kept, timeline, kept.settled, kept.published, wakes_at=kept.wakes_at, rests_on=(0, 0), history=()
+    )
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as it is in a file."""
+    return json.loads(msgspec.json.encode(value))
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.tuples(entries(), st.integers(0, 30)), min_size=1, max_size=4), policies())
+def test_a_run_changes_nothing_that_its_approved_plan_does_not_list(
+    scene: Scene, learner: Learner, heard: list[tuple[list[Entry], int]], decided_by: Policies
+) -> None:
+    scene.empty_tables()
+    course_run = [entry for entry in heard[0][0] if entry.fact in SHARED - {Fact.ID_VERIFICATION}]
+    store.save_timeline(
+        store.load(course_runs=[learner.course_run]).course_runs[learner.course_run], merge((), course_run), BEGINNING
+    )
+    pairs = [Pair(learner.learner_id + number, learner.course_run) for number in range(len(heard))]
+    for pair, (one, known) in zip(pairs, heard, strict=True):
+        told(pair, one, known, decided_by)
+    before = everything(scene)
+    run = Run(scene, [learner.course_run], at=END, more={"learners": [pair.learner_id for pair in pairs]})
+
+    report = run.go()
+
+    after = everything(scene)
+    changes = {change["learner_id"]: change for change in run.changes()}
+    assert (report["state"], report["outcome"]["applied"]) == ("done", len(changes))
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert {key for key in changed if key[0] == "CertificatesTable"} == {
+        ("CertificatesTable", f"L#{learner_id}", learner.course_run) for learner_id in changes
+    }
+    loaded = store.load(pairs)
+    for learner_id, change in changes.items():
+        assert as_json(end_of(loaded.records[Pair(learner_id, learner.course_run)])) == change["end"]
+    new = [json.loads(after[key]["b"]["S"]) for key in changed if key[0] == "HistoryTable"]
+    assert {item["kind"] for item in new} <= {"transition", "held"}
+    published = [
+        [item["learner_id"], *(item[name] for name in ("at", "previous", "status", "cause"))]
+        for item in new
+        if item["kind"] == "transition"
+    ]
+    planned = [[learner_id, *step] for learner_id, change in changes.items() for step in change["steps"]]
+    assert sorted(published, key=str) == sorted(planned, key=str)
+    assert Run(scene, [learner.course_run], at=END, more=run.more).go()["plan"]["counts"]["changes"] == 0

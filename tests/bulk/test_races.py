@@ -1,0 +1,77 @@
+"""Events that arrive while a plan is applied, on AWS's own engine: nothing is lost, and nothing is said twice."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from certrules import edge
+from certrules.bulk.applying import apply_part
+from certrules.core.terms import Fact
+from tests.bulk.conftest import Run
+from tests.bulk.test_plan_and_apply import waiting
+from tests.functions.scene import Learner, Scene, day
+from tests.lifecycle.story import read
+from tests.lifecycle.test_races import stack, taken_in_wholly
+
+__all__ = ["stack"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@pytest.fixture(autouse=True)
+def _clients_of_this_cloud() -> Iterator[None]:
+    """Let this process's own clients find the local cloud, and those of other tests another one."""
+    edge.client.cache_clear()
+    yield
+    edge.client.cache_clear()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_events_that_arrive_while_a_plan_is_applied_are_neither_lost_nor_overwritten(
+    scene: Scene, learner: Learner, seed: int
+) -> None:
+    chance = Random(seed)
+    learners = waiting(scene, learner, 24)
+    run = Run(scene, [learner.course_run])
+    run.planned()
+    parts = run.list_parts()
+    # Some pass a day earlier, which changes what is planned; some are told to fail by now, some repeat what is known.
+    told = [
+        (one, chance.choice([one.passing(day(2)), one.failing(day(10)), one.enrolled(day(5)), one.invalidated(day(9))]))
+        for one in learners
+    ]
+    chance.shuffle(told)
+    start = Barrier(5)
+
+    def arrive(some: list[Any]) -> None:
+        start.wait()
+        for _, detail in some:
+            taken_in_wholly([[read(detail)]])
+
+    def apply() -> None:
+        start.wait()
+        for part in parts:
+            apply_part(scene.cloud.physical("BulkBucket"), part["id"], part["part"], part["sha256"])
+
+    with ThreadPoolExecutor(5) as pool:
+        futures = [pool.submit(arrive, told[number::4]) for number in range(4)]
+        futures.append(pool.submit(apply))
+        for future in futures:
+            future.result()
+
+    report = run.report()
+    assert report["state"] == "done"
+    assert sum(report["outcome"].values()) == 24
+    for one, detail in told:
+        assert detail["metadata"]["id"] in {entry.event_id for entry in scene.kept(one).timeline}
+        history = scene.history(one)
+        assert [item["previous"] for item in history] == [None, *(item["status"] for item in history[:-1])]
+        assert len({item["certificate"]["id"] for item in history}) <= 1
+        assert scene.facts_kept(one)[Fact.ENROLLMENT] >= 1
+    scene.empty_queues()
+    again = Run(scene, [learner.course_run])
+    assert again.go()["plan"]["counts"]["changes"] == 0
