@@ -11,6 +11,7 @@ from certs import support
 from certs.archive import archive
 from certs.imports import command as imports
 from certs.options import Instant, examples
+from certs.reconcile import reconcile
 
 MALFORMED_LINES = 2
 """Exit code when some lines could not be taken in; everything else was."""
@@ -223,5 +224,6 @@ def _parameters(policy: str) -> dict[str, str]:
 
 main.add_command(imports.import_)
 main.add_command(archive)
+main.add_command(reconcile)
 for _command in support.COMMANDS:
     main.add_command(_command)

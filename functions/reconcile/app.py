@@ -79,6 +79,7 @@ def look(part: dict[str, Any], context: Any) -> dict[str, Any]:
     """Read on in a part, as far as time and findings allow, and note what looks wrong."""
     at = datetime.fromisoformat(part["at"])
     found: list[Finding] = []
+    old: Counter[str] = Counter()
     seen, after, before = 0, part["after"], part.get("before")
     before = before and (store.Pair(*before[0]), before[1])
     while True:
@@ -89,11 +90,13 @@ def look(part: dict[str, Any], context: Any) -> dict[str, Any]:
             seen += len(items)
         else:
             pairs, after = store.scan_records(part["segment"], part["of"], after, PAGE)
-            found += reconciling.in_records(pairs, POLICIES, at)
+            found += reconciling.in_records(pairs, POLICIES, at, old)
             seen += len(pairs)
         if after is None or len(found) >= MOST or context.get_remaining_time_in_millis() < RESERVE_MS:
             break
-    folder(part["run"]).write_json(f"looked/{name_of(part)}", {"seen": seen, "findings": sorted(set(found))})
+    folder(part["run"]).write_json(
+        f"looked/{name_of(part)}", {"seen": seen, "findings": sorted(set(found)), "old": old}
+    )
     return {**part, "page": part["page"] + 1, "after": after, "before": before, "done": after is None}
 
 
@@ -107,7 +110,7 @@ def look_again(part: dict[str, Any]) -> dict[str, Any]:
     at = datetime.fromisoformat(part["at"])
     found = reconciling.confirmed((Finding(*each) for each in noted["findings"]), POLICIES, at)
     reconciling.heal(found, MEANS, at, edge.now())
-    files.write_json(f"found/{name_of(part)}", {"seen": noted["seen"], "findings": found})
+    files.write_json(f"found/{name_of(part)}", {**noted, "findings": found})
     return {**part, "page": part["page"] + 1}
 
 
@@ -121,10 +124,12 @@ def report(run: str, at: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
     files = folder(run)
     seen: Counter[str] = Counter()
     counts: Counter[str] = Counter()
+    old: Counter[str] = Counter()
     samples: dict[str, list[dict[str, Any]]] = {code: [] for code in DIFFERENCES}
     for name in sorted(files.names("found/")):
         noted = json.decode(files.read(name) or b"{}")
         seen[name.split("/")[1].split("-")[0]] += noted["seen"]
+        old.update(noted["old"])
         for finding in (Finding(*each) for each in noted["findings"]):
             counts[finding.code] += 1
             if len(samples[finding.code]) < SHOWN:
@@ -142,6 +147,7 @@ def report(run: str, at: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "seen": {"history": seen["history"], "records": seen["records"]},
         "healed": {code: counts[code] for code, difference in DIFFERENCES.items() if difference.is_healed},
         "reported": {code: counts[code] for code, difference in DIFFERENCES.items() if not difference.is_healed},
+        "old_logic": old,
         "failed": failed,
         "report": f"s3://{BUCKET}/{files.key('report.json')}",
     }

@@ -4,10 +4,15 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
 from certrules.core.terms import Status
+from certs import kept
+from certs.cli import main
+from certs.sources import events
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day
 
 NOW = day(100)
@@ -373,3 +378,44 @@ def test_parts_are_read_in_pages_and_nothing_is_lost_between_them(
     assert set(heard(scene)) == first
     assert outcome["seen"] == {"history": 16, "records": 13}
     settled(scene)
+
+
+def test_the_old_logics_word_is_counted_by_how_it_agrees_with_the_facts(scene: Scene, learner: Learner) -> None:
+    recorded = events.recorded_certificate(
+        "recorded",
+        uuid4(),
+        day(3),
+        learner.learner_id,
+        learner.course_run,
+        status="downloadable",
+        mode="verified",
+        grade="",
+        certificate_id=uuid4(),
+        created=day(3),
+        modified=day(3),
+    )
+    happen(scene, *learner.qualifying(), recorded, at=day(3))
+
+    outcome = reconcile(scene)
+
+    assert findings(outcome) == {}
+    assert sum(outcome["old_logic"].values()) == 1
+
+
+def test_the_command_runs_one_and_shows_its_report(
+    scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened(scene, learner)
+    delete(scene, "SupportTable")
+    monkeypatch.setattr(kept, "aws", lambda _: kept.Aws("local", {}, scene.cloud.outputs))
+    monkeypatch.setattr("certs.reconcile.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
+
+    none = CliRunner().invoke(main, ["reconcile", "--now", "--settle", "0"])
+    again = CliRunner().invoke(main, ["reconcile", "--now", "--json"])
+    last = CliRunner().invoke(main, ["reconcile"])
+
+    assert (none.exit_code, again.exit_code, last.exit_code) == (9, 0, 0)
+    assert "Compared 1 records and 4 items of history" in none.output
+    assert "4 unpublished (healed)" in none.output
+    assert json.loads(again.output)["healed"] == {"unpublished": 0, "undecided": 0}
+    assert "Nothing differs." in last.output

@@ -5,6 +5,7 @@ again, consistently, when everything that was on its way has arrived. What was l
 else is reported, never changed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import batched
@@ -145,9 +146,18 @@ def _records(pairs: Sequence[Pair], *, consistent: bool) -> dict[Pair, KeptRecor
 
 
 def in_records(
-    pairs: Iterable[Pair], policies: Policies, now: datetime, *, consistent: bool = False
+    pairs: Iterable[Pair],
+    policies: Policies,
+    now: datetime,
+    old: Counter[str] | None = None,
+    *,
+    consistent: bool = False,
 ) -> Iterator[Finding]:
-    """Compare records with the last that was told of them, and with what would be decided now (UTC)."""
+    """Compare records with the last that was told of them, and with what would be decided now (UTC).
+
+    Those of which the old logic has a word are counted in `old`, by how it agrees with the facts.
+    """
+    old = Counter() if old is None else old
     for some in batched(pairs, _AT_ONCE, strict=False):
         loaded, unreadable = _loaded(some, consistent=consistent)
         yield from (Finding(UNREADABLE.code, *pair) for pair in unreadable)
@@ -155,7 +165,7 @@ def in_records(
         for pair, kept in loaded.records.items():
             if kept.version:
                 try:
-                    difference = _difference(pair, loaded, told, policies, now)
+                    difference = _difference(pair, loaded, told, policies, now, old)
                 except _STRANGE:
                     difference = UNREADABLE
                 if difference is not None:
@@ -191,7 +201,7 @@ def _told_last(records: Mapping[Pair, KeptRecord]) -> dict[Pair, dict[str, Any] 
 
 
 def _difference(
-    pair: Pair, loaded: Loaded, told: Mapping[Pair, Any], policies: Policies, now: datetime
+    pair: Pair, loaded: Loaded, told: Mapping[Pair, Any], policies: Policies, now: datetime, old: Counter[str]
 ) -> Difference | None:
     kept = loaded.records[pair]
     if kept.told and pair not in told:
@@ -199,6 +209,8 @@ def _difference(
     if not _was_told(kept, told.get(pair)):
         return CONTRADICTED
     anew = decide_anew(pair, loaded, (), policies, now)
+    if any(entry.fact is Fact.RECORDED for entry in kept.timeline):
+        old[anew.compared(policies).kind] += 1
     due = kept.wakes_at
     pending = kept.published.pending
     overdue = (due is not None and due <= now) or (
