@@ -115,7 +115,7 @@ def _import(
             parts, records = len(reading.parts), sum(reading.parts.values())
             return job.Report("", dict(reading.rows), dict(reading.rejected), dict(reading.facts), parts, records)
         with show.counting(console, "uploading", "parts", len(reading.parts)) as count:
-            begun = job.Import.upload(stack, reading, folder, now, lambda _parts: count(1))
+            begun = job.Import.upload(stack, reading, folder, now, count)
     return _take_in(console, begun, at_once)
 
 

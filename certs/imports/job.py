@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ from certs.kept import NoStackError
 AT_ONCE = 40
 """How many parts are taken in at the same time."""
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
+_REQUESTS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,15 @@ class Import:
     def upload(
         cls, stack: Stack, reading: Reading, folder: Path, now: datetime, on_progress: Callable[[int], object]
     ) -> "Import":
-        """Put the part files of a folder where the stack finds them."""
+        """Put the part files of a folder where the stack finds them; `on_progress` is told of each."""
         made = cls(stack, f"import-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}")
-        for number, part in enumerate(reading.parts, start=1):
+
+        def put(part: str) -> None:
             stack.s3.upload_file(str(folder / part), stack.bucket, f"{made._folder}/{part}")
-            on_progress(number)
+            on_progress(1)
+
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            list(pool.map(put, reading.parts))
         learners = [part for part in reading.parts if part != COURSE_RUNS]
         made._write("manifest.json", learners)
         about = {"at": now.isoformat(), "rows": reading.rows, "rejected": reading.rejected, "facts": reading.facts}
@@ -156,8 +162,9 @@ class Import:
         about = self._about()
         parts: dict[str, int] = about["parts"]
         report = Report(self.name, about["rows"], about["rejected"], about["facts"], len(parts), sum(parts.values()))
-        for part in parts:
-            result = self._read(f"results/{part}.json")
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            results = list(pool.map(lambda part: self._read(f"results/{part}.json"), parts))
+        for part, result in zip(parts, results, strict=True):
             if result is None:
                 report.missing.append(part)
                 continue

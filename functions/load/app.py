@@ -59,19 +59,24 @@ def rows_of(folder: edge.Folder, part: str) -> list[Row]:
 
 
 def look_again(folder: edge.Folder, part: str, at: str) -> int:
-    """Have decided again what doesn't rest on the facts that the part brought. Returns how many messages were sent.
+    """Have decided again, once, what doesn't rest on what the part brought. Returns how many messages were sent.
 
     Records that the part doesn't name: of a learner whose ID verification is new, and of a course run that is. A
     record that was being made while the part was taken in is kept by now, so it is seen.
     """
-    result = json.decode(folder.read(f"results/{part}.json") or b"{}")
-    learners, course_runs = result.get("learners", []), result.get("course_runs", [])
+    result = json.decode(folder.read(f"results/{part}.json") or b"null")
+    failed = 1 if result is None else len(result["failed"])
+    metrics.add_metric(name="ImportedFailed", unit=MetricUnit.Count, value=failed)
+    if result is None or folder.read(f"looked/{part}") is not None:
+        return 0
     instant = datetime.fromisoformat(at)
-    requests = [edge.request_for(*pair, "import", instant) for pair in overlooked(learners)]
+    requests = [edge.request_for(*pair, "import", instant) for pair in overlooked(result["learners"])]
     edge.send(INGEST_QUEUE, [{"MessageBody": body} for body in requests])
-    bodies = [json.encode({"course_run": course_run, "at": at}).decode() for course_run in course_runs]
+    bodies = [json.encode({"course_run": course_run, "at": at}).decode() for course_run in result["course_runs"]]
     edge.send(REDECIDE_QUEUE, [{"MessageBody": body} for body in bodies])
     metrics.add_metric(name="ImportedOverlooked", unit=MetricUnit.Count, value=len(requests))
+    if not failed:
+        folder.write_json(f"looked/{part}", True)
     return len(requests) + len(bodies)
 
 
@@ -81,7 +86,6 @@ def report(part: str, done: Load) -> None:
         "ImportedRows": done.rows,
         "ImportedSaved": done.saved,
         "ImportedRefused": len(done.refused),
-        "ImportedFailed": len(done.failed),
         "RevocationsRefused": done.kept,
         "RevocationsStopped": done.stopped,
         "BreakerTripped": done.tripped,

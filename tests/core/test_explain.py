@@ -30,7 +30,8 @@ from certrules.core.replay import Certificate, replay
 from certrules.core.rules import BY_CODE, RULES, in_force
 from certrules.core.terms import Cause, Fact, Status
 from certrules.core.timeline import Entry, at_instant, merge
-from certrules.core.words import when
+from certrules.core.words import RECORDS_BEGIN, dated, when
+from certrules.wire.inbound import EARLIEST
 from tests.core.histories import END, INSTANTS, instants, policies, records
 from tests.core.words import CCX, instant, qualifying, record_of
 
@@ -212,6 +213,11 @@ def test_whoever_took_the_certificate_away_is_named_with_the_reason_given() -> N
     )
     assert explanation.timeline[-1].by == "ada"
     assert explanation.timeline[-1].reason == notes
+
+
+def test_what_a_table_has_without_a_date_was_so_before_records_began() -> None:
+    assert dated("Graded as failing", RECORDS_BEGIN) == "Graded as failing before records began."
+    assert RECORDS_BEGIN == EARLIEST
 
 
 def test_a_note_without_an_actor_is_told_all_the_same() -> None:

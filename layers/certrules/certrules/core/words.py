@@ -11,6 +11,9 @@ from certrules.core.rules import BY_CODE
 from certrules.core.terms import PERSON, Cause, Fact, Status, Word, is_person
 from certrules.core.timeline import Entry
 
+RECORDS_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+"""No event is older; what a table has without a date counts since then."""
+
 BECAUSE: Mapping[Cause, str] = {
     Cause.EARNED: "all requirements were met",
     Cause.REINSTATED: "all requirements were met again",
@@ -211,7 +214,8 @@ def status_words(status: Status | None) -> str:
 
 def dated(what: str, at: datetime, actor: Actor | None = None, detail: str = "", event_id: str = "") -> str:
     """Return the sentence that something happened: what, when, by whom, and which event says so."""
-    return f"{what} on {when(at)}{by_whom(actor or Actor(), event_id)}{detail}."
+    since = "before records began" if at <= RECORDS_BEGIN else f"on {when(at)}"
+    return f"{what} {since}{by_whom(actor or Actor(), event_id)}{detail}."
 
 
 def by_whom(actor: Actor, event_id: str = "") -> str:
