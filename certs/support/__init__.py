@@ -15,8 +15,9 @@ from certs.support.looking import (
 )
 from certs.support.regenerating import regenerate
 from certs.support.revoking import held, revocations
+from certs.support.rolling import rollout
 
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,
-    allowlist, invalidate, lift, redecide, erase, date, held, revocations, regenerate,
+    allowlist, invalidate, lift, redecide, erase, date, held, revocations, regenerate, rollout,
 )  # fmt: skip

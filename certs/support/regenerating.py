@@ -15,7 +15,7 @@ WAITS, NOT_DONE = 7, 8
 """Exit codes of `watch` and `status`: the plan waits to be approved; it failed, was declined or expired."""
 
 _GOOD = {"done", "planned"}
-_RUNNING = {"started", "planning", "applying", "approved"}
+RUNNING = {"started", "planning", "applying", "approved"}
 _RUN_ID = "20260301T120000Z-3fa2c1"
 
 
@@ -129,7 +129,7 @@ def watch(run_id: str, stack: str | None, *, as_json: bool) -> None:
             far = run["progress"]
             progress.update(planned, completed=far["shards_planned"], total=far["shards"])
             progress.update(applied, completed=far["parts_applied"], total=far["parts"], visible=bool(far["parts"]))
-            if run["state"] not in _RUNNING:
+            if run["state"] not in RUNNING:
                 break
             time.sleep(1)  # between looks; nothing depends on it
     show(run, as_json, lambda: _describe(run))
@@ -177,23 +177,25 @@ def report(run_id: str, html: Path | None, csv: Path | None, stack: str | None, 
     api = Api(stack)
     for form, file in (("html", html), ("csv", csv)):
         if file is not None:
-            _save(api, run_id, form, file)
+            save(api, run_id, form, file)
     if as_json or (html is None and csv is None):
-        found = json.loads("".join(_pieces(api, run_id, "json")))
+        found = json.loads("".join(pieces(api, run_id, "json")))
         show(found, as_json, lambda: _summarize(found))
 
 
-def _save(api: Api, run_id: str, form: str, file: Path) -> None:
+def save(api: Api, run_id: str, form: str, file: Path) -> None:
+    """Save a run's report in one of its forms."""
     try:
         with file.open("w", encoding="utf-8", newline="") as out:
-            for piece in _pieces(api, run_id, form):
+            for piece in pieces(api, run_id, form):
                 out.write(piece)
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from error
     click.echo(f"Saved as {file}.", err=True)
 
 
-def _pieces(api: Api, run_id: str, form: str) -> Any:
+def pieces(api: Api, run_id: str, form: str) -> Any:
+    """Return a run's report in one of its forms, piece by piece."""
     start: int | None = 0
     while start is not None:
         answer = api.get(f"/v1/regenerations/{run_id}/report", form=form, start=start)
@@ -254,5 +256,5 @@ def _which(course_runs: list[str] | str) -> str:
 def _leave(run: dict[str, Any]) -> None:
     if run["state"] == "waiting":
         sys.exit(WAITS)
-    if run["state"] not in _GOOD | _RUNNING:
+    if run["state"] not in _GOOD | RUNNING:
         sys.exit(NOT_DONE)

@@ -7,6 +7,7 @@ import os
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import rollouts  # noqa: F401 - same
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit

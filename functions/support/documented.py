@@ -426,6 +426,32 @@ class Piece(Answer):
     next: int | None
 
 
+class RolloutOf(Answer):
+    """Who decides in a course run."""
+
+    course_run: str
+    rollout: Rollout
+    known: Annotated[bool, Field(description="Whether anything of its configuration was ever told.")]
+    at: Annotated[Instants, Field(description="Since when it has this word; null: it has the deployment's default.")]
+    by: str
+    reason: str
+
+
+class Rollouts(Answer):
+    """A page of course runs, and who decides in each."""
+
+    course_runs: list[RolloutOf]
+    next: str | None
+
+
+class RolledOut(Answer):
+    """The events were sent."""
+
+    rollout: Rollout
+    course_runs: int
+    at: Instant
+
+
 class Row(NamedTuple):
     """What is to be said of a call beside its parameters."""
 
@@ -459,6 +485,8 @@ CALLS: Mapping[str, Row] = {
     "get /v1/regenerations/{run_id}/report": Row("view", 200, Piece, (404,)),
     "post /v1/regenerations/{run_id}/resume": Row("act", 202, BulkRunAnswer, (404, 409, 415)),
     "post /v1/regenerations/{run_id}/{word}": Row("approve", 200, BulkRunAnswer, (404, 409, 415)),
+    "get /v1/rollout": Row("view", 200, Rollouts),
+    "post /v1/rollout/{setting}": Row("approve", 202, RolledOut, (409, 415)),
 }
 
 _REFUSALS: Mapping[int, str] = {

@@ -437,6 +437,21 @@ def course_runs_in_shard(shard: int, after: dict[str, Any] | None, limit: int) -
     return [item.p.removeprefix(_course_run_key("")) for item in page], page.last_evaluated_key
 
 
+def course_runs_page(start: Place | None, limit: int) -> tuple[list[str], Place | None]:
+    """Return a page of all course runs whose configuration was ever told, and where the next one starts."""
+    place = start or Place(0)
+    found: list[str] = []
+    while place.shard < CATALOGUE_SHARDS and len(found) < limit:
+        after = None
+        if place.after is not None:
+            key = {"p": _course_run_key(place.after.course_run), "s": _ONLY, "r": _catalogue_shard(place.shard)}
+            after = {name: {"S": value} for name, value in key.items()}
+        page, after = course_runs_in_shard(place.shard, after, limit - len(found))
+        found += page
+        place = Place(place.shard + 1) if after is None else Place(place.shard, Pair(0, found[-1]))
+    return found, place if place.shard < CATALOGUE_SHARDS else None
+
+
 def course_runs() -> Iterator[str]:
     """Return all course runs whose configuration was ever told: a request for each thousand."""
     for shard in range(CATALOGUE_SHARDS):

@@ -62,6 +62,7 @@ class Effect(StrEnum):
     NONE = "none"
     ISSUE = "issue"
     LABEL = "label"
+    DETAILS = "details"  # it keeps its status and its id
     HOLD = "hold"  # it stays, and a person decides on its revocation
     PENDING = "pending"  # it stays until its revocation is due
 
@@ -70,6 +71,7 @@ _EFFECTS = {
     Effect.NONE: "going live changes nothing",
     Effect.ISSUE: "going live issues it",
     Effect.LABEL: "going live changes the label",
+    Effect.DETAILS: "going live changes its mode, grade or dates, and no status",
     Effect.HOLD: "going live keeps it, and holds its revocation until a person decides",
     Effect.PENDING: "going live keeps it until its pending revocation is due",
 }
@@ -128,8 +130,15 @@ def _effect(told: Published, outcome: Outcome, timeline: Timeline, compacted: da
     if is_downloadable(told.certificate) and (after.news or pending is not None):
         return Effect.PENDING if pending is not None and pending.due is not None else Effect.HOLD
     if not after.news:
-        return Effect.NONE
+        return Effect.NONE if _look_the_same(told.certificate, after.published.certificate) else Effect.DETAILS
     return Effect.ISSUE if is_downloadable(after.published.certificate) else Effect.LABEL
+
+
+def _look_the_same(before: Certificate | None, after: Certificate | None) -> bool:
+    """Whether what a learner sees of a certificate stays, given that its status and its id do."""
+    if before is None or after is None or before.issued_at is None or after.issued_at is None:
+        return before is None or after is None or before[1:3] == after[1:3]
+    return before[1:3] == after[1:3] and _is_same_date(before.issued_at, after.issued_at)
 
 
 type _Compared = tuple[Kind, tuple[str, ...], tuple[Differing, ...]]

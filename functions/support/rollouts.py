@@ -1,0 +1,84 @@
+"""Rollout at the API: who decides in course runs, and changing it."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from pydantic import AfterValidator, Field
+
+from certrules import edge, store
+from certrules.bulk import rolling
+from certrules.casework import acts
+from certrules.core.terms import Rollout
+from desk import (
+    ABOUT,
+    BUS,
+    PAGE,
+    Cursor,
+    Key,
+    Reason,
+    RunKey,
+    Strict,
+    actor,
+    app,
+    demand,
+    key_of,
+    read_cursor,
+    write_cursor,
+)
+from regenerations import BUCKET, course_key
+
+
+class Setting(Strict):
+    """Have the old logic, or this service, decide in course runs."""
+
+    course_runs: Annotated[
+        list[Annotated[RunKey, AfterValidator(course_key)]],
+        Field(min_length=1, max_length=rolling.MOST, description="The course runs' keys."),
+    ]
+    reason: Reason
+    comparison: Annotated[
+        str | None,
+        Field(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="For live: the comparison of them that was looked at."),
+    ] = None
+    accept_revocations: Annotated[
+        int | None,
+        Field(ge=0, description="For live: how many certificates it says the facts don't carry."),
+    ] = None
+
+
+@app.get("/v1/rollout", summary="Who decides in course runs, a page at a time")
+def rollout(
+    course_run: Annotated[str, Query(max_length=255, description="Only this one.")] = "", cursor: Cursor = None
+) -> dict[str, Any]:
+    """Return a page of all course runs whose configuration is known; or of one, known or not."""
+    if course_run:
+        return {"course_runs": rolling.status_of([key_of(course_run)]), "next": None}
+    found, following = store.course_runs_page(read_cursor(cursor), PAGE)
+    return {"course_runs": rolling.status_of(found), "next": write_cursor(following)}
+
+
+@app.post("/v1/rollout/<setting>", summary="Change who decides in course runs")
+def set_rollout(
+    setting: Annotated[Literal[*Rollout], Path(description="off, shadow or live")],  # type: ignore[valid-type]
+    asked: Annotated[Setting, Body()],
+    key: Key,
+) -> Response[dict[str, Any]]:
+    """Send an event for each course run, once for a key; live only as a comparison has shown."""
+    demand("approve")
+    ABOUT["act"] = f"rollout {setting}"
+    by, now = actor(), edge.now()
+    course_runs = sorted(set(asked.course_runs))
+    ABOUT["course_run"] = course_runs[0]
+    request = {"rollout": setting, **asked.model_dump(mode="json")}
+
+    def planned(event_id: str) -> tuple[Any, Any]:
+        plan = rolling.planned(BUCKET, Rollout(setting), course_runs, asked.comparison, asked.accept_revocations, now)
+        answer = {"rollout": setting, "course_runs": len(course_runs), "at": plan["at"]}
+        return {**plan, "event_id": event_id}, answer
+
+    answer = acts.once(
+        BUS, by, key, request, now, planned, lambda plan: rolling.events_of(plan["event_id"], plan, by, asked.reason)
+    )
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)
