@@ -3,18 +3,21 @@
 import os
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
+from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from certrules import edge
 from certrules.bulk import approving
-from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED
+from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
+from certrules.casework.acts import identity
 from certrules.casework.cases import RefusedActError
 from certrules.core.terms import Rollout, Status
 from certrules.wire.inbound import RefusedError, checked_course_key
+from console import asked, form, key_in, page, see, unread
 from desk import ABOUT, Key, Learner, Reason, RunKey, Strict, actor, app, demand, metrics
 
 BUCKET = os.environ["BULK_BUCKET"]
@@ -39,7 +42,8 @@ class BulkRun(Strict):
     """Have whole course runs decided again."""
 
     course_runs: Annotated[
-        list[Annotated[RunKey, AfterValidator(course_key)]] | Literal["all"],
+        Annotated[list[Annotated[RunKey, AfterValidator(course_key)]], Field(min_length=1, max_length=MOST_NAMED)]
+        | Literal["all"],
         Field(description="The course runs' keys, at most 1000; or all of which the configuration is known."),
     ]
     reason: Reason
@@ -65,8 +69,6 @@ class BulkRun(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> "BulkRun":
-        if self.course_runs != "all" and not 1 <= len(self.course_runs) <= MOST_NAMED:
-            raise ValueError(f"course_runs: name 1 to {MOST_NAMED}, or say all")
         if self.records_per_second is not None and self.records_per_second < self.concurrency:
             raise ValueError(f"records_per_second: at least the concurrency, {self.concurrency}; lower that, too")
         return self
@@ -78,13 +80,13 @@ class PlanWord(Strict):
     hash: Annotated[str, Field(min_length=64, max_length=64, description="The plan's hash, as it was looked at.")]
 
 
-def started(asked: BulkRun, key: str) -> dict[str, Any]:
+def started(wanted: BulkRun, key: str) -> dict[str, Any]:
     """Start a bulk run, once for a key. Raises RefusedActError, LostRaceError, and what AWS says."""
     demand("act")
     ABOUT["act"] = "start a bulk run"
-    request = asked.model_dump(mode="json")
-    if asked.course_runs != "all":
-        request["course_runs"] = sorted(set(asked.course_runs))
+    request = wanted.model_dump(mode="json")
+    if wanted.course_runs != "all":
+        request["course_runs"] = sorted(set(wanted.course_runs))
     metrics.add_metric(name="BulkRunsStarted", unit=MetricUnit.Count, value=1)
     found = approving.start(MACHINE, request, actor(), key, edge.now())
     ABOUT["run"] = found["id"]
@@ -108,9 +110,9 @@ def resumed(run_id: str) -> dict[str, Any]:
 
 
 @app.post("/v1/regenerations", summary="Have whole course runs decided again")
-def start_regeneration(asked: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
+def start_regeneration(wanted: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
     """Start a run, once for a key."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, started(asked, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, started(wanted, key))
 
 
 @app.get("/v1/regenerations", summary="The last bulk runs")
@@ -145,6 +147,64 @@ def resume_regeneration(run_id: RunId) -> Response[dict[str, Any]]:
 
 
 @app.post("/v1/regenerations/<run_id>/<word>", summary="Approve or decline the plan of a bulk run")
-def decide_regeneration(run_id: RunId, word: str, asked: Annotated[PlanWord, Body()]) -> dict[str, Any]:
+def decide_regeneration(run_id: RunId, word: str, plan: Annotated[PlanWord, Body()]) -> dict[str, Any]:
     """Let it be applied, or not: the plan that has this hash."""
-    return decided(run_id, word, asked.hash)
+    return decided(run_id, word, plan.hash)
+
+
+# --- the console
+
+
+def which(course_runs: list[str] | str) -> str:
+    """Return in a line over which course runs a run goes."""
+    if isinstance(course_runs, str):
+        return "all course runs"
+    return ", ".join(course_runs[:3]) + (f" and {len(course_runs) - 3} more" if len(course_runs) > 3 else "")
+
+
+@app.get("/regenerations", include_in_schema=False)
+def regenerations_page() -> Response[str]:
+    """Return the last bulk runs."""
+    found = approving.runs(MACHINE, BUCKET, edge.now())
+    return page("regenerations.html", runs=found, which=which, key=uuid4())
+
+
+@app.get("/regeneration", include_in_schema=False)
+def regeneration_page() -> Response[str]:
+    """Return a bulk run: its plan, and what may be done with it."""
+    run = approving.run(MACHINE, BUCKET, asked("id"), edge.now())
+    one_s_own = identity(run["request"]["by"]) == identity(actor())
+    alone = run["plan"] is not None and run["plan"]["approvers"] == Approvers.SOMEBODY_ELSE and one_s_own
+    return page("regeneration.html", run=run, which=which, alone=alone)
+
+
+@app.post("/regenerations/start", include_in_schema=False)
+def start_page() -> Response[str]:
+    """Start a bulk run over the course runs that a form names, or only plan it."""
+    said = form()
+    try:
+        wanted = BulkRun(
+            course_runs=said.get("course_runs", "").split(),
+            reason=said.get("reason", ""),
+            dry_run=said.get("word") == "plan",
+        )
+    except ValidationError as error:
+        raise unread(error) from error
+    return see("/regeneration", id=started(wanted, key_in(said))["id"])
+
+
+@app.post("/regenerations/decide", include_in_schema=False)
+def decide_page() -> Response[str]:
+    """Approve or decline the plan that was looked at."""
+    said = form()
+    run_id = said.get("id", "")
+    decided(run_id, said.get("word", ""), said.get("hash", ""))
+    return see("/regeneration", id=run_id)
+
+
+@app.post("/regenerations/resume", include_in_schema=False)
+def resume_page() -> Response[str]:
+    """Have a bulk run go on."""
+    run_id = form().get("id", "")
+    resumed(run_id)
+    return see("/regeneration", id=run_id)

@@ -56,7 +56,7 @@ def test_what_people_write_is_shown_and_never_run(scene: Scene, learner: Learner
 
 
 def test_every_page_forbids_scripts_frames_and_caches(desk: Desk) -> None:
-    for path in ("/", "/revocations", "/nowhere", "/v1/held"):
+    for path in ("/", "/revocations", "/regenerations", "/nowhere", "/v1/held"):
         headers = desk.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]

@@ -62,4 +62,4 @@ def test_all_modules_of_the_layer_are_compiled_for_good() -> None:
 
 def test_botocore_knows_only_the_services_that_are_called() -> None:
     services = {path.name for path in (SITE / "botocore" / "data").iterdir() if path.is_dir()}
-    assert services == {"dynamodb", "events", "sqs"}
+    assert services == {"dynamodb", "events", "s3", "sqs", "stepfunctions"}

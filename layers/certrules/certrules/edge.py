@@ -157,6 +157,10 @@ class Folder:
             body: bytes = s3.get_object(Bucket=self.bucket, Key=self.key(name), **piece)["Body"].read()
         except s3.exceptions.NoSuchKey:
             return None
+        except s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "InvalidRange":  # it ends before
+                return b""
+            raise
         return body
 
     def write(self, name: str, body: bytes | IO[bytes], content_type: str) -> None:

@@ -155,8 +155,8 @@ def piece_of(bucket: str, run_id: str, name: str, start: int, size: int) -> tupl
 
 
 def _note(run_id: str) -> tuple[SupportItem, dict[str, Any]]:
-    item = store.find_note(RUN, run_id)
-    if not item.v:
+    item = store.find_note(RUN, run_id) if 0 < len(run_id) <= 64 else None
+    if item is None or not item.v:
         raise RefusedActError(404, "no such run was asked for", "see the list of runs", "id")
     return item, msgspec.json.decode(item.b)
 

@@ -1,0 +1,65 @@
+"""Bulk runs at the console: looked at, approved and declined, in a real browser and without scripts."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.bulk.test_plan_and_apply import revocable, statuses, waiting
+from tests.functions.scene import Learner, Scene
+from tests.support.conftest import Desk
+from tests.support.test_console import EVIL, Person, ada, address, bob, browser
+
+__all__ = ["ada", "address", "bob", "browser"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@pytest.mark.browser
+def test_a_colleague_approves_the_plan_that_they_look_at(
+    scene: Scene, learner: Learner, ada: Person, bob: Person
+) -> None:
+    learners = revocable(scene, learner, 2)
+    ada.page.get_by_role("link", name="Bulk runs").click()
+    expect(ada.page.get_by_text("There is none.")).to_be_visible()
+    ada.page.get_by_label("Course runs a key").fill(learner.course_run)
+    ada.page.get_by_label("Why kept").fill("new policy")
+    ada.check()
+    ada.page.get_by_role("button", name="Start", exact=True).click()
+    scene.cloud.deliver()
+    ada.page.reload()
+    expect(ada.page.get_by_text("a colleague has to approve it")).to_be_visible()
+    ada.check()
+
+    bob.page.get_by_role("link", name="Bulk runs").click()
+    bob.page.get_by_role("table").get_by_role("link").click()
+    bob.check("regeneration")
+    bob.page.get_by_role("button", name="Approve: revoke 2").click()
+    scene.cloud.deliver()
+    bob.page.reload()
+
+    expect(bob.page.get_by_role("heading", level=1)).to_contain_text("done")
+    bob.check()
+    assert statuses(scene, learners) == ["notpassing"] * 2
+
+
+def test_what_is_only_planned_is_shown_and_a_form_that_names_no_course_run_is_refused(
+    scene: Scene, learner: Learner
+) -> None:
+    desk = Desk(scene)
+    learners = waiting(scene, learner, 2)
+    fields = {"course_runs": learner.course_run, "reason": EVIL, "word": "plan", "key": "a form's key"}
+
+    refused = desk.form("/regenerations/start", **{**fields, "course_runs": ""})
+    planned = desk.form("/regenerations/start", **fields)
+    scene.cloud.deliver()
+    run_id = planned.headers["location"].partition("=")[2]
+    page = desk.get("/regeneration", id=run_id)
+
+    assert (refused.status, "course_runs" in refused.body) == (422, True)
+    assert (planned.status, page.status) == (303, 200)
+    assert f"Bulk run {run_id}: planned" in page.body
+    assert "none &gt; downloadable: 2" in page.body
+    assert "<script" not in page.body
+    assert statuses(scene, learners) == [None, None]
+    assert desk.form("/regenerations/resume", id=run_id).status == 409
+    assert desk.form("/regenerations/decide", id=run_id, word="approve", hash="0" * 64).status == 409
+    assert [desk.get("/regeneration", id=name).status for name in ("", "nothing", EVIL)] == [404] * 3
