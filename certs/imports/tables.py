@@ -40,7 +40,6 @@ class Why(StrEnum):
     """Why a row was rejected, beside the reasons why an event is. Never renamed: rejects files carry it."""
 
     UNREADABLE = "unreadable"
-    MISSING_COLUMN = "missing_column"
     NO_SUCH_CERTIFICATE = "no_such_certificate"
 
 

@@ -5,7 +5,7 @@ already, so that a fact that was heard live is not told twice, and one whose eve
 """
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -101,8 +101,3 @@ def _as_entry(word: Seen) -> Entry:
 def _seen_in(since: int, source: str, *entry: Any) -> Seen:
     (said,) = entries_in([list(entry)])
     return Seen(instant_of(since), said.at, said.fact, said.value, source, said.subject, said.by, said.notes)
-
-
-def latest(said: Iterable[Seen]) -> Mapping[tuple[Fact, str], Seen]:
-    """Return the last word of each fact and subject."""
-    return {(word.fact, word.subject): word for word in sorted(said, key=_by_time)}
