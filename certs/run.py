@@ -55,6 +55,7 @@ class _Line(msgspec.Struct):
     metadata: _Metadata | None = None
     source: str | None = None
     detail_type: str = msgspec.field(name="detail-type", default="")
+    time: str = ""
     detail: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -77,8 +78,10 @@ def events_of_files(files: Iterable[str]) -> Iterator[Told | str]:
 def event_of(line: bytes) -> Told | str:
     """Return a line's event for the bus, or, for the queue itself, the text of what no bus would bring there.
 
-    That is what is no event at all, and what this service sent: on the bus it would count as sent once more.
+    That is what is no event at all, and what this service sent: on the bus it would count as sent once more. An event
+    as EventBridge has it was sent when it says; any other is taken to have been when it became true.
     """
+    message = None
     text = line[: MAX_BYTES + 1].decode(errors="backslashreplace")  # too long, or not UTF-8, it still is
     try:
         message = decode(line, datetime.now(UTC))
@@ -92,6 +95,8 @@ def event_of(line: bytes) -> Told | str:
     except msgspec.ValidationError:
         return text
     source, event_type, detail = event.source, event.detail_type, bytes(event.detail)
+    if event.metadata is None and message is not None and event.time:
+        at = message.sent_at
     if event.metadata is not None:
         source, event_type, detail = event.metadata.source, event.metadata.event_type, line
     if source in {None, OWN_SOURCE} or not event_type or not detail.lstrip().startswith(b"{"):

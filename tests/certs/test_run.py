@@ -26,7 +26,7 @@ from tests.certs.conftest import STORY, certs, learner_of
 
 PARKED = Path(__file__).parents[2] / "events" / "parked"
 POLICIES = undated(PRESETS["edx-2021"])
-PARAMETERS = {"DeletionProtection": "false", "IngestMemory": "512"}
+PARAMETERS = {"DailyReconciliation": "off", "DeletionProtection": "false", "IngestMemory": "512"}
 
 type Transitions = list[dict[str, Any]]
 

@@ -4,10 +4,12 @@ Replayed step by step it gives the same history too, told under the ids that it 
 came late the first time is there in time: only what it would have taken away from learners makes a difference.
 """
 
+import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from moto.events.models import events_backends
 
 from certrules import store
 from certs import archive as archiving
+from certs import run as job
 from certs.sources.events import Detail
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, day
 
@@ -266,3 +269,21 @@ def test_the_archive_has_what_people_did_and_no_names_and_nothing_of_its_own(sce
     assert "course-certificates/support" in sources
     assert "certificates.learner.named.v1" not in types
     assert "certificates.invalidation.created.v1" in types
+
+
+def test_a_file_of_the_archive_gives_the_same_certificates(scene: Scene, learner: Learner, tmp_path: Path) -> None:
+    live(scene, story(learner)[:-1])
+    see_through(scene, day(40))
+    before = state(scene)
+    file = tmp_path / "archive.jsonl"
+    times = (datetime.fromtimestamp(float(event["time"]), UTC).isoformat() for event in archive())
+    lines = (json.dumps(event | {"time": at}) for event, at in zip(archive(), times, strict=True))
+    file.write_text("\n".join(lines))
+
+    scene.empty_tables(*TABLES)
+    scene.empty_queues()
+    run = job.drive(scene.cloud, list(job.events_of_files([str(file)])), lambda _: None)
+    see_through(scene, day(40))
+
+    assert (run.as_of, run.parked.total(), run.dead) == (day(22), 0, 0)
+    assert state(scene) == before
