@@ -24,7 +24,7 @@ def test_a_compressed_file_reads_the_same_whatever_it_is_called(name: str, tmp_p
     assert list(read_lines(path)) == LINES
 
 
-@pytest.mark.parametrize("content", [CONTENT, gzip.compress(CONTENT)])
+@pytest.mark.parametrize("content", [CONTENT, gzip.compress(CONTENT)], ids=["plain", "compressed"])
 def test_a_dash_is_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     assert list(read_lines("-")) == LINES
