@@ -22,6 +22,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     result = apply_part(BUCKET, event["id"], event["part"], event["sha256"], event["approved_by"])
     metrics.add_metric(name="ChangesApplied", unit=MetricUnit.Count, value=result.applied)
     metrics.add_metric(name="ChangesNotApplied", unit=MetricUnit.Count, value=len(result.rows))
+    for cause, count in result.causes.items():  # beside those that events bring about, on dashboard and alarm
+        metrics.add_metric(name=f"cause_{cause}", unit=MetricUnit.Count, value=count)
     if not result.complete:
         errors = sorted({result.error, *(row.error for row in result.rows)} - {""})
         logger.error("A part is not complete.", part=result.part, errors=errors[:20])

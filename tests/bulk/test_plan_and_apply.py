@@ -2,6 +2,8 @@
 
 import pytest
 
+from certrules import edge
+from certrules.bulk import planning
 from tests.bulk.conftest import Run, class_of, everything
 from tests.functions.scene import Learner, Scene, day
 from tests.functions.test_ingest import sent
@@ -143,3 +145,39 @@ def test_named_learners_and_statuses_limit_the_plan(scene: Scene, learner: Learn
     assert sorted(change["learner_id"] for change in run.changes()) == only
     assert report["outcome"]["applied"] == 2
     assert Run(scene, [learner.course_run], more={"statuses": ["downloadable"]}).go()["outcome"]["applied"] == 0
+
+
+def test_a_plan_is_applied_no_faster_than_is_wanted(scene: Scene, learner: Learner) -> None:
+    waiting(scene, learner, 3)
+    report = Run(scene, [learner.course_run], more={"records_per_second": 20, "concurrency": 1}).go()
+    assert report["outcome"] == outcome(applied=3)
+    assert report["seconds"]["applying"] >= 3 / 20
+
+
+def test_many_course_runs_are_planned_in_groups(scene: Scene, learner: Learner) -> None:
+    run = Run(scene, [f"{learner.course_run}-{number}" for number in range(150)], more={"learners": [16]})
+    shards = run.begin()
+    assert [shard["shard"] for shard in shards] == [f"{group:03}-00" for group in range(75)]
+    assert len(run.file("course-runs/000.json")) == 2
+
+
+def test_a_shard_with_many_changes_is_planned_in_parts_and_applied_wholly(
+    scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "PART", 2)
+    edge.client.cache_clear()
+    learners = [Learner(learner.learner_id * 1000 + 16 * number, learner.course_run) for number in range(5)]
+    for one in learners:
+        scene.ingest(*one.qualifying()[1:])
+    scene.ingest(learner.configured(day(4)))
+    scene.empty_queues()
+    run = Run(scene, [learner.course_run])
+    for shard in run.begin():
+        planning.plan_shard(scene.cloud.physical("BulkBucket"), run_id=shard["id"], shard=shard["shard"])
+    edge.client.cache_clear()
+
+    assert run.seal() == "apply"
+    assert [changes for _, _, changes in run.file("parts.json")] == [2, 2, 1]
+    run.apply(*run.list_parts())
+    assert run.report()["outcome"] == outcome(applied=5)
+    assert statuses(scene, learners) == ["downloadable"] * 5

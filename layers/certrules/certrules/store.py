@@ -15,7 +15,7 @@ Keys, and what they spread over:
 - history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts what was told of the
   record, so a restored table in which the same events are taken in again numbers, and so names, them as before.
 - support: receipts of what was published have the key of their history; an act that was asked for is `K#<hash of who
-  asked and the key they gave>`; bulk revocations, a few a day, are `V`, then their id.
+  asked and the key they gave>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same.
 """
 
 import os

@@ -18,12 +18,14 @@ from certrules.bulk.runs import (
     Request,
     Result,
     Row,
+    Tally,
     change_of,
     digest_of,
     end_of,
     error_of,
     folder_of,
     read,
+    tally,
 )
 from certrules.core.replay import Actor, Transition
 from certrules.core.terms import AUTOMATIC, Status, is_person
@@ -70,6 +72,7 @@ class _Part:
         rows: list[Row] = []
         todo = changes
         applied = told = 0
+        causes: Tally = {}
         if before is not None and not before.error:
             failed = {(row.learner_id, row.course_run) for row in before.rows if row.outcome == "failed"}
             todo = [change for change in changes if change.pair in failed]
@@ -81,6 +84,7 @@ class _Part:
                 if row is None:
                     applied += 1
                     told += bool(change.steps)
+                    tally(causes, *(step.cause for step in change.steps))
                 else:
                     rows.append(row)
             sleep(max(0.0, began + self._span(len(some)) - monotonic()))
@@ -89,6 +93,7 @@ class _Part:
             changes=len(changes),
             applied=applied,
             told=told,
+            causes=causes,
             seconds=round(monotonic() - started, 3),
             rows=rows,
         )

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from certrules import edge, store
 from certrules.bulk.comparing import summary_of as summary_of_comparison
+from certrules.bulk.planning import shards_of
 from certrules.bulk.reporting import DECLINED
 from certrules.bulk.runs import Approvers, Plan, Request, folder_of, read
 from certrules.casework.acts import identity, remembered
@@ -99,11 +100,11 @@ def run(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, Any]
     _, body = _note(run_id)
     folder = folder_of(bucket, run_id)
     plan = read(folder, "plan.json", Plan)
-    shards = read(folder, "shards.json", list[dict[str, str]])
-    planned = sum(1 for _ in folder.names("shards/"))
+    request = read(folder, "request.json", Request)
+    begun = request is not None and folder.read("shards.json") is not None
     progress = {
-        "shards": plan.shards if plan else None if shards is None else max(planned, len(shards)),
-        "shards_planned": planned,
+        "shards": len(shards_of(folder, request)) if request and begun else None,
+        "shards_planned": sum(1 for _ in folder.names("shards/")),
         "parts": plan.parts if plan else None,
         "parts_applied": sum(1 for _ in folder.names("results/")) if plan else 0,
     }

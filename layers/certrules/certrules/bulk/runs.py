@@ -240,6 +240,7 @@ class Result(msgspec.Struct, kw_only=True):
     changes: int
     applied: int
     told: int  # of these, with history: a transaction
+    causes: Tally = msgspec.field(default_factory=dict)  # of the transitions that were published
     seconds: float
     rows: list[Row]
     error: str = ""  # why nothing of it was applied
