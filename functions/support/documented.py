@@ -179,6 +179,10 @@ Case = model_of(
     invalidations=(list[Invalidation], ...),
     history=(list[Told], ...),
     undelivered=(Annotated[int, Field(description="Status changes, of anybody, that missed a consumer's queue.")], ...),
+    rollout=(
+        Annotated[Rollout, Field(description="Who decides: the old logic, but where it is live.")],
+        ...,
+    ),
     version=(int, ...),
 )
 Changes = model_of(Difference)

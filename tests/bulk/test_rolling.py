@@ -8,7 +8,7 @@ from certrules.core.terms import Status
 from tests.bulk.conftest import class_of, everything
 from tests.bulk.test_comparing import EXPECTED, plant, recorded, told
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, day
-from tests.support.conftest import Desk, Told
+from tests.support.conftest import Desk, Told, about
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -181,3 +181,18 @@ def test_the_whole_catalogue_in_shadow_changes_nothing_and_tells_nothing(
     comparison = desk.get(f"/v1/regenerations/{run_id}").body["report"]["comparison"]
     assert comparison["classes"] == {"agree": 32, "would_issue": 8}
     assert not [key for key in before if key[0] == "HistoryTable"]
+
+
+def test_support_is_told_who_decides_and_what_would_come_of_it(scene: Scene, learner: Learner, desk: Desk) -> None:
+    scene.ingest(learner.configured(day(1), rollout="shadow"), *learner.qualifying()[1:], recorded(learner))
+    decides = "The old logic decides certificates in this course run (rollout: shadow)."
+
+    case = desk.case(learner)
+    assert (case["rollout"], case["status"]) == ("shadow", "downloadable")
+    assert case["sentence"].startswith(f"{decides} The old logic has a certificate that is downloadable")
+    seen = desk.post("/v1/case/preview", act="invalidate", reason="ticket 12", **about(learner)).body
+    assert (seen["before"], seen["after"], seen["takes_away"]) == ("downloadable", "downloadable", False)
+    assert seen["sentence"].startswith(f"{decides} Nothing changes now; then: The old logic has")
+    assert "holds its revocation until a person decides" in seen["sentence"]
+    checks = desk.get("/v1/course-run", course_run=learner.course_run).body
+    assert [check["sentence"] for check in checks["checks"] if not check["ok"]] == [decides]

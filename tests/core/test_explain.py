@@ -27,9 +27,10 @@ from certrules.core.facts import Record
 from certrules.core.guard import Published, settle
 from certrules.core.policy import DEFAULT, PRESETS, Modes, Overrides, Policies, read_policies, undated
 from certrules.core.replay import Certificate, replay
+from certrules.core.rollout import Terms, told_before
 from certrules.core.rules import BY_CODE, RULES, in_force
-from certrules.core.terms import Cause, Fact, Status
-from certrules.core.timeline import Entry, at_instant, merge
+from certrules.core.terms import Cause, Fact, Rollout, Status
+from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
 from certrules.core.words import RECORDS_BEGIN, dated, when
 from certrules.wire.inbound import EARLIEST
 from tests.core.histories import END, INSTANTS, instants, policies, records
@@ -992,3 +993,28 @@ def test_every_sentence_is_a_sentence(record: Record, policies: Policies, as_of:
         for clumsy in ("  ", "None", "True", "False", " ,", " ;", "..", "because because", "system:", "()"):
             assert clumsy not in sentence
     assert as_text(explanation).isascii()
+
+
+def test_where_the_old_logic_decides_its_certificate_is_explained_beside_what_the_facts_say() -> None:
+    record = qualifying(("day 5", "recorded notpassing"), ("day 20", "recorded downloadable"))
+    for at, status in (("day 10", Status.NOTPASSING), ("day 30", Status.DOWNLOADABLE)):
+        found = explain.explain(record, undated(DEFAULT), instant(at), terms=Terms(Rollout.SHADOW, BEGINNING))
+        assert found.status is status
+        assert found.pending is None
+        start = (
+            "The old logic decides certificates in this course run (rollout: shadow). The old logic has a certificate"
+        )
+        assert found.sentence.startswith(start)
+    live = explain.explain(record, undated(DEFAULT), instant("day 10"), terms=Terms(Rollout.LIVE, BEGINNING))
+    assert live.sentence == explain.explain(record, undated(DEFAULT), instant("day 10")).sentence
+
+
+def test_what_is_held_since_going_live_is_explained_as_held() -> None:
+    record = qualifying(("day 4", "recorded downloadable"), ("day 9", "exam final rejected"))
+    terms = Terms(Rollout.LIVE, instant("day 20"))
+    outcome = replay(record, undated(DEFAULT), instant("day 30"))
+    before = told_before(Published(), record.timeline, Terms(Rollout.SHADOW, BEGINNING))
+    held = settle(before, outcome, "", BEGINNING, record.timeline, terms.live_since).published
+    found = explain.explain(record, undated(DEFAULT), instant("day 30"), published=held, terms=terms)
+    assert found.status is Status.DOWNLOADABLE
+    assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")

@@ -18,7 +18,7 @@ from certrules.core.facts import active_by_person
 from certrules.core.guard import Published
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import Timeline
-from certrules.core.words import reasons_in_words, status_words, when
+from certrules.core.words import old_logic_decides, reasons_in_words, status_words, when
 from certrules.intake import decide_anew
 from certrules.wire.inbound import ERASED, OWN_SOURCE, REQUESTED
 from certrules.wire.stored import as_time
@@ -85,6 +85,9 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     after = published.certificate
     takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
     sentence = _sentence(status, published, anew.outcome.decision.unmet)
+    if not anew.terms.is_live:
+        found = anew.compared(case.policies)
+        sentence = f"{old_logic_decides(anew.terms.rollout)} Nothing changes now; then: {found.sentence}"
     if after is not None:
         was, will = shown(before, case.record.timeline, now), shown(after, anew.record.timeline, now)
         sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."

@@ -13,6 +13,7 @@ from certrules.core.facts import CertificateInvalidation, Enrollment, Record, in
 from certrules.core.guard import Published
 from certrules.core.policy import Policies
 from certrules.core.replay import Pending, replay
+from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline, at_instant
 from certrules.store import Loaded, Pair
@@ -54,6 +55,11 @@ class Case:
         return self.loaded.records[self.pair].version
 
     @property
+    def terms(self) -> Terms:
+        """Who decides in the course run."""
+        return terms_of(self.loaded.course_runs[self.pair.course_run].timeline, edge.rollout())
+
+    @property
     def is_known(self) -> bool:
         """Whether anything was ever heard of the learner in the course run."""
         return self.version > 0
@@ -68,7 +74,9 @@ def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Exp
     """Explain the case as of an instant (UTC), or (None) as it is published now."""
     kept = case.loaded.records[case.pair]
     published = kept.published if as_of is None else None
-    return explaining.explain(case.record, case.policies, as_of or now, published=published, compacted=kept.settled)
+    return explaining.explain(
+        case.record, case.policies, as_of or now, published=published, compacted=kept.settled, terms=case.terms
+    )
 
 
 def case_as_json(
@@ -87,6 +95,7 @@ def case_as_json(
         "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
         "history": history,
         "undelivered": edge.waiting_in(dead_letters),  # status changes, of anybody, that a consumer's queue didn't take
+        "rollout": case.terms.rollout,
         "version": case.version,
     }
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from certrules import store
+from certrules import edge, store
 from certrules.casework.cases import values_at
 from certrules.core.policy import Policies, overridden
+from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Fact, is_ccx
 from certrules.core.timeline import Entry, Timeline
-from certrules.core.words import when
+from certrules.core.words import old_logic_decides, when
 from certrules.wire.inbound import EVERYWHERE
 
 
@@ -21,9 +22,10 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
     deployed = next((policy for since, policy in reversed(policies) if since <= now), policies[0][1])
     policy = overridden(deployed, values.get((Fact.COURSE_RUN, "policy")))
     brakes = store.load_brakes(course_run)
+    terms = terms_of(timeline, edge.rollout())
     stops = [stop for stop in map(_stop_in, (brakes.everywhere, timeline)) if stop is not None]
     tripped = brakes.tripped_at is not None and brakes.tripped_at > now - policy.breaker_window
-    return list(_checks(course_run, values, policy, stops, tripped=tripped))
+    return list(_checks(course_run, values, policy, stops, terms, tripped=tripped))
 
 
 def stopped_everywhere() -> Entry | None:
@@ -38,7 +40,13 @@ def _stop_in(timeline: Timeline) -> Entry | None:
 
 
 def _checks(
-    course_run: str, values: Mapping[tuple[Fact, str], Any], policy: Any, stops: list[Entry], *, tripped: bool
+    course_run: str,
+    values: Mapping[tuple[Fact, str], Any],
+    policy: Any,
+    stops: list[Entry],
+    terms: Terms,
+    *,
+    tripped: bool,
 ) -> Iterator[dict[str, Any]]:
     def check(code: str, good: str, bad: str, fix: str, *, ok: bool) -> dict[str, Any]:
         return {"code": code, "ok": ok, "sentence": good if ok else bad, "fix": "" if ok else fix}
@@ -52,6 +60,13 @@ def _checks(
         "The course run's configuration was never received.",
         "Have the platform send certificates.course_run.configured.v1 for it.",
         ok=known,
+    )
+    yield check(
+        "rollout",
+        "This service decides certificates in the course run (rollout: live).",
+        old_logic_decides(terms.rollout),
+        "An operator goes live once both logics agree (certs rollout compare, certs rollout live).",
+        ok=terms.is_live,
     )
     yield check(
         "web_certificates",

@@ -13,12 +13,14 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from certrules.core.comparison import compare
 from certrules.core.dates import Shown, shown
 from certrules.core.decision import Decision, Verdict, judge
 from certrules.core.facts import Approval, Enrollment, Facts, Record, Standing
 from certrules.core.guard import Published, settle
 from certrules.core.policy import Policies, Policy
 from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition, replay
+from certrules.core.rollout import Terms, told_before
 from certrules.core.rules import BY_CODE, Rule
 from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
@@ -29,6 +31,7 @@ from certrules.core.words import (
     dated,
     listed,
     modes_words,
+    old_logic_decides,
     on_or_off,
     reasons_in_words,
     status_words,
@@ -151,23 +154,32 @@ def explain(
     *,
     published: Published | None = None,
     compacted: datetime = BEGINNING,
+    terms: Terms | None = None,
 ) -> Explanation:
     """Explain a learner's certificate in a course run as of an instant (UTC).
 
     `published` and `compacted` are what guard.settle takes: give them when `as_of` is now, so that a
-    certificate which is kept although the facts no longer carry it is explained as learners see it.
+    certificate which is kept although the facts no longer carry it is explained as learners see it. `terms` tell who
+    decides in the course run: where the old logic does, its certificate is explained beside what the facts say.
     """
     outcome = replay(record, policies, as_of)
     told, kept = Published(outcome.certificate, pending=outcome.pending), False
-    if published is not None:
-        told, _, kept = settle(published, outcome, "", compacted, record.timeline)
+    if published is not None and (terms is None or terms.is_live):
+        live_since = terms.live_since if terms else BEGINNING
+        told, _, kept = settle(published, outcome, "", compacted, record.timeline, live_since)
+    sentence = ""
+    if terms is not None and not terms.is_live:
+        heard = tuple(entry for entry in record.timeline if entry.at <= as_of)
+        told = told_before(published or Published(), heard, terms)
+        found = compare(record, policies, as_of, published=published, terms=terms, compacted=compacted)
+        sentence = f"{old_logic_decides(terms.rollout)} {found.sentence}"
     status = told.certificate.status if told.certificate else None
     return Explanation(
         learner_id=record.learner_id,
         course_run=record.course_run,
         as_of=as_of,
         status=status,
-        sentence=_status_sentence(told, outcome, kept=kept),
+        sentence=sentence or _status_sentence(told, outcome, kept=kept),
         certificate=told.certificate,
         pending=told.pending,
         shown=shown(told.certificate, record.timeline, as_of),

@@ -8,7 +8,7 @@ from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import Modes, Overrides
 from certrules.core.replay import Actor, Pending, Transition
 from certrules.core.rules import BY_CODE
-from certrules.core.terms import PERSON, Cause, Fact, Status, Word, is_person
+from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status, Word, is_person
 from certrules.core.timeline import Entry
 
 RECORDS_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -210,6 +210,11 @@ def status_words(status: Status | None) -> str:
     if status is None:
         return "no certificate"
     return status.replace("_", " ").replace("notpassing", "not passing")
+
+
+def old_logic_decides(rollout: Rollout) -> str:
+    """Return the sentence that says who decides in a course run that is not live."""
+    return f"The old logic decides certificates in this course run (rollout: {rollout})."
 
 
 def dated(what: str, at: datetime, actor: Actor | None = None, detail: str = "", event_id: str = "") -> str:
