@@ -278,7 +278,7 @@ def test_all_course_runs_are_planned_and_a_dry_run_is_reported_in_three_forms(
         ("by", "somebody else"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_name(scene: Scene, desk: Desk, field: str, value: Any) -> None:
+def test_what_cannot_be_done_is_refused_by_name(desk: Desk, field: str, value: Any) -> None:
     body = {"course_runs": ["course-v1:A+B+C"], "reason": "new policy", field: value}
 
     answer = desk.post("/v1/regenerations", **body)
@@ -286,7 +286,16 @@ def test_what_cannot_be_done_is_refused_by_name(scene: Scene, desk: Desk, field:
     assert answer.status == 422
     said = f"{answer.body['field']} {answer.body['title']} {answer.body['fix']}"
     assert field.rstrip("s") in said
-    assert list(scene.cloud.executions()) == list(scene.cloud.executions())
+    assert desk.get("/v1/regenerations").body == {"regenerations": []}
+
+
+def test_more_than_an_execution_takes_is_refused_before_anything_is_kept(desk: Desk) -> None:
+    learners = [2**62 + number for number in range(10_000)]
+
+    answer = desk.post("/v1/regenerations", course_runs="all", reason="too many", learners=learners)
+
+    assert (answer.status, answer.body["field"]) == (422, "body")
+    assert desk.get("/v1/regenerations").body == {"regenerations": []}
 
 
 def test_without_the_right_to_act_nobody_starts_or_resumes_a_run(scene: Scene, learner: Learner) -> None:

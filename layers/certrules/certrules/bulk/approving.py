@@ -29,6 +29,9 @@ KEPT = timedelta(days=365)
 ENDED = {"planned", "done", "incomplete", "failed", "declined", "expired"}
 RESUMABLE = {"incomplete", "failed", "interrupted"}
 ATTEMPTS = 10
+MOST_BYTES = 200_000
+"""How large a request may be: an execution's input has at most 256 KB."""
+
 _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
@@ -37,6 +40,10 @@ _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 def start(machine: str, asked: Mapping[str, Any], by: str, key: str, now: datetime) -> dict[str, Any]:
     """Start a run, once for a key. Raises RefusedActError, LostRaceError and botocore's errors: ask again."""
+    if len(msgspec.json.encode(asked)) > MOST_BYTES:
+        raise RefusedActError(
+            422, "so much can't be named at once", "name fewer learners or course runs, or all", "body"
+        )
 
     def planned(name: str) -> tuple[None, str]:
         return None, f"{now:%Y%m%dT%H%M%SZ}-{name[:6]}"

@@ -23,7 +23,7 @@ SHOWN = 20
 
 STATES: Mapping[str, str] = {
     "planned": "Planned; nothing was changed.",
-    "done": "Done: everything that the plan lists was looked at, and nothing failed.",
+    "done": "Done: everything that the plan lists was looked at.",
     "incomplete": "Not complete: what is named below failed. Resume the run when its cause is mended.",
     "failed": "Failed before anything was changed. Resume the run when the cause is mended.",
     "declined": "Declined; nothing was changed.",
