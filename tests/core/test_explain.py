@@ -1018,3 +1018,11 @@ def test_what_is_held_since_going_live_is_explained_as_held() -> None:
     found = explain.explain(record, undated(DEFAULT), instant("day 30"), published=held, terms=terms)
     assert found.status is Status.DOWNLOADABLE
     assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")
+
+
+def test_of_an_automatic_revocation_that_is_held_it_is_said_who_decides() -> None:
+    record = qualifying(("day 5", "failing"), ("day 5 00:10", "revocation held because grade_fell"))
+    found = explain.explain(record, undated(DEFAULT), instant("day 30"))
+    (step,) = found.next_steps
+    assert step.reason == Cause.GRADE_FELL
+    assert step.sentence.startswith("A person with the right to revoke releases or discards the held revocation.")
