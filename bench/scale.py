@@ -1,0 +1,235 @@
+"""`python -m bench.scale`: whole course runs planned and applied, of a thousand learners to hundreds of thousands.
+
+The real functions on AWS's own engine, beside the bare requests for the same items: for the plan, the index and
+BatchGetItem; for what is applied, BatchGetItem and BatchWriteItem, which know no condition and no transaction. CPU is
+that of this process, so the engine's doesn't count on either side. Each size has a process of its own.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from itertools import batched
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import botocore.session
+from botocore.config import Config
+
+from bench.course_runs import ENDS, items, load
+from bench.event import ROOT, dynamodb_local
+from bench.tables import put
+from certs.local import LocalCloud
+from certs.local.cloud import ENVIRONMENT, REGION
+
+COURSE_RUN = "course-v1:ScaleX+Run+2026"
+SIZES = (1_000, 10_000, 100_000)
+
+
+class Cost(NamedTuple):
+    """What some work took."""
+
+    units: int  # records read, or changes applied
+    cpu: float  # seconds, of this process
+    wall: float  # seconds, with the engine's
+
+
+class Figures(NamedTuple):
+    """What one size came to."""
+
+    learners: int
+    items: int
+    plan: Cost
+    bare_reads: Cost
+    apply: Cost
+    bare_writes: Cost
+    peak: float  # MB of memory that this process held at most, while it planned and applied
+    spread: tuple[int, int]  # the least and the most learners in a shard
+
+
+class _Bare:
+    """Bare requests, made by botocore with parameters that are known beforehand."""
+
+    def __init__(self, endpoint: str, table: str) -> None:
+        config = Config(parameter_validation=False, connect_timeout=2, read_timeout=5)
+        self.client: Any = botocore.session.get_session().create_client(
+            "dynamodb",
+            region_name=REGION,
+            endpoint_url=endpoint,
+            aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+            config=config,
+        )
+        self._table = table
+
+    def listed(self, shards: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Yield the keys that the index lists for a course run."""
+        for shard in shards:
+            start: dict[str, Any] = {}
+            while True:
+                page = self.client.query(
+                    TableName=self._table,
+                    IndexName="course-run",
+                    KeyConditionExpression="r = :r",
+                    ExpressionAttributeValues={":r": {"S": f"{COURSE_RUN}#{shard}"}},
+                    **start,
+                )
+                yield from ({"p": item["p"], "s": item["s"]} for item in page["Items"])
+                if "LastEvaluatedKey" not in page:
+                    break
+                start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def read(self, learners: Iterator[dict[str, Any]], *, consistent: bool) -> int:
+        """Read records, each with its learner's ID verification."""
+        count = 0
+        for some in batched(learners, 50, strict=False):
+            keys = [key for own in some for key in (own, {"p": own["p"], "s": {"S": "ID"}})]
+            left = {self._table: {"Keys": keys, "ConsistentRead": consistent}}
+            while left:
+                left = self.client.batch_get_item(RequestItems=left).get("UnprocessedKeys")
+            count += len(some)
+        return count
+
+
+def measured(learners: int) -> Figures:
+    """Measure one size. Raises RuntimeError without AWS's own engine."""
+    with dynamodb_local() as endpoint:
+        if endpoint is None:
+            raise RuntimeError("DynamoDB Local does not start: set CERTS_LOCAL_AWS")
+        with LocalCloud(ROOT / "template.yaml", {"DeletionProtection": "false"}, dynamodb_endpoint=endpoint) as cloud:
+            return _measured(cloud, endpoint, learners)
+
+
+def _measured(cloud: LocalCloud, endpoint: str, learners: int) -> Figures:
+    table, history = cloud.physical("CertificatesTable"), cloud.physical("HistoryTable")
+    bare = _Bare(endpoint, table)
+    count = load(bare.client, table, items(COURSE_RUN, learners))
+    shards = range(16)
+    in_shards = [sum(1 for _ in bare.listed([shard])) for shard in shards]
+    bare_reads = _timed(lambda: bare.read(bare.listed(shards), consistent=False))
+    run = {
+        "id": "scale",
+        "request": {"course_runs": [COURSE_RUN], "by": "bench", "reason": "bench", "at": f"{ENDS:%Y-%m-%dT%H:%M:%SZ}"},
+        "approval": None,
+    }
+    cloud.invoke("PlanFunction", {"do": "begin", "run": run})
+    # warm, so that a thousand learners don't pay for the function's imports: there is no such part
+    cloud.invoke("ApplyFunction", {"id": "scale", "part": "none", "sha256": "", "approved_by": ""})
+    plan = _timed(lambda: sum(_plan(cloud, f"000-{shard:02}") for shard in shards) and learners)
+    sealed = cloud.invoke("PlanFunction", {"do": "seal", "run": run})
+    assert sealed["next"] == "apply", sealed
+    listed = cloud.invoke("PlanFunction", {"do": "list-parts", "run": run})
+    parts = _read(cloud, listed["manifest"])
+    apply = _timed(lambda: sum(cloud.invoke("ApplyFunction", part)["applied"] for part in parts))
+    peak = _peak()
+    told = list(_scan(bare.client, history))
+    keys = [{"p": item["p"], "s": {"S": item["s"]["S"].rpartition("#")[0]}} for item in told]
+    saved = [item for some in batched(keys, 100, strict=False) for item in _got(bare.client, table, some)]
+
+    def write() -> int:
+        bare.read(iter(keys), consistent=True)
+        for name, content in ((table, saved), (history, told)):
+            load(bare.client, name, iter(content))
+        return len(saved)
+
+    return Figures(learners, count, plan, bare_reads, apply, _timed(write), peak, (min(in_shards), max(in_shards)))
+
+
+def _plan(cloud: LocalCloud, shard: str) -> int:
+    return int(cloud.invoke("PlanFunction", {"do": "shard", "id": "scale", "shard": shard})["changes"])
+
+
+def _timed(work: Callable[[], int]) -> Cost:
+    wall, cpu = time.perf_counter(), time.process_time()
+    units = work()
+    return Cost(units, time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _read(cloud: LocalCloud, key: str) -> list[dict[str, Any]]:
+    body = cloud.client("s3").get_object(Bucket=cloud.physical("BulkBucket"), Key=key)["Body"]
+    parts: list[dict[str, Any]] = json.load(body)
+    return parts
+
+
+def _scan(client: Any, table: str) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator("scan").paginate(TableName=table):
+        yield from page["Items"]
+
+
+def _got(client: Any, table: str, keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    left = {table: {"Keys": list(keys)}}
+    while left:
+        answer = client.batch_get_item(RequestItems=left)
+        found += answer["Responses"][table]
+        left = answer.get("UnprocessedKeys")
+    return found
+
+
+def markdown(sizes: Sequence[Figures]) -> str:
+    """Return the table of all sizes."""
+    heads = (
+        "learners", "items", "in a shard", "planned a second", "× bare reads", "changes", "applied a second",
+        "× bare reads and writes", "most memory, MB", "plan and apply, s",
+    )  # fmt: skip
+    lines = [heads, ["---:"] * len(heads)]
+    for size in sizes:
+        low, high = size.spread
+        lines.append(
+            (
+                f"{size.learners:,}",
+                f"{size.items:,}",
+                f"{low:,}–{high:,}",
+                _rate(size.plan),
+                _ratio(size.plan, size.bare_reads),
+                f"{size.apply.units:,}",
+                _rate(size.apply),
+                _ratio(size.apply, size.bare_writes),
+                f"{size.peak:,.0f}",
+                f"{size.plan.wall + size.apply.wall:,.0f}",
+            )
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _rate(cost: Cost) -> str:
+    return f"{cost.units / cost.cpu:,.0f}"
+
+
+def _ratio(ours: Cost, bare: Cost) -> str:
+    return f"{(ours.cpu / ours.units) / (bare.cpu / bare.units):.1f}"
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("learners", nargs="*", type=int, default=SIZES, help="how many learners the course runs have")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the markers of this page")
+    asked = parser.parse_args()
+    page: Path | None = asked.write
+    machine = (
+        f"`python -m bench.scale` on {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
+        f"Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}."
+    )
+    sizes = []
+    for learners in asked.learners:
+        with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
+            sizes.append(fresh.submit(measured, learners).result())
+        print(sizes[-1], flush=True)
+    print(f"{machine}\n\n{markdown(sizes)}")
+    if page is not None:
+        page.write_text(put(put(page.read_text(), "machine", machine), "scale", markdown(sizes)))
+
+
+if __name__ == "__main__":
+    main()
