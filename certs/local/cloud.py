@@ -19,6 +19,7 @@ import moto.dynamodb.models
 import moto.dynamodb.models.dynamo_type
 import moto.events.models
 import moto.sqs.models
+from botocore.client import BaseClient
 from botocore.config import Config
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
@@ -43,6 +44,7 @@ from certs.local.http_api import HttpApi
 from certs.local.http_api import serve as serve_http
 from certs.local.machines import Machines
 from certs.local.queues import LocalSqs
+from certs.local.roles import Roles
 from certs.local.rules import LocalBus, LocalReplay, LocalRule
 from certs.local.server import serve
 from certs.local.tables import Attributes, LocalDynamoDB, LocalTable, Untracked
@@ -127,6 +129,8 @@ class LocalCloud:
     JSON array in a bucket with STANDARD children. As in the cloud, but not there, a map fails if more of its children
     fail than are tolerated, and the manifest of a ResultWriter names its files.
 
+    A function may do what its role in the template allows, and is refused the rest as AWS refuses it.
+
     `parameters` are the template's; with `dynamodb_endpoint`, the tables are made and used there
     (DynamoDB Local) instead of in this process. `log` gets what the functions write to stdout and
     the tracebacks of failed invocations; None drops it.
@@ -144,6 +148,7 @@ class LocalCloud:
         self._endpoint = dynamodb_endpoint
         self._log = log or cast("TextIO", _Nowhere())
         self._machines = Machines(REGION, dynamodb_endpoint)
+        self._roles = Roles()
         self.functions: dict[str, LocalFunction] = {}
         self.left_out: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
@@ -155,6 +160,7 @@ class LocalCloud:
             for owner, name, ours in REPLACED:
                 undo.enter_context(_replaced(owner, name, ours))
             undo.enter_context(_replaced(LambdaSimpleBackend, "invoke", self._answer_lambda))
+            undo.enter_context(_replaced(BaseClient, "_make_api_call", self._roles.function()))
             for owner, name, ours in self._machines.replaced:
                 undo.enter_context(_replaced(owner, name, ours))
             undo.enter_context(
@@ -278,6 +284,9 @@ class LocalCloud:
         for name, source in template.functions.items():
             if self._exists(resources[name]):
                 self._add_function(name, source, resources[name])
+                role = resources[name]["Properties"]["Role"]
+                if isinstance(role, dict) and "Fn::GetAtt" in role:  # one of the stack's own
+                    self._roles.give(name, self._resolved(resources[role["Fn::GetAtt"][0]]))
         for api in template.apis.values():
             self.api = HttpApi(api["Properties"]["Body"], self._value, self.invoke)
         self.sources = [self._source(m) for m in template.mappings.values() if self._exists(m)]
@@ -355,7 +364,7 @@ class LocalCloud:
             arn=self._arn(name),
             source=source,
             environment=variables,
-            surroundings=ENVIRONMENT,
+            surroundings={**ENVIRONMENT, "AWS_SESSION_TOKEN": name},
             timeout=float(wanted.get("Timeout", 3)),
             memory=int(wanted.get("MemorySize", 128)),
             log=self._log,

@@ -92,7 +92,7 @@ class Template:
 
 
 class _NoManagedPolicies:
-    """Names of AWS's managed policies stay as they are: no permission is enforced here."""
+    """Names of AWS's managed policies stay as they are: roles that have one are not enforced here."""
 
     def load(self) -> dict[str, str]:
         return {}

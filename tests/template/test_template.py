@@ -1,11 +1,13 @@
 """The stack: sound after its expansion, and nothing in it unprotected, unwatched or without a last resort."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.expansion import Json, findings, of_type
+from tests.template.expansion import ROOT, Json, findings, of_type
 
 # AWS knows no narrower resource for these.
 NOT_OF_ONE_RESOURCE = {
@@ -142,3 +144,48 @@ def test_whatever_uses_a_table_uses_the_restored_one_if_there_is_one(stack: Json
 
     assert list(used([stack["Resources"], stack["Outputs"]])) == []
     assert all(stack["Parameters"][f"Restored{name}"]["Default"] == "" for name in own)
+
+
+def granted(stack: Json, role: Json) -> set[tuple[str, str]]:
+    """Return what a role allows: actions, each with a resource."""
+    policies = of_type(stack, "AWS::IAM::Role")[role["Fn::GetAtt"][0]]["Policies"]
+    statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    return {
+        (action, json.dumps(resource))
+        for statement in statements
+        for action in as_list(statement["Action"])
+        for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
+    }
+
+
+def test_what_a_function_reads_it_is_allowed_to(stack: Json) -> None:
+    functions = of_type(stack, "AWS::Lambda::Function")
+    for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
+        _, attribute = source_of(source)
+        allowed = granted(stack, functions[source["FunctionName"]["Ref"]]["Role"])
+        arn = json.dumps(source["EventSourceArn"])
+        if attribute == "StreamArn":
+            actions = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+            last_resort = json.dumps(source["DestinationConfig"]["OnFailure"]["Destination"])
+            assert {("sqs:SendMessage", last_resort), ("dynamodb:ListStreams", '"*"')} <= allowed
+        else:
+            actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        assert {(action, arn) for action in actions} <= allowed
+
+
+def test_a_state_machine_may_do_what_its_states_do_and_no_more(stack: Json) -> None:
+    sources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    for name, machine in of_type(stack, "AWS::StepFunctions::StateMachine").items():
+        definition = (ROOT / sources[name]["Properties"]["DefinitionUri"]).read_text()
+        called = re.findall(r'"FunctionName": "\$\{(\w+)\}"', definition)
+        needed = {("lambda:InvokeFunction", json.dumps(machine["DefinitionSubstitutions"][name])) for name in called}
+        own = machine["StateMachineName"]["Fn::Sub"]
+        here = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+        if '"DISTRIBUTED"' in definition:
+            needed.add(("states:StartExecution", json.dumps({"Fn::Sub": f"{here}:stateMachine:{own}"})))
+            children = json.dumps({"Fn::Sub": f"{here}:execution:{own}*"})
+            needed |= {(f"states:{action}", children) for action in ("DescribeExecution", "StopExecution")}
+        if "s3:getObject" in definition:
+            needed.add(("s3:GetObject", json.dumps({"Fn::Sub": "${BulkBucket.Arn}/runs/*"})))
+        allowed = granted(stack, machine["RoleArn"])
+        assert {grant for grant in allowed if grant[0] not in NOT_OF_ONE_RESOURCE} == needed
