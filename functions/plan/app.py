@@ -16,8 +16,7 @@ BUCKET = os.environ["BULK_BUCKET"]
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take a step of a run, or plan one of its shards."""
     do = event["do"]
     if do == "begin":
@@ -26,6 +25,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return planning.seal(BUCKET, event["run"])
     if do == "list-parts":
         return planning.list_parts(BUCKET, event["run"])
+    changes: dict[str, int] = shard(event, context)
+    return changes
+
+
+@metrics.log_metrics
+def shard(event: dict[str, Any], _context: object) -> dict[str, int]:
+    """Plan a shard; return how many changes it would have."""
     planned = planning.plan_shard(BUCKET, event["id"], event["shard"])
     metrics.add_metric(name="RecordsPlanned", unit=MetricUnit.Count, value=planned.records)
     metrics.add_metric(name="ChangesPlanned", unit=MetricUnit.Count, value=planned.counts.changes)

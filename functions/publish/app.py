@@ -24,9 +24,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     history: list[tuple[str, str]] = []
     ends: list[tuple[int, str]] = []  # how many history items there are up to and including each record
     for record in event["Records"]:
-        if (
-            record["eventName"] != "REMOVE"
-        ):  # what is told anew after a restore may say something else in the same place
+        # what is told anew after a restore may say something else in the same place
+        if record["eventName"] != "REMOVE":
             image = record["dynamodb"]["NewImage"]
             history.append((f"{image['p']['S']}#{image['s']['S']}", image["b"]["S"]))
         ends.append((len(history), record["dynamodb"]["SequenceNumber"]))
