@@ -226,6 +226,8 @@ def export_case(learner: int, course_run: str, file: Path, stack: str | None) ->
     click.echo(
         f"{len(found['events'])} events. Now: certs replay {file} --policy {policy} --until {found['until']} --explain"
     )
+    if found["otherwise"]:
+        click.echo(f"A replay comes to something else. {found['otherwise']}", err=True)
 
 
 def _whole_policy(policy: str, web_certificates: str) -> Any:

@@ -197,6 +197,7 @@ class Exported(Answer):
     until: Instant
     certificate: Certificate | None
     pending: Pending | None
+    otherwise: str
     policy: str
     web_certificates: Literal["on", "off"]
 

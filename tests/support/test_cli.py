@@ -149,3 +149,17 @@ def test_what_people_write_is_neither_markup_nor_an_order_to_the_terminal(
     scene.cloud.deliver()
     assert "[red]not red[/red]" in " ".join(shown(certs("invalidations", learner.course_run)).split())
     assert printable("a\x1b[2Jb\x07\u202ec\nd") == "a[2Jbc\nd"
+
+
+def test_a_deployed_stack_is_found_by_its_name(
+    scene: Scene, learner: Learner, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.ingest(*learner.qualifying())
+    outputs = {"SupportUrl": {"Value": address}}
+    template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}
+    scene.client("cloudformation").create_stack(StackName="certificates", TemplateBody=json.dumps(template))
+    asked = ("explain", *on(learner), "--stack", "certificates")
+    assert "CERTS_TOKEN" in certs(*asked).stderr
+    monkeypatch.setenv("CERTS_TOKEN", scene.cloud.api.token("ada", ["certificates/view"]))
+    assert json.loads(certs(*asked, "--json").stdout)["certificate"]["status"] == "downloadable"
+    assert "does not exist" in certs("explain", *on(learner), "--stack", "none").stderr

@@ -10,12 +10,13 @@ import msgspec
 from certrules import edge, store
 from certrules.core import explain as explaining
 from certrules.core.facts import CertificateInvalidation, Enrollment, Record, invalidations
-from certrules.core.guard import Published
+from certrules.core.guard import Published, is_downloadable
 from certrules.core.policy import Policies
-from certrules.core.replay import Pending, replay
+from certrules.core.replay import Outcome, Pending, replay
 from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline, at_instant
+from certrules.core.words import old_logic_decides
 from certrules.store import Loaded, Pair
 from certrules.wire.inbound import RefusedError, decode
 from certrules.wire.stored import as_time, certificate_as_json
@@ -202,14 +203,32 @@ def pending_as_json(pending: Pending | None) -> dict[str, Any] | None:
 
 
 def export(case: Case, now: datetime) -> dict[str, Any]:
-    """Return the events that reproduce the case in `certs replay`, with the instant, and what is published."""
-    published = case.published
+    """Return the events that reproduce the case in `certs replay`, with the instant, and what is published.
+
+    `otherwise` says why what is published isn't what the facts alone come to, should it not be; else it is empty.
+    """
+    published, outcome = case.published, replay(case.record, case.policies, now)
     return {
         "events": events_from(case.record),
         "until": as_time(now),
         "certificate": certificate_as_json(published.certificate) if published.certificate else None,
         "pending": pending_as_json(published.pending),
+        "otherwise": _otherwise(case, outcome),
     }
+
+
+def _otherwise(case: Case, outcome: Outcome) -> str:
+    published = case.published
+    if not case.terms.is_live:
+        return f"{old_logic_decides(case.terms.rollout)} What is published is its word; a replay is what this would be."
+    was, certificate = published.certificate, outcome.certificate
+    if was is not None and certificate is not None:
+        certificate = certificate._replace(certificate_id=was.certificate_id)
+    if certificate == was and outcome.pending == published.pending:
+        return ""
+    if is_downloadable(was) and published.pending is not None and published.pending.due is None:
+        return "Facts that came late don't carry the certificate: it is kept and held, which a replay knows nothing of."
+    return "What was published before counts too (dates, a status), or the last decision was as of an earlier instant."
 
 
 # --- what if

@@ -2,12 +2,14 @@
 
 Decoding them (wire.inbound) gives the same entries back: instants, event ids, values, actors and notes. One thing
 can't be said by any event: percent and letter without the word on passing that the letter implies. Where compaction
-has dropped that word, the letter is left out; it decides nothing.
+has dropped that word, the letter is left out; it decides nothing. And attempts of ID verification that tables name by
+more than a number get one.
 """
 
 from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
+from zlib import crc32
 
 from certrules.core.facts import Record
 from certrules.core.policy import Modes, Overrides
@@ -20,6 +22,8 @@ type Told = tuple[str, str, dict[str, Any]]
 """An event's type, its data key and its data."""
 
 _EDX = "org.openedx.learning"
+_NAMED_ATTEMPTS = 2**48
+"""From here on attempts of ID verification have numbers that are made of their names; the platform's are below."""
 
 
 def events_from(record: Record) -> list[dict[str, Any]]:
@@ -92,7 +96,9 @@ def _enrollment(record: Record, entry: Entry) -> Told:
 
 
 def _id_verification(record: Record, entry: Entry) -> Told:
-    data: dict[str, Any] = {"attempt_id": int(entry.subject), "user": _user(record)}
+    name = entry.subject
+    number = int(name) if name.isdecimal() else _NAMED_ATTEMPTS + crc32(name.encode())
+    data: dict[str, Any] = {"attempt_id": number, "user": _user(record)}
     if entry.value is None:
         return f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", data
     return (
