@@ -18,6 +18,8 @@ import moto.backends
 import moto.dynamodb.models
 import moto.dynamodb.models.dynamo_type
 import moto.events.models
+import moto.s3.models
+import moto.s3.urls
 import moto.sqs.models
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -81,6 +83,7 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (moto.events.models, "EventBus", LocalBus),
     (moto.events.models, "Replay", LocalReplay),
     (moto.events.models, "Rule", LocalRule),
+    (moto.s3.models.S3Backend, "_url_module", moto.s3.urls),  # it is loaded anew at each request, in any thread
     (moto.sqs.models.Message, "instances_tracked", Untracked()),
     (sqs_backends, "backend", LocalSqs),
     *steps.REPLACED,

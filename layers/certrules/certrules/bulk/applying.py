@@ -18,6 +18,7 @@ from certrules.bulk.runs import (
     Request,
     Result,
     Row,
+    RowOutcome,
     Tally,
     change_of,
     digest_of,
@@ -164,7 +165,5 @@ class _Part:
     def _failed(self, change: Change, error: Exception) -> Row:
         return msgspec.structs.replace(self._row(change, "failed"), error=error_of(error))
 
-    def _row(self, change: Change, outcome: str, now: Change | None = None) -> Row:
-        return msgspec.convert(
-            {"learner_id": change.learner_id, "course_run": change.course_run, "outcome": outcome, "now": now}, Row
-        )
+    def _row(self, change: Change, outcome: RowOutcome, now: Change | None = None) -> Row:
+        return Row(learner_id=change.learner_id, course_run=change.course_run, outcome=outcome, now=now)

@@ -19,7 +19,9 @@ that what is there is complete, and a run that was interrupted goes on from what
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from hashlib import sha256
+from threading import Lock
 from typing import Any, Literal
 
 import msgspec
@@ -223,12 +225,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     course_runs_changed: int
 
 
+type RowOutcome = Literal["already", "changed_since", "failed"]
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a planned change that was not simply applied."""
 
     learner_id: int
     course_run: str
-    outcome: Literal["already", "changed_since", "failed"]
+    outcome: RowOutcome
     error: str = ""
     now: Change | None = None  # what deciding anew would change now, where that isn't the plan
 
@@ -267,7 +272,22 @@ def folder_of(bucket: str, run_id: str) -> edge.Folder:
 def read[T](folder: edge.Folder, name: str, kind: type[T]) -> T | None:
     """Return what a file of a run says, None if there is no such file."""
     content = folder.read(name)
-    return None if content is None else msgspec.json.decode(content, type=kind)
+    if content is None:
+        return None
+    known: Any = kind
+    with _decoding:
+        decoder = _decoder(known)
+    found: T = decoder.decode(content)
+    return found
+
+
+_decoding = Lock()
+"""msgspec gets to know a type but once, and crashes if two threads have it do so at the same time."""
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def digest_of(content: bytes) -> str:
