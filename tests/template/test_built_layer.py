@@ -1,6 +1,7 @@
 """What `sam build` made, by itself: the layer has all that functions import, compiled, and little else."""
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
@@ -50,8 +51,9 @@ def test_a_function_starts_on_its_layer_alone(name: str, stack: Json) -> None:
 
 
 def default(stack: Json, reference: Json) -> str:
-    """What a variable is unless a deployment says otherwise; the name of a resource is as good as any."""
-    return str(stack["Parameters"].get(reference.get("Ref"), {}).get("Default", "name"))
+    """What a variable is unless a deployment says otherwise; the name of a resource is as good as its own."""
+    named = "-".join(re.findall(r"\w+", str(reference)))
+    return str(stack["Parameters"].get(reference.get("Ref"), {}).get("Default", named))
 
 
 def test_all_modules_of_the_layer_are_compiled_for_good() -> None:
