@@ -23,7 +23,14 @@ from uuid import uuid4
 
 import click
 
+from certrules.core.facts import Approval, Enrollment
+from certrules.core.guard import Published
 from certrules.core.replay import replay
+from certrules.core.terms import Fact
+from certrules.core.timeline import Entry
+from certrules.wire.stored import as_time, encode_published, encode_timeline
+from certs.imports.job import Import, Stack, files_of
+from certs.imports.parts import read_tables
 from certs.local import LocalCloud
 from certs.local.functions import LocalFunction
 from certs.replay import outcome_as_json, read_history, read_policy
@@ -41,12 +48,19 @@ RUNTIME_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 CONTAINER_HOST = "host.docker.internal"  # this machine, as a container sees it
 SAM_LOCAL = ("--skip-pull-image", "--add-host", f"{CONTAINER_HOST}:host-gateway")
 LIBC = "/lib/x86_64-linux-gnu"
+COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
+UNDECIDED = 4242
+"""A learner of whom no sample tells."""
+
+ENROLLMENTS = f"user_id,course_id,created,is_active,mode\n4243,{COURSE_RUN},2026-01-02 03:04:05,1,verified\n"
 _CASE = "learner_id=42&course_run=course-v1:DemoX%2BCS101%2B2026_T1"
 SUPPORT_ASKS = (
     "/v1/course-run/learners?course_run=course-v1:DemoX%2BCS101%2B2026_T1",
     f"/v1/case/changes?{_CASE}&since=2026-01-01T00:00:00Z&until=2026-07-15T00:00:00Z",
 )
 """What support asks of the samples' learner: the answers don't depend on when it asks."""
+
+OF_AN_EXECUTION = {"run", "at", "started_at", "finished_at", "report"}
 
 READY_SECONDS = 60  # for `sam local start-lambda`, which only has to read the template
 INVOCATION_SECONDS = 120  # of which a container may take 30 to be made
@@ -313,6 +327,44 @@ class Watch:
             self._cloud.api.request("GET", path, {"Authorization": f"Bearer {token}"})
         self._see_through()
 
+    def take_in_tables(self) -> None:
+        """Have a table of the platform taken in. Raises what a function raises."""
+        self._name("import")
+        client, physical, now = self._cloud.client, self._cloud.physical, datetime.now(UTC)
+        stack = Stack(client("s3"), client("stepfunctions"), physical("BulkBucket"), physical("ImportMachine"))
+        with TemporaryDirectory() as folder:
+            table = Path(folder, "student_courseenrollment.csv")
+            table.write_text(ENROLLMENTS)
+            files, _ = files_of([table])
+            with Path(folder, "rejects.jsonl").open("w") as rejects:
+                reading = read_tables(files, Path(folder, "parts"), rejects, now)
+            Import.upload(stack, reading, Path(folder, "parts"), now, lambda _parts: None).start()
+        self._see_through()
+
+    def regenerate(self) -> None:
+        """Have a bulk run award a certificate to a learner who was never decided. Raises what a function raises."""
+        self._name("regenerate")
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        passed = Entry(at, "passed", Fact.PASSING, "", value=True)
+        enrolled = Entry(at, "enrolled", Fact.ENROLLMENT, "", Enrollment("verified", active=True))
+        verified = Entry(at, "verified", Fact.ID_VERIFICATION, "1", Approval(None))
+        nothing = encode_published(Published(), 0, 0, 0)
+        for key, entries, more in (
+            (COURSE_RUN, (enrolled, passed), {"c": nothing, "r": f"{COURSE_RUN}#{UNDECIDED % 16}"}),
+            ("ID", (verified,), {}),
+        ):
+            item = {"p": f"L#{UNDECIDED}", "s": key, "e": encode_timeline(entries), **more}
+            self._cloud.client("dynamodb").put_item(
+                TableName=self._cloud.physical("CertificatesTable"),
+                Item={"v": {"N": "1"}, **{name: {"S": value} for name, value in item.items()}},
+            )
+        asked = {"course_runs": [COURSE_RUN], "learners": [UNDECIDED], "by": "debug", "reason": "debug"}
+        run = {"id": "debug", "request": {**asked, "at": as_time(datetime.now(UTC))}, "approval": None}
+        self._cloud.client("stepfunctions").start_execution(
+            stateMachineArn=self._cloud.physical("RegenerateMachine"), name="debug", input=json.dumps(run)
+        )
+        self._see_through()
+
     def exported(self) -> Json:
         """Return the case of the samples' learner as support exports it. Raises what a function raises."""
         token = self._cloud.api.token("debug", ["certificates/view"])
@@ -392,6 +444,8 @@ def debug(function: str, sample: Path) -> list[Invocation]:
             watch = Watch(cloud, {function: runner})
             watch.send(sample)
             watch.sweep()
+            watch.take_in_tables()
+            watch.regenerate()
             watch.ask()
     return [invocation for invocation in watch.invocations if invocation.function == function]
 
@@ -408,10 +462,12 @@ def compare() -> int:
         for sample in samples():
             watch.send(sample)
         watch.sweep()
+        watch.take_in_tables()
+        watch.regenerate()
         watch.ask()
         outcome = Counter(watch.remains())
         for sent, function, records, answer in watch.invocations:
-            outcome[f"{sent}: records of {function}, which answered {json.dumps(answer)}"] += records or 1
+            outcome[f"{sent}: records of {function}, which answered {json.dumps(_at_any_time(answer))}"] += records or 1
         return outcome
 
     with LocalCloud(TEMPLATE) as cloud:
@@ -427,6 +483,15 @@ def compare() -> int:
             "\n".join(f"{what}: {here[what]} here, {there[what]} in containers" for what in different)
         )
     return sum(records for what, records in there.items() if ": records of " in what)
+
+
+def _at_any_time(answer: Any) -> Any:
+    """Return an answer without what the steps of a state machine say of which execution they belong to, and when."""
+    if isinstance(answer, list):
+        return [_at_any_time(part) for part in answer]
+    if isinstance(answer, dict):
+        return {name: _at_any_time(value) for name, value in answer.items() if name not in OF_AN_EXECUTION}
+    return answer
 
 
 def compare_case() -> None:
@@ -468,7 +533,7 @@ def compare_case() -> None:
     help="Every function and sample, compared with this process's answers.",
 )
 def main(function: str | None, event: Path | None, everything: bool) -> None:
-    """Run FUNCTION (ingest, publish, sweep, redecide) in a Lambda container on what EVENT leads to."""
+    """Run FUNCTION (any of functions/) in a Lambda container on what EVENT, and what comes after it, leads to."""
     if not everything and (function is None or event is None):
         raise click.UsageError("name a function and a sample: make debug F=ingest E=events/NAME.json")
     prepare_runtime_image()

@@ -97,7 +97,9 @@ def look(part: dict[str, Any], context: Any) -> dict[str, Any]:
     folder(part["run"]).write_json(
         f"looked/{name_of(part)}", {"seen": seen, "findings": sorted(set(found)), "old": old}
     )
-    return {**part, "page": part["page"] + 1, "after": after, "before": before, "done": after is None}
+    # a list, for Lambda writes a named tuple as an object
+    place = before and [[*before[0]], before[1]]
+    return {**part, "page": part["page"] + 1, "after": after, "before": place, "done": after is None}
 
 
 def look_again(part: dict[str, Any]) -> dict[str, Any]:
