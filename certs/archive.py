@@ -1,7 +1,6 @@
 """`certs archive`: the bus's archive, heard again a step at a time, so that nothing overtakes what it came after."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ import click
 from certs import kept
 from certs.options import Instant, examples
 
-POLL_SECONDS = 5
 _QUEUES = ("IngestQueueUrl", "RedecideQueueUrl")
 _WAITING = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -47,14 +45,10 @@ def replay(since: datetime, until: datetime | None, step: timedelta, stack: str 
     """
     try:
         aws = kept.aws(stack)
-        for at in replay_in_steps(aws.client, aws.outputs, since, until or datetime.now(UTC), step, _pause):
+        for at in replay_in_steps(aws.client, aws.outputs, since, until or datetime.now(UTC), step, kept.pause):
             click.echo(f"replayed up to {at.isoformat()}")
     except kept.NoStackError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _pause() -> None:
-    time.sleep(POLL_SECONDS)
 
 
 def replay_in_steps(

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ NOTE = Path(".certs-local.json")
 """Where a local cloud says how it is reached; in the folder that it was started from."""
 
 SWEEP_SECONDS = 60
+
+LOOK_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,21 @@ class Stack:
 
 class NoStackError(Exception):
     """There is no such stack, or it doesn't answer; the message says what to do."""
+
+
+def pause() -> None:
+    """Wait between two looks at what runs in a stack: AWS tells nobody by itself that it has ended."""
+    time.sleep(LOOK_SECONDS)
+
+
+def ended(steps: Any, execution: str, on_look: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """Wait for an execution of a state machine, and return what it ended as; `on_look` is called at each look."""
+    while True:
+        state: dict[str, Any] = steps.describe_execution(executionArn=execution)
+        on_look()
+        if state["status"] != "RUNNING":
+            return state
+        pause()
 
 
 def serve(cloud: "LocalCloud", console: Console, port: int = 0) -> None:

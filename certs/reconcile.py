@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from typing import Any
 
 import click
@@ -12,8 +11,6 @@ from certs.options import examples
 
 FOUND = 9
 """Exit code when something differs, healed or not, or a part could not be read."""
-
-POLL_SECONDS = 2
 
 
 @click.command(
@@ -54,8 +51,7 @@ def run(steps: Any, machine: str, settle_seconds: int) -> None:
     """Run a reconciliation to its end. Raises NoStackError."""
     asked = json.dumps({"settle_seconds": settle_seconds})
     execution = steps.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
-    while (state := steps.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        time.sleep(POLL_SECONDS)
+    state = kept.ended(steps, execution)
     if state["status"] != "SUCCEEDED":
         raise kept.NoStackError(f"it ended as {state['status']}: {state.get('cause', 'see the execution')}")
 

@@ -23,7 +23,6 @@ from certs.kept import NoStackError
 AT_ONCE = 40
 """How many parts are taken in at the same time."""
 
-_POLL_SECONDS = 2.0
 _REQUESTS_AT_ONCE = 8
 
 
@@ -131,12 +130,7 @@ class Import:
         """
         started = time.monotonic()
         execution = self.start(at_once)
-        while True:
-            state = self._stack.steps.describe_execution(executionArn=execution)
-            on_progress(sum(1 for _ in self._results()))
-            if state["status"] != "RUNNING":
-                break
-            time.sleep(_POLL_SECONDS)
+        state = kept.ended(self._stack.steps, execution, lambda: on_progress(sum(1 for _ in self._results())))
         report = self.report()
         if state["status"] != "SUCCEEDED":
             report.error = f"{state['status']}: {state.get('error', '')} {state.get('cause', '')}".strip()

@@ -1,12 +1,12 @@
 """The commands for bulk runs: whole course runs decided again by a plan that people approve."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from certs import kept
 from certs.options import CourseRun, examples
 from certs.support.api import Api
 from certs.support.common import colleague_option, json_option, key_option, reason_option, show, stack_option, table
@@ -131,7 +131,7 @@ def watch(run_id: str, stack: str | None, *, as_json: bool) -> None:
             progress.update(applied, completed=far["parts_applied"], total=far["parts"], visible=bool(far["parts"]))
             if run["state"] not in RUNNING:
                 break
-            time.sleep(1)  # between looks; nothing depends on it
+            kept.pause()
     show(run, as_json, lambda: _describe(run))
     _leave(run)
 

@@ -1,7 +1,6 @@
 """The commands for rollout: who decides in course runs, the two logics compared, and going live and back."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import batched
@@ -11,6 +10,7 @@ from uuid import uuid4
 
 import click
 
+from certs import kept
 from certs.options import CourseRun, examples
 from certs.support.api import CONTRADICTS, Api, fail
 from certs.support.common import json_option, key_option, reason_option, short, show, stack_option, table, yes_option
@@ -106,7 +106,7 @@ def _compared(api: Api, course_runs: Iterable[str], reason: str) -> tuple[str, d
     run_id = api.post("/v1/regenerations", body)["id"]
     click.echo(f"Comparing, as {run_id} ...", err=True)
     while (run := api.get(f"/v1/regenerations/{run_id}"))["state"] in RUNNING:
-        time.sleep(1)  # between looks; nothing depends on it
+        kept.pause()
     if run["state"] != "planned":
         fail(CONTRADICTS, f"the comparison {run_id} {run['state']}: certs regenerate report {run_id}")
     report = json.loads("".join(pieces(api, run_id, "json")))

@@ -408,7 +408,7 @@ def test_the_command_runs_one_and_shows_its_report(
     happened(scene, learner)
     delete(scene, "SupportTable")
     monkeypatch.setattr(kept, "aws", lambda _: kept.Aws("local", {}, scene.cloud.outputs))
-    monkeypatch.setattr("certs.reconcile.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
+    monkeypatch.setattr("certs.kept.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
 
     none = CliRunner().invoke(main, ["reconcile", "--now", "--settle", "0"])
     again = CliRunner().invoke(main, ["reconcile", "--now", "--json"])
