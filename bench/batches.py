@@ -12,8 +12,8 @@ from uuid import UUID
 
 from bench.learners import COURSE_RUNS, ENDS, STARTS
 from bench.wire import Request, Tables, Wire
-from certs.sources import events
-from certs.sources.events import Detail
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
 
 CERTIFICATES, HISTORY = "certificates", "history"
 BATCH = 10
@@ -143,8 +143,8 @@ class _Learner:
         enrolled = *self._stamp(), *self._about
         approved = *self._stamp(), self._about[0]
         return [
-            events.enrollment("course.enrollment.created", *enrolled, mode="verified"),
-            events.idv_attempt(
+            event_builders.enrollment("course.enrollment.created", *enrolled, mode="verified"),
+            event_builders.idv_attempt(
                 "idv_attempt.approved", *approved, attempt_id=self._about[0], expires=ENDS + timedelta(days=700)
             ),
             *(self.graded() for _ in range(self._chance.randrange(2, 8))),
@@ -155,7 +155,7 @@ class _Learner:
     def graded(self) -> Detail:
         """Tell their percent."""
         said = *self._stamp(), *self._about
-        return events.grade_summary(
+        return event_builders.grade_summary(
             "course.persistent_grade_summary.changed", *said, percent=self._chance.randrange(60) / 100, letter=""
         )
 
@@ -165,14 +165,14 @@ class _Learner:
 
     def _passing(self, *, is_passing: bool) -> Detail:
         said = *self._stamp(), *self._about
-        return events.passing_status("course.passing.status.updated", *said, is_passing=is_passing)
+        return event_builders.passing_status("course.passing.status.updated", *said, is_passing=is_passing)
 
 
 def _configured(chance: Random, course_run: str) -> Detail:
     told = UUID(int=chance.getrandbits(128), version=4), STARTS, course_run
-    return events.configuration("course_run.configured", *told, web_certificates_enabled=True, end=ENDS)
+    return event_builders.configuration("course_run.configured", *told, web_certificates_enabled=True, end=ENDS)
 
 
 def _sqs_event(details: list[Detail]) -> dict[str, Any]:
-    bodies = [json.dumps(events.envelope(detail)) for detail in details]
+    bodies = [json.dumps(event_builders.envelope(detail)) for detail in details]
     return {"Records": [{"messageId": f"m{n}", "body": body} for n, body in enumerate(bodies)]}

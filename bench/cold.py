@@ -17,7 +17,7 @@ BUILT = ROOT / ".aws-sam" / "build"
 ROUNDS = 11
 
 _CLIENT = "import botocore.session; botocore.session.get_session().create_client('dynamodb', region_name='eu-west-1')"
-_FUNCTION = "import app; from certrules.store import Item; Item._get_connection().connection.client"
+_FUNCTION = "import app; from certrules.storage.records import Item; Item._get_connection().connection.client"
 _TIMED = """
 import sys, time
 sys.path[:0] = {paths!r}

@@ -6,12 +6,12 @@ from itertools import batched
 from random import Random
 from typing import Any
 
-from certrules import store
+from certrules import storage
 from certrules.core.facts import Approval, Enrollment, Grade
 from certrules.core.guard import Published
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline
-from certrules.wire.stored import encode_published, encode_timeline
+from certrules.formats.stored import encode_published, encode_timeline
 
 STARTS = datetime(2026, 1, 12, 9, tzinfo=UTC)
 ENDS = STARTS + timedelta(days=150)
@@ -24,29 +24,29 @@ BATCH = 25
 def items(course_run: str, learners: int) -> Iterator[dict[str, Any]]:
     """Yield the items of a course run: its configuration, its learners' records, and ID verifications."""
     configured = (Entry(STARTS, f"{course_run}/configured", Fact.COURSE_RUN, "", value=True),)
-    item = store.Item(f"R#{course_run}", "-", e=encode_timeline(configured), v=1)
+    item = storage.Item(f"R#{course_run}", "-", e=encode_timeline(configured), v=1)
     yield _serialized(item)
     for learner_id in range(1, learners + 1):
         chance = Random(learner_id)
         pays = chance.random() < 0.25
         timeline = tuple(_entries(chance, learner_id, pays=pays))
         yield _serialized(
-            store.Item(
+            storage.Item(
                 f"L#{learner_id}",
                 course_run,
                 e=encode_timeline(timeline),
                 c=encode_published(Published(), 0, 0, 0),
-                r=f"{course_run}#{learner_id % store.COURSE_RUN_SHARDS}",
+                r=f"{course_run}#{learner_id % storage.COURSE_RUN_SHARDS}",
                 v=1,
             )
         )
         if pays:
             yield _serialized(
-                store.Item(f"L#{learner_id}", "ID", e=encode_timeline(_verified(chance, learner_id)), v=1)
+                storage.Item(f"L#{learner_id}", "ID", e=encode_timeline(_verified(chance, learner_id)), v=1)
             )
 
 
-def _serialized(item: store.Item) -> dict[str, Any]:
+def _serialized(item: storage.Item) -> dict[str, Any]:
     found: dict[str, Any] = item.serialize()
     return found
 

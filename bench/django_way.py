@@ -13,7 +13,7 @@ from bench.learners import COURSE_RUNS
 from bench.measure import Turn, compare, timed
 from bench.tables import Row, Table, microseconds, per_second
 from bench.wire import Wire
-from certrules import store
+from certrules import storage
 
 settings.configure(
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}, USE_TZ=True, INSTALLED_APPS=[]
@@ -168,7 +168,7 @@ def _handler() -> Turn:
     """Return the handler's turn: certificates issued, the network replaced by answers from memory."""
     wire = Wire()
     ingest = Ingest(wire)
-    store.connect(CERTIFICATES, HISTORY)  # a new connection, that meets this wire
+    storage.connect(CERTIFICATES, HISTORY)  # a new connection, that meets this wire
     told = ingest.batches()[CASES[1]]
 
     def run() -> None:

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from bench.event import ROOT
 from bench.measure import Turn, compare
 from bench.tables import Row, Table
-from certs.local import LocalCloud
 from certs.run import drive, events_of
 from certs.sources.course_run import history
+from localcloud import LocalCloud
 
 ROUNDS = 9
 LEARNERS = 60

@@ -142,10 +142,10 @@ def run(
     from certrules.core.policy import PolicyError
     from certs import run as job
     from certs import show
-    from certs.local import LocalCloud
     from certs.replay import UnreadableError, read_policy
     from certs.sources import course_run
     from certs.sources import oulad as university
+    from localcloud import LocalCloud
 
     if files and oulad is not None:
         raise click.UsageError("either FILES or --oulad: they are different events")
@@ -175,7 +175,7 @@ def run(
         if picture is not None:
             _save(picture, console.export_svg(title="make run", code_format=show.PICTURE))
         if keep:
-            from certs.kept import serve
+            from certs.serving import serve
 
             serve(cloud, console)
 
@@ -200,16 +200,16 @@ def local(port: int, policy: str) -> None:
     from rich.console import Console
 
     from certrules.core.policy import PolicyError
-    from certs import kept
-    from certs.local import LocalCloud
+    from certs import serving
     from certs.replay import read_policy
     from certs.run import TEMPLATE
+    from localcloud import LocalCloud
 
     try:
         read_policy(policy)
         with LocalCloud(TEMPLATE, _parameters(policy)) as cloud:
-            kept.serve(cloud, Console(), port)
-    except (PolicyError, kept.NoStackError) as error:
+            serving.serve(cloud, Console(), port)
+    except (PolicyError, serving.NoStackError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 
 
 def document(template: Path) -> str:

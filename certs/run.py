@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from certrules import store
-from certrules.core.explain import as_text, explain
+from certrules import storage
+from certrules.core.explain.explanation import as_text, explain
 from certrules.core.facts import Record
 from certrules.core.guard import Published
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
 from certrules.core.timeline import BEGINNING, Timeline
-from certrules.wire.inbound import MAX_BYTES, OWN_SOURCE, Reason, RefusedError, decode
-from certrules.wire.stored import as_time, decode_published, decode_timeline
-from certs.local import LocalCloud
+from certrules.formats.events_in import MAX_BYTES, OWN_SOURCE, Reason, RefusedError, decode
+from certrules.formats.stored import as_time, decode_published, decode_timeline
 from certs.replay import lines_of
+from localcloud import LocalCloud
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 
@@ -175,7 +175,7 @@ def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
     course_runs: dict[str, Timeline] = {}
     records: list[tuple[int, str, Timeline, Published]] = []
     for item in _scan(cloud.client("dynamodb"), cloud.physical("CertificatesTable")):
-        if item["s"]["S"] in store.WITHOUT_TIMELINE:
+        if item["s"]["S"] in storage.WITHOUT_TIMELINE:
             continue
         timeline = decode_timeline(item.get("e", {"S": "[]"})["S"])
         kind, _, name = item["p"]["S"].partition("#")

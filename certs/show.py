@@ -21,7 +21,7 @@ from rich.text import Text
 
 from certrules.core.rules import BY_CODE
 from certrules.core.terms import Status
-from certrules.wire.outbound import EVENTS_OUT
+from certrules.formats.events_out import EVENTS_OUT
 from certs.run import Run
 from certs.sources.oulad import Comparison
 

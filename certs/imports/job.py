@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from certs import kept
+from certs import serving
 from certs.imports.files import UnreadableFileError, form_of
 from certs.imports.parts import COURSE_RUNS, Reading
 from certs.imports.tables import Table, table_of
-from certs.kept import NoStackError
+from certs.serving import NoStackError
 
 AT_ONCE = 40
 """How many parts are taken in at the same time."""
@@ -88,7 +88,7 @@ def files_of(paths: Iterable[Path]) -> tuple[dict[Path, Table], list[Path]]:
 
 def stack_of(name: str | None) -> Stack:
     """Return where an import goes: to a deployed stack of this name, else to the local cloud. Raises NoStackError."""
-    aws = kept.aws(name)
+    aws = serving.aws(name)
     if not {"BulkBucketName", "ImportMachineArn"} <= aws.outputs.keys():
         raise NoStackError(f"stack {aws.name!r} has no ImportMachineArn: it is none of ours, or an older version")
     return Stack(
@@ -130,7 +130,7 @@ class Import:
         """
         started = time.monotonic()
         execution = self.start(at_once)
-        state = kept.ended(self._stack.steps, execution, lambda: on_progress(sum(1 for _ in self._results())))
+        state = serving.ended(self._stack.steps, execution, lambda: on_progress(sum(1 for _ in self._results())))
         report = self.report()
         if state["status"] != "SUCCEEDED":
             report.error = f"{state['status']}: {state.get('error', '')} {state.get('cause', '')}".strip()

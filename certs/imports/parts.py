@@ -16,8 +16,8 @@ from zlib import crc32
 
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import BEGINNING
-from certrules.wire.inbound import EARLIEST
-from certrules.wire.snapshot import Row, Seen, decode_row, encode_row
+from certrules.formats.events_in import EARLIEST
+from certrules.formats.table_rows import Row, Seen, decode_row, encode_row
 from certs.imports import tables
 from certs.imports.files import Line, read_rows, size_of
 from certs.imports.tables import EXPORTED, TABLES, Change, RejectedError, Table, Why

@@ -1,7 +1,7 @@
 """The platform's tables: what each row says, of whom, and since when. docs/import.md is made of this.
 
 Times in the tables are UTC without an offset. A row says how things stand; where nothing dates a change, it counts as
-far back as it can have been so (see certrules.wire.snapshot).
+far back as it can have been so (see certrules.formats.table_rows).
 """
 
 import re
@@ -13,15 +13,8 @@ from typing import Any, NamedTuple
 
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.terms import Fact, Status
-from certrules.wire.inbound import (
-    CLOCK_SKEW,
-    EARLIEST,
-    Reason,
-    RefusedError,
-    checked_course_key,
-    implies_passing,
-)
-from certrules.wire.snapshot import Row, Seen
+from certrules.formats.events_in import CLOCK_SKEW, EARLIEST, Reason, RefusedError, checked_course_key, implies_passing
+from certrules.formats.table_rows import Row, Seen
 
 EXPORTED = datetime(9999, 12, 31, tzinfo=UTC)
 """In the place of when a table was exported, which is known when all tables are read."""

@@ -16,8 +16,8 @@ from random import Random
 from typing import override
 from uuid import UUID
 
-from certs.sources import events
-from certs.sources.events import Detail
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
 
 COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 
@@ -167,7 +167,7 @@ class _Team(_Teller):
     def _configures(self) -> Iterator[Detail]:
         announced_end = RUN_ENDS - 7 * DAY
         for course_run in (self.course_run, self.ccx):
-            yield events.configuration(
+            yield event_builders.configuration(
                 "course_run.configured",
                 *self.stamp(ENROLLMENT_OPENS - 7 * DAY),
                 course_run,
@@ -178,10 +178,10 @@ class _Team(_Teller):
             )
         switched_off = datetime(2026, 3, 31, 14, 5, tzinfo=UTC)  # by mistake, for forty minutes
         for at, enabled in ((switched_off, False), (switched_off + timedelta(minutes=40), True)):
-            yield events.configuration(
+            yield event_builders.configuration(
                 "course_run.configured", *self.stamp(at), self.course_run, web_certificates_enabled=enabled
             )
-        yield events.configuration(
+        yield event_builders.configuration(
             "course_run.configured", *self.stamp(announced_end - 4 * DAY), self.course_run, end=RUN_ENDS
         )
 
@@ -198,7 +198,7 @@ class _Team(_Teller):
 
     def _enrollment(self) -> Detail:
         at = self.between(RUN_STARTS, RUN_ENDS)
-        return events.enrollment("course.enrollment.created", *self.stamp(at), 1, self.course_run, mode="audit")
+        return event_builders.enrollment("course.enrollment.created", *self.stamp(at), 1, self.course_run, mode="audit")
 
 
 @dataclass
@@ -234,8 +234,8 @@ class _Learner(_Teller):
 
     # --- enrollment
 
-    def _enrollment(self, event: events.EnrollmentEvent, at: datetime, created: datetime) -> Detail:
-        return events.enrollment(
+    def _enrollment(self, event: event_builders.EnrollmentEvent, at: datetime, created: datetime) -> Detail:
+        return event_builders.enrollment(
             event,
             *self.stamp(at),
             self.learner_id,
@@ -254,7 +254,7 @@ class _Learner(_Teller):
             upgraded_at = self.later(at, HOUR / 12, HOUR) if at_once else self.between(start, UPGRADE_DEADLINE)
             self.mode = "verified"
             yield self._enrollment("course.enrollment.changed", upgraded_at, at)
-            yield events.learner(
+            yield event_builders.learner(
                 "learner.named",
                 *self.stamp(upgraded_at),
                 self.learner_id,
@@ -265,20 +265,22 @@ class _Learner(_Teller):
 
     def _tests_the_run(self) -> Iterator[Detail]:
         added_at = self.between(ENROLLMENT_OPENS, RUN_STARTS - 14 * DAY)
-        yield events.course_access_role(
+        yield event_builders.course_access_role(
             "user.course_access_role.added", *self.stamp(added_at), self.learner_id, self.course_run
         )
         if self.happens(BETA_ENDS):
             removed_at = self.between(RUN_STARTS - 14 * DAY, RUN_STARTS)
-            yield events.course_access_role(
+            yield event_builders.course_access_role(
                 "user.course_access_role.removed", *self.stamp(removed_at), self.learner_id, self.course_run
             )
 
     def _learns_in_ccx(self) -> Iterator[Detail]:
         at = self.between(ENROLLMENT_OPENS, RUN_STARTS)
-        yield events.enrollment("course.enrollment.created", *self.stamp(at), self.learner_id, self.ccx, mode="honor")
+        yield event_builders.enrollment(
+            "course.enrollment.created", *self.stamp(at), self.learner_id, self.ccx, mode="honor"
+        )
         graded_at = self.between(RUN_STARTS + 40 * DAY, RUN_ENDS)
-        yield events.passing_status(
+        yield event_builders.passing_status(
             "ccx.course.passing.status.updated",
             *self.stamp(graded_at),
             self.learner_id,
@@ -316,7 +318,7 @@ class _Learner(_Teller):
         expires = start + VERIFIED_FOR
         self.verifications.append((start, expires))
         attempt_id = 10 * self.learner_id + attempt
-        return events.idv_attempt(
+        return event_builders.idv_attempt(
             "idv_attempt.approved",
             *self.stamp(start),
             self.learner_id,
@@ -326,7 +328,7 @@ class _Learner(_Teller):
 
     def _denied(self, at: datetime, attempt: int) -> Detail:
         attempt_id = 10 * self.learner_id + attempt
-        return events.idv_attempt("idv_attempt.denied", *self.stamp(at), self.learner_id, attempt_id=attempt_id)
+        return event_builders.idv_attempt("idv_attempt.denied", *self.stamp(at), self.learner_id, attempt_id=attempt_id)
 
     # --- grades
 
@@ -352,7 +354,7 @@ class _Learner(_Teller):
         letter = next((letter for cutoff, letter in LETTERS if self.percent >= cutoff), "")
         if letter and self.passed_at is None:
             self.passed_at = at
-        yield events.grade_summary(
+        yield event_builders.grade_summary(
             "course.persistent_grade_summary.changed",
             *self.stamp(at),
             self.learner_id,
@@ -362,7 +364,7 @@ class _Learner(_Teller):
             passed=self.passed_at,
             edited=RUN_STARTS,
         )
-        yield events.passing_status(
+        yield event_builders.passing_status(
             "course.passing.status.updated",
             *self.stamp(at),
             self.learner_id,
@@ -394,20 +396,24 @@ class _Learner(_Teller):
         if self.happens(EXAM_REJECTED):
             yield self._exam_attempt("exam.attempt.rejected", at)
             if self.happens(REJECTION_LIFTED):
-                verdict: events.ExamEvent = "exam.attempt.verified" if self.happens(0.5) else "exam.attempt.reset"
+                verdict: event_builders.ExamEvent = (
+                    "exam.attempt.verified" if self.happens(0.5) else "exam.attempt.reset"
+                )
                 yield self._exam_attempt(verdict, self.later(at, DAY, 10 * DAY))
         elif self.happens(EXAM_VERIFIED):
             yield self._exam_attempt("exam.attempt.verified", at)
 
-    def _exam_attempt(self, event: events.ExamEvent, at: datetime) -> Detail:
-        return events.exam_attempt(event, *self.stamp(at), self.learner_id, self.course_run, usage_key=self.exam)
+    def _exam_attempt(self, event: event_builders.ExamEvent, at: datetime) -> Detail:
+        return event_builders.exam_attempt(
+            event, *self.stamp(at), self.learner_id, self.course_run, usage_key=self.exam
+        )
 
     def _meets_people(self) -> Iterator[Detail]:
         at = self.later(RUN_ENDS, 2 * DAY, 15 * DAY)
         then = self.later(at, DAY, 15 * DAY)
         about = (self.learner_id, self.course_run)
         if self.passed_at and self.happens(INVALIDATED):
-            yield events.invalidation(
+            yield event_builders.invalidation(
                 "invalidation.created",
                 *self.stamp(at),
                 *about,
@@ -415,7 +421,7 @@ class _Learner(_Teller):
                 notes="Work shared with another learner.",
             )
             if self.happens(INVALIDATION_LIFTED):
-                yield events.invalidation(
+                yield event_builders.invalidation(
                     "invalidation.lifted",
                     *self.stamp(then),
                     *about,
@@ -423,7 +429,7 @@ class _Learner(_Teller):
                     notes="The appeal was granted.",
                 )
         if self.passed_at and self.happens(DATE_OVERRIDDEN):
-            yield events.date_override(
+            yield event_builders.date_override(
                 "date_override.set",
                 *self.stamp(at),
                 *about,
@@ -432,19 +438,19 @@ class _Learner(_Teller):
                 date=RUN_ENDS,
             )
             if self.happens(0.3):
-                yield events.date_override(
+                yield event_builders.date_override(
                     "date_override.removed", *self.stamp(then), *about, by=SUPPORT, notes="No longer needed."
                 )
         if self.passed_at is None and self.happens(ALLOWLISTED):
-            yield events.allowlist(
+            yield event_builders.allowlist(
                 "allowlist.entry.added", *self.stamp(at), *about, by=STAFF, notes="Ill during the final exam."
             )
             if self.happens(ALLOWLIST_REMOVED):
-                yield events.allowlist(
+                yield event_builders.allowlist(
                     "allowlist.entry.removed", *self.stamp(then), *about, by=STAFF, notes="Added by mistake."
                 )
         if self.happens(ASKS_SUPPORT):
-            yield events.generation_request(
+            yield event_builders.generation_request(
                 "generation.requested",
                 *self.stamp(then),
                 *about,
@@ -452,7 +458,7 @@ class _Learner(_Teller):
                 notes="The learner misses a certificate.",
             )
         if self.happens(ERASED):
-            yield events.learner("learner.erased", *self.stamp(then), self.learner_id)
+            yield event_builders.learner("learner.erased", *self.stamp(then), self.learner_id)
 
     # --- the old logic
 
@@ -469,7 +475,7 @@ class _Learner(_Teller):
         certificate_id = UUID(int=self.chance.getrandbits(128), version=4)
         about = (self.learner_id, self.course_run)
         grade = str(self.percent)
-        yield events.certificate(
+        yield event_builders.certificate(
             "certificate.created",
             *self.stamp(made_at),
             *about,
@@ -478,7 +484,7 @@ class _Learner(_Teller):
             status=status,
             certificate_id=certificate_id,
         )
-        yield events.recorded_certificate(
+        yield event_builders.recorded_certificate(
             "recorded",
             *self.stamp(CUTOVER),
             *about,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from certs.sources import events
-from certs.sources.events import Detail
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
 
 type LearnerInRun = tuple[int, str]
 """The learner's id and the course-run key."""
@@ -177,7 +177,7 @@ def _registered_at(row: _Row) -> datetime:
 
 def _registration(row: _Row) -> _Happening:
     def tell(event_id: UUID, at: datetime) -> Detail:
-        return events.enrollment(
+        return event_builders.enrollment(
             "course.enrollment.created", event_id, at, row.learner_id, row.run.course_run, mode=MODE
         )
 
@@ -189,7 +189,7 @@ def _withdrawal(row: _Row) -> _Happening:
     withdrawn_at = row.run.day(row.unregistered) + _WITHDRAWS if row.unregistered else row.run.ends
 
     def tell(event_id: UUID, at: datetime) -> Detail:
-        return events.enrollment(
+        return event_builders.enrollment(
             "course.unenrollment.completed",
             event_id,
             at,
@@ -204,7 +204,7 @@ def _withdrawal(row: _Row) -> _Happening:
 
 def _grade(row: _Row, mark: _Mark) -> _Happening:
     def tell(event_id: UUID, at: datetime) -> Detail:
-        return events.grade_summary(
+        return event_builders.grade_summary(
             "course.persistent_grade_summary.changed",
             event_id,
             at,
@@ -219,7 +219,7 @@ def _grade(row: _Row, mark: _Mark) -> _Happening:
 
 def _result(row: _Row) -> _Happening:
     def tell(event_id: UUID, at: datetime) -> Detail:
-        return events.passing_status(
+        return event_builders.passing_status(
             "course.passing.status.updated",
             event_id,
             at,
@@ -237,7 +237,7 @@ def _configured(runs: Mapping[str, _Run], happenings: list[_Happening]) -> Itera
     for run in runs.values():
 
         def tell(event_id: UUID, at: datetime, run: _Run = run) -> Detail:
-            return events.configuration(
+            return event_builders.configuration(
                 "course_run.configured",
                 event_id,
                 at,

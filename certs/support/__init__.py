@@ -1,7 +1,7 @@
 """The `certs` commands that speak the support API."""
 
-from certs.support.acting import allowlist, date, erase, invalidate, lift, redecide
-from certs.support.looking import (
+from certs.support.acts import allowlist, date, erase, invalidate, lift, redecide
+from certs.support.cases import (
     changes,
     check,
     explain,
@@ -13,9 +13,9 @@ from certs.support.looking import (
     timeline,
     what_if,
 )
-from certs.support.regenerating import regenerate
-from certs.support.revoking import held, revocations
-from certs.support.rolling import rollout
+from certs.support.regenerations import regenerate
+from certs.support.revocations import held, revocations
+from certs.support.rollouts import rollout
 
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,

@@ -6,12 +6,12 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import store
+from certrules import storage
 from certrules.bulk.applying import apply_part
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 BUCKET = os.environ["BULK_BUCKET"]
 
 

@@ -10,18 +10,18 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import edge, store
+from certrules import aws, storage
 from certrules.core.terms import RELEASED, REVOKING
-from certrules.intake import Taken, take_in
-from certrules.wire.inbound import Message, RefusedError, decode
+from certrules.formats.events_in import Message, RefusedError, decode
+from certrules.ingestion import Taken, take_in
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
 PARKED_QUEUE = os.environ["PARKED_QUEUE_URL"]
 REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
-POLICIES = edge.policies()
+POLICIES = aws.policies()
 
 SETTLING_SECONDS = 60
 """Longer than any run of this function: what read the old fact has been saved by then, and is in every index."""
@@ -32,7 +32,7 @@ SETTLING_SECONDS = 60
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
     """Return the messages to retry, as SQS wants to know it."""
     records = event["Records"]
-    now = edge.now()
+    now = aws.now()
     messages: list[Message] = []
     origins: list[dict[str, Any]] = []  # the SQS record of each message
     parked: list[tuple[dict[str, Any], RefusedError]] = []
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     report(records, taken, parked, failed)
     done = [message.sent_at for position, message in enumerate(messages) if position not in taken.failed]
     if done:
-        delay = (edge.now() - min(done)).total_seconds()
+        delay = (aws.now() - min(done)).total_seconds()
         metrics.add_metric("EventToCertificateMilliseconds", MetricUnit.Milliseconds, 1000 * delay)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
 
@@ -72,11 +72,11 @@ def fan_out(taken: Taken, messages: list[Message], origins: list[dict[str, Any]]
             if message.learner_id is None:
                 if message.course_run in taken.course_runs:
                     body = json.encode({"course_run": message.course_run, "at": message.sent_at}).decode()
-                    edge.send(REDECIDE_QUEUE, [{"MessageBody": body, "DelaySeconds": SETTLING_SECONDS}])
+                    aws.send(REDECIDE_QUEUE, [{"MessageBody": body, "DelaySeconds": SETTLING_SECONDS}])
             elif message.course_run is None:
-                edge.send(INGEST_QUEUE, requests_for(message.learner_id, message.sent_at))
+                aws.send(INGEST_QUEUE, requests_for(message.learner_id, message.sent_at))
                 if "Echo" not in record.get("messageAttributes", {}):
-                    edge.send(INGEST_QUEUE, [echo_of(record["body"])])
+                    aws.send(INGEST_QUEUE, [echo_of(record["body"])])
         except Exception:
             logger.exception("The fan-out failed; the message is retried.", message_id=record["messageId"])
             unsent.add(record["messageId"])
@@ -85,8 +85,8 @@ def fan_out(taken: Taken, messages: list[Message], origins: list[dict[str, Any]]
 
 def requests_for(learner_id: int, at: datetime) -> Iterator[dict[str, Any]]:
     """Return a request to decide again, as of `at`, for each course run of the learner."""
-    for course_run in store.course_runs_of(learner_id):
-        yield {"MessageBody": edge.request_for(learner_id, course_run, "id-verification", at)}
+    for course_run in storage.course_runs_of(learner_id):
+        yield {"MessageBody": aws.request_for(learner_id, course_run, "id-verification", at)}
 
 
 def echo_of(body: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def park(parked: list[tuple[dict[str, Any], RefusedError]]) -> set[str]:
     if not parked:
         return set()
     try:
-        edge.send(PARKED_QUEUE, [parked_entry(record, refusal) for record, refusal in parked])
+        aws.send(PARKED_QUEUE, [parked_entry(record, refusal) for record, refusal in parked])
     except Exception:
         logger.exception("Parking failed; the messages are retried.")
         return {record["messageId"] for record, _ in parked}

@@ -9,17 +9,17 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import edge, store
-from certrules.bulk_load import Load, load, overlooked
-from certrules.wire.snapshot import Row, decode_row
+from certrules import aws, storage
+from certrules.formats.table_rows import Row, decode_row
+from certrules.importing import Load, load, overlooked
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 BULK_BUCKET = os.environ["BULK_BUCKET"]
 INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
 REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
-POLICIES = edge.policies()
+POLICIES = aws.policies()
 
 
 class PartFailedError(Exception):
@@ -30,7 +30,7 @@ class PartFailedError(Exception):
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take a part in (`step`: "load"), or look at it again ("look"), as of `at`. A part that is done stays done."""
-    folder, part = edge.Folder(BULK_BUCKET, event["folder"]), event["part"]
+    folder, part = aws.Folder(BULK_BUCKET, event["folder"]), event["part"]
     metrics.add_metric(name="ImportedParts", unit=MetricUnit.Count, value=event["step"] == "load")
     if event["step"] == "look":
         return {"part": part, "sent": look_again(folder, part, event["at"])}
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"part": part, "failed": len(done.failed)}
 
 
-def rows_of(folder: edge.Folder, part: str) -> list[Row]:
+def rows_of(folder: aws.Folder, part: str) -> list[Row]:
     """Return what a part says."""
     body = folder.read(part)
     if body is None:
@@ -58,7 +58,7 @@ def rows_of(folder: edge.Folder, part: str) -> list[Row]:
     return [decode_row(line) for line in gzip.decompress(body).splitlines()]
 
 
-def look_again(folder: edge.Folder, part: str, at: str) -> int:
+def look_again(folder: aws.Folder, part: str, at: str) -> int:
     """Have decided again, once, what doesn't rest on what the part brought. Returns how many messages were sent.
 
     Records that the part doesn't name: of a learner whose ID verification is new, and of a course run that is. A
@@ -70,10 +70,10 @@ def look_again(folder: edge.Folder, part: str, at: str) -> int:
     if result is None or folder.read(f"looked/{part}") is not None:
         return 0
     instant = datetime.fromisoformat(at)
-    requests = [edge.request_for(*pair, "import", instant) for pair in overlooked(result["learners"])]
-    edge.send(INGEST_QUEUE, [{"MessageBody": body} for body in requests])
+    requests = [aws.request_for(*pair, "import", instant) for pair in overlooked(result["learners"])]
+    aws.send(INGEST_QUEUE, [{"MessageBody": body} for body in requests])
     bodies = [json.encode({"course_run": course_run, "at": at}).decode() for course_run in result["course_runs"]]
-    edge.send(REDECIDE_QUEUE, [{"MessageBody": body} for body in bodies])
+    aws.send(REDECIDE_QUEUE, [{"MessageBody": body} for body in bodies])
     metrics.add_metric(name="ImportedOverlooked", unit=MetricUnit.Count, value=len(requests))
     if not failed:
         folder.write_json(f"looked/{part}", True)

@@ -6,12 +6,12 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import edge, store
+from certrules import aws, storage
 from certrules.bulk import planning
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 BUCKET = os.environ["BULK_BUCKET"]
 
 
@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take a step of a run, or plan one of its shards."""
     do = event["do"]
     if do == "begin":
-        return planning.begin(BUCKET, event["run"], edge.now())
+        return planning.begin(BUCKET, event["run"], aws.now())
     if do == "seal":
         return planning.seal(BUCKET, event["run"])
     if do == "list-parts":

@@ -7,11 +7,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from pynamodb.exceptions import PynamoDBException
 
-from certrules import edge, publishing, store
+from certrules import aws, publishing, storage
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
 BUS = os.environ["BUS_NAME"]
 CERTIFICATE_URL = os.environ["CERTIFICATE_URL"]
 HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "publish")
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
         ends.append((len(history), record["dynamodb"]["SequenceNumber"]))
     told = publishing.tell(BUS, history, CERTIFICATE_URL, HOST)
     try:
-        publishing.note(told, edge.now())
+        publishing.note(told, aws.now())
     except PynamoDBException:
         logger.exception("Receipts were not noted; the events were published.")
     metrics.add_metric(name="Published", unit=MetricUnit.Count, value=sum(len(types) for _, types in told))

@@ -10,22 +10,22 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import edge, store
+from certrules import aws, storage
 from certrules import reconciliation as reconciling
-from certrules.edge import Folder
+from certrules.aws import Folder
+from certrules.formats.events_in import OWN_SOURCE
+from certrules.formats.events_out import reconciliation_finished
+from certrules.formats.stored import as_time
 from certrules.reconciliation import DIFFERENCES, Finding, Means
-from certrules.wire.inbound import OWN_SOURCE
-from certrules.wire.outbound import reconciliation_finished
-from certrules.wire.stored import as_time
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
 BUCKET = os.environ["BULK_BUCKET"]
 BUS = os.environ["BUS_NAME"]
 HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "reconcile")
 MEANS = Means(BUS, os.environ["INGEST_QUEUE_URL"], os.environ["CERTIFICATE_URL"], os.environ["PUBLISH_HOST"])
-POLICIES = edge.policies()
+POLICIES = aws.policies()
 
 LATEST = Folder(BUCKET, "reconciliations/latest")
 SEGMENTS = 16
@@ -81,15 +81,15 @@ def look(part: dict[str, Any], context: Any) -> dict[str, Any]:
     found: list[Finding] = []
     old: Counter[str] = Counter()
     seen, after, before = 0, part["after"], part.get("before")
-    before = before and (store.Pair(*before[0]), before[1])
+    before = before and (storage.Pair(*before[0]), before[1])
     while True:
         if part["table"] == "history":
-            items, after = store.scan_history(part["segment"], part["of"], after, PAGE)
+            items, after = storage.scan_history(part["segment"], part["of"], after, PAGE)
             found += reconciling.in_history(items, before)
-            before = store.place_of(items[-1]) if items else before
+            before = storage.place_of(items[-1]) if items else before
             seen += len(items)
         else:
-            pairs, after = store.scan_records(part["segment"], part["of"], after, PAGE)
+            pairs, after = storage.scan_records(part["segment"], part["of"], after, PAGE)
             found += reconciling.in_records(pairs, POLICIES, at, old)
             seen += len(pairs)
         if after is None or len(found) >= MOST or context.get_remaining_time_in_millis() < RESERVE_MS:
@@ -111,7 +111,7 @@ def look_again(part: dict[str, Any]) -> dict[str, Any]:
     noted = json.decode(looked)
     at = datetime.fromisoformat(part["at"])
     found = reconciling.confirmed((Finding(*each) for each in noted["findings"]), POLICIES, at)
-    reconciling.heal(found, MEANS, at, edge.now())
+    reconciling.heal(found, MEANS, at, aws.now())
     files.write_json(f"found/{name_of(part)}", {**noted, "findings": found})
     return {**part, "page": part["page"] + 1}
 
@@ -141,7 +141,7 @@ def report(run: str, at: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
         for part in parts
         if "error" in part
     ]
-    now = edge.now()
+    now = aws.now()
     summary = {
         "run": run,
         "started_at": at,
@@ -157,6 +157,6 @@ def report(run: str, at: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
         where.write_json("report.json", {**summary, "findings": samples})
     metrics.add_metric("ReconciliationFindings", MetricUnit.Count, counts.total() + len(failed))
     metrics.flush_metrics()
-    if edge.put_events(BUS, OWN_SOURCE, [reconciliation_finished(summary, HOST)]) < 1:
-        raise edge.SendError("the bus did not take the event that the reconciliation is finished")
+    if aws.put_events(BUS, OWN_SOURCE, [reconciliation_finished(summary, HOST)]) < 1:
+        raise aws.SendError("the bus did not take the event that the reconciliation is finished")
     return summary

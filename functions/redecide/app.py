@@ -9,11 +9,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import edge, store
+from certrules import aws, storage
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
 REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
 
@@ -42,12 +42,12 @@ def take_page(course_run: str, at: str, shard: int | None = None, after: dict[st
     `at` is when the message was sent that changed the course run. Returns how many learners were asked for.
     """
     if shard is None:
-        edge.send(REDECIDE_QUEUE, (page(course_run, at, shard, None) for shard in range(store.COURSE_RUN_SHARDS)))
+        aws.send(REDECIDE_QUEUE, (page(course_run, at, shard, None) for shard in range(storage.COURSE_RUN_SHARDS)))
         return 0
-    learners, following = store.learners_in(course_run, shard, after, PAGE)
-    edge.send(INGEST_QUEUE, requests_for(course_run, learners, datetime.fromisoformat(at)))
+    learners, following = storage.learners_in(course_run, shard, after, PAGE)
+    aws.send(INGEST_QUEUE, requests_for(course_run, learners, datetime.fromisoformat(at)))
     if following:
-        edge.send(REDECIDE_QUEUE, [page(course_run, at, shard, following)])
+        aws.send(REDECIDE_QUEUE, [page(course_run, at, shard, following)])
     return len(learners)
 
 
@@ -60,4 +60,4 @@ def page(course_run: str, at: str, shard: int, after: dict[str, Any] | None) -> 
 def requests_for(course_run: str, learners: list[int], at: datetime) -> Iterator[dict[str, Any]]:
     """Return a request to decide again, as of when the course run changed, for each learner."""
     for learner_id in learners:
-        yield {"MessageBody": edge.request_for(learner_id, course_run, "course-run", at)}
+        yield {"MessageBody": aws.request_for(learner_id, course_run, "course-run", at)}

@@ -6,16 +6,16 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import edge, store
-from certrules.bulk import approving
-from certrules.bulk.comparing import summary_of
+from certrules import aws, storage
+from certrules.bulk import lifecycle
+from certrules.bulk.comparison_counts import summary_of
 from certrules.bulk.reporting import write_report
-from certrules.wire.inbound import OWN_SOURCE
-from certrules.wire.outbound import comparison_finished, regeneration_finished
+from certrules.formats.events_in import OWN_SOURCE
+from certrules.formats.events_out import comparison_finished, regeneration_finished
 
 logger = Logger()
 metrics = Metrics()
-store.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
 BUCKET = os.environ["BULK_BUCKET"]
 BUS = os.environ["BUS_NAME"]
 HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "report")
@@ -25,9 +25,9 @@ HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "report")
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Note that a plan waits for its approval; or write the report of a run, and tell that it has ended."""
-    run, now = event["run"], edge.now()
+    run, now = event["run"], aws.now()
     if event["do"] == "ask":
-        approving.wait(BUCKET, run, event["token"], now)
+        lifecycle.wait(BUCKET, run, event["token"], now)
         metrics.add_metric(name="PlansToApprove", unit=MetricUnit.Count, value=1)
         return {}
     report = write_report(BUCKET, run, now)
@@ -36,9 +36,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         finished = regeneration_finished(report, event["execution"], HOST)
     else:
         finished = comparison_finished(report, summary_of(compared), event["execution"], HOST)
-    if not edge.put_events(BUS, OWN_SOURCE, [finished]):
-        raise edge.SendError("the bus did not take the event that the run has ended")
-    approving.finish(report, run, now)
+    if not aws.put_events(BUS, OWN_SOURCE, [finished]):
+        raise aws.SendError("the bus did not take the event that the run has ended")
+    lifecycle.finish(report, run, now)
     for name, value in {f"Bulk{name.title()}": count for name, count in report["outcome"].items()}.items():
         metrics.add_metric(name=name.replace("_", ""), unit=MetricUnit.Count, value=value)
     metrics.add_metric(name="BulkFailures", unit=MetricUnit.Count, value=len(report["failures"]))

@@ -7,18 +7,14 @@ import os
 from http import HTTPStatus
 from typing import Annotated, Any
 
-import rollouts  # noqa: F401 - same
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
 
 import console  # noqa: F401 - its pages are routes of the same app
 import regenerations  # noqa: F401 - same
-from certrules import edge, store
-from certrules.casework import cases, checklist, revoking
-from certrules.casework.cases import RefusedActError
-from certrules.core import explain as explaining
-from desk import (
+import rollouts  # noqa: F401 - same
+from application import (
     ABOUT,
     BUS,
     CERTIFICATE_URL,
@@ -53,6 +49,11 @@ from desk import (
     switched,
     write_cursor,
 )
+from certrules import aws, storage
+from certrules.core.explain import explanation as explaining
+from certrules.support import cases, checklist
+from certrules.support import revocations as bulk_revocations
+from certrules.support.cases import RefusedActError
 
 # --- find
 
@@ -74,7 +75,7 @@ def certificate(certificate_id: str) -> dict[str, Any]:
 def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
     """Return learners of whom anything is known in a course run."""
     key = key_of(course_run)
-    pairs, following = store.learners_page(key, read_cursor(cursor, key), PAGE)
+    pairs, following = storage.learners_page(key, read_cursor(cursor, key), PAGE)
     return {"course_run": key, "learners": [pair.learner_id for pair in pairs], "next": write_cursor(following)}
 
 
@@ -85,7 +86,7 @@ def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
 def case(learner_id: LearnerId, course_run: CourseRun, as_of: AsOf = None) -> dict[str, Any]:
     """Return the case now as it is published, or as of an instant."""
     found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
-    return cases.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    return cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
 
 
 @app.get("/v1/case/changes", summary="What changed in a case between two instants")
@@ -93,7 +94,7 @@ def changes(
     learner_id: LearnerId, course_run: CourseRun, since: Annotated[Instant, Query()], until: AsOf = None
 ) -> dict[str, Any]:
     """Return facts, transitions and verdicts that changed."""
-    later = until or edge.now()
+    later = until or aws.now()
     if since > later:
         raise RefusedActError(422, "since is after until", "swap them", "since")
     found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
@@ -105,14 +106,14 @@ def case_events(learner_id: LearnerId, course_run: CourseRun) -> dict[str, Any]:
     """Return what was heard, as events."""
     found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
     settings = {"policy": os.environ["POLICY"], "web_certificates": os.environ["WEB_CERTIFICATES"]}
-    return {**cases.export(found, edge.now()), **settings}
+    return {**cases.export(found, aws.now()), **settings}
 
 
 @app.post("/v1/case/what-if", summary="What a case would amount to; nothing is stored")
 def what_if(asked: Annotated[WhatIf, Body()]) -> dict[str, Any]:
     """Return the outcome of changes to a copy."""
     found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
-    return cases.what_if(found, asked.changes, asked.events, edge.now())
+    return cases.what_if(found, asked.changes, asked.events, aws.now())
 
 
 @app.post("/v1/case/preview", summary="What an act will do to the certificate; nothing is stored")
@@ -133,7 +134,7 @@ def act(asked: Annotated[Asked, Body()], key: Key) -> Response[dict[str, Any]]:
 @app.get("/v1/course-run", summary="Why a course run can issue no certificates")
 def course_run(course_run: CourseRun) -> dict[str, Any]:
     """Return the checklist over a course run's configuration."""
-    checks = checklist.checks_of(key_of(course_run), POLICIES, edge.now())
+    checks = checklist.checks_of(key_of(course_run), POLICIES, aws.now())
     return {"course_run": key_of(course_run), "ok": all(check["ok"] for check in checks), "checks": checks}
 
 
@@ -147,7 +148,7 @@ def invalidations(course_run: CourseRun) -> dict[str, Any]:
 def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor = None) -> dict[str, Any]:
     """Return a page of them, of a course run or of all."""
     key = key_of(course_run) if course_run else ""
-    rows, following = revoking.pending_in(key, read_cursor(cursor, key), PAGE)
+    rows, following = bulk_revocations.pending_in(key, read_cursor(cursor, key), PAGE)
     return {"held": rows, "next": write_cursor(following)}
 
 
@@ -169,7 +170,7 @@ def automatic_revocations(switch: str, asked: Annotated[Switch, Body()], key: Ke
 @app.get("/v1/revocations", summary="Bulk revocations that were asked for")
 def revocations() -> dict[str, Any]:
     """Return the last of them."""
-    return {"revocations": revoking.revocations(edge.now())}
+    return {"revocations": bulk_revocations.revocations(aws.now())}
 
 
 @app.post("/v1/revocations", summary="Ask for several certificates to be revoked")
@@ -178,7 +179,9 @@ def request_revocation(asked: Annotated[BulkRevocation, Body()], key: Key) -> Re
     demand("revoke")
     ABOUT["act"] = f"ask for: {asked.act}"
     course_run = key_of(asked.course_run)
-    body = revoking.request_revocation(asked.act, course_run, asked.learners, actor(), asked.reason, edge.now(), key)
+    body = bulk_revocations.request_revocation(
+        asked.act, course_run, asked.learners, actor(), asked.reason, aws.now(), key
+    )
     return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
 
 
@@ -189,15 +192,15 @@ def decide_revocation(revocation_id: str, word: str) -> dict[str, Any]:
         raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
     demand("approve")
     ABOUT["act"] = word
-    return revoking.decide_revocation(BUS, revocation_id, actor(), edge.now(), approve=word == "approve")
+    return bulk_revocations.decide_revocation(BUS, revocation_id, actor(), aws.now(), approve=word == "approve")
 
 
 @app.get("/v1/openapi.json", include_in_schema=False)
 def openapi() -> Response[str]:
     """Return what this API is, for other programs."""
-    import documented  # noqa: PLC0415 - few ask, and all wait for the function to start
+    import answers  # noqa: PLC0415 - few ask, and all wait for the function to start
 
-    return Response(200, "application/json; charset=utf-8", documented.document())
+    return Response(200, "application/json; charset=utf-8", answers.document())
 
 
 @logger.inject_lambda_context

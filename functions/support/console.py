@@ -16,15 +16,7 @@ from aws_lambda_powertools.event_handler import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 
-from certrules import edge
-from certrules.casework import acts, cases, checklist, revoking
-from certrules.casework.acts import ACTS
-from certrules.casework.cases import RefusedActError
-from certrules.core import explain as explaining
-from certrules.core.terms import PERSON, Fact
-from certrules.core.words import status_words
-from certrules.core.words import when as when_in_words
-from desk import (
+from application import (
     ACTOR_CLAIM,
     BUS,
     CERTIFICATE_URL,
@@ -52,6 +44,14 @@ from desk import (
     switched,
     write_cursor,
 )
+from certrules import aws
+from certrules.core.explain import explanation as explaining
+from certrules.core.terms import PERSON, Fact
+from certrules.core.wording import status_words
+from certrules.core.wording import when as when_in_words
+from certrules.support import acts, cases, checklist, revocations
+from certrules.support.acts import ACTS
+from certrules.support.cases import RefusedActError
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -170,8 +170,8 @@ def case_page() -> Response[str]:
     """Return a case, now or as of an instant."""
     as_of = instant(asked("as_of"), "as_of")
     found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
-    body = cases.case_as_json(found, as_of, edge.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
-    changes = explaining.possible_changes(found.record, POLICIES, edge.now())
+    body = cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    changes = explaining.possible_changes(found.record, POLICIES, aws.now())
     acts = offered(found) if as_of is None else {}
     helpful = {_BY_CHANGE.get(change["code"]) for way in body["counterfactuals"] for change in way}
     return page(
@@ -216,7 +216,7 @@ def what_if_page() -> Response[str]:
     """Return what a case would amount to after some changes; nothing is stored."""
     found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
     codes = app.current_event.query_string_parameters.get("change", "").split(",")
-    outcome = cases.what_if(found, [code for code in codes if code], [], edge.now())
+    outcome = cases.what_if(found, [code for code in codes if code], [], aws.now())
     return page("what_if.html", pair=found.pair, outcome=outcome)
 
 
@@ -280,8 +280,8 @@ def unread(error: ValidationError) -> RefusedActError:
 def course_run_page() -> Response[str]:
     """Return a course run: what it allows, and what is held in it."""
     course_run = key_of(asked("course_run"))
-    checks = checklist.checks_of(course_run, POLICIES, edge.now())
-    held, following = revoking.pending_in(course_run, read_cursor(asked("cursor"), course_run), 50)
+    checks = checklist.checks_of(course_run, POLICIES, aws.now())
+    held, following = revocations.pending_in(course_run, read_cursor(asked("cursor"), course_run), 50)
     stopped = any(check["code"] == "automatic_revocations" and not check["ok"] for check in checks)
     return page(
         "course_run.html",
@@ -312,10 +312,10 @@ def course_run_act() -> Response[str]:
 @app.get("/revocations", include_in_schema=False)
 def revocations_page() -> Response[str]:
     """Return the bulk revocations that were asked for, and all that is pending or held."""
-    held, following = revoking.pending_in("", read_cursor(asked("cursor")), 50)
+    held, following = revocations.pending_in("", read_cursor(asked("cursor")), 50)
     return page(
         "revocations.html",
-        revocations=revoking.revocations(edge.now()),
+        revocations=revocations.revocations(aws.now()),
         held=held,
         next=write_cursor(following),
         stopped=checklist.stopped_everywhere(),
@@ -335,7 +335,7 @@ def ask_page() -> Response[str]:
     except ValidationError as error:
         raise unread(error) from error
     key = key_in(said)
-    revoking.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, edge.now(), key)
+    revocations.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, aws.now(), key)
     return see("/revocations")
 
 
@@ -345,5 +345,5 @@ def decide_page() -> Response[str]:
     said = form()
     demand("approve")
     approve = said.get("word") == "approve"
-    revoking.decide_revocation(BUS, said.get("id", ""), actor(), edge.now(), approve=approve)
+    revocations.decide_revocation(BUS, said.get("id", ""), actor(), aws.now(), approve=approve)
     return see("/revocations")

@@ -10,15 +10,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from certrules import edge
-from certrules.bulk import approving
+from application import ABOUT, Key, Learner, Reason, RunKey, Strict, actor, app, demand, metrics
+from certrules import aws
+from certrules.bulk import lifecycle
 from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
-from certrules.casework.acts import identity
-from certrules.casework.cases import RefusedActError
 from certrules.core.terms import Rollout, Status
-from certrules.wire.inbound import RefusedError, checked_course_key
+from certrules.formats.events_in import RefusedError, checked_course_key
+from certrules.support.acts import identity
+from certrules.support.cases import RefusedActError
 from console import asked, form, key_in, page, see, unread
-from desk import ABOUT, Key, Learner, Reason, RunKey, Strict, actor, app, demand, metrics
 
 BUCKET = os.environ["BULK_BUCKET"]
 MACHINE = os.environ["REGENERATE_MACHINE"]
@@ -88,7 +88,7 @@ def started(wanted: BulkRun, key: str) -> dict[str, Any]:
     if wanted.course_runs != "all":
         request["course_runs"] = sorted(set(wanted.course_runs))
     metrics.add_metric(name="BulkRunsStarted", unit=MetricUnit.Count, value=1)
-    found = approving.start(MACHINE, request, actor(), key, edge.now())
+    found = lifecycle.start(MACHINE, request, actor(), key, aws.now())
     ABOUT["run"] = found["id"]
     return found
 
@@ -99,14 +99,14 @@ def decided(run_id: str, word: str, plan_hash: str) -> dict[str, Any]:
         raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
     demand("approve")
     ABOUT.update(act=word, run=run_id)
-    return approving.decide(MACHINE, BUCKET, run_id, plan_hash, actor(), edge.now(), approve=word == "approve")
+    return lifecycle.decide(MACHINE, BUCKET, run_id, plan_hash, actor(), aws.now(), approve=word == "approve")
 
 
 def resumed(run_id: str) -> dict[str, Any]:
     """Have a bulk run go on. Raises RefusedActError, LostRaceError, and what AWS says."""
     demand("act")
     ABOUT.update(act="resume", run=run_id)
-    return approving.resume(MACHINE, BUCKET, run_id, edge.now())
+    return lifecycle.resume(MACHINE, BUCKET, run_id, aws.now())
 
 
 @app.post("/v1/regenerations", summary="Have whole course runs decided again")
@@ -118,14 +118,14 @@ def start_regeneration(wanted: Annotated[BulkRun, Body()], key: Key) -> Response
 @app.get("/v1/regenerations", summary="The last bulk runs")
 def regenerations() -> dict[str, Any]:
     """Return what was asked for, by whom, and what became of it."""
-    return {"regenerations": approving.runs(MACHINE, BUCKET, edge.now())}
+    return {"regenerations": lifecycle.runs(MACHINE, BUCKET, aws.now())}
 
 
 @app.get("/v1/regenerations/<run_id>", summary="A bulk run, and how far it is")
 def regeneration(run_id: RunId) -> dict[str, Any]:
     """Return the plan in numbers, who has to approve it, and how much is done."""
     ABOUT["run"] = run_id
-    return approving.run(MACHINE, BUCKET, run_id, edge.now())
+    return lifecycle.run(MACHINE, BUCKET, run_id, aws.now())
 
 
 @app.get("/v1/regenerations/<run_id>/report", summary="A bulk run's report, a piece at a time")
@@ -136,7 +136,7 @@ def regeneration_report(
 ) -> dict[str, Any]:
     """Return a piece of text, and where the next one starts."""
     ABOUT["run"] = run_id
-    piece, following = approving.piece_of(BUCKET, run_id, form, start, REPORT_PIECE)
+    piece, following = lifecycle.piece_of(BUCKET, run_id, form, start, REPORT_PIECE)
     return {"text": piece, "next": following}
 
 
@@ -165,14 +165,14 @@ def which(course_runs: list[str] | str) -> str:
 @app.get("/regenerations", include_in_schema=False)
 def regenerations_page() -> Response[str]:
     """Return the last bulk runs."""
-    found = approving.runs(MACHINE, BUCKET, edge.now())
+    found = lifecycle.runs(MACHINE, BUCKET, aws.now())
     return page("regenerations.html", runs=found, which=which, key=uuid4())
 
 
 @app.get("/regeneration", include_in_schema=False)
 def regeneration_page() -> Response[str]:
     """Return a bulk run: its plan, and what may be done with it."""
-    run = approving.run(MACHINE, BUCKET, asked("id"), edge.now())
+    run = lifecycle.run(MACHINE, BUCKET, asked("id"), aws.now())
     one_s_own = identity(run["request"]["by"]) == identity(actor())
     alone = run["plan"] is not None and run["plan"]["approvers"] == Approvers.SOMEBODY_ELSE and one_s_own
     return page("regeneration.html", run=run, which=which, alone=alone)

@@ -7,11 +7,7 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, Field
 
-from certrules import edge, store
-from certrules.bulk import rolling
-from certrules.casework import acts
-from certrules.core.terms import Rollout
-from desk import (
+from application import (
     ABOUT,
     BUS,
     PAGE,
@@ -27,6 +23,9 @@ from desk import (
     read_cursor,
     write_cursor,
 )
+from certrules import aws, storage
+from certrules.core.terms import Rollout
+from certrules.support import acts, rollouts
 from regenerations import BUCKET, course_key
 
 
@@ -35,7 +34,7 @@ class Setting(Strict):
 
     course_runs: Annotated[
         list[Annotated[RunKey, AfterValidator(course_key)]],
-        Field(min_length=1, max_length=rolling.MOST, description="The course runs' keys."),
+        Field(min_length=1, max_length=rollouts.MOST, description="The course runs' keys."),
     ]
     reason: Reason
     comparison: Annotated[
@@ -54,9 +53,9 @@ def rollout(
 ) -> dict[str, Any]:
     """Return a page of all course runs whose configuration is known; or of one, known or not."""
     if course_run:
-        return {"course_runs": rolling.status_of([key_of(course_run)]), "next": None}
-    found, following = store.course_runs_page(read_cursor(cursor), PAGE)
-    return {"course_runs": rolling.status_of(found), "next": write_cursor(following)}
+        return {"course_runs": rollouts.status_of([key_of(course_run)]), "next": None}
+    found, following = storage.course_runs_page(read_cursor(cursor), PAGE)
+    return {"course_runs": rollouts.status_of(found), "next": write_cursor(following)}
 
 
 @app.post("/v1/rollout/<setting>", summary="Change who decides in course runs")
@@ -68,17 +67,17 @@ def set_rollout(
     """Send an event for each course run, once for a key; live only as a comparison has shown."""
     demand("approve")
     ABOUT["act"] = f"rollout {setting}"
-    by, now = actor(), edge.now()
+    by, now = actor(), aws.now()
     course_runs = sorted(set(asked.course_runs))
     ABOUT["course_run"] = course_runs[0]
     request = {"rollout": setting, **asked.model_dump(mode="json")}
 
     def planned(event_id: str) -> tuple[Any, Any]:
-        plan = rolling.planned(BUCKET, Rollout(setting), course_runs, asked.comparison, asked.accept_revocations, now)
+        plan = rollouts.planned(BUCKET, Rollout(setting), course_runs, asked.comparison, asked.accept_revocations, now)
         answer = {"rollout": setting, "course_runs": len(course_runs), "at": plan["at"]}
         return {**plan, "event_id": event_id}, answer
 
     answer = acts.once(
-        BUS, by, key, request, now, planned, lambda plan: rolling.events_of(plan["event_id"], plan, by, asked.reason)
+        BUS, by, key, request, now, planned, lambda plan: rollouts.events_of(plan["event_id"], plan, by, asked.reason)
     )
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from certs.support.api import CONTRADICTS, NOT_ALLOWED, NOT_FOUND
-from certs.support.regenerating import NOT_DONE, WAITS
+from certs.support.regenerations import NOT_DONE, WAITS
 from tests.bulk.test_plan_and_apply import revocable, statuses, waiting
 from tests.certs.conftest import certs
 from tests.functions.scene import Learner, Scene

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from certrules.core.terms import Status
-from certs.local import Execution
+from localcloud import Execution
 from tests.bulk.conftest import Run, everything
 from tests.bulk.test_plan_and_apply import outcome, revocable, statuses, waiting
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, as_time, tapped

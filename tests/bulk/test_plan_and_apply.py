@@ -2,7 +2,7 @@
 
 import pytest
 
-from certrules import edge
+from certrules import aws
 from certrules.bulk import planning
 from tests.bulk.conftest import Run, class_of, everything
 from tests.functions.scene import Learner, Scene, day
@@ -165,7 +165,7 @@ def test_a_shard_with_many_changes_is_planned_in_parts_and_applied_wholly(
     scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "PART", 2)
-    edge.client.cache_clear()
+    aws.client.cache_clear()
     learners = [Learner(learner.learner_id * 1000 + 16 * number, learner.course_run) for number in range(5)]
     for one in learners:
         scene.ingest(*one.qualifying()[1:])
@@ -174,7 +174,7 @@ def test_a_shard_with_many_changes_is_planned_in_parts_and_applied_wholly(
     run = Run(scene, [learner.course_run])
     for shard in run.begin():
         planning.plan_shard(scene.cloud.physical("BulkBucket"), run_id=shard["id"], shard=shard["shard"])
-    edge.client.cache_clear()
+    aws.client.cache_clear()
 
     assert run.seal() == "apply"
     assert [changes for _, _, changes in run.file("parts.json")] == [2, 2, 1]

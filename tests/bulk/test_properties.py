@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certrules import intake, store
+from certrules import ingestion, storage
 from certrules.bulk.runs import end_of
 from certrules.core.policy import Policies
 from certrules.core.terms import Fact
 from certrules.core.timeline import BEGINNING, Entry, merge
-from certrules.store import Pair
+from certrules.storage.records import Pair
 from tests.bulk.conftest import Run, everything
 from tests.core.histories import END, FIRST, entries, policies
 from tests.functions.scene import Learner, Scene
@@ -27,13 +27,13 @@ def told(pair: Pair, heard: list[Entry], known: int, decided_by: Policies) -> No
     """Keep what was heard of a learner, of which only the first entries were decided, by another policy."""
     verification = [entry for entry in heard if entry.fact is Fact.ID_VERIFICATION]
     own = [entry for entry in heard if entry.fact not in SHARED]
-    store.save_timeline(store.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
-    loaded = store.load([pair])
-    anew = intake.decide_anew(pair, loaded, own[:known], decided_by, FIRST)
-    intake.save(pair, loaded, anew, anew.settled)
-    kept = store.load([pair]).records[pair]
+    storage.save_timeline(storage.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
+    loaded = storage.load([pair])
+    anew = ingestion.decide_anew(pair, loaded, own[:known], decided_by, FIRST)
+    ingestion.save(pair, loaded, anew, anew.settled)
+    kept = storage.load([pair]).records[pair]
     timeline = merge(kept.timeline, own)
-    store.save_record(
+    storage.save_record(
         pair, kept, timeline, kept.settled, kept.published, wakes_at=kept.wakes_at, rests_on=(0, 0), history=()
     )
 
@@ -50,8 +50,8 @@ def test_a_run_changes_nothing_that_its_approved_plan_does_not_list(
 ) -> None:
     scene.empty_tables()
     course_run = [entry for entry in heard[0][0] if entry.fact in SHARED - {Fact.ID_VERIFICATION}]
-    store.save_timeline(
-        store.load(course_runs=[learner.course_run]).course_runs[learner.course_run], merge((), course_run), BEGINNING
+    storage.save_timeline(
+        storage.load(course_runs=[learner.course_run]).course_runs[learner.course_run], merge((), course_run), BEGINNING
     )
     pairs = [Pair(learner.learner_id + number, learner.course_run) for number in range(len(heard))]
     for pair, (one, known) in zip(pairs, heard, strict=True):
@@ -68,7 +68,7 @@ def test_a_run_changes_nothing_that_its_approved_plan_does_not_list(
     assert {key for key in changed if key[0] == "CertificatesTable"} == {
         ("CertificatesTable", f"L#{learner_id}", learner.course_run) for learner_id in changes
     }
-    loaded = store.load(pairs)
+    loaded = storage.load(pairs)
     for learner_id, change in changes.items():
         assert as_json(end_of(loaded.records[Pair(learner_id, learner.course_run)])) == change["end"]
     new = [json.loads(after[key]["b"]["S"]) for key in changed if key[0] == "HistoryTable"]

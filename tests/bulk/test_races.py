@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from certrules import edge
+from certrules import aws
 from certrules.bulk.applying import apply_part
 from certrules.core.terms import Fact
 from tests.bulk.conftest import Run
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publis
 @pytest.fixture(autouse=True)
 def _clients_of_this_cloud() -> Iterator[None]:
     """Let this process's own clients find the local cloud, and those of other tests another one."""
-    edge.client.cache_clear()
+    aws.client.cache_clear()
     yield
-    edge.client.cache_clear()
+    aws.client.cache_clear()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from certs.cli import main
-from certs.sources.events import Detail
+from certs.sources.event_builders import Detail
 
 CERTS = Path(sysconfig.get_path("scripts")) / "certs"
 STORY = Path(__file__).parent / "story" / "events.jsonl"

@@ -14,14 +14,14 @@ import pytest
 from certrules.core.policy import PRESETS, undated
 from certrules.core.replay import Outcome, replay
 from certrules.core.terms import Cause, Status
-from certrules.wire.inbound import decode
-from certrules.wire.outbound import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED
+from certrules.formats.events_in import decode
+from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED
 from certs import run as job
-from certs.local import LocalCloud
 from certs.replay import History
 from certs.sources import course_run
-from certs.sources.events import Detail
+from certs.sources.event_builders import Detail
 from certs.sources.oulad import compare, oulad, own_outcome
+from localcloud import LocalCloud
 from tests.certs.conftest import STORY, certs, learner_of
 
 PARKED = Path(__file__).parents[2] / "events" / "parked"

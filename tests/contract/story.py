@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from certrules.wire.inbound import MAX_BYTES, Reason
-from certs.sources import events
-from certs.sources.events import Detail
+from certrules.formats.events_in import MAX_BYTES, Reason
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 PARKED = EVENTS / "parked"
@@ -30,7 +30,7 @@ TOLD_BY = datetime(2026, 8, 1, tzinfo=UTC)
 def story() -> Iterator[Detail]:
     """Tell the events, each once, in the order of their times."""
     where = (LEARNER, COURSE_RUN)
-    yield events.configuration(
+    yield event_builders.configuration(
         *_at("course_run.configured", "2025-12-01T09:00"),
         COURSE_RUN,
         web_certificates_enabled=True,
@@ -41,37 +41,37 @@ def story() -> Iterator[Detail]:
         policy="edx-2021",
         rollout="live",
     )
-    yield events.learner(
+    yield event_builders.learner(
         *_at("learner.named", "2026-01-10T12:00"), LEARNER, username="learner42", name="Learner Forty-Two"
     )
-    yield events.enrollment(*_at("course.enrollment.created", "2026-01-10T12:01"), *where, mode="audit")
-    yield events.course_access_role(*_at("user.course_access_role.added", "2026-01-12T08:00"), *where)
-    yield events.course_access_role(*_at("user.course_access_role.removed", "2026-01-19T08:00"), *where)
-    yield events.enrollment(
+    yield event_builders.enrollment(*_at("course.enrollment.created", "2026-01-10T12:01"), *where, mode="audit")
+    yield event_builders.course_access_role(*_at("user.course_access_role.added", "2026-01-12T08:00"), *where)
+    yield event_builders.course_access_role(*_at("user.course_access_role.removed", "2026-01-19T08:00"), *where)
+    yield event_builders.enrollment(
         *_at("course.enrollment.changed", "2026-01-20T17:30"),
         *where,
         mode="verified",
         created=datetime(2026, 1, 10, 12, 1, tzinfo=UTC),
     )
-    yield events.idv_attempt(*_at("idv_attempt.denied", "2026-01-21T09:00"), LEARNER, attempt_id=7)
-    yield events.idv_attempt(
+    yield event_builders.idv_attempt(*_at("idv_attempt.denied", "2026-01-21T09:00"), LEARNER, attempt_id=7)
+    yield event_builders.idv_attempt(
         *_at("idv_attempt.approved", "2026-01-22T09:00"),
         LEARNER,
         attempt_id=8,
         expires=datetime(2028, 1, 22, 9, tzinfo=UTC),
     )
-    yield events.passing_status(
+    yield event_builders.passing_status(
         *_at("ccx.course.passing.status.updated", "2026-04-20T15:00"), LEARNER, CCX, is_passing=True
     )
     # A lab lost the points of some learners: the allowlist carries them until it has graded again.
-    yield events.allowlist(
+    yield event_builders.allowlist(
         *_at("allowlist.entry.added", "2026-05-11T12:00"),
         *where,
         by="support",
         notes="Lab 3 lost its points.",
     )
     yield _old_certificate("certificate.created", "2026-05-11T12:00:05", status="downloadable")
-    yield events.recorded_certificate(
+    yield event_builders.recorded_certificate(
         *_at("recorded", "2026-05-12T06:00"),
         *where,
         status="downloadable",
@@ -81,72 +81,78 @@ def story() -> Iterator[Detail]:
         created=datetime(2026, 5, 11, 12, 0, 5, tzinfo=UTC),
         modified=datetime(2026, 5, 11, 12, 0, 5, tzinfo=UTC),
     )
-    yield events.grade_summary(
+    yield event_builders.grade_summary(
         *_at("course.persistent_grade_summary.changed", "2026-05-18T10:00"),
         *where,
         percent=0.84,
         letter="Pass",
     )
-    yield events.passing_status(*_at("course.passing.status.updated", "2026-05-18T10:00:01"), *where, is_passing=True)
-    yield events.allowlist(
+    yield event_builders.passing_status(
+        *_at("course.passing.status.updated", "2026-05-18T10:00:01"), *where, is_passing=True
+    )
+    yield event_builders.allowlist(
         *_at("allowlist.entry.removed", "2026-05-19T12:00"), *where, by="support", notes="Lab 3 is graded."
     )
     # The final exam is in doubt; it is taken once more.
-    yield events.exam_attempt(*_at("exam.attempt.rejected", "2026-05-20T12:00"), *where, usage_key=FINAL_EXAM)
+    yield event_builders.exam_attempt(*_at("exam.attempt.rejected", "2026-05-20T12:00"), *where, usage_key=FINAL_EXAM)
     yield _old_certificate("certificate.revoked", "2026-05-20T12:00:05", status="unavailable", previous="downloadable")
-    yield events.exam_attempt(*_at("exam.attempt.reset", "2026-05-21T09:00"), *where, usage_key=FINAL_EXAM)
-    yield events.exam_attempt(*_at("exam.attempt.verified", "2026-05-22T12:00"), *where, usage_key=FINAL_EXAM)
+    yield event_builders.exam_attempt(*_at("exam.attempt.reset", "2026-05-21T09:00"), *where, usage_key=FINAL_EXAM)
+    yield event_builders.exam_attempt(*_at("exam.attempt.verified", "2026-05-22T12:00"), *where, usage_key=FINAL_EXAM)
     yield _old_certificate("certificate.changed", "2026-05-22T12:00:05", status="downloadable", previous="unavailable")
-    yield events.enrollment(
+    yield event_builders.enrollment(
         *_at("course.unenrollment.completed", "2026-06-05T20:00"),
         *where,
         mode="verified",
         created=datetime(2026, 1, 10, 12, 1, tzinfo=UTC),
     )
-    yield events.invalidation(
+    yield event_builders.invalidation(
         *_at("invalidation.created", "2026-06-10T09:00"),
         *where,
         by="support",
         notes="Reported for plagiarism.",
     )
-    yield events.invalidation(
+    yield event_builders.invalidation(
         *_at("invalidation.lifted", "2026-06-12T09:00"),
         *where,
         by="support",
         notes="The report was unfounded.",
     )
-    yield events.date_override(
+    yield event_builders.date_override(
         *_at("date_override.set", "2026-06-15T09:00"),
         *where,
         by="support",
         notes="The employer counts from the end of the course.",
         date=datetime(2026, 5, 29, tzinfo=UTC),
     )
-    yield events.date_override(
+    yield event_builders.date_override(
         *_at("date_override.removed", "2026-06-16T09:00"), *where, by="support", notes="Set by mistake."
     )
-    yield events.generation_request(
+    yield event_builders.generation_request(
         *_at("generation.requested", "2026-06-17T09:00"),
         *where,
         by="support",
         notes="Asked for by the learner.",
     )
     switch: dict[str, Any] = {"by": "operator", "notes": "The grading job is being mended."}
-    yield events.automatic_revocations(*_at("automatic_revocations.stopped", "2026-06-18T09:00"), COURSE_RUN, **switch)
+    yield event_builders.automatic_revocations(
+        *_at("automatic_revocations.stopped", "2026-06-18T09:00"), COURSE_RUN, **switch
+    )
     for word, time in (
         ("held", "2026-06-18T09:30"),
         ("discarded", "2026-06-18T10:00"),
         ("released", "2026-06-18T11:00"),
     ):
-        yield events.revocation(
+        yield event_builders.revocation(
             *_at(f"revocation.{word}", time),
             *where,
             cause="grade_fell",
             by="system:kill-switch" if word == "held" else "support",
             notes="The grading job was broken." if word == "discarded" else "",
         )
-    yield events.automatic_revocations(*_at("automatic_revocations.resumed", "2026-06-18T12:00"), COURSE_RUN, **switch)
-    yield events.learner(*_at("learner.erased", "2026-07-01T09:00"), LEARNER)
+    yield event_builders.automatic_revocations(
+        *_at("automatic_revocations.resumed", "2026-06-18T12:00"), COURSE_RUN, **switch
+    )
+    yield event_builders.learner(*_at("learner.erased", "2026-07-01T09:00"), LEARNER)
 
 
 def _at(event: Any, time: str) -> tuple[Any, UUID, datetime]:
@@ -155,7 +161,7 @@ def _at(event: Any, time: str) -> tuple[Any, UUID, datetime]:
 
 
 def _old_certificate(event: str, time: str, *, status: str, previous: str = "") -> Detail:
-    return events.certificate(
+    return event_builders.certificate(
         *_at(event, time),
         LEARNER,
         COURSE_RUN,

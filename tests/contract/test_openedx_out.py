@@ -21,19 +21,10 @@ from certrules.core.facts import Facts, Record
 from certrules.core.policy import DEFAULT
 from certrules.core.replay import Actor, Certificate, Pending, Transition
 from certrules.core.terms import REVOKING, Cause, Status
-from certrules.wire import outbound
-from certrules.wire.inbound import OWN_SOURCE, decode
-from certrules.wire.outbound import (
-    CHANGED,
-    CREATED,
-    EVENTS_OUT,
-    HELD,
-    REVOKED,
-    SOURCELIB,
-    Outgoing,
-    events_of,
-)
-from certrules.wire.stored import held_history_of, history_of
+from certrules.formats import events_out
+from certrules.formats.events_in import OWN_SOURCE, decode
+from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED, SOURCELIB, Outgoing, events_of
+from certrules.formats.stored import held_history_of, history_of
 from tests.contract.openedx import READ_AT, SIGNALS, course_keys, instants
 
 ADDRESS = "https://certificates.example.org/certificates/"
@@ -178,7 +169,7 @@ def test_what_is_sent_is_never_taken_in_again(told: tuple[Transition, Record]) -
 
 
 def test_every_type_that_is_sent_is_documented() -> None:
-    assert set(EVENTS_OUT) == {value for value in vars(outbound).values() if str(value).endswith(".v1")}
+    assert set(EVENTS_OUT) == {value for value in vars(events_out).values() if str(value).endswith(".v1")}
 
 
 def test_the_library_is_of_the_version_that_events_name() -> None:

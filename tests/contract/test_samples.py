@@ -11,7 +11,7 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.terms import Cause, Status
 from certrules.core.timeline import merge
-from certrules.wire.inbound import EVENT_TYPES, Message, Name, Reason, RefusedError, decode
+from certrules.formats.events_in import EVENT_TYPES, Message, Name, Reason, RefusedError, decode
 from tests.contract.story import CERTIFICATE_ID, COURSE_RUN, EVENTS, LEARNER, PARKED, TOLD_BY, files
 
 SAMPLES = sorted(EVENTS.glob("*.json"))

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from certrules.core.terms import Status
-from certrules.wire.inbound import CLOCK_SKEW, EVENT_TYPES, MAX_BYTES, Message, Reason, RefusedError, decode
+from certrules.formats.events_in import CLOCK_SKEW, EVENT_TYPES, MAX_BYTES, Message, Reason, RefusedError, decode
 from certs.reference import Field, fields_of, metadata_fields
 from tests.contract.openedx import READ_AT
 from tests.contract.story import delivered, name, story

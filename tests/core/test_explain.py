@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certrules.core import dates, explain
-from certrules.core.explain import (
+from certrules.core import dates
+from certrules.core.explain import explanation as explaining
+from certrules.core.explain.explanation import (
     Change,
     Explanation,
     as_json,
@@ -31,8 +32,8 @@ from certrules.core.rollout import Terms, told_before
 from certrules.core.rules import BY_CODE, RULES, in_force
 from certrules.core.terms import Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
-from certrules.core.words import RECORDS_BEGIN, dated, when
-from certrules.wire.inbound import EARLIEST
+from certrules.core.wording import RECORDS_BEGIN, dated, when
+from certrules.formats.events_in import EARLIEST
 from tests.core.histories import END, INSTANTS, instants, policies, records
 from tests.core.words import CCX, instant, qualifying, record_of
 
@@ -42,7 +43,7 @@ EARNED = "The certificate has been downloadable since 3 January 2026 at 00:00 UT
 
 
 def explained(record: Record, as_of: str = "day 9", policies: Policies = EDX) -> Explanation:
-    return explain.explain(record, policies, instant(as_of))
+    return explaining.explain(record, policies, instant(as_of))
 
 
 def wanted(record: Record, policies: Policies = EDX) -> list[list[str]]:
@@ -239,7 +240,7 @@ def published(record: Record, as_of: str = "day 9") -> Published:
 
 def test_a_certificate_that_is_kept_though_never_earned_is_downloadable_and_held_for_a_person() -> None:
     told = published(qualifying())
-    explanation = explain.explain(qualifying(without=["grade"]), EDX, instant("day 9"), published=told)
+    explanation = explaining.explain(qualifying(without=["grade"]), EDX, instant("day 9"), published=told)
     assert explanation.status is Status.DOWNLOADABLE
     assert explanation.sentence == (
         "The certificate stays downloadable as it was published; its revocation is held for a person "
@@ -256,14 +257,14 @@ def test_a_certificate_that_is_kept_though_never_earned_is_downloadable_and_held
 def test_a_revocation_in_a_compacted_past_is_explained_as_kept() -> None:
     told, record = published(qualifying()), qualifying(("day 4", "failing"))
     now = instant("day 9")
-    assert explain.explain(record, EDX, now, published=told).status is Status.NOTPASSING
-    assert explain.explain(record, EDX, now, published=told, compacted=now).status is Status.DOWNLOADABLE
+    assert explaining.explain(record, EDX, now, published=told).status is Status.NOTPASSING
+    assert explaining.explain(record, EDX, now, published=told, compacted=now).status is Status.DOWNLOADABLE
 
 
 def test_a_status_that_was_published_stays_although_the_facts_no_longer_give_one() -> None:
     told = published(qualifying(without=["ID verification"]))
     record = qualifying(without=["ID verification", "grade"])
-    explanation = explain.explain(record, EDX, instant("day 9"), published=told)
+    explanation = explaining.explain(record, EDX, instant("day 9"), published=told)
     assert explanation.status is Status.UNVERIFIED
     assert explanation.sentence == (
         "The certificate keeps the status unverified that was published; it is not downloadable now "
@@ -275,7 +276,7 @@ def test_a_status_that_was_published_stays_although_the_facts_no_longer_give_one
 
 
 def test_what_was_published_has_its_id() -> None:
-    certificate = explain.explain(qualifying(), EDX, instant("day 9"), published=published(qualifying())).certificate
+    certificate = explaining.explain(qualifying(), EDX, instant("day 9"), published=published(qualifying())).certificate
     assert certificate is not None
     assert certificate.certificate_id == "c-1"
 
@@ -285,7 +286,7 @@ def test_told_of_the_same_certificate_the_explanation_is_the_same(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
     told = settle(Published(), replay(record, policies, as_of), "").published
-    assert explain.explain(record, policies, as_of, published=told) == explain.explain(record, policies, as_of)
+    assert explaining.explain(record, policies, as_of, published=told) == explaining.explain(record, policies, as_of)
 
 
 # --- what every rule says, and what it looked at
@@ -304,7 +305,7 @@ def test_a_fact_is_told_with_its_event_and_instant() -> None:
     )
     (evidence,) = finding.evidence
     assert evidence.sentence == "Passed on 3 January 2026 at 00:00 UTC (event event-0004)."
-    assert evidence == explain.Evidence(
+    assert evidence == explaining.Evidence(
         evidence.sentence, "passing", "", "passed", "event-0004", instant("day 3"), "", ""
     )
 
@@ -319,7 +320,7 @@ def test_a_fact_that_was_never_heard_of_is_told_as_such() -> None:
     finding = next(finding for finding in explained(record_of()).verdicts if finding.code == "no_grade")
     assert finding.verdict == "unmet"
     assert finding.evidence == (
-        explain.Evidence(
+        explaining.Evidence(
             "No grade that says whether the learner passes has been received.",
             "passing",
             "",
@@ -410,7 +411,7 @@ def test_the_key_of_the_course_run_tells_a_custom_course() -> None:
 def test_every_rule_in_force_is_told_and_every_fact_that_it_looks_at_is_its_evidence(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
-    findings = explain.explain(record, policies, as_of).verdicts
+    findings = explaining.explain(record, policies, as_of).verdicts
     assert [finding.code for finding in findings] == [rule.code for rule in in_force(as_of)]
     known = at_instant(record.timeline, as_of)
     told: set[tuple[str, str]] = set()
@@ -455,7 +456,7 @@ def test_a_pending_revocation_says_what_can_be_done_about_it(record: Record, rea
 
 @given(records(), policies(), instants())
 def test_every_refused_learner_has_a_next_step(record: Record, policies: Policies, as_of: datetime) -> None:
-    explanation = explain.explain(record, policies, as_of)
+    explanation = explaining.explain(record, policies, as_of)
     reasons = {step.reason for step in explanation.next_steps}
     if explanation.status is not Status.DOWNLOADABLE:
         assert reasons == replay(record, policies, as_of).decision.unmet != frozenset()
@@ -964,7 +965,7 @@ def test_the_json_of_an_explanation_has_stable_fields() -> None:
 @given(records(), policies(), instants())
 def test_explanations_and_differences_are_json(record: Record, policies: Policies, as_of: datetime) -> None:
     for body in (
-        as_json(explain.explain(record, policies, as_of)),
+        as_json(explaining.explain(record, policies, as_of)),
         as_json(changed(record, policies, min(as_of, INSTANTS[3]), END)),
     ):
         assert json.loads(json.dumps(body)) == body
@@ -984,7 +985,7 @@ def sentences(value: Any) -> Iterator[str]:
 
 @given(records(), policies(), instants())
 def test_every_sentence_is_a_sentence(record: Record, policies: Policies, as_of: datetime) -> None:
-    explanation = explain.explain(record, policies, as_of)
+    explanation = explaining.explain(record, policies, as_of)
     for sentence in (
         *sentences(explanation),
         *sentences(changed(record, policies, min(as_of, INSTANTS[3]), END)),
@@ -998,15 +999,15 @@ def test_every_sentence_is_a_sentence(record: Record, policies: Policies, as_of:
 def test_where_the_old_logic_decides_its_certificate_is_explained_beside_what_the_facts_say() -> None:
     record = qualifying(("day 5", "recorded notpassing"), ("day 20", "recorded downloadable"))
     for at, status in (("day 10", Status.NOTPASSING), ("day 30", Status.DOWNLOADABLE)):
-        found = explain.explain(record, undated(DEFAULT), instant(at), terms=Terms(Rollout.SHADOW, BEGINNING))
+        found = explaining.explain(record, undated(DEFAULT), instant(at), terms=Terms(Rollout.SHADOW, BEGINNING))
         assert found.status is status
         assert found.pending is None
         start = (
             "The old logic decides certificates in this course run (rollout: shadow). The old logic has a certificate"
         )
         assert found.sentence.startswith(start)
-    live = explain.explain(record, undated(DEFAULT), instant("day 10"), terms=Terms(Rollout.LIVE, BEGINNING))
-    assert live.sentence == explain.explain(record, undated(DEFAULT), instant("day 10")).sentence
+    live = explaining.explain(record, undated(DEFAULT), instant("day 10"), terms=Terms(Rollout.LIVE, BEGINNING))
+    assert live.sentence == explaining.explain(record, undated(DEFAULT), instant("day 10")).sentence
 
 
 def test_what_is_held_since_going_live_is_explained_as_held() -> None:
@@ -1015,14 +1016,14 @@ def test_what_is_held_since_going_live_is_explained_as_held() -> None:
     outcome = replay(record, undated(DEFAULT), instant("day 30"))
     before = told_before(Published(), record.timeline, Terms(Rollout.SHADOW, BEGINNING))
     held = settle(before, outcome, "", BEGINNING, record.timeline, terms.live_since).published
-    found = explain.explain(record, undated(DEFAULT), instant("day 30"), published=held, terms=terms)
+    found = explaining.explain(record, undated(DEFAULT), instant("day 30"), published=held, terms=terms)
     assert found.status is Status.DOWNLOADABLE
     assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")
 
 
 def test_of_an_automatic_revocation_that_is_held_it_is_said_who_decides() -> None:
     record = qualifying(("day 5", "failing"), ("day 5 00:10", "revocation held because grade_fell"))
-    found = explain.explain(record, undated(DEFAULT), instant("day 30"))
+    found = explaining.explain(record, undated(DEFAULT), instant("day 30"))
     (step,) = found.next_steps
     assert step.reason == Cause.GRADE_FELL
     assert step.sentence.startswith("A person with the right to revoke releases or discards the held revocation.")

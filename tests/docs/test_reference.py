@@ -6,8 +6,8 @@ import pytest
 
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause
-from certrules.wire.inbound import EVENT_TYPES, Reason
-from certrules.wire.outbound import EVENTS_OUT
+from certrules.formats.events_in import EVENT_TYPES, Reason
+from certrules.formats.events_out import EVENTS_OUT
 from certs.cli import main
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, tapped
 
 _numbers = count(1001)

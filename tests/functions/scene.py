@@ -18,13 +18,13 @@ from botocore.awsrequest import AWSPreparedRequest
 from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.sqs.models import sqs_backends
 
-from certrules import store
+from certrules import storage
 from certrules.core.replay import Certificate
 from certrules.core.terms import Fact
-from certrules.store import KeptRecord, Pair
-from certs.local import LocalCloud
-from certs.sources import events
-from certs.sources.events import Detail
+from certrules.storage.records import KeptRecord, Pair
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
+from localcloud import LocalCloud
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 OWN_EVENTS = "own-events"
@@ -60,15 +60,17 @@ class Learner:
 
     def configured(self, at: datetime, **settings: Any) -> Detail:
         """Tell of the course run's settings."""
-        return events.configuration("course_run.configured", uuid4(), at, self.course_run, **settings)
+        return event_builders.configuration("course_run.configured", uuid4(), at, self.course_run, **settings)
 
     def enrolled(self, at: datetime, mode: str = "verified") -> Detail:
         """Tell that they enroll."""
-        return events.enrollment("course.enrollment.created", uuid4(), at, *self._subject, mode=mode)
+        return event_builders.enrollment("course.enrollment.created", uuid4(), at, *self._subject, mode=mode)
 
     def id_approved(self, at: datetime, expires: datetime | None = None) -> Detail:
         """Tell that their ID verification is approved."""
-        return events.idv_attempt("idv_attempt.approved", uuid4(), at, self.learner_id, attempt_id=1, expires=expires)
+        return event_builders.idv_attempt(
+            "idv_attempt.approved", uuid4(), at, self.learner_id, attempt_id=1, expires=expires
+        )
 
     def passing(self, at: datetime) -> Detail:
         """Tell that they pass."""
@@ -79,13 +81,13 @@ class Learner:
         return self._passing(at, is_passing=False)
 
     def _passing(self, at: datetime, *, is_passing: bool) -> Detail:
-        return events.passing_status(
+        return event_builders.passing_status(
             "course.passing.status.updated", uuid4(), at, *self._subject, is_passing=is_passing
         )
 
     def graded(self, at: datetime, percent: float, letter: str = "") -> Detail:
         """Tell their percent, without a word on passing."""
-        return events.grade_summary(
+        return event_builders.grade_summary(
             "course.persistent_grade_summary.changed",
             uuid4(),
             at,
@@ -96,11 +98,11 @@ class Learner:
 
     def invalidated(self, at: datetime) -> Detail:
         """Tell that a person invalidates their certificate."""
-        return events.invalidation("invalidation.created", uuid4(), at, *self._subject, **ACTOR)
+        return event_builders.invalidation("invalidation.created", uuid4(), at, *self._subject, **ACTOR)
 
     def requested(self, at: datetime) -> Detail:
         """Tell that a person wants their certificate decided again."""
-        return events.generation_request("generation.requested", uuid4(), at, *self._subject, **ACTOR)
+        return event_builders.generation_request("generation.requested", uuid4(), at, *self._subject, **ACTOR)
 
     def qualifying(self) -> list[Detail]:
         """Tell all that earns a certificate, on day 3."""
@@ -135,8 +137,8 @@ class Scene:
         bus.put_targets(Rule=OWN_EVENTS, EventBusName=rule["EventBusName"], Targets=[{"Id": "1", "Arn": arn}])
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb or "")
-            store.connect(cloud.physical("CertificatesTable"), cloud.physical("HistoryTable"))
-            store.load(learners=[0])  # makes the connection
+            storage.connect(cloud.physical("CertificatesTable"), cloud.physical("HistoryTable"))
+            storage.load(learners=[0])  # makes the connection
 
     # --- in
 
@@ -197,7 +199,7 @@ class Scene:
 
     def kept(self, learner: Learner) -> KeptRecord:
         """Return what is kept of a learner in a course run."""
-        return store.load([learner.pair]).records[learner.pair]
+        return storage.load([learner.pair]).records[learner.pair]
 
     def certificate(self, learner: Learner) -> Certificate | None:
         """Return the published certificate."""
@@ -209,7 +211,7 @@ class Scene:
 
     def history(self, learner: Learner) -> list[dict[str, Any]]:
         """Return the history of a certificate, oldest first."""
-        return [json.loads(body) for _, body in store.history_of(learner.pair)]
+        return [json.loads(body) for _, body in storage.history_of(learner.pair)]
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table."""

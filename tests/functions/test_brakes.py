@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from certrules.core.terms import Cause, Status
-from certs.sources import events
+from certs.sources import event_builders
 from tests.functions.scene import ACTOR, Learner, Scene, Wire, day
 
 LIMIT = {"breaker_limit": 2, "breaker_window_seconds": 86_400}
@@ -35,9 +35,9 @@ def later(at: datetime) -> datetime:
     return day((at - day(1)).days + 1, hours=4)
 
 
-def sent(detail: events.Detail, at: datetime) -> events.Detail:
+def sent(detail: event_builders.Detail, at: datetime) -> event_builders.Detail:
     """Return a detail in the bus's envelope, sent at an instant."""
-    return {**events.envelope(detail), "time": at.isoformat()}
+    return {**event_builders.envelope(detail), "time": at.isoformat()}
 
 
 def statuses(scene: Scene, learners: list[Learner]) -> list[Status]:
@@ -87,10 +87,12 @@ def test_where_automatic_revocations_are_stopped_all_of_them_are_held_until_they
     learners = class_of(2, learner)
     where = None if everywhere else learner.course_run
     earn(scene, learners)
-    scene.ingest(events.automatic_revocations("automatic_revocations.stopped", uuid4(), day(5), where, **ACTOR))
+    scene.ingest(event_builders.automatic_revocations("automatic_revocations.stopped", uuid4(), day(5), where, **ACTOR))
 
     break_grades(scene, learners[:1], day(10))
-    scene.ingest(events.automatic_revocations("automatic_revocations.resumed", uuid4(), day(11), where, **ACTOR))
+    scene.ingest(
+        event_builders.automatic_revocations("automatic_revocations.resumed", uuid4(), day(11), where, **ACTOR)
+    )
     break_grades(scene, learners[1:], day(12))
 
     assert held(scene, learners) == learners[:1]
@@ -106,7 +108,7 @@ def test_what_is_held_is_released_or_discarded_by_a_person_learner_by_learner(sc
 
     for number, word in enumerate(("revocation.released", "revocation.discarded", "revocation.released")):
         about = (uuid4(), day(11), *learners[number].pair)
-        scene.ingest(events.revocation(word, *about, cause=Cause.GRADE_FELL, **ACTOR))  # type: ignore[arg-type]
+        scene.ingest(event_builders.revocation(word, *about, cause=Cause.GRADE_FELL, **ACTOR))  # type: ignore[arg-type]
 
     assert held(scene, learners) == learners[3:]
     expected = [Status.NOTPASSING, Status.DOWNLOADABLE, Status.NOTPASSING, Status.DOWNLOADABLE]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from certs.local import LocalCloud
-from certs.sources import events
-from certs.sources.events import Detail
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
+from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day, failed
 
 WRITES = {"PutItem", "TransactWriteItems", "UpdateItem", "BatchWriteItem", "DeleteItem"}
@@ -40,7 +40,7 @@ class Meter:
         self.read = 0.0
         self._names = {scene.cloud.physical(name): name for name in ("CertificatesTable", "HistoryTable")}
         with scene.cloud.functions["IngestFunction"].running():
-            from certrules.store import Item  # the function's own
+            from certrules.storage.records import Item  # the function's own
 
             client = Item._get_connection().connection.client
         client.meta.events.register("before-parameter-build.dynamodb", self._ask)
@@ -86,7 +86,7 @@ def ten_of_everything(learner: Learner) -> list[Detail]:
         learner.enrolled(day(1)),
         elsewhere.enrolled(day(1)),
         *(other.enrolled(day(1)) for other in others),
-        events.learner("learner.named", about, day(1), learner.learner_id, username="ann", name="Ann"),
+        event_builders.learner("learner.named", about, day(1), learner.learner_id, username="ann", name="Ann"),
         others[0].passing(day(2)),
         learner.requested(day(2)),
     ]

@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from certrules import store
+from certrules import storage
 from certrules.core.replay import Certificate
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import HARD_LIMIT, Entry
-from certrules.wire.inbound import EVENT_TYPES
-from certs.sources import events
-from certs.sources.events import Detail, envelope
+from certrules.formats.events_in import EVENT_TYPES
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail, envelope
 from tests.functions.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed
 
 ALL_TAKEN = failed()
@@ -81,24 +81,26 @@ def told_of(event_type: str, learner: Learner) -> Detail:
     name = event_type.removeprefix("org.openedx.learning.").removeprefix("certificates.").removesuffix(".v1")
     about: tuple[UUID, datetime, int, str] = (uuid4(), day(5), learner.learner_id, learner.course_run)
     builders: dict[str, Callable[[Any], Detail]] = {
-        "course": lambda n: events.enrollment(n, *about, mode="verified"),
-        "course.passing": lambda n: events.passing_status(n, *about, is_passing=True),
-        "course.persistent": lambda n: events.grade_summary(n, *about, percent=0.9, letter="A"),
-        "ccx": lambda n: events.passing_status(n, *about[:3], "ccx-v1:A+B+C+ccx@1", is_passing=True),
-        "idv": lambda n: events.idv_attempt(n, *about[:3], attempt_id=1),
-        "exam": lambda n: events.exam_attempt(n, *about, usage_key="block-v1:A+B+C+type@sequential+block@x"),
-        "user": lambda n: events.course_access_role(n, *about),
-        "certificate": lambda n: events.certificate(
+        "course": lambda n: event_builders.enrollment(n, *about, mode="verified"),
+        "course.passing": lambda n: event_builders.passing_status(n, *about, is_passing=True),
+        "course.persistent": lambda n: event_builders.grade_summary(n, *about, percent=0.9, letter="A"),
+        "ccx": lambda n: event_builders.passing_status(n, *about[:3], "ccx-v1:A+B+C+ccx@1", is_passing=True),
+        "idv": lambda n: event_builders.idv_attempt(n, *about[:3], attempt_id=1),
+        "exam": lambda n: event_builders.exam_attempt(n, *about, usage_key="block-v1:A+B+C+type@sequential+block@x"),
+        "user": lambda n: event_builders.course_access_role(n, *about),
+        "certificate": lambda n: event_builders.certificate(
             n, *about, mode="verified", grade="0.9", status="downloadable", certificate_id=uuid4()
         ),
-        "allowlist": lambda n: events.allowlist(n, *about, **ACTOR),
-        "invalidation": lambda n: events.invalidation(n, *about, **ACTOR),
-        "date_override": lambda n: events.date_override(n, *about, **ACTOR, date=day(4)),
-        "course_run": lambda n: events.configuration(n, *about[:2], learner.course_run, self_paced=True),
-        "revocation": lambda n: events.revocation(n, *about, cause="grade_fell", **ACTOR),
-        "automatic_revocations": lambda n: events.automatic_revocations(n, *about[:2], learner.course_run, **ACTOR),
-        "generation": lambda n: events.generation_request(n, *about, **ACTOR),
-        "recorded": lambda n: events.recorded_certificate(
+        "allowlist": lambda n: event_builders.allowlist(n, *about, **ACTOR),
+        "invalidation": lambda n: event_builders.invalidation(n, *about, **ACTOR),
+        "date_override": lambda n: event_builders.date_override(n, *about, **ACTOR, date=day(4)),
+        "course_run": lambda n: event_builders.configuration(n, *about[:2], learner.course_run, self_paced=True),
+        "revocation": lambda n: event_builders.revocation(n, *about, cause="grade_fell", **ACTOR),
+        "automatic_revocations": lambda n: event_builders.automatic_revocations(
+            n, *about[:2], learner.course_run, **ACTOR
+        ),
+        "generation": lambda n: event_builders.generation_request(n, *about, **ACTOR),
+        "recorded": lambda n: event_builders.recorded_certificate(
             n,
             *about,
             status="downloadable",
@@ -108,7 +110,7 @@ def told_of(event_type: str, learner: Learner) -> Detail:
             created=day(4),
             modified=day(4),
         ),
-        "learner": lambda n: events.learner(n, *about[:3], username="ann", name="Ann"),
+        "learner": lambda n: event_builders.learner(n, *about[:3], username="ann", name="Ann"),
     }
     first, _, rest = name.partition(".")
     word = f"{first}.{rest.partition('.')[0].partition('_')[0]}"
@@ -130,7 +132,7 @@ def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wi
 
 def test_what_an_event_says_of_another_role_is_not_kept(scene: Scene, learner: Learner, wire: Wire) -> None:
     about: Any = (uuid4(), day(1), learner.learner_id, learner.course_run)
-    staff = events.course_access_role("user.course_access_role.added", *about, role="staff")
+    staff = event_builders.course_access_role("user.course_access_role.added", *about, role="staff")
     of_the_organization = json.loads(json.dumps(staff))
     of_the_organization["course_access_role_data"]["course_key"] = None
 
@@ -268,7 +270,7 @@ def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner
         Entry(day(1, number / 100), f"e{number:04}", Fact.PASSING, "", number % 2 == 0) for number in range(HARD_LIMIT)
     )
     kept = scene.kept(learner)
-    store.save_record(
+    storage.save_record(
         learner.pair,
         kept,
         flips,
@@ -294,7 +296,7 @@ def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner
 def test_an_id_verification_is_evaluated_in_each_course_run_of_the_learner(scene: Scene, learner: Learner) -> None:
     other = learner.elsewhere(f"{learner.course_run}-other")
     scene.ingest(learner.passing(day(3)), other.passing(day(3)))
-    named = events.learner("learner.named", uuid4(), day(1), learner.learner_id, username="a", name="b")
+    named = event_builders.learner("learner.named", uuid4(), day(1), learner.learner_id, username="a", name="b")
     scene.ingest(named)
     approved = learner.id_approved(day(4))
 
@@ -384,12 +386,12 @@ def test_a_redelivered_change_of_a_course_run_is_decided_again(scene: Scene, lea
 
 def test_a_learner_is_named_and_erased_and_a_late_word_loses(scene: Scene, learner: Learner) -> None:
     def kept_name() -> str | None:
-        return store.load(names=[learner.learner_id]).names[learner.learner_id].e
+        return storage.load(names=[learner.learner_id]).names[learner.learner_id].e
 
     about: Any = learner.learner_id
-    named = events.learner("learner.named", uuid4(), day(1), about, username="ann", name="Ann")
-    renamed = events.learner("learner.named", uuid4(), day(3), about, username="ann", name="Anna")
-    erased = events.learner("learner.erased", uuid4(), day(5), about)
+    named = event_builders.learner("learner.named", uuid4(), day(1), about, username="ann", name="Ann")
+    renamed = event_builders.learner("learner.named", uuid4(), day(3), about, username="ann", name="Anna")
+    erased = event_builders.learner("learner.erased", uuid4(), day(5), about)
 
     names = []
     for batch in ([renamed, named], [named], [erased], [renamed]):
@@ -467,12 +469,12 @@ def test_what_cannot_be_read_for_is_retried_and_what_is_malformed_parked_all_the
 
 
 def test_a_late_message_does_not_take_back_what_is_known_from_after_it_was_sent(scene: Scene, learner: Learner) -> None:
-    scene.ingest(*(events.envelope(detail) for detail in learner.qualifying()))
-    scene.ingest(events.envelope(learner.failing(day(6))))
+    scene.ingest(*(event_builders.envelope(detail) for detail in learner.qualifying()))
+    scene.ingest(event_builders.envelope(learner.failing(day(6))))
     held = scene.kept(learner).published.pending
     assert held is not None
 
-    scene.ingest(events.envelope(learner.graded(day(1), 0.2)))  # sent on day 1, too
+    scene.ingest(event_builders.envelope(learner.graded(day(1), 0.2)))  # sent on day 1, too
 
     assert scene.kept(learner).published.pending == held
 
@@ -484,7 +486,7 @@ def test_what_is_taken_in_again_from_nothing_has_the_same_id_and_history(scene: 
         scene.empty_tables()
         for batch in batches:
             scene.ingest(*batch)
-        found.append((scene.certificate(learner), list(store.history_of(learner.pair))))
+        found.append((scene.certificate(learner), list(storage.history_of(learner.pair))))
 
     first, again = found
     assert first == again

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from certrules.core.terms import Fact, Status
-from certrules.intake import ATTEMPTS
-from certs.local import LocalCloud
-from certs.sources.events import Detail
+from certrules.ingestion import ATTEMPTS
+from certs.sources.event_builders import Detail
+from localcloud import LocalCloud
 from tests.functions.scene import (
     TEMPLATE,
     Answer,

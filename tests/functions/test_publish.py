@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from certs.sources.events import Detail
+from certs.sources.event_builders import Detail
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day, failed
 
 CREATED, CHANGED, REVOKED = (

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from certrules.core.terms import Status
-from certs import kept
+from certs import serving
 from certs.cli import main
-from certs.sources import events
+from certs.sources import event_builders
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day
 
 NOW = day(100)
@@ -381,7 +381,7 @@ def test_parts_are_read_in_pages_and_nothing_is_lost_between_them(
 
 
 def test_the_old_logics_word_is_counted_by_how_it_agrees_with_the_facts(scene: Scene, learner: Learner) -> None:
-    recorded = events.recorded_certificate(
+    recorded = event_builders.recorded_certificate(
         "recorded",
         uuid4(),
         day(3),
@@ -407,8 +407,8 @@ def test_the_command_runs_one_and_shows_its_report(
 ) -> None:
     happened(scene, learner)
     delete(scene, "SupportTable")
-    monkeypatch.setattr(kept, "aws", lambda _: kept.Aws("local", {}, scene.cloud.outputs))
-    monkeypatch.setattr("certs.kept.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
+    monkeypatch.setattr(serving, "aws", lambda _: serving.Aws("local", {}, scene.cloud.outputs))
+    monkeypatch.setattr("certs.serving.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
 
     none = CliRunner().invoke(main, ["reconcile", "--now", "--settle", "0"])
     again = CliRunner().invoke(main, ["reconcile", "--now", "--json"])

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from certrules import store
+from certrules import storage
 from certrules.core.terms import Status
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 from tests.functions.scene import Learner, Scene, Wire, as_time, day, failed
 
 AT = as_time(day(9))
@@ -25,7 +25,7 @@ def test_a_changed_course_run_is_split_into_its_shards(scene: Scene, learner: Le
 
     assert scene.take("RedecideQueue") == [
         {"course_run": learner.course_run, "at": AT, "shard": shard, "after": None}
-        for shard in range(store.COURSE_RUN_SHARDS)
+        for shard in range(storage.COURSE_RUN_SHARDS)
     ]
     assert scene.queued("IngestQueue") == []
 
@@ -49,7 +49,7 @@ def test_every_learner_of_the_course_run_is_asked_for_once_page_by_page(
     asked = [message["request"] for message in scene.take("IngestQueue")]
     assert sorted(request["learner_id"] for request in asked) == list(range(1, 90))
     assert {request["course_key"] for request in asked} == {learner.course_run}
-    assert seen > store.COURSE_RUN_SHARDS * 2
+    assert seen > storage.COURSE_RUN_SHARDS * 2
 
 
 def test_what_a_course_run_changes_reaches_its_certificates(scene: Scene, learner: Learner) -> None:
@@ -70,7 +70,7 @@ def test_what_a_course_run_changes_reaches_its_certificates(scene: Scene, learne
 def test_a_page_that_comes_twice_changes_nothing(scene: Scene, learner: Learner, wire: Wire) -> None:
     scene.ingest(*learner.qualifying())
     message = scene.take("RedecideQueue")[0]
-    page = {**message, "shard": learner.learner_id % store.COURSE_RUN_SHARDS}
+    page = {**message, "shard": learner.learner_id % storage.COURSE_RUN_SHARDS}
     wire.sent.clear()
 
     assert scene.redecide(page, page) == failed()

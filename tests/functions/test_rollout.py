@@ -8,14 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from certrules import store
+from certrules import storage
 from certrules.core.comparison import Kind
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.terms import Cause, Fact, Status
-from certrules.intake import take_in
-from certrules.wire.inbound import decode
-from certs.sources import events
-from certs.sources.events import Detail
+from certrules.formats.events_in import decode
+from certrules.ingestion import take_in
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
 from tests.functions.scene import Learner, Queued, Scene, Wire, day
 
 
@@ -26,7 +26,7 @@ def old_id(learner: Learner) -> str:
 
 def sent(detail: Detail, at: datetime) -> Detail:
     """Return a detail in the bus's envelope, sent at an instant."""
-    return {**events.envelope(detail), "time": at.isoformat()}
+    return {**event_builders.envelope(detail), "time": at.isoformat()}
 
 
 def recorded(learner: Learner, at: datetime, status: Status = Status.DOWNLOADABLE, **more: Any) -> Detail:
@@ -39,7 +39,7 @@ def recorded(learner: Learner, at: datetime, status: Status = Status.DOWNLOADABL
         "modified": at,
         **more,
     }
-    return events.recorded_certificate(
+    return event_builders.recorded_certificate(
         "recorded", uuid4(), at, learner.learner_id, learner.course_run, status=status, **said
     )
 
@@ -89,7 +89,7 @@ def test_what_learners_have_there_is_what_the_old_logic_said_last(scene: Scene, 
         day(4),
     )
     assert scene.history(learner) == []
-    assert store.owner_of(old_id(learner)) == learner.pair
+    assert storage.owner_of(old_id(learner)) == learner.pair
 
 
 def test_going_live_tells_nothing_of_what_the_old_logic_issued(scene: Scene, learner: Learner) -> None:
@@ -150,7 +150,7 @@ def test_a_grade_that_fell_while_the_old_logic_decided_revokes_nothing_but_with_
 def test_an_exam_that_was_rejected_while_the_old_logic_decided_revokes_nothing_but_with_a_person(
     scene: Scene, learner: Learner
 ) -> None:
-    rejected = events.exam_attempt(
+    rejected = event_builders.exam_attempt(
         "exam.attempt.rejected", uuid4(), day(5), learner.learner_id, learner.course_run, usage_key="block-v1:final"
     )
     scene.ingest(learner.configured(day(1), rollout="shadow"))
@@ -183,7 +183,7 @@ def test_going_back_leaves_what_was_published_and_going_live_again_continues(sce
 
     roll(scene, [learner], day(12), "live")
     assert scene.history(learner) == told
-    lifted = events.invalidation(
+    lifted = event_builders.invalidation(
         "invalidation.lifted", uuid4(), day(13), learner.learner_id, learner.course_run, by="ada", notes="ticket 13"
     )
     scene.ingest(sent(lifted, day(13)))

@@ -14,7 +14,7 @@ from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_po
 from certrules.core.replay import Actor, Certificate, Pending, Transition, replay
 from certrules.core.terms import Cause, Fact, Status, Word, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, merge
-from certrules.wire.stored import (
+from certrules.formats.stored import (
     decode_published,
     decode_timeline,
     encode_published,

@@ -13,10 +13,10 @@ from certrules.core.facts import Record
 from certrules.core.policy import DEFAULT, Policy
 from certrules.core.replay import Outcome, replay
 from certrules.core.timeline import BEGINNING, Timeline, merge
-from certrules.wire.snapshot import Row, Seen, decode_row, told
+from certrules.formats.table_rows import Row, Seen, decode_row, told
 from certs.imports.parts import COURSE_RUNS, Reading, read_tables
 from certs.imports.tables import TABLES, table_of
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 AT = NOW.isoformat()

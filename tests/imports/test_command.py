@@ -11,7 +11,7 @@ import pytest
 from certs.imports import command, job, parts
 from certs.imports.parts import read_tables
 from certs.imports.tables import TABLES
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 from tests.certs.conftest import certs
 from tests.functions.scene import TEMPLATE
 from tests.imports.platform import NOW, ROWS, Tables, as_csv

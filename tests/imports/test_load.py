@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from certrules.core.terms import Status
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, tapped
 from tests.imports.platform import AT, COURSE_RUN, FOLDER, QUALIFYING, ROWS, Tables, instant, read, result
 

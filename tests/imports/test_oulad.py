@@ -9,8 +9,8 @@ from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Policies
 from certrules.core.replay import Outcome, replay
 from certrules.core.timeline import BEGINNING, Entry, merge
-from certrules.wire.inbound import decode
-from certrules.wire.snapshot import Row, told
+from certrules.formats.events_in import decode
+from certrules.formats.table_rows import Row, told
 from certs.sources import oulad
 from tests.imports import oulad_tables
 from tests.imports.platform import read

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from certrules import edge, store
-from certrules.bulk_load import load
+from certrules import aws, storage
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import at_instant
-from certrules.store import Pair
-from certrules.wire.inbound import Message
-from certrules.wire.snapshot import Row
-from certs.local import LocalCloud
-from certs.sources.events import envelope
+from certrules.formats.events_in import Message
+from certrules.formats.table_rows import Row
+from certrules.importing import load
+from certrules.storage.records import Pair
+from certs.sources.event_builders import envelope
+from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Learner, Scene, day
 from tests.imports.platform import Tables
 from tests.lifecycle.story import NOW, read
@@ -39,7 +39,7 @@ def stack(dynamodb_local: str) -> Iterator[Scene]:
         scene = Scene(cloud, dynamodb_local)
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-            assert list(store.history_of(Pair(0, ""))) == []  # makes the connection by which history is read
+            assert list(storage.history_of(Pair(0, ""))) == []  # makes the connection by which history is read
         yield scene
 
 
@@ -94,7 +94,7 @@ def column(at: datetime) -> str:
 
 def import_(rows: list[Row]) -> None:
     """Take rows in until nothing fails."""
-    while load(rows, edge.policies(), NOW).failed:
+    while load(rows, aws.policies(), NOW).failed:
         pass
 
 

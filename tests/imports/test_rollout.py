@@ -6,7 +6,7 @@ import pytest
 
 from certrules.core.replay import Certificate
 from certrules.core.terms import Status
-from certs.local import LocalCloud
+from localcloud import LocalCloud
 from tests.functions.scene import OWN_EVENTS, TEMPLATE, Learner, Scene
 from tests.imports.platform import COURSE_RUN, Tables, instant
 

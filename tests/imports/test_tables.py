@@ -11,7 +11,7 @@ from certrules.core.facts import Approval, Enrollment, Grade, Recorded, invalida
 from certrules.core.policy import PRESETS
 from certrules.core.terms import Cause, Fact, Status
 from certrules.core.timeline import Entry
-from certrules.wire.inbound import EARLIEST
+from certrules.formats.events_in import EARLIEST
 from certs.imports.tables import TABLES, Why, table_of
 from tests.imports.platform import ROWS, Tables, instant
 

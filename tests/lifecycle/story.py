@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from certrules.core.timeline import Timeline
-from certrules.wire.inbound import Message, decode
-from certs.sources.events import Detail, envelope
+from certrules.formats.events_in import Message, decode
+from certs.sources.event_builders import Detail, envelope
 from tests.functions.scene import Learner, Scene, day
 
 NOW = day(60)

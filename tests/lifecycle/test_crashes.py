@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from certs.sources.events import Detail
+from certs.sources.event_builders import Detail
 from tests.functions.scene import OWN_EVENTS, Answer, Killed, Learner, Request, Scene, Wire, failed
 from tests.lifecycle.story import State, state, story, transitions
 

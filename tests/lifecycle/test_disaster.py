@@ -17,10 +17,10 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.events.models import events_backends
 
-from certrules import store
+from certrules import storage
 from certs import archive as archiving
 from certs import run as job
-from certs.sources.events import Detail
+from certs.sources.event_builders import Detail
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, day
 
 TABLES = ("CertificatesTable", "HistoryTable", "SupportTable")
@@ -102,11 +102,11 @@ def replay_in_steps(scene: Scene, instants: Iterable[datetime]) -> None:
         deliver(scene)
 
 
-def state(scene: Scene) -> dict[store.Pair, Any]:
+def state(scene: Scene) -> dict[storage.Pair, Any]:
     """Return what is kept of everybody: what was heard, and the certificate with its transitions."""
     items = [item for item in scene.items("CertificatesTable") if item["p"]["S"].startswith("L#")]
-    pairs = [store.Pair(int(item["p"]["S"][2:]), item["s"]["S"]) for item in items if ":" in item["s"]["S"]]
-    return {pair: (kept.timeline, kept.published) for pair, kept in store.load(pairs).records.items()}
+    pairs = [storage.Pair(int(item["p"]["S"][2:]), item["s"]["S"]) for item in items if ":" in item["s"]["S"]]
+    return {pair: (kept.timeline, kept.published) for pair, kept in storage.load(pairs).records.items()}
 
 
 def history(scene: Scene) -> list[tuple[str, str, str]]:
@@ -114,17 +114,17 @@ def history(scene: Scene) -> list[tuple[str, str, str]]:
     return sorted(tuple(item[name]["S"] for name in ("p", "s", "b")) for item in scene.items("HistoryTable"))
 
 
-def last_told(scene: Scene) -> dict[store.Pair, str]:
+def last_told(scene: Scene) -> dict[storage.Pair, str]:
     """Return the status that consumers were told last."""
     told = {}
     for event in scene.take(OWN_EVENTS):
         if "certificate" in event["detail"]:
             said = event["detail"]["certificate"]
-            told[store.Pair(said["user"]["id"], said["course"]["course_key"])] = said["current_status"]
+            told[storage.Pair(said["user"]["id"], said["course"]["course_key"])] = said["current_status"]
     return told
 
 
-def statuses(found: dict[store.Pair, Any]) -> dict[store.Pair, str]:
+def statuses(found: dict[storage.Pair, Any]) -> dict[storage.Pair, str]:
     """Return the certificates' statuses."""
     return {pair: str(published.certificate.status) for pair, (_, published) in found.items() if published.certificate}
 
@@ -256,7 +256,7 @@ def test_tables_restored_to_different_times_give_the_same_if_history_is_not_the_
 
 
 def test_the_archive_has_what_people_did_and_no_names_and_nothing_of_its_own(scene: Scene, learner: Learner) -> None:
-    from certs.sources.events import learner as about
+    from certs.sources.event_builders import learner as about
 
     (act,) = [details[0] for at, details in story(learner) if at == day(20)]
     named = about("learner.named", uuid4(), day(2), learner.learner_id, username="u", name="n")

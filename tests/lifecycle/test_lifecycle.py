@@ -10,17 +10,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from certrules import store
+from certrules import storage
 from certrules.core.facts import Record, active_by_person
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import Certificate, replay
 from certrules.core.terms import REVOKING, Cause, Fact, Status
 from certrules.core.timeline import Entry, Timeline, merge
-from certrules.intake import take_in
+from certrules.formats.events_in import REQUESTED, Message
+from certrules.formats.events_out import CHANGED, events_of
+from certrules.ingestion import take_in
 from certrules.reconciliation import in_records
-from certrules.store import Pair
-from certrules.wire.inbound import REQUESTED, Message
-from certrules.wire.outbound import CHANGED, events_of
+from certrules.storage.records import Pair
 from tests.core.histories import INSTANTS, STEP, WORDS, Word
 
 POLICIES = undated(DEFAULT)
@@ -88,9 +88,9 @@ class Lifecycles(RuleBasedStateMachine):
 
     @invariant()
     def what_was_told_follows_on_what_was_told_before(self) -> None:
-        kept = store.load(self.pairs).records
+        kept = storage.load(self.pairs).records
         for pair in self.pairs:
-            bodies = [body for _, body in store.history_of(pair)]
+            bodies = [body for _, body in storage.history_of(pair)]
             history = [msgspec.json.decode(body) for body in bodies]
             assert kept[pair].told == len(history)
             for body, item in zip(bodies, history, strict=True):
@@ -149,7 +149,7 @@ class Lifecycles(RuleBasedStateMachine):
 
     def _sweep(self) -> bool:
         """Have decided again what is due of these learners; return whether anything was."""
-        found = [pair for shard in range(store.DUE_SHARDS) for _, pair in store.due_by(self.now, shard, 2_500)]
+        found = [pair for shard in range(storage.DUE_SHARDS) for _, pair in storage.due_by(self.now, shard, 2_500)]
         mine = [pair for pair in found if pair in self.pairs]
         for pair in mine:
             self._request(pair)
@@ -162,7 +162,7 @@ class Lifecycles(RuleBasedStateMachine):
         for key in keys:
             timeline = merge(timeline, self.heard.get(key, ()))
         outcome = replay(Record(*pair, timeline), POLICIES, self.now)
-        published = store.load([pair]).records[pair].published
+        published = storage.load([pair]).records[pair].published
         if (pair.learner_id, pair.course_run) not in self.heard:
             assert published.certificate is None
             return

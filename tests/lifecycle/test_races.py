@@ -7,14 +7,14 @@ from threading import Barrier
 
 import pytest
 
-from certrules import edge, store
-from certrules.casework import revoking
-from certrules.casework.cases import RefusedActError
+from certrules import aws, storage
 from certrules.core.terms import Fact, Status
-from certrules.intake import Taken, take_in
-from certrules.store import LostRaceError, Pair
-from certrules.wire.inbound import Message
-from certs.local import LocalCloud
+from certrules.formats.events_in import Message
+from certrules.ingestion import Taken, take_in
+from certrules.storage.records import LostRaceError, Pair
+from certrules.support import revocations
+from certrules.support.cases import RefusedActError
+from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Answer, Learner, Request, Scene, Wire, as_time, day
 from tests.functions.test_brakes import class_of, earn, held, sent, statuses
 from tests.lifecycle.story import read, state, story, transitions
@@ -29,13 +29,13 @@ def stack(dynamodb_local: str) -> Iterator[Scene]:
         scene = Scene(cloud, dynamodb_local)
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-            assert list(store.history_of(Pair(0, ""))) == []  # makes the connection by which history is read
+            assert list(storage.history_of(Pair(0, ""))) == []  # makes the connection by which history is read
         yield scene
 
 
 def taken_in_wholly(batches: list[list[Message]]) -> list[Taken]:
     """Take in each batch; what fails comes again, as the queue would have it."""
-    policies = edge.policies()
+    policies = aws.policies()
     found = []
     for batch in batches:
         left = batch
@@ -176,17 +176,17 @@ def test_of_two_who_decide_a_bulk_revocation_at_the_same_time_one_does(
     scene: Scene, learner: Learner, dynamodb_local: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-    store.connect(*(scene.cloud.physical(f"{name}Table") for name in ("Certificates", "History", "Support")))
+    storage.connect(*(scene.cloud.physical(f"{name}Table") for name in ("Certificates", "History", "Support")))
     for number in range(6):
         learners = class_of(2, Learner(learner.learner_id + 10 * number, learner.course_run))
         earn(scene, learners)
-        asked = revoking.request_revocation(
+        asked = revocations.request_revocation(
             "invalidate",
             learner.course_run,
             [each.learner_id for each in learners],
             "ada",
             "void",
-            edge.now(),
+            aws.now(),
             f"key-{number}",
         )
         together = Barrier(4)
@@ -195,7 +195,7 @@ def test_of_two_who_decide_a_bulk_revocation_at_the_same_time_one_does(
             together.wait()
             try:
                 approve = by in {"bob", "cem"}
-                body = revoking.decide_revocation(scene.cloud.physical("Bus"), name, by, edge.now(), approve=approve)
+                body = revocations.decide_revocation(scene.cloud.physical("Bus"), name, by, aws.now(), approve=approve)
             except (LostRaceError, RefusedActError) as error:
                 return type(error).__name__
             return f"{body['state']} by {body['decided_by']}"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from certrules.wire.inbound import EVENT_TYPES, Message, Reason, RefusedError, decode
+from certrules.formats.events_in import EVENT_TYPES, Message, Reason, RefusedError, decode
 from certs.sources import course_run
 from certs.sources.course_run import COURSE_RUN, HISTORY_END, history
-from certs.sources.events import Detail
+from certs.sources.event_builders import Detail
 
 EDX = "org.openedx.learning."
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from jsonschema import Draft202012Validator
 
-from certs.local.http_api import Answer
+from localcloud.http_api import Answer
 from tests.functions.conftest import learner, scene, stack, wire
 from tests.functions.scene import TEMPLATE, Learner, Scene
 

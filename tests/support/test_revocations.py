@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from certrules import edge
-from certrules.casework import acts, revoking
+from certrules import aws
 from certrules.core.terms import Status
+from certrules.support import acts, revocations
 from tests.functions.scene import Learner, Scene, Wire, day
 from tests.functions.test_brakes import break_grades, class_of, earn, held, statuses
 from tests.lifecycle.test_crashes import Death
@@ -113,7 +113,7 @@ def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(scene: Scene,
     assert desk.post("/v1/revocations", "one-key-only", learners=ids[1::-1], **body).body == first
     assert desk.post("/v1/revocations", "one-key-only", learners=ids[2:], **body).status == 422
     assert desk.post("/v1/revocations", learners=[], **body).status == 422
-    assert desk.post("/v1/revocations", learners=list(range(1, revoking.MOST_LEARNERS + 2)), **body).status == 422
+    assert desk.post("/v1/revocations", learners=list(range(1, revocations.MOST_LEARNERS + 2)), **body).status == 422
     assert desk.post("/v1/revocations", **body).body["field"] == "learners"
     release = {**body, "act": "release"}
     assert desk.post("/v1/revocations", **release).status == 409
@@ -126,7 +126,7 @@ def test_what_nobody_approved_in_time_expires(scene: Scene, learner: Learner, de
     earn(scene, class_of(2, learner))
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
     asked = desk.post("/v1/revocations", learners=[each.learner_id for each in class_of(2, learner)], **body).body
-    after = edge.now() + revoking.APPROVAL_TIME
+    after = aws.now() + revocations.APPROVAL_TIME
     (item,) = (item for item in scene.items("SupportTable") if item["p"]["S"] == "V" and item["s"]["S"] == asked["id"])
     kept = {**json.loads(item["b"]["S"]), "expires_at": "2026-01-01T00:00:00Z"}
     item["b"] = {"S": json.dumps(kept)}

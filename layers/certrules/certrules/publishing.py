@@ -5,10 +5,10 @@ from datetime import datetime
 
 import msgspec
 
-from certrules import edge, store
-from certrules.wire.inbound import OWN_SOURCE
-from certrules.wire.outbound import Outgoing, events_of
-from certrules.wire.stored import as_time
+from certrules import aws, storage
+from certrules.formats.events_in import OWN_SOURCE
+from certrules.formats.events_out import Outgoing, events_of
+from certrules.formats.stored import as_time
 
 type Told = Sequence[tuple[str, Sequence[str]]]
 """The history items that the bus took wholly: the key of each, and the types of its events."""
@@ -21,7 +21,7 @@ def tell(bus: str, history: Iterable[tuple[str, str]], certificate_url: str, hos
     for key, body in history:
         outgoing += events_of(key, body, certificate_url, host)
         ends.append((key, len(outgoing)))
-    taken = edge.put_events(bus, OWN_SOURCE, outgoing)
+    taken = aws.put_events(bus, OWN_SOURCE, outgoing)
     types = [event.event_type for event in outgoing]
     starts = [0, *(end for _, end in ends)]
     return [(key, types[start:end]) for start, (key, end) in zip(starts, ends, strict=False) if end <= taken]
@@ -30,4 +30,4 @@ def tell(bus: str, history: Iterable[tuple[str, str]], certificate_url: str, hos
 def note(told: Told, at: datetime) -> None:
     """Note when the bus took which events of each history item: the receipts. Raises PynamoDB's errors."""
     bodies = {key: {"at": as_time(at), "events": types} for key, types in told}
-    store.save_receipts({key: msgspec.json.encode(body).decode() for key, body in bodies.items()})
+    storage.save_receipts({key: msgspec.json.encode(body).decode() for key, body in bodies.items()})

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from certrules import edge, publishing, store
+from certrules import aws, publishing, storage
 from certrules.core.policy import Policies
 from certrules.core.terms import Fact
-from certrules.intake import decide_anew
-from certrules.store import KeptRecord, Loaded, Pair
-from certrules.wire.outbound import events_of
+from certrules.formats.events_out import events_of
+from certrules.ingestion import decide_anew
+from certrules.storage.records import KeptRecord, Loaded, Pair
 
 
 class Difference(NamedTuple):
@@ -112,15 +112,15 @@ _STRANGE = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeE
 
 
 def in_history(
-    items: Iterable[store.HistoryItem], before: tuple[Pair, int] | None = None, *, consistent: bool = False
+    items: Iterable[storage.HistoryItem], before: tuple[Pair, int] | None = None, *, consistent: bool = False
 ) -> Iterator[Finding]:
     """Compare history, in the order in which it is kept, with receipts and records.
 
     `before` is the item before the first, if it was of the same scan.
     """
     for some in batched(items, _AT_ONCE, strict=False):
-        keys = [store.place_of(item) for item in some]
-        receipts = store.receipts((item.p, item.s) for item in some)
+        keys = [storage.place_of(item) for item in some]
+        receipts = storage.receipts((item.p, item.s) for item in some)
         last = dict(keys)  # the last of each
         records = _records(list(last), consistent=consistent)
         for item, (pair, number) in zip(some, keys, strict=True):
@@ -175,7 +175,7 @@ def in_records(
 def _loaded(pairs: Sequence[Pair], *, consistent: bool) -> tuple[Loaded, list[Pair]]:
     """Read records, and name those that can't be read: they are sought one by one, which is rare."""
     try:
-        return store.load(pairs, consistent=consistent), []
+        return storage.load(pairs, consistent=consistent), []
     except _STRANGE:
         if len(pairs) == 1:
             return Loaded({}, {}, {}, {}), [*pairs]
@@ -191,11 +191,11 @@ def _loaded(pairs: Sequence[Pair], *, consistent: bool) -> tuple[Loaded, list[Pa
 
 def _told_last(records: Mapping[Pair, KeptRecord]) -> dict[Pair, dict[str, Any] | None]:
     """Return the last of their history that tells a certificate, None where it can't be read."""
-    wanted = {store.history_key(pair, kept.told): pair for pair, kept in records.items() if kept.told}
-    found = {wanted[item.p, item.s]: _read(item) for item in store.history_items(wanted)}
+    wanted = {storage.history_key(pair, kept.told): pair for pair, kept in records.items() if kept.told}
+    found = {wanted[item.p, item.s]: _read(item) for item in storage.history_items(wanted)}
     for pair, body in found.items():
         if body is not None and body["kind"] == "tripped":  # a breaker's, which follows on the certificate's
-            before = list(store.history_items([store.history_key(pair, records[pair].told - 1)]))
+            before = list(storage.history_items([storage.history_key(pair, records[pair].told - 1)]))
             found[pair] = _read(before[0]) if before else None
     return found
 
@@ -234,7 +234,7 @@ def _was_told(kept: KeptRecord, told: dict[str, Any] | None) -> bool:
     return any(entry.fact is Fact.RECORDED and entry.value.status is certificate.status for entry in kept.timeline)
 
 
-def _read(item: store.HistoryItem) -> dict[str, Any] | None:
+def _read(item: storage.HistoryItem) -> dict[str, Any] | None:
     """Return what an item of history says, None if it can't be read."""
     try:
         body: dict[str, Any] = msgspec.json.decode(item.b)
@@ -254,7 +254,7 @@ def confirmed(findings: Iterable[Finding], policies: Policies, now: datetime) ->
     for some in batched(first, _AT_ONCE, strict=False):
         pairs = sorted({finding.pair for finding in some})
         again.update(in_records(pairs, policies, now, consistent=True))
-        again.update(in_history((item for pair in pairs for item in store.history_items_of(pair)), consistent=True))
+        again.update(in_history((item for pair in pairs for item in storage.history_items_of(pair)), consistent=True))
     return [finding for finding in first if finding in again]
 
 
@@ -276,16 +276,16 @@ def heal(findings: Iterable[Finding], means: Means, at: datetime, now: datetime)
             lost[finding.pair] = min(finding.number, lost.get(finding.pair, finding.number))
         elif finding.code == UNDECIDED.code:
             undecided.append(finding)
-    requests = (edge.request_for(*finding.pair, "reconcile", at) for finding in undecided)
-    edge.send(means.ingest_queue, ({"MessageBody": request} for request in requests))
+    requests = (aws.request_for(*finding.pair, "reconcile", at) for finding in undecided)
+    aws.send(means.ingest_queue, ({"MessageBody": request} for request in requests))
     for some in batched(lost.items(), _AT_ONCE, strict=False):
         history = [
             (f"{item.p}#{item.s}", item.b)
             for pair, first in some
-            for item in store.history_items_of(pair)
-            if store.place_of(item)[1] >= first and _read(item) is not None
+            for item in storage.history_items_of(pair)
+            if storage.place_of(item)[1] >= first and _read(item) is not None
         ]
         told = publishing.tell(means.bus, history, means.certificate_url, means.host)
         publishing.note(told, now)
         if len(told) < len(history):
-            raise edge.SendError(f"the bus did not take {len(history) - len(told)} of {len(history)} changes")
+            raise aws.SendError(f"the bus did not take {len(history) - len(told)} of {len(history)} changes")

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import msgspec
 
-from certrules import edge, store
+from certrules import aws, storage
 from certrules.bulk.planning import AWS_FAULTS
 from certrules.bulk.runs import (
     Change,
@@ -30,8 +30,8 @@ from certrules.bulk.runs import (
 )
 from certrules.core.replay import Actor, Transition
 from certrules.core.terms import AUTOMATIC, Status, is_person
-from certrules.intake import ATTEMPTS, decide_anew, each, first_part, save
-from certrules.store import Loaded, LostRaceError
+from certrules.ingestion import ATTEMPTS, decide_anew, each, first_part, save
+from certrules.storage.records import Loaded, LostRaceError
 
 _AT_ONCE = 33
 """How many records are read in one request, with ID verification and course run: DynamoDB takes 100 keys."""
@@ -54,7 +54,7 @@ def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: st
 class _Part:
     """A part of a plan that is being applied."""
 
-    def __init__(self, folder: edge.Folder, request: Request, part: str, approved_by: str) -> None:
+    def __init__(self, folder: aws.Folder, request: Request, part: str, approved_by: str) -> None:
         self._folder = folder
         self._request = request
         self._part = part
@@ -123,7 +123,7 @@ class _Part:
         if not changes:
             return
         try:
-            yield changes, store.load([change.pair for change in changes])
+            yield changes, storage.load([change.pair for change in changes])
         except AWS_FAULTS:
             raise
         except Exception as error:  # noqa: BLE001 - one record's failure is no other's

@@ -13,8 +13,8 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
-from certrules import edge, store
-from certrules.bulk.comparing import Compared, Comparisons
+from certrules import aws, storage
+from certrules.bulk.comparison_counts import Compared, Comparisons
 from certrules.bulk.runs import (
     MOST_LISTED,
     PART,
@@ -37,8 +37,8 @@ from certrules.bulk.runs import (
     tally,
 )
 from certrules.core.policy import Policies
-from certrules.intake import decide_anew, each
-from certrules.store import Kept, Loaded, Pair
+from certrules.ingestion import decide_anew, each
+from certrules.storage.records import Kept, Loaded, Pair
 
 GROUPS = 100
 """Into how many groups course runs are put at most: with 16 shards each, that many calls plan everything."""
@@ -68,7 +68,7 @@ def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
     request = read(folder, "request.json", Request)
     if request is None:
         asked = msgspec.convert({**run["request"], "id": run["id"]}, Request)
-        request = msgspec.structs.replace(asked, terms=edge.terms(), began_at=now)
+        request = msgspec.structs.replace(asked, terms=aws.terms(), began_at=now)
         request.policies()
         folder.write_json("request.json", request)
     shards = shards_of(folder, request)
@@ -83,20 +83,20 @@ def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def shards_of(folder: edge.Folder, request: Request) -> list[str]:
+def shards_of(folder: aws.Folder, request: Request) -> list[str]:
     """Return the names of all shards of a run; the first time, group its course runs."""
     groups = len(list(folder.names("course-runs/")))
     if not groups or read(folder, "groups.json", int) != groups:
         everything = request.course_runs == "all"
-        course_runs = sorted(store.course_runs() if everything else set(request.course_runs))
+        course_runs = sorted(storage.course_runs() if everything else set(request.course_runs))
         size = -(-len(course_runs) // GROUPS) or 1
         groups = 0
         for group in batched(course_runs, size, strict=False):
             folder.write_json(f"course-runs/{groups:03}.json", group)
             groups += 1
         folder.write_json("groups.json", groups)
-    wanted = range(store.COURSE_RUN_SHARDS)
-    shards = sorted({store.shard_of(learner) for learner in request.learners}) if request.learners else wanted
+    wanted = range(storage.COURSE_RUN_SHARDS)
+    shards = sorted({storage.shard_of(learner) for learner in request.learners}) if request.learners else wanted
     return [f"{group:03}-{shard:02}" for group in range(groups) for shard in shards]
 
 
@@ -118,7 +118,7 @@ def plan_shard(bucket: str, run_id: str, shard: str) -> Planned:
 class _Shard:
     """What is being planned of a shard; in memory are a page of learners and a part of the plan."""
 
-    def __init__(self, folder: edge.Folder, request: Request, shard: str) -> None:
+    def __init__(self, folder: aws.Folder, request: Request, shard: str) -> None:
         self._folder = folder
         self._request = request
         self._shard = shard
@@ -140,7 +140,7 @@ class _Shard:
         course_runs = read(self._folder, f"course-runs/{group}.json", list[str])
         assert course_runs is not None, "the run's course runs are in groups"
         for some in batched(course_runs, 100, strict=False):
-            known = store.load(course_runs=some).course_runs  # consistently: it is what may just have changed
+            known = storage.load(course_runs=some).course_runs  # consistently: it is what may just have changed
             tally(self._requests, "BatchGetItem")
             for pairs in batched(self._pairs(some, int(number)), _AT_ONCE, strict=False):
                 for pair, loaded in self._loaded(pairs, known):
@@ -167,12 +167,12 @@ class _Shard:
         """Return the records of a shard that are wanted."""
         for course_run in course_runs:
             if self._request.learners is not None:
-                wanted = {learner for learner in self._request.learners if store.shard_of(learner) == shard}
+                wanted = {learner for learner in self._request.learners if storage.shard_of(learner) == shard}
                 yield from (Pair(learner, course_run) for learner in sorted(wanted))
                 continue
             after = None
             while True:
-                learners, after = store.learners_in(course_run, shard, after, _PAGE)
+                learners, after = storage.learners_in(course_run, shard, after, _PAGE)
                 tally(self._requests, "Query")
                 yield from (Pair(learner, course_run) for learner in learners)
                 if after is None:
@@ -186,7 +186,7 @@ class _Shard:
         """
         tally(self._requests, "BatchGetItem")
         try:
-            loaded = store.load(pairs, known=known, consistent=False)
+            loaded = storage.load(pairs, known=known, consistent=False)
         except AWS_FAULTS:
             raise
         except Exception as error:  # noqa: BLE001 - one record's failure is no other's
@@ -307,7 +307,7 @@ def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
     return {"next": following, "approvers": plan.approvers, "hash": plan.hash, "missing": 0}
 
 
-def _comparison(folder: edge.Folder, shards: Iterable[str]) -> dict[str, Any]:
+def _comparison(folder: aws.Folder, shards: Iterable[str]) -> dict[str, Any]:
     """Put together what was compared of the shards."""
     total = Comparisons()
     for some in batched(shards, 100, strict=False):
@@ -357,7 +357,7 @@ def list_parts(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
     return {"parts": len(missing), "manifest": folder.key("apply.json"), "concurrency": request.concurrency}
 
 
-def _complete(folder: edge.Folder) -> Iterator[str]:
+def _complete(folder: aws.Folder) -> Iterator[str]:
     """Return the names of the parts of which nothing is left to do."""
     for names in batched(folder.names("results/"), 100, strict=False):
         for result in each(lambda name: read(folder, name, Result), names):

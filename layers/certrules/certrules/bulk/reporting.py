@@ -10,11 +10,11 @@ from typing import IO, Any
 
 import msgspec
 
-from certrules import edge
-from certrules.bulk import comparing
-from certrules.bulk.comparing import Compared
-from certrules.bulk.page import page
+from certrules import aws
+from certrules.bulk import comparison_counts
+from certrules.bulk.comparison_counts import Compared
 from certrules.bulk.planning import shards_of
+from certrules.bulk.report_page import page
 from certrules.bulk.runs import (
     MOST_LISTED,
     Change,
@@ -27,8 +27,8 @@ from certrules.bulk.runs import (
     folder_of,
     read,
 )
-from certrules.intake import each
-from certrules.wire.stored import as_time
+from certrules.formats.stored import as_time
+from certrules.ingestion import each
 
 DECLINED = "Declined"
 """The error by which a person ends a run that waits to be approved."""
@@ -120,7 +120,7 @@ class _Found:
         self.done = self.told = 0
         self.seconds = 0.0
 
-    def take(self, folder: edge.Folder, parts: Iterable[PartName]) -> None:
+    def take(self, folder: aws.Folder, parts: Iterable[PartName]) -> None:
         """Count the results of parts; what has none is known of neither."""
         for part, result in _results(folder, parts):
             if result is None or result.error:
@@ -155,20 +155,20 @@ def _problem(run: dict[str, Any]) -> str | None:
     return None if problem is None else f"{problem.get('Error', '')}: {problem.get('Cause', '')}"[:2000]
 
 
-def _missing_shards(folder: edge.Folder, request: Request) -> Iterator[Failed]:
+def _missing_shards(folder: aws.Folder, request: Request) -> Iterator[Failed]:
     planned = set(folder.names("shards/"))
     for shard in shards_of(folder, request):
         if f"shards/{shard}.json" not in planned:
             yield Failed(f"shard {shard}", _why(folder, f"failures/shards/{shard}.json"))
 
 
-def _why(folder: edge.Folder, name: str) -> str:
+def _why(folder: aws.Folder, name: str) -> str:
     """Return why nothing came back, if that could still be said."""
     failed = read(folder, name, Failed)
     return failed.error if failed else "nothing came back: its function was killed, or ran out of time or memory"
 
 
-def _results(folder: edge.Folder, parts: Iterable[PartName]) -> Iterator[tuple[PartName, Result | None]]:
+def _results(folder: aws.Folder, parts: Iterable[PartName]) -> Iterator[tuple[PartName, Result | None]]:
     for some in batched(parts, 100, strict=False):
         yield from zip(some, each(lambda part: read(folder, f"results/{part.name}.json", Result), some), strict=True)
 
@@ -194,7 +194,7 @@ def _cost(plan: Plan | None, found: _Found) -> dict[str, Any]:
     }
 
 
-def _write_csv(file: IO[bytes], folder: edge.Folder, parts: Iterable[PartName], *, applied: bool) -> None:
+def _write_csv(file: IO[bytes], folder: aws.Folder, parts: Iterable[PartName], *, applied: bool) -> None:
     """Write every change of the plan, a line each, with what became of it."""
     text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     table = csv.writer(text)
@@ -213,14 +213,14 @@ def _write_csv(file: IO[bytes], folder: edge.Folder, parts: Iterable[PartName], 
     text.detach()
 
 
-def _write_differing(file: IO[bytes], folder: edge.Folder) -> None:
+def _write_differing(file: IO[bytes], folder: aws.Folder) -> None:
     """Write everybody on whom the two logics differ, a line each."""
     text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     table = csv.writer(text)
-    table.writerow(comparing.COLUMNS)
+    table.writerow(comparison_counts.COLUMNS)
     for some in batched(folder.names("differences/"), 100, strict=False):
         for found in each(lambda name: read(folder, name, list[Compared]), some):
-            table.writerows(comparing.lines(found or ()))
+            table.writerows(comparison_counts.lines(found or ()))
     text.detach()
 
 

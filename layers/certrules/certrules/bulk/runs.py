@@ -26,13 +26,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from certrules import edge
+from certrules import aws
 from certrules.core.policy import Policies
 from certrules.core.replay import Pending
 from certrules.core.terms import Cause, Rollout, Status
-from certrules.intake import Decided
-from certrules.store import KeptRecord, Loaded, Pair
-from certrules.wire.stored import as_time, certificate_as_json
+from certrules.formats.stored import as_time, certificate_as_json
+from certrules.ingestion import Decided
+from certrules.storage.records import KeptRecord, Loaded, Pair
 
 PART = 500
 """How many changes a part of a plan has at most: it is applied by one call, in seconds."""
@@ -70,7 +70,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     concurrency: int = 20  # how many shards, and parts, are worked on at once
     approval_seconds: int = 86_400  # how long the plan waits to be approved
     records_per_second: int | None = None  # how fast parts are applied, all together
-    terms: edge.Terms | None = None  # the policy that was in force when the run began
+    terms: aws.Terms | None = None  # the policy that was in force when the run began
     began_at: datetime | None = None  # UTC
 
     @property
@@ -85,7 +85,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def policies(self) -> Policies:
         """Return the policies by which the run decides. Raises PolicyError."""
-        return edge.policies(self.terms)
+        return aws.policies(self.terms)
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):
@@ -264,12 +264,12 @@ class Approval(msgspec.Struct, frozen=True):
     at: str
 
 
-def folder_of(bucket: str, run_id: str) -> edge.Folder:
+def folder_of(bucket: str, run_id: str) -> aws.Folder:
     """Return where the files of a run are."""
-    return edge.Folder(bucket, f"runs/{run_id}")
+    return aws.Folder(bucket, f"runs/{run_id}")
 
 
-def read[T](folder: edge.Folder, name: str, kind: type[T]) -> T | None:
+def read[T](folder: aws.Folder, name: str, kind: type[T]) -> T | None:
     """Return what a file of a run says, None if there is no such file."""
     content = folder.read(name)
     if content is None:

@@ -17,7 +17,7 @@ from certrules.core.replay import Certificate, Outcome, replay
 from certrules.core.rollout import Terms, told_before
 from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Timeline, at_instant
-from certrules.core.words import BECAUSE, listed, reasons_in_words, status_words, when
+from certrules.core.wording import BECAUSE, listed, reasons_in_words, status_words, when
 
 ISSUED_WITHIN = timedelta(hours=1)
 """The old logic dates a certificate when it was made, not when it was earned: so much later, it is the same date."""

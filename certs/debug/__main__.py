@@ -1,0 +1,5 @@
+"""`python -m certs.debug.command`."""
+
+from certs.debug.command import main
+
+main()

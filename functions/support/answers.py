@@ -1,0 +1,555 @@
+"""The OpenAPI document: what each call needs, answers, and refuses. Loaded only when somebody asks for it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.json_schema import models_json_schema
+
+from application import Instant, app
+from certrules.bulk.runs import Approvers
+from certrules.core.comparison import Effect, Kind
+from certrules.core.explain.explanation import Change, Difference, Explanation
+from certrules.core.terms import Cause, Rollout, Status
+from certrules.support.acts import Preview
+
+type Instants = Instant | None
+
+
+class Answer(BaseModel):
+    """What is answered; nothing else stands in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Answer):
+    """What is wrong, where, and what to do about it."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    field: Annotated[str | None, Field(description="Where it is wrong.")]
+    fix: Annotated[str | None, Field(description="The way out.")]
+
+
+class Refused(Answer):
+    """What API Gateway itself answers, before anybody looks at the request."""
+
+    message: str
+
+
+class PossibleChange(Answer):
+    """Something that could be done."""
+
+    code: str
+    sentence: str
+    who: str
+
+
+def model_of(kind: Any, name: str = "", **more: Any) -> type[BaseModel]:
+    """Return the model of a named tuple as JSON has it; so the document can't say anything else than the code."""
+    fields: dict[str, Any] = {field: (_as_json(hint), ...) for field, hint in get_type_hints(kind).items()}
+    return create_model(name or kind.__name__, __base__=Answer, __doc__=kind.__doc__, **fields, **more)
+
+
+def _as_json(hint: Any) -> Any:
+    if hint is Change:
+        return PossibleChange
+    if get_origin(hint) is tuple:
+        return list[_as_json(get_args(hint)[0])]  # type: ignore[misc]
+    if get_origin(hint) in {Union, UnionType}:
+        return Union[tuple(_as_json(part) for part in get_args(hint))]  # noqa: UP007 - made of what is known only here
+    return model_of(hint) if hasattr(hint, "_fields") else hint
+
+
+class Pending(Answer):
+    """A revocation that has not taken effect."""
+
+    cause: Cause
+    since: Instant
+    due: Annotated[Instants, Field(description="null: until a person decides")]
+
+
+class Certificate(Answer):
+    """A certificate."""
+
+    status: Status
+    mode: str
+    grade: str
+    id: str
+    issued_at: Instants
+    first_issued_at: Instants
+
+
+class InCourseRun(Answer):
+    """A learner's certificate in one course run."""
+
+    course_run: str
+    certificate: Certificate | None
+    pending: Pending | None
+
+
+class CourseRuns(Answer):
+    """A learner's course runs."""
+
+    learner_id: int
+    course_runs: list[InCourseRun]
+
+
+class Owner(Answer):
+    """Whose certificate it is."""
+
+    learner_id: int
+    course_run: str
+
+
+class LearnersPage(Answer):
+    """A page of a course run's learners."""
+
+    course_run: str
+    learners: list[int]
+    next: str | None
+
+
+class ForTheTicket(Answer):
+    """What support would otherwise collect by hand."""
+
+    kind: Literal["course certificate"]
+    course_run: str
+    learner_id: int
+    mode: str | None
+    enrollment_mode: str | None
+    grade: str | None
+    url: str | None
+    certificate_id: str | None
+    generated_at: Instants
+    issued_at: Instants
+    regenerated_at: Instants
+    last_changed_by: str | None
+    pacing: Literal["self-paced", "instructor-paced"] | None
+    display_behavior: str | None
+
+
+class Invalidation(Answer):
+    """An invalidation, active or lifted."""
+
+    origin: Annotated[str, Field(description="person, or the exam's usage key")]
+    at: Instant
+    by: str
+    notes: str
+    lifted_at: Instants
+    lifted_by: str
+
+
+class InvalidationOf(Invalidation):
+    """An invalidation, and whose certificate it is about."""
+
+    learner_id: int
+
+
+class Invalidations(Answer):
+    """A course run's invalidations."""
+
+    invalidations: list[InvalidationOf]
+
+
+class Told(Answer):
+    """A change that was published, or a revocation that was held."""
+
+    at: Instant
+    kind: Literal["transition", "held"]
+    previous: Status | None
+    status: Status
+    cause: Cause
+    by: str
+    reason: str
+    reasons: list[str]
+    policy: str
+    published_at: Annotated[Instants, Field(description="null: not yet")]
+    published_as: list[str]
+
+
+Case = model_of(
+    Explanation,
+    "Case",
+    text=(str, ...),
+    fields=(ForTheTicket, ...),
+    invalidations=(list[Invalidation], ...),
+    history=(list[Told], ...),
+    undelivered=(Annotated[int, Field(description="Status changes, of anybody, that missed a consumer's queue.")], ...),
+    rollout=(
+        Annotated[Rollout, Field(description="Who decides: the old logic, but where it is live.")],
+        ...,
+    ),
+    version=(int, ...),
+)
+Changes = model_of(Difference)
+Seen = model_of(Preview)
+Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...))
+
+
+class Exported(Answer):
+    """A case as events."""
+
+    events: list[dict[str, Any]]
+    until: Instant
+    certificate: Certificate | None
+    pending: Pending | None
+    otherwise: str
+    policy: str
+    web_certificates: Literal["on", "off"]
+
+
+class Amounts(Answer):
+    """What a case amounts to."""
+
+    status: Status | None
+    reasons: list[str]
+
+
+class WouldAmount(Amounts):
+    """What a case would amount to."""
+
+    pending: Pending | None
+
+
+class Outcome(Answer):
+    """What would come of changes."""
+
+    stored: Literal[False]
+    changes: list[PossibleChange]
+    before: Amounts
+    after: WouldAmount
+
+
+class Check(Answer):
+    """One thing that a course run's configuration has to allow."""
+
+    code: str
+    ok: bool
+    sentence: str
+    fix: str
+
+
+class Checklist(Answer):
+    """Why a course run can issue no certificates."""
+
+    course_run: str
+    ok: bool
+    checks: list[Check]
+
+
+class Held(Pending):
+    """Whose revocation is pending or held."""
+
+    learner_id: int
+    course_run: str
+    by: str
+
+
+class HeldPage(Answer):
+    """A page of revocations that are pending or held."""
+
+    held: list[Held]
+    next: str | None
+
+
+class Discarded(Answer):
+    """How many certificates stay."""
+
+    discarded: int
+    left: Annotated[int, Field(description="How many more are held, for another call.")]
+
+
+class Switched(Answer):
+    """The switch was sent."""
+
+    event_id: str
+
+
+class AskedFor(Answer):
+    """What a bulk revocation was asked for as."""
+
+    act: Literal["release", "invalidate"]
+    course_run: str
+    learners: list[int] | None
+
+
+class Revocation(Answer):
+    """A bulk revocation."""
+
+    id: str
+    asked: AskedFor
+    act: Literal["release", "invalidate"]
+    course_run: str
+    learners: Annotated[dict[str, Cause], Field(description="Whose certificates, and the cause of each revocation.")]
+    left: Annotated[int, Field(description="How many more are held, for another request.")]
+    reason: str
+    requested_by: str
+    requested_at: Instant
+    expires_at: Instant
+    state: Literal["requested", "approved", "declined", "done", "expired"]
+    decided_by: str | None
+    decided_at: Instants
+
+
+class Revocations(Answer):
+    """Bulk revocations, newest first."""
+
+    revocations: list[Revocation]
+
+
+class RunRequest(Answer):
+    """What a bulk run was asked for as."""
+
+    course_runs: list[str] | Literal["all"]
+    by: str
+    reason: str
+    at: Annotated[Instant, Field(description="As of when everything is decided.")]
+    statuses: list[str] | None = None
+    learners: Annotated[int | None, Field(description="How many are named.")]
+    dry_run: bool = False
+    purpose: Literal["regenerate", "compare"] = "regenerate"
+    as_if: Rollout | None = None
+    concurrency: int = 20
+    records_per_second: int | None = None
+    approval_seconds: int = 86_400
+
+
+class PlanInNumbers(Answer):
+    """What a person has to know who approves a plan."""
+
+    hash: str
+    approvers: Approvers
+    records: int
+    changes: int
+    revocations: int
+    undecided: Annotated[int, Field(description="How many records could not be decided; the report names them.")]
+    course_runs_changed: int
+    by_status: Annotated[dict[str, int], Field(description="From and to, as in `downloadable > notpassing`.")]
+    by_cause: dict[str, int]
+    by_reason: dict[str, int]
+
+
+class RunApproval(Answer):
+    """Who approved which plan."""
+
+    hash: str
+    by: str
+    at: Instant
+
+
+class RunOutcome(Answer):
+    """What became of the planned changes."""
+
+    applied: int
+    already: int
+    changed_since: int
+    failed: int
+    unknown: int
+
+
+class PartsDone(Answer):
+    """How many parts of a plan there are, and are done."""
+
+    all: int
+    done: int
+
+
+class Agreed(Answer):
+    """How the old logic's certificates compare, in numbers."""
+
+    learners: int
+    certificates: Annotated[int, Field(description="Learners of whom either logic has one.")]
+    agreement: Annotated[float, Field(description="The part of the certificates on which both agree.")]
+    classes: dict[Kind, int]
+    going_live: Annotated[dict[Effect, int], Field(description="What going live would do.")]
+    revocations: Annotated[int, Field(description="Certificates that the facts don't carry, or that would be held.")]
+    undecided: int
+    ready: Annotated[int, Field(description="How many course runs are ready to go live; the report names them.")]
+    not_ready: int
+
+
+class RunReport(Answer):
+    """How a run ended."""
+
+    outcome: RunOutcome
+    parts: PartsDone
+    problem: str | None
+    finished_at: Instant
+    cost: Annotated[dict[str, Any], Field(description="Estimated: units and dollars, with the assumptions.")]
+    failures: int
+    comparison: Annotated[Agreed | None, Field(description="Only of a comparison.")] = None
+
+
+class BulkRunAnswer(Answer):
+    """A bulk run."""
+
+    id: str
+    request: RunRequest
+    state: Literal[
+        "started", "planning", "waiting", "approved", "applying", "interrupted",
+        "planned", "done", "incomplete", "failed", "declined", "expired",
+    ]  # fmt: skip
+    attempt: int
+    resumable: bool
+    plan: PlanInNumbers | None
+    approval: RunApproval | None
+    decided_by: str | None
+    decided_at: Instants
+    expires_at: Instants
+    report: RunReport | None
+
+
+class Progress(Answer):
+    """How far a run is."""
+
+    shards: int | None
+    shards_planned: int
+    parts: int | None
+    parts_applied: int
+
+
+class BulkRunProgress(BulkRunAnswer):
+    """A bulk run, and how far it is."""
+
+    progress: Progress
+
+
+class BulkRuns(Answer):
+    """Bulk runs, newest first."""
+
+    regenerations: list[BulkRunAnswer]
+
+
+class Piece(Answer):
+    """A piece of a report."""
+
+    text: str
+    next: int | None
+
+
+class RolloutOf(Answer):
+    """Who decides in a course run."""
+
+    course_run: str
+    rollout: Rollout
+    known: Annotated[bool, Field(description="Whether anything of its configuration was ever told.")]
+    at: Annotated[Instants, Field(description="Since when it has this word; null: it has the deployment's default.")]
+    by: str
+    reason: str
+
+
+class Rollouts(Answer):
+    """A page of course runs, and who decides in each."""
+
+    course_runs: list[RolloutOf]
+    next: str | None
+
+
+class RolledOut(Answer):
+    """The events were sent."""
+
+    rollout: Rollout
+    course_runs: int
+    at: Instant
+
+
+class Row(NamedTuple):
+    """What is to be said of a call beside its parameters."""
+
+    scope: str  # that it takes beside `view`
+    status: int
+    answer: type[BaseModel]
+    refuses: tuple[int, ...] = ()  # beside what every call may answer
+
+
+CALLS: Mapping[str, Row] = {
+    "get /v1/learners/{learner_id}": Row("view", 200, CourseRuns),
+    "get /v1/certificates/{certificate_id}": Row("view", 200, Owner, (404,)),
+    "get /v1/course-run/learners": Row("view", 200, LearnersPage),
+    "get /v1/case": Row("view", 200, Case),
+    "get /v1/case/changes": Row("view", 200, Changes),
+    "get /v1/case/events": Row("view", 200, Exported),
+    "post /v1/case/what-if": Row("view", 200, Outcome, (415,)),
+    "post /v1/case/preview": Row("view", 200, Seen, (404, 409, 415)),
+    "post /v1/case/act": Row("act", 202, Done, (404, 409, 415)),
+    "get /v1/course-run": Row("view", 200, Checklist),
+    "get /v1/invalidations": Row("view", 200, Invalidations),
+    "get /v1/held": Row("view", 200, HeldPage),
+    "post /v1/held/discard": Row("act", 202, Discarded, (415,)),
+    "post /v1/automatic-revocations/{switch}": Row("act", 202, Switched, (404, 415)),
+    "get /v1/revocations": Row("view", 200, Revocations),
+    "post /v1/revocations": Row("revoke", 201, Revocation, (404, 409, 415)),
+    "post /v1/revocations/{revocation_id}/{word}": Row("approve", 200, Revocation, (404, 409, 415)),
+    "get /v1/regenerations": Row("view", 200, BulkRuns),
+    "post /v1/regenerations": Row("act", 202, BulkRunAnswer, (415,)),
+    "get /v1/regenerations/{run_id}": Row("view", 200, BulkRunProgress, (404,)),
+    "get /v1/regenerations/{run_id}/report": Row("view", 200, Piece, (404,)),
+    "post /v1/regenerations/{run_id}/resume": Row("act", 202, BulkRunAnswer, (404, 409, 415)),
+    "post /v1/regenerations/{run_id}/{word}": Row("approve", 200, BulkRunAnswer, (404, 409, 415)),
+    "get /v1/rollout": Row("view", 200, Rollouts),
+    "post /v1/rollout/{setting}": Row("approve", 202, RolledOut, (409, 415)),
+}
+
+_REFUSALS: Mapping[int, str] = {
+    401: "The token is missing, expired, or not of the issuer and for the audience that this stack trusts.",
+    403: "The token's scopes don't allow it, or it takes a second person.",
+    404: "There is no such thing.",
+    409: "It contradicts what stands, or what was looked at changed meanwhile; `fix` is the way out.",
+    415: "The body is no JSON.",
+    422: "The request can't be read; `field` says where, `fix` how it would be.",
+    500: "Our own fault; an alarm rings.",
+    503: "Not just now; ask again with the same Idempotency-Key, it counts once.",
+}
+
+_DESCRIPTION = """\
+Why a learner has a certificate or hasn't, and what can be done.
+
+Every call takes a token with the scope `view`; what it takes beside that stands with it. The stack's parameter
+`ScopePrefix` (`certificates/` unless set) stands before `view`, `act`, `revoke` and `approve`. An act that would take a
+certificate away takes `revoke`, whatever it is called. The same Idempotency-Key by the same person acts once, for seven
+days; approving or declining twice counts once by its nature. Pages end when `next` is null."""
+
+
+def document() -> str:
+    """Return the OpenAPI document, as JSON."""
+    found: dict[str, Any] = json.loads(
+        app.get_openapi_json_schema(title="Course certificates: support", version="1", description=_DESCRIPTION)
+    )
+    models: list[type[BaseModel]] = [Problem, Refused, *dict.fromkeys(row.answer for row in CALLS.values())]
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    kept = {name: said for name, said in found["components"]["schemas"].items() if "ValidationError" not in name}
+    found["components"]["schemas"] = {**kept, **schemas["$defs"]}
+    found["components"]["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "Of the OpenID Connect provider that the stack's parameter TokenIssuer names.",
+        }
+    }
+    for path, methods in found["paths"].items():
+        for method, call in methods.items():
+            row = CALLS[f"{method} {path}"]
+            call["security"] = [{"token": sorted({"certificates/view", f"certificates/{row.scope}"})}]
+            call["responses"] = dict(_responses(row))
+    return json.dumps(found, separators=(",", ":"), sort_keys=True)
+
+
+def _responses(row: Row) -> Iterable[tuple[str, Any]]:
+    yield str(row.status), _response("The answer.", ("application/json", row.answer))
+    gateways: tuple[str, type[BaseModel]] = ("application/json", Refused)
+    ours: tuple[str, type[BaseModel]] = ("application/problem+json", Problem)
+    for status in sorted({401, 403, 422, 500, 503, *row.refuses}):
+        kinds = [*([gateways] if status in {401, 403} else []), *([ours] if status != 401 else [])]
+        yield str(status), _response(_REFUSALS[status], *kinds)
+
+
+def _response(text: str, *kinds: tuple[str, type[BaseModel]]) -> Any:
+    content = {kind: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}} for kind, model in kinds}
+    return {"description": text, "content": content}

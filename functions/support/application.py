@@ -1,0 +1,406 @@
+"""What the API and the console share: who asks and what they may do, what is asked for, and what went wrong."""
+
+import os
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import DecodeError, json
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pynamodb.exceptions import PynamoDBException
+
+import certrules.formats.events_in as contract
+from certrules import aws, storage
+from certrules.core.terms import is_person
+from certrules.storage.records import LostRaceError, Pair, Place
+from certrules.support import acts, cases, revocations
+from certrules.support.acts import ACTS, SWITCHES
+from certrules.support.cases import RefusedActError
+
+logger = Logger()
+metrics = Metrics()
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+BUS = os.environ["BUS_NAME"]
+CONSUMER_DEAD_LETTERS = os.environ["CONSUMER_DEAD_LETTERS_URL"]
+CERTIFICATE_URL = os.environ["CERTIFICATE_URL"]
+SCOPE_PREFIX = os.environ["SCOPE_PREFIX"]
+ACTOR_CLAIM = os.environ["ACTOR_CLAIM"]
+POLICIES = aws.policies()
+
+app = APIGatewayHttpResolver(enable_validation=True)
+
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Nothing here happens before or after these."""
+
+_TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+"""Characters that make a text look like another one."""
+
+
+def read_instant(text: object) -> datetime:
+    """Read an instant as ISO 8601 with its offset from UTC. Raises ValueError."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError("write it as 2026-01-31T00:00:00Z") from None
+    if found.tzinfo is None:
+        raise ValueError("say its offset from UTC; Z is UTC, as in 2026-01-31T00:00:00Z")
+    if not FIRST <= found < LAST:
+        raise ValueError(f"it lies before {FIRST.year} or after {LAST.year - 1}")
+    return found.astimezone(UTC)
+
+
+def readable(text: str) -> str:
+    """Return a text without what a terminal obeys, or what turns other text around. Raises ValueError if it had any."""
+    if any((ord(letter) < 32 and letter not in "\n\t\r") or 127 <= ord(letter) < 160 for letter in text):
+        raise ValueError("leave out control characters")
+    if _TURNS_TEXT & {ord(letter) for letter in text}:
+        raise ValueError("leave out characters that turn the direction of text")
+    return text
+
+
+_ID = {"ge": 1, "le": 2**63 - 1, "description": "The platform's user id."}
+_KEY = {"min_length": 1, "max_length": 255, "description": "The course run's key."}
+Instant = Annotated[datetime, BeforeValidator(read_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+LearnerId = Annotated[int, Query(**_ID, examples=[86])]
+LearnerInPath = Annotated[int, PathParameter(**_ID)]
+CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
+AsOf = Annotated[Instant | None, Query(description="As of this instant; default: now, as published.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before, as it is.")]
+Key = Annotated[
+    str, Header(alias="idempotency-key", min_length=8, max_length=255, description="The same key acts once.")
+]
+Learner = Annotated[int, Field(**_ID, examples=[86])]
+RunKey = Annotated[str, Field(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
+Learners = Annotated[
+    list[Learner] | None, Field(max_length=revocations.MOST_LEARNERS, description="null: all whose revocation is held")
+]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=1000),
+    AfterValidator(readable),
+    Field(description="Why; it is kept and shown. No personal data.", examples=["ticket 12"]),
+]
+
+
+class Strict(BaseModel):
+    """A body in which nothing stands that isn't read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Asked(Strict):
+    """An act on one learner's certificate in one course run."""
+
+    act: Literal[*ACTS]  # type: ignore[valid-type]
+    learner_id: Learner
+    course_run: RunKey
+    reason: Reason
+    date: Annotated[Instant | None, Field(description="Only of date-set: the date to show.")] = None
+    version: Annotated[int | None, Field(description="The case's version that was seen; another is refused.")] = None
+
+
+class WhatIf(Strict):
+    """Changes to a copy of a case."""
+
+    learner_id: Learner
+    course_run: RunKey
+    changes: Annotated[list[str], Field(max_length=20, description="Codes, such as pass or mode:verified.")] = []
+    events: Annotated[list[dict[str, Any]], Field(max_length=20, description="Event details, as on the bus.")] = []
+
+
+class Switch(Strict):
+    """Stop or resume automatic revocations."""
+
+    course_run: Annotated[str | None, Field(max_length=255, description="null: everywhere")]
+    reason: Reason
+
+
+class BulkRevocation(Strict):
+    """Ask for several certificates to be revoked."""
+
+    act: Literal["release", "invalidate"]
+    course_run: RunKey
+    learners: Learners = None
+    reason: Reason
+
+
+class BulkDiscard(Strict):
+    """Have certificates stay whose revocation is held."""
+
+    course_run: RunKey
+    learners: Learners = None
+    reason: Reason
+
+
+# --- who asks
+
+
+def actor() -> str:
+    """Return who asks. Raises RefusedActError for a token that names nobody."""
+    name = claims().get(ACTOR_CLAIM, "")
+    if not is_person(name) or len(name) > 255:
+        raise RefusedActError(403, "the token names no person", f"its claim {ACTOR_CLAIM} has to")
+    return str(name)
+
+
+def claims() -> dict[str, Any]:
+    """Return what the token says, as API Gateway has verified it."""
+    context = app.current_event.raw_event.get("requestContext", {})
+    found: dict[str, Any] = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
+    return found
+
+
+def scopes() -> set[str]:
+    """Return what the person may do: view, act, revoke, approve."""
+    named = str(claims().get("scope") or claims().get("scp") or "").strip("[]").replace(",", " ").split()
+    return {name.removeprefix(SCOPE_PREFIX) for name in named if name.startswith(SCOPE_PREFIX)}
+
+
+def demand(scope: str) -> None:
+    """Let only those pass who have the scope. Raises RefusedActError."""
+    if scope not in scopes():
+        raise RefusedActError(403, f"this takes the scope {SCOPE_PREFIX}{scope}", "ask whoever gives out access")
+
+
+def admitted(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Let in only whom the token lets view."""
+    actor()
+    demand("view")
+    demand_json(app.current_event)
+    response = next_middleware(app)
+    response.headers.update(HEADERS)
+    return response
+
+
+ABOUT: dict[str, Any] = {}
+"""What the call is about, as far as it could be read: ids, keys and our own words, nothing that somebody wrote."""
+
+_HARMLESS = re.compile(r"[\w/.\-]{1,200}", re.ASCII)
+
+
+def audit(event: dict[str, Any], status: int) -> None:
+    """Log a call: who, what, about whom, and with which outcome."""
+    context = event.get("requestContext", {})
+    claims = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
+    path = event.get("rawPath", "")
+    line = {"actor": claims.get(ACTOR_CLAIM), "method": context.get("http", {}).get("method"), "status": status}
+    logger.info("audit", **line, path=path if _HARMLESS.fullmatch(path) else "(not logged)", about=dict(ABOUT))
+    ABOUT.clear()
+
+
+def demand_json(event: APIGatewayProxyEventV2) -> None:
+    """Take only JSON at the API: no browser sends it from another site. Raises RefusedActError."""
+    kind = event.headers.get("content-type", "")
+    if event.path.startswith("/v1") and event.http_method == "POST" and not kind.startswith("application/json"):
+        raise RefusedActError(415, *NO_JSON)
+
+
+NO_JSON = ("the body is no JSON", "send it as application/json", "Content-Type")
+
+
+HEADERS: dict[str, Any] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; img-src 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Strict-Transport-Security": "max-age=63072000",
+}
+app.use(middlewares=[admitted])
+
+
+def pair_of(learner_id: int, course_run: str) -> Pair:
+    """Return whose case it is. Raises RefusedError for a key that no course run can have."""
+    ABOUT["learner_id"] = learner_id
+    return Pair(learner_id, key_of(course_run))
+
+
+def key_of(course_run: str) -> str:
+    """Return the key of a course run; a plus that a query's encoding made a blank is one again."""
+    key = contract.checked_course_key(course_run.strip().replace(" ", "+"), "course_run")
+    ABOUT["course_run"] = key
+    return key
+
+
+def owner_of(certificate_id: str) -> Pair:
+    """Return whose certificate has this id, or an address that ends in it. Raises RefusedActError."""
+    written = certificate_id.strip().rstrip("/").rpartition("/")[2]
+    plain = written.replace("-", "").lower()
+    owners = (storage.owner_of(name) for name in dict.fromkeys((plain, written)) if 0 < len(name) <= 64)
+    owner = next(filter(None, owners), None)
+    if owner is None:
+        raise RefusedActError(404, "no certificate has this id", "compare it with the end of its address")
+    return pair_of(*owner)
+
+
+# --- what went wrong, as problem+json
+
+
+PROBLEM_PAGE: list[Callable[[int, str, str, str], Response[str]]] = []
+"""How the console says it; it adds itself."""
+
+
+def problem(status: int, title: str, fix: str = "", field: str = "") -> Response[str]:
+    """Return the answer that names what is wrong, where, and what to do."""
+    if not app.current_event.path.startswith("/v1"):
+        return PROBLEM_PAGE[0](status, title, fix, field)
+    body = {"type": "about:blank", "title": title, "status": status, "field": field or None, "fix": fix or None}
+    return Response(status, "application/problem+json", json.encode(body).decode(), headers=dict(HEADERS))
+
+
+def answer_to(error: RefusedActError | contract.RefusedError) -> Response[str]:
+    """Return the answer to what can't be done."""
+    if isinstance(error, RefusedActError):
+        return problem(error.status, error.title, error.fix, error.field)
+    return problem(422, str(error.reason), error.fix, error.field)
+
+
+@app.exception_handler([RefusedActError, contract.RefusedError])  # type: ignore[untyped-decorator]
+def refused(error: RefusedActError | contract.RefusedError) -> Response[str]:
+    """Answer what can't be done."""
+    return answer_to(error)
+
+
+@app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
+def invalid(error: RequestValidationError) -> Response[str]:
+    """Answer a request of another form, naming the first field."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "header", "path"})
+    return problem(422, "the request can't be read", str(first["msg"]).removeprefix("Value error, "), field or "body")
+
+
+@app.exception_handler(RequestUnsupportedContentType)  # type: ignore[untyped-decorator]
+def no_json(_error: Exception) -> Response[str]:
+    """Answer a body of another kind."""
+    return problem(415, *NO_JSON)
+
+
+@app.exception_handler([UnicodeDecodeError, RecursionError])  # type: ignore[untyped-decorator]
+def unreadable(_error: Exception) -> Response[str]:
+    """Answer a body that is no text, or nested without end."""
+    return problem(422, "the body can't be read", "send JSON in UTF-8, as /v1/openapi.json has it", "body")
+
+
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+def failed(error: Exception) -> Response[str]:
+    """Answer what is our own fault."""
+    logger.error("The request failed.", exc_info=error)
+    fix = "have an operator look at it: runbook, support-failing"
+    return problem(500, "it could not be done, and that is our fault", fix)
+
+
+@app.exception_handler([LostRaceError, aws.SendError, PynamoDBException, BotoCoreError, ClientError])  # type: ignore[untyped-decorator]
+def busy(error: Exception) -> Response[str]:
+    """Answer what can be asked for again."""
+    logger.error("The request failed.", exc_info=error)
+    return problem(503, "it could not be done just now", "ask again, with the same Idempotency-Key: it counts once")
+
+
+@app.not_found
+def missing(_error: NotFoundError) -> Response[str]:
+    """Answer a path that there is not."""
+    return problem(404, "there is no such page", "see /v1/openapi.json for what there is")
+
+
+# --- pages
+
+
+PAGE = 100
+
+
+def write_cursor(place: Place | None) -> str | None:
+    """Return a cursor; it is opaque to whoever gets it."""
+    return None if place is None else urlsafe_b64encode(json.encode(place)).decode()
+
+
+def read_cursor(cursor: str | None, course_run: str = "") -> Place | None:
+    """Return where a page of a course run ("": of all) starts. Raises RefusedActError for what no page gave out.
+
+    One that somebody made up only says where to start in what they may see anyway.
+    """
+    if not cursor:
+        return None
+    try:
+        place = json.decode(urlsafe_b64decode(cursor), type=Place)
+    except (ValueError, DecodeError):
+        place = None
+    if place is None or (place.after is not None and course_run not in {"", place.after.course_run}):
+        raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor")
+    return place
+
+
+# --- acts
+
+
+def previewed(asked: Asked, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
+    """Return the event that is the act, and what it will do. Raises RefusedActError."""
+    now = aws.now()
+    ABOUT["act"] = asked.act
+    found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
+    if asked.version is not None and asked.version != found.version:
+        raise RefusedActError(409, "the case changed since it was looked at", "look at it again", "version")
+    if not found.is_known and asked.act not in {"erase-name", "allowlist-add"}:
+        raise RefusedActError(404, "nothing is known of this learner here", "compare learner id and course run")
+    detail = acts.detail_of(
+        asked.act, found, event_id=event_id, at=now, by=actor(), reason=asked.reason, date=asked.date
+    )
+    return detail, acts.preview(found, asked.act, detail, now), now
+
+
+def acted(asked: Asked, key: str) -> dict[str, Any]:
+    """Send the act as an event, once for a key. Raises RefusedActError, SendError, LostRaceError."""
+    demand(ACTS[asked.act].scope)
+
+    def planned(event_id: str) -> tuple[Any, Any]:
+        detail, seen, now = previewed(asked, event_id)
+        demand(seen.scope)
+        if seen.takes_away:
+            acts.count_alone(actor(), event_id, now)
+        metrics.add_metric(name=f"act_{asked.act}", unit=MetricUnit.Count, value=1)
+        return detail, {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
+
+    request = asked.model_dump(mode="json", exclude={"version"})
+    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, aws.now(), planned)
+    return answer
+
+
+def switched(switch: str, asked: Switch, key: str) -> dict[str, Any]:
+    """Send the event that stops or resumes automatic revocations, once for a key. Raises like `acted`."""
+    if switch not in SWITCHES:
+        raise RefusedActError(404, f"{switch} is neither stop nor resume", "POST to one of them", "switch")
+    demand("act" if switch == "stop" else "revoke")
+    ABOUT["act"] = switch
+    where = None if asked.course_run is None else key_of(asked.course_run)
+    now = aws.now()
+
+    def planned(event_id: str) -> tuple[Any, Any]:
+        return acts.switch_detail(switch, where, event_id, now, actor(), asked.reason), {"event_id": event_id}
+
+    answer: dict[str, Any] = acts.once(
+        BUS, actor(), key, {"switch": switch, **asked.model_dump(mode="json")}, now, planned
+    )
+    return answer
+
+
+def discarded(asked: BulkDiscard, key: str) -> dict[str, Any]:
+    """Send the events that have certificates stay whose revocation is held, once for a key. Raises like `acted`."""
+    demand("act")
+    ABOUT["act"] = "discard"
+    wanted = None if asked.learners is None else set(asked.learners)
+    plan = partial(revocations.plan_discards, key_of(asked.course_run), wanted, actor(), asked.reason, aws.now())
+    request = {"discard": asked.model_dump(mode="json")}
+    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, aws.now(), plan, revocations.discards)
+    return answer

@@ -1,0 +1,181 @@
+"""Where functions meet AWS: their environment, their queues, the clock. No decision is taken here."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import batched
+from typing import IO, Any, NamedTuple
+from uuid import uuid4
+
+import botocore.session
+import msgspec
+
+from certrules.core.policy import PRESETS, Policies, read_policies
+from certrules.core.terms import Rollout
+from certrules.formats.events_in import OWN_SOURCE, REQUESTED
+from certrules.formats.stored import as_time
+from certrules.session import lean
+
+_BATCH = 10
+"""How many messages SQS, and how many events EventBridge, takes in a request."""
+
+
+_BATCH_BYTES = 128 * 1024
+"""How large a request for several messages may grow; SQS takes 256 KB, with their attributes."""
+
+
+class SendError(Exception):
+    """Some of a request's messages or events were not taken; a retry can help. Says how many and why."""
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the AWS client of a service; all come from one session, which a second client costs a tenth of."""
+    return _session().create_client(service)
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return lean(botocore.session.get_session())
+
+
+def now() -> datetime:
+    """Return the time (UTC). The one place that has a clock."""
+    return datetime.now(UTC)
+
+
+class Terms(NamedTuple):
+    """What the stack's parameters say of policy."""
+
+    policy: str = "edx-2021"  # a preset's name, or as JSON one policy or a list of dated ones
+    web_certificates: str = "on"  # `on` or `off`; counts where the policy doesn't say
+
+
+def terms() -> Terms:
+    """Return what the stack's parameters say of policy."""
+    names = {"policy": "POLICY", "web_certificates": "WEB_CERTIFICATES"}
+    return Terms(**{field: os.environ[name] for field, name in names.items() if name in os.environ})
+
+
+def policies(deployed: Terms | None = None) -> Policies:
+    """Return the policies of these terms, or of the stack's parameters (see core.policy.read_policies).
+
+    Raises PolicyError.
+    """
+    source, web_certificates = deployed or terms()
+    web = {} if web_certificates == "on" else {"web_certificates": False}
+    if source in PRESETS:
+        return read_policies({"preset": source, "version": source, **web})
+    policies: object = msgspec.json.decode(source)
+    if isinstance(policies, list):
+        return read_policies([{**web, **policy} if isinstance(policy, dict) else policy for policy in policies])
+    return read_policies({**web, **policies} if isinstance(policies, dict) else policies)
+
+
+def rollout() -> Rollout:
+    """Return who decides in course runs that have no word on it, of the stack's parameters. Raises ValueError."""
+    return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))
+
+
+def request_for(learner_id: int, course_run: str, why: str, at: datetime) -> str:
+    """Return a message for the ingest queue that has a learner's certificate decided again, as of `at` (UTC)."""
+    detail = {
+        "metadata": {
+            "id": str(uuid4()),
+            "event_type": REQUESTED,
+            "time": as_time(at),
+            "source": f"{OWN_SOURCE}/{why}",
+        },
+        "request": {"learner_id": learner_id, "course_key": course_run, "by": f"system:{why}", "notes": ""},
+    }
+    return msgspec.json.encode(detail).decode()
+
+
+def send(queue_url: str, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Put messages (entries of SendMessageBatch, without their ids) on a queue. Raises SendError."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for entry in entries:
+        length = len(entry["MessageBody"].encode())
+        if len(batch) == _BATCH or (batch and size + length > _BATCH_BYTES):
+            _send_batch(queue_url, batch)
+            batch, size = [], 0
+        batch.append({"Id": str(len(batch)), **entry})
+        size += length
+    if batch:
+        _send_batch(queue_url, batch)
+
+
+def _send_batch(queue_url: str, entries: list[dict[str, Any]]) -> None:
+    response = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+    failed = response.get("Failed", [])
+    if failed:
+        message = f"{len(failed)} of {len(entries)} messages were not taken: {failed[0].get('Message')}"
+        raise SendError(message)
+
+
+def waiting_in(queue_url: str) -> int:
+    """Return about how many messages wait in a queue."""
+    name = "ApproximateNumberOfMessages"
+    answer = client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
+def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
+    """Put (type, detail) on the bus, in order; return how many were taken before the first that was not."""
+    taken = 0
+    for batch in batched(events, _BATCH, strict=False):
+        entries = [
+            {"EventBusName": bus, "Source": source, "DetailType": event_type, "Detail": detail}
+            for event_type, detail in batch
+        ]
+        response = client("events").put_events(Entries=entries)
+        for result in response["Entries"]:
+            if "ErrorCode" in result:
+                return taken
+            taken += 1
+    return taken
+
+
+class Folder:
+    """A folder of a bucket, and the JSON in it."""
+
+    def __init__(self, bucket: str, path: str) -> None:
+        self.bucket = bucket
+        self.path = path
+
+    def key(self, name: str) -> str:
+        """Return the key of a file in the bucket."""
+        return f"{self.path}/{name}"
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes | None:
+        """Return what a file holds, or so many bytes of it; None if there is no such file."""
+        s3 = client("s3")
+        piece = {} if size is None else {"Range": f"bytes={start}-{start + size - 1}"}
+        try:
+            body: bytes = s3.get_object(Bucket=self.bucket, Key=self.key(name), **piece)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+        except s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "InvalidRange":  # it ends before
+                return b""
+            raise
+        return body
+
+    def write(self, name: str, body: bytes | IO[bytes], content_type: str) -> None:
+        """Write a file."""
+        client("s3").put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType=content_type)
+
+    def write_json(self, name: str, body: object) -> bytes:
+        """Write a file of JSON. Returns what was written."""
+        content = msgspec.json.encode(body)
+        self.write(name, content, "application/json")
+        return content
+
+    def names(self, of: str = "") -> Iterator[str]:
+        """Return the names of the files in a folder of it."""
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(of))
+        for page in pages:
+            for item in page.get("Contents", ()):
+                yield item["Key"].removeprefix(self.key(""))

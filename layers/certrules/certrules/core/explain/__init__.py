@@ -1,0 +1,1 @@
+"""Explanations of a record, for the people who answer learners' questions."""

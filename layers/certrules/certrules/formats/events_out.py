@@ -1,0 +1,157 @@
+"""Events out: what history keeps becomes the events that Open edX consumers expect, and our own.
+
+An event's id is made of its place in history and of what it says, so that an event that is sent twice can be told, and
+one that says something else in the same place, after a restore, is not taken for it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+
+from certrules.formats.events_in import OWN_SOURCE
+
+SOURCELIB = (11, 2, 0)
+"""The version of openedx-events whose data classes these events are."""
+
+CREATED = "org.openedx.learning.certificate.created.v1"
+CHANGED = "org.openedx.learning.certificate.changed.v1"
+REVOKED = "org.openedx.learning.certificate.revoked.v1"
+HELD = "certificates.revocation.held.v1"
+TRIPPED = "certificates.breaker.tripped.v1"
+COMPARED = "certificates.comparison.finished.v1"
+REGENERATED = "certificates.regeneration.finished.v1"
+RECONCILED = "certificates.reconciliation.finished.v1"
+
+EVENTS_OUT: Mapping[str, str] = {
+    CREATED: "A certificate became downloadable: once an award.",
+    CHANGED: "A certificate changed its status: once a change.",
+    REVOKED: "A certificate is no longer downloadable: once a loss.",
+    HELD: "A revocation is held until a person decides; the certificate stays as it is.",
+    TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
+    COMPARED: "Course runs were compared with the old logic: on how many certificates both agree, the rest by class.",
+    REGENERATED: "A bulk run has ended, whatever came of it.",
+    RECONCILED: "What is kept was compared with what was told and with the facts: what differed, and what was healed.",
+}
+
+
+class Outgoing(NamedTuple):
+    """An event for the bus."""
+
+    event_type: str
+    detail: str  # JSON
+
+
+def events_of(history_id: str, body: str, certificate_url: str, host: str) -> Iterator[Outgoing]:
+    """Return the events that one history item is told by.
+
+    `history_id` is its key, `body` its JSON (see wire.stored); `certificate_url` is what a certificate's id is put
+    after to give its address.
+    """
+    item = msgspec.json.decode(body)
+    if item["kind"] == "held":
+        yield _event(HELD, history_id, item, host, {"revocation": _held(item), **_decision(item)})
+        return
+    if item["kind"] == "tripped":
+        data = {"course_key": item["course_run"], "limit": item["limit"], "window_seconds": item["window_seconds"]}
+        yield _event(TRIPPED, history_id, item, host, {"breaker": data})
+        return
+    content = {"certificate": _certificate(item, certificate_url), **_decision(item)}
+    if item["status"] == "downloadable":
+        yield _event(CREATED, history_id, item, host, content)
+    yield _event(CHANGED, history_id, item, host, content)
+    if item["previous"] == "downloadable":
+        yield _event(REVOKED, history_id, item, host, content)
+
+
+def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) -> Outgoing:
+    """Return the event that a bulk run has ended; of each execution of it, the same event every time."""
+    counts = report["plan"]["counts"] if report["plan"] else {"changes": 0, "revocations": 0}
+    data = {
+        "id": report["id"],
+        "state": report["state"],
+        "purpose": report["purpose"],
+        "course_runs": report["course_runs"],
+        "requested_by": report["by"],
+        "approved_by": report["approval"]["by"] if report["approval"] else "",
+        "notes": report["reason"],
+        "plan": report["plan"]["hash"] if report["plan"] else "",
+        "changes": counts["changes"],
+        "revocations": counts["revocations"],
+        **report["outcome"],
+    }
+    return _event(REGENERATED, execution, {"at": report["finished_at"]}, host, {"regeneration": data})
+
+
+def comparison_finished(report: Mapping[str, Any], counts: Mapping[str, Any], execution: str, host: str) -> Outgoing:
+    """Return the event that course runs were compared; of each execution, the same event every time."""
+    asked = {name: report[name] for name in ("id", "state", "course_runs")}
+    data = {**asked, "requested_by": report["by"], "notes": report["reason"], **counts}
+    return _event(COMPARED, execution, {"at": report["finished_at"]}, host, {"comparison": data})
+
+
+def reconciliation_finished(outcome: Mapping[str, Any], host: str) -> Outgoing:
+    """Return the event that a reconciliation has ended; of each, the same event every time."""
+    return _event(RECONCILED, outcome["run"], {"at": outcome["finished_at"]}, host, {"reconciliation": outcome})
+
+
+def _event(
+    event_type: str, history_id: str, item: Mapping[str, Any], host: str, content: Mapping[str, Any]
+) -> Outgoing:
+    said = ":".join(str(item.get(name)) for name in ("at", "previous", "status", "cause"))
+    detail = {
+        "metadata": {
+            "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}:{said}")),
+            "event_type": event_type,
+            "minorversion": 0,
+            "time": item["at"].replace("Z", "+00:00"),
+            "source": OWN_SOURCE,
+            "sourcehost": host,
+            "sourcelib": SOURCELIB,
+        },
+        **content,
+    }
+    return Outgoing(event_type, msgspec.json.encode(detail).decode())
+
+
+def _decision(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what led to it, as it stands beside the platform's data."""
+    return {
+        "decision": {
+            "cause": item["cause"],
+            "reasons": item["decision"]["unmet"],
+            "policy_version": item["decision"]["policy"],
+            "by": item.get("by", ""),
+            "reason": item.get("reason", ""),
+        }
+    }
+
+
+def _certificate(item: Mapping[str, Any], certificate_url: str) -> dict[str, Any]:
+    """Return the platform's CertificateData. Personal data stays out: its strings are empty."""
+    certificate = item["certificate"]
+    return {
+        "user": {
+            "id": item["learner_id"],
+            "is_active": True,
+            "pii": {"username": "", "email": "", "name": ""},
+        },
+        "course": {"course_key": item["course_run"], "display_name": "", "start": None, "end": None},
+        "mode": certificate["mode"],
+        "grade": certificate["grade"],
+        "download_url": certificate_url + certificate["id"],
+        "name": "",
+        "current_status": item["status"],
+        "previous_status": item["previous"] or "",
+    }
+
+
+def _held(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "learner_id": item["learner_id"],
+        "course_key": item["course_run"],
+        "certificate_id": item["certificate"]["id"],
+        "cause": item["cause"],
+        "since": item["at"],
+    }

@@ -1,0 +1,240 @@
+"""What a person does to a certificate: an event like any other.
+
+Before it is sent, the very decision that `intake` will take is taken here, so that a person knows what it will do.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_OID, uuid5
+
+import msgspec
+
+from certrules import aws, storage
+from certrules.core.dates import shown
+from certrules.core.facts import active_by_person
+from certrules.core.guard import Published
+from certrules.core.terms import Fact, Status
+from certrules.core.timeline import Timeline
+from certrules.core.wording import old_logic_decides, reasons_in_words, status_words, when
+from certrules.formats.events_in import ERASED, OWN_SOURCE, REQUESTED
+from certrules.formats.stored import as_time
+from certrules.ingestion import decide_anew
+from certrules.support.cases import Case, RefusedActError, entries_of, pending_as_json, values_at
+
+SOURCE = f"{OWN_SOURCE}/support"
+REMEMBERED = timedelta(days=7)
+"""How long an act is remembered by the key that it was asked for with."""
+
+ALONE = 5
+ALONE_WITHIN = timedelta(hours=1)
+"""How many certificates a person may take away one by one in this time; more are a bulk revocation."""
+
+
+class Act(NamedTuple):
+    """Something that a person can do."""
+
+    event_type: str
+    key: str  # under which the event holds its data
+    label: str  # on a button
+    scope: str  # what it takes at least; one that takes a certificate away takes `revoke`
+
+
+ACTS: Mapping[str, Act] = {
+    "allowlist-add": Act("certificates.allowlist.entry.added.v1", "entry", "Add to the allowlist", "act"),
+    "allowlist-remove": Act("certificates.allowlist.entry.removed.v1", "entry", "Remove from the allowlist", "act"),
+    "invalidate": Act("certificates.invalidation.created.v1", "invalidation", "Invalidate", "revoke"),
+    "lift": Act("certificates.invalidation.lifted.v1", "invalidation", "Lift the invalidation", "act"),
+    "date-set": Act("certificates.date_override.set.v1", "override", "Set the date", "act"),
+    "date-remove": Act("certificates.date_override.removed.v1", "override", "Remove the date override", "act"),
+    "redecide": Act(REQUESTED, "request", "Decide again", "act"),
+    "release": Act("certificates.revocation.released.v1", "revocation", "Release the revocation", "revoke"),
+    "discard": Act("certificates.revocation.discarded.v1", "revocation", "Discard the revocation", "act"),
+    "erase-name": Act(ERASED, "learner", "Erase the learner's name", "act"),
+}
+
+SWITCHES: Mapping[str, str] = {
+    "stop": "certificates.automatic_revocations.stopped.v1",
+    "resume": "certificates.automatic_revocations.resumed.v1",
+}
+
+
+class Preview(NamedTuple):
+    """What an act will do, decided as `intake` will decide it."""
+
+    before: Status | None
+    after: Status | None
+    sentence: str
+    takes_away: bool
+    pending: dict[str, Any] | None
+    scope: str  # what it takes
+    version: int  # of the case, as it was looked at
+
+
+def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> Preview:
+    """Say what an act will do to the certificate. Raises RefusedActError if it contradicts what stands."""
+    _refuse_contradictions(case, act)
+    before = case.published.certificate
+    status = before.status if before else None
+    if ACTS[act].event_type == ERASED:
+        sentence = "The certificate stays; the learner's name is forgotten here, in all course runs."
+        return Preview(status, status, sentence, False, None, "act", case.version)
+    anew = decide_anew(case.pair, case.loaded, entries_of(case.pair, detail, now), case.policies, now)
+    published = anew.settled.published
+    after = published.certificate
+    takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
+    sentence = _sentence(status, published, anew.outcome.decision.unmet)
+    if not anew.terms.is_live:
+        found = anew.compared(case.policies)
+        sentence = f"{old_logic_decides(anew.terms.rollout)} Nothing changes now; then: {found.sentence}"
+    if after is not None:
+        was, will = shown(before, case.record.timeline, now), shown(after, anew.record.timeline, now)
+        sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."
+    scope = "revoke" if takes_away else ACTS[act].scope
+    pending = pending_as_json(published.pending)
+    return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version)
+
+
+def _sentence(before: Status | None, published: Published, unmet: frozenset[str]) -> str:
+    after = published.certificate.status if published.certificate else None
+    because = f" because {reasons_in_words(unmet)}" if unmet and after is not Status.DOWNLOADABLE else ""
+    if before is not after and before is None:
+        return f"There will be a certificate: {status_words(after)}{because}."
+    if before is not after:
+        return f"The certificate changes from {status_words(before)} to {status_words(after)}{because}."
+    stays = "There is still no certificate" if after is None else f"The certificate stays {status_words(after)}"
+    if published.pending is None:
+        return f"{stays}{because}."
+    due = published.pending.due
+    until = "until a person decides" if due is None else f"until {when(due)}"
+    return f"{stays}; a revocation is pending {until}."
+
+
+def is_allowlisted(timeline: Timeline) -> bool:
+    """Whether the learner is on the allowlist, by the last word."""
+    return bool(timeline and values_at(timeline, timeline[-1].at).get((Fact.ALLOWLIST, "")))
+
+
+def _refuse_contradictions(case: Case, act: str) -> None:
+    timeline = case.loaded.records[case.pair].timeline
+    invalidated, listed = active_by_person(timeline) is not None, is_allowlisted(timeline)
+    if act == "allowlist-add" and invalidated:
+        raise RefusedActError(409, "the certificate is invalidated by a person", "lift the invalidation first (lift)")
+    if act == "allowlist-add" and listed:
+        raise RefusedActError(409, "the learner is on the allowlist already", "nothing has to be added")
+    if act == "invalidate" and listed:
+        fix = "remove the allowlist entry first (allowlist-remove)"
+        raise RefusedActError(409, "the learner is on the allowlist", fix)
+    if act == "invalidate" and invalidated:
+        raise RefusedActError(409, "the certificate is invalidated by a person already", "nothing has to be done")
+    if act == "allowlist-remove" and not listed:
+        raise RefusedActError(409, "the learner is not on the allowlist", "nothing has to be removed")
+    if act == "lift" and not invalidated:
+        fix = "an exam's is lifted by verifying or resetting the exam"
+        raise RefusedActError(409, "no person's invalidation is active", fix)
+    if act in {"release", "discard"} and case.published.pending is None:
+        raise RefusedActError(409, "no revocation is pending", "look at the case again: it may be decided already")
+
+
+def detail_of(
+    act: str, case: Case, *, event_id: str, at: datetime, by: str, reason: str, date: datetime | None = None
+) -> dict[str, Any]:
+    """Return the event that is the act. Raises RefusedActError if a date is missing, or is not asked for."""
+    if (act == "date-set") is not (date is not None):
+        fix = "give the date to show, as in 2026-01-31T00:00:00Z" if date is None else "only date-set takes one"
+        raise RefusedActError(422, f"{act} and its date don't go together", fix, "date")
+    data: dict[str, Any] = {"learner_id": case.pair.learner_id, "by": by, "notes": reason}
+    if act != "erase-name":  # which is about all course runs
+        data["course_key"] = case.pair.course_run
+    if date is not None:
+        data["date"] = as_time(date)
+    if act in {"release", "discard"} and case.published.pending is not None:
+        data["cause"] = case.published.pending.cause
+    return event_of(ACTS[act].event_type, ACTS[act].key, data, event_id, at)
+
+
+def switch_detail(switch: str, course_run: str | None, event_id: str, at: datetime, by: str, reason: str) -> Any:
+    """Return the event that stops or resumes automatic revocations, in a course run or (None) everywhere."""
+    return event_of(SWITCHES[switch], "switch", {"course_key": course_run, "by": by, "notes": reason}, event_id, at)
+
+
+def event_of(event_type: str, key: str, data: Mapping[str, Any], event_id: str, at: datetime) -> dict[str, Any]:
+    """Return the event of a type that holds data under its key."""
+    metadata = {"id": event_id, "event_type": event_type, "minorversion": 0, "time": as_time(at), "source": SOURCE}
+    return {"metadata": metadata, key: data}
+
+
+def event_id_of(*names: object) -> str:
+    """Return the same event id for the same names: an act that is asked for twice happens once."""
+    return str(uuid5(NAMESPACE_OID, msgspec.json.encode([str(name) for name in names]).decode()))
+
+
+def identity(actor: str) -> str:
+    """Return what is the same for one person, however their identity provider spells the name."""
+    return unicodedata.normalize("NFKC", actor).casefold().strip()
+
+
+def remembered(by: str, key: str, asked: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
+    """Return the plan and the answer of what a person asks for with a key, those of the first time.
+
+    `planned` is given a name that is the same for both, and returns them. Raises what it raises, LostRaceError (ask
+    again), and RefusedActError if the key was for something else.
+    """
+    name = event_id_of("act", by, key)
+    item = storage.find_note(f"K#{name}", "-")
+    if item.v:
+        kept = msgspec.json.decode(item.b)
+        refuse_another_use(kept["asked"], asked)
+    else:
+        plan, answer = planned(name)
+        kept = {"asked": asked, "plan": plan, "answer": answer}
+        storage.save_note(item, kept, now + REMEMBERED)
+    return kept
+
+
+def once(
+    bus: str,
+    by: str,
+    key: str,
+    asked: object,
+    now: datetime,
+    planned: Callable[[str], tuple[Any, Any]],
+    events_of: Callable[[Any], Iterable[Mapping[str, Any]]] = lambda plan: [plan],
+) -> Any:
+    """Do what a person asks for with a key, once; return the answer that was given the first time.
+
+    `planned` is given an event id and returns a plan and the answer, `events_of` the plan's events (the plan itself
+    is one, unless it says otherwise). The plan is kept before its events are sent: killed in between, the same call
+    sends the same events under the same ids, so that they count once. Raises like `remembered`, and SendError.
+    """
+    kept = remembered(by, key, asked, now, planned)
+    send(bus, events_of(kept["plan"]))
+    return kept["answer"]
+
+
+def refuse_another_use(kept: object, asked: object) -> None:
+    """Raise RefusedActError if a key was for something else than what is asked for now."""
+    if kept != msgspec.json.decode(msgspec.json.encode(asked)):
+        raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
+
+
+def count_alone(by: str, event_id: str, now: datetime) -> None:
+    """Note that a person takes a certificate away. Raises RefusedActError when it becomes a bulk revocation."""
+    item = storage.find_note(f"K#{event_id_of('alone', identity(by))}", "-")
+    taken: dict[str, str] = msgspec.json.decode(item.b) if item.v else {}
+    recent = {name: at for name, at in taken.items() if datetime.fromisoformat(at) > now - ALONE_WITHIN}
+    if event_id in recent:
+        return
+    if len(recent) >= ALONE:
+        fix = "ask for the others as a bulk revocation (POST /v1/revocations), which a second person approves"
+        raise RefusedActError(403, f"nobody takes away more than {ALONE} certificates an hour alone", fix)
+    storage.save_note(item, {**recent, event_id: as_time(now)}, now + ALONE_WITHIN)
+
+
+def send(bus: str, details: Iterable[Mapping[str, Any]]) -> None:
+    """Put events on the bus. Raises SendError unless all were taken."""
+    events = [(item["metadata"]["event_type"], msgspec.json.encode(item).decode()) for item in details]
+    taken = aws.put_events(bus, SOURCE, events)
+    if taken < len(events):
+        raise aws.SendError(f"{len(events) - taken} of {len(events)} events were not taken; ask again")

@@ -1,0 +1,271 @@
+"""A learner's case in a course run: why there is a certificate or isn't, since when, and what if."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from certrules import aws, storage
+from certrules.core.explain import explanation as explaining
+from certrules.core.facts import CertificateInvalidation, Enrollment, Record, invalidations
+from certrules.core.guard import Published, is_downloadable
+from certrules.core.policy import Policies
+from certrules.core.replay import Outcome, Pending, replay
+from certrules.core.rollout import Terms, terms_of
+from certrules.core.terms import Fact
+from certrules.core.timeline import Entry, Timeline, at_instant
+from certrules.core.wording import old_logic_decides
+from certrules.formats.events_in import RefusedError, decode
+from certrules.formats.record_as_events import events_from
+from certrules.formats.stored import as_time, certificate_as_json
+from certrules.storage.records import Loaded, Pair
+
+
+class RefusedActError(Exception):
+    """What was asked for can't be done. `field` is what is wrong with it, `fix` the way out; `status` is HTTP's."""
+
+    def __init__(self, status: int, title: str, fix: str, field: str = "") -> None:
+        """Refuse, with the way out."""
+        super().__init__(f"{title}: {fix}")
+        self.status, self.title, self.fix, self.field = status, title, fix, field
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is kept of a learner in a course run."""
+
+    pair: Pair
+    loaded: Loaded
+    policies: Policies
+
+    @property
+    def published(self) -> Published:
+        """What learners and other services were last told."""
+        return self.loaded.records[self.pair].published
+
+    @property
+    def record(self) -> Record:
+        """What was heard: of the learner in the course run, their ID verification, and the course run."""
+        return storage.record_of(self.pair, self.loaded, self.loaded.records[self.pair].timeline)
+
+    @property
+    def version(self) -> int:
+        """How often anything was saved of the learner in the course run."""
+        return self.loaded.records[self.pair].version
+
+    @property
+    def terms(self) -> Terms:
+        """Who decides in the course run."""
+        return terms_of(self.loaded.course_runs[self.pair.course_run].timeline, aws.rollout())
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was ever heard of the learner in the course run."""
+        return self.version > 0
+
+
+def open_case(pair: Pair, policies: Policies) -> Case:
+    """Read all that is kept of a learner in a course run: one request."""
+    return Case(pair, storage.load([pair]), policies)
+
+
+def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Explanation:
+    """Explain the case as of an instant (UTC), or (None) as it is published now."""
+    kept = case.loaded.records[case.pair]
+    published = kept.published if as_of is None else None
+    return explaining.explain(
+        case.record, case.policies, as_of or now, published=published, compacted=kept.settled, terms=case.terms
+    )
+
+
+def case_as_json(
+    case: Case, as_of: datetime | None, now: datetime, certificate_url: str, dead_letters: str
+) -> dict[str, Any]:
+    """Return everything that support can know of a case: three requests more.
+
+    `dead_letters` is the queue that gets what could not be delivered to consumers.
+    """
+    explanation = explain(case, as_of, now)
+    history = _history(case.pair)
+    return {
+        **explaining.as_json(explanation),
+        "text": explaining.as_text(explanation),
+        "fields": _fields(case, explanation, history, certificate_url),
+        "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
+        "history": history,
+        "undelivered": aws.waiting_in(dead_letters),  # status changes, of anybody, that a consumer's queue didn't take
+        "rollout": case.terms.rollout,
+        "version": case.version,
+    }
+
+
+def _invalidation(item: CertificateInvalidation) -> dict[str, Any]:
+    return {
+        "origin": item.exam or "person",
+        "at": as_time(item.at),
+        "by": item.by,
+        "notes": item.notes,
+        "lifted_at": as_time(item.lifted_at),
+        "lifted_by": item.lifted_by,
+    }
+
+
+def invalidations_in(course_run: str) -> list[dict[str, Any]]:
+    """Return every invalidation in a course run, active or lifted, by learner."""
+    return [
+        {"learner_id": learner_id, **_invalidation(item)}
+        for learner_id, found in sorted(storage.invalidated_in(course_run))
+        for item in found
+    ]
+
+
+def _history(pair: Pair) -> list[dict[str, Any]]:
+    """Return what was published, oldest first, with when the bus took it and as which events (None: not yet)."""
+    receipts = storage.receipts_of(pair)
+    found = []
+    for key, body in storage.history_of(pair):
+        item = msgspec.json.decode(body)
+        if item["kind"] == "tripped":
+            continue
+        receipt = msgspec.json.decode(receipts[key]) if key in receipts else {"at": None, "events": []}
+        found.append(
+            {
+                "at": item["at"],
+                "kind": item["kind"],
+                "previous": item.get("previous"),
+                "status": item["certificate"]["status"],
+                "cause": item["cause"],
+                "by": item.get("by", ""),
+                "reason": item.get("reason", ""),
+                "reasons": item["decision"]["unmet"],
+                "policy": item["decision"]["policy"],
+                "published_at": receipt["at"],
+                "published_as": receipt["events"],
+            }
+        )
+    return found
+
+
+def _fields(
+    case: Case, explanation: explaining.Explanation, history: list[dict[str, Any]], certificate_url: str
+) -> dict[str, Any]:
+    """Return what support would otherwise collect by hand."""
+    values = values_at(case.record.timeline, explanation.as_of)
+    certificate = explanation.certificate
+    enrollment: Enrollment | None = values.get((Fact.ENROLLMENT, ""))
+    changes = [item for item in history if item["kind"] == "transition"]
+    actors = [item["by"] for item in changes if item["by"]]
+    return {
+        "kind": "course certificate",
+        "course_run": case.pair.course_run,
+        "learner_id": case.pair.learner_id,
+        "mode": certificate.mode if certificate else None,
+        "enrollment_mode": enrollment.mode if enrollment else None,
+        "grade": certificate.grade if certificate else None,
+        "url": certificate_url + certificate.certificate_id if certificate and certificate.certificate_id else None,
+        "certificate_id": certificate.certificate_id if certificate else None,
+        "generated_at": as_time(certificate.first_issued_at) if certificate else None,
+        "issued_at": as_time(certificate.issued_at) if certificate else None,
+        "regenerated_at": changes[-1]["at"] if len(changes) > 1 else None,
+        "last_changed_by": actors[-1] if actors else None,
+        "pacing": _PACING[values.get((Fact.COURSE_RUN, "self_paced"))],
+        "display_behavior": values.get((Fact.COURSE_RUN, "display_behavior")),
+    }
+
+
+_PACING = {True: "self-paced", False: "instructor-paced", None: None}
+
+
+def values_at(timeline: Timeline, as_of: datetime) -> dict[tuple[Fact, str], Any]:
+    """Return what held at an instant (UTC), by fact and subject."""
+    return {line: entry.value for line, entry in at_instant(timeline, as_of).items()}
+
+
+def course_runs_of(learner_id: int) -> list[dict[str, Any]]:
+    """Return the course runs in which anything is known of a learner, with the certificate there: one request."""
+    return [
+        {
+            "course_run": course_run,
+            "certificate": certificate_as_json(kept.published.certificate) if kept.published.certificate else None,
+            "pending": pending_as_json(kept.published.pending),
+        }
+        for course_run, kept in sorted(storage.records_of(learner_id).items())
+    ]
+
+
+def pending_as_json(pending: Pending | None) -> dict[str, Any] | None:
+    """Return a pending revocation as JSON has it; without a due time it waits for a person."""
+    if pending is None:
+        return None
+    return {"cause": pending.cause, "since": as_time(pending.since), "due": as_time(pending.due)}
+
+
+def export(case: Case, now: datetime) -> dict[str, Any]:
+    """Return the events that reproduce the case in `certs replay`, with the instant, and what is published.
+
+    `otherwise` says why what is published isn't what the facts alone come to, should it not be; else it is empty.
+    """
+    published, outcome = case.published, replay(case.record, case.policies, now)
+    return {
+        "events": events_from(case.record),
+        "until": as_time(now),
+        "certificate": certificate_as_json(published.certificate) if published.certificate else None,
+        "pending": pending_as_json(published.pending),
+        "otherwise": _otherwise(case, outcome),
+    }
+
+
+def _otherwise(case: Case, outcome: Outcome) -> str:
+    published = case.published
+    if not case.terms.is_live:
+        return f"{old_logic_decides(case.terms.rollout)} What is published is its word; a replay is what this would be."
+    was, certificate = published.certificate, outcome.certificate
+    if was is not None and certificate is not None:
+        certificate = certificate._replace(certificate_id=was.certificate_id)
+    if certificate == was and outcome.pending == published.pending:
+        return ""
+    if is_downloadable(was) and published.pending is not None and published.pending.due is None:
+        return "Facts that came late don't carry the certificate: it is kept and held, which a replay knows nothing of."
+    return "What was published before counts too (dates, a status), or the last decision was as of an earlier instant."
+
+
+# --- what if
+
+
+def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    """Return what the case would amount to after changes by their codes, and events; nothing is stored.
+
+    Raises RefusedActError for a code that can't be offered here, or an event that can't be read.
+    """
+    offered = {change.code: change for change in explaining.possible_changes(case.record, case.policies, now)}
+    chosen = []
+    for code in codes:
+        if code not in offered:
+            known = ", ".join(sorted(offered))
+            raise RefusedActError(
+                422, f"{code!r} is no change that could be made here", f"choose of: {known}", "changes"
+            )
+        chosen.append(offered[code])
+    entries = [entry for event in events for entry in entries_of(case.pair, event, now)]
+    told = explaining.Change("events", "", "", tuple(entry._replace(at=now) for entry in entries))
+    before = replay(case.record, case.policies, now)
+    after = explaining.what_if(case.record, case.policies, now, [*chosen, told])
+    return {
+        "stored": False,
+        "changes": [{"code": change.code, "sentence": change.sentence, "who": change.who} for change in chosen],
+        "before": {"status": before.status, "reasons": before.reasons},
+        "after": {"status": after.status, "reasons": after.reasons, "pending": pending_as_json(after.pending)},
+    }
+
+
+def entries_of(pair: Pair, detail: Mapping[str, Any], now: datetime) -> tuple[Entry, ...]:
+    """Return what an event says of a learner. Raises RefusedActError for one that can't be read."""
+    try:
+        message = decode(msgspec.json.encode(detail), now)
+    except RefusedError as refusal:
+        raise RefusedActError(422, f"the event is refused: {refusal.reason}", refusal.fix, refusal.field) from refusal
+    if message is None or message.learner_id not in {None, pair.learner_id}:
+        raise RefusedActError(422, "the event is about another learner", "name the learner of the case", "learner_id")
+    return message.entries

@@ -1,0 +1,205 @@
+"""Revocations that are pending or held, and bulk revocations: one person asks, another approves."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from certrules import storage
+from certrules.core.terms import Cause
+from certrules.formats.stored import as_time
+from certrules.storage.records import KeptRecord, Pair, Place
+from certrules.support.acts import ACTS, Act, event_id_of, event_of, identity, is_allowlisted, refuse_another_use, send
+from certrules.support.cases import RefusedActError, pending_as_json
+
+APPROVAL_TIME = timedelta(days=1)
+"""How long a bulk revocation waits for the second person."""
+
+KEPT = timedelta(days=90)
+"""How long a bulk revocation stays on the list; what came of it stays in the certificates' history."""
+
+MOST_LEARNERS = 1_000
+"""How many learners one bulk revocation takes; more are asked for in parts."""
+
+
+def pending_in(course_run: str, start: Place | None, limit: int) -> tuple[list[dict[str, Any]], Place | None]:
+    """Return a page of pending revocations in a course run ("": everywhere), and where the next one starts."""
+    pairs, following = storage.pending_page(course_run, start, limit)
+    records = storage.load(pairs).records if pairs else {}
+    rows = [
+        {
+            "learner_id": pair.learner_id,
+            "course_run": pair.course_run,
+            **pending,
+            "by": records[pair].published.pending.actor.by,  # type: ignore[union-attr]
+        }
+        for pair in pairs
+        if (pending := pending_as_json(records[pair].published.pending)) is not None
+    ]
+    return rows, following
+
+
+def all_pending_in(course_run: str) -> Iterator[dict[str, Any]]:
+    """Return every pending revocation in a course run."""
+    rows, place = pending_in(course_run, None, 100)
+    yield from rows
+    while place is not None:
+        rows, place = pending_in(course_run, place, 100)
+        yield from rows
+
+
+def plan_discards(
+    course_run: str, wanted: set[int] | None, by: str, reason: str, now: datetime, event_id: str
+) -> tuple[Any, Any]:
+    """Plan to have certificates stay whose revocation is held in a course run: these learners', or (None) all.
+
+    Return the plan, for `discards`, and the answer: how many, and how many are left for another call.
+    """
+    held = {
+        str(row["learner_id"]): row["cause"]
+        for row in all_pending_in(course_run)
+        if wanted is None or row["learner_id"] in wanted
+    }
+    chosen = dict(islice(held.items(), MOST_LEARNERS))
+    plan = {"id": event_id, "course_run": course_run, "learners": chosen, "by": by, "notes": reason}
+    return {**plan, "at": as_time(now)}, {"discarded": len(chosen), "left": len(held) - len(chosen)}
+
+
+def discards(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return the events of a plan to discard."""
+    return _events(ACTS["discard"], plan)
+
+
+def request_revocation(
+    act: str, course_run: str, learners: Iterable[int] | None, by: str, reason: str, now: datetime, key: str
+) -> dict[str, Any]:
+    """Ask for several learners' certificates to be revoked: `release` what is held, or `invalidate`.
+
+    `learners` None: all whose revocation is held in the course run, as far as nobody asked for them already. A second
+    person has to approve it. The same person and key give the same request. Raises RefusedActError.
+    """
+    name = event_id_of("revocation", by, key)
+    item = storage.find_note("V", name)
+    wanted = None if learners is None else set(learners)
+    asked = {"act": act, "course_run": course_run, "learners": None if wanted is None else sorted(wanted)}
+    if item.v:
+        kept: dict[str, Any] = msgspec.json.decode(item.b)
+        refuse_another_use(kept["asked"], asked)
+        return kept
+    chosen = _to_release(course_run, wanted, now) if act == "release" else _to_invalidate(course_run, wanted)
+    body = {
+        "id": name,
+        "asked": asked,
+        "act": act,
+        "course_run": course_run,
+        "learners": dict(islice(chosen.items(), MOST_LEARNERS)),
+        "left": max(0, len(chosen) - MOST_LEARNERS),  # for another request
+        "reason": reason,
+        "requested_by": by,
+        "requested_at": as_time(now),
+        "expires_at": as_time(now + APPROVAL_TIME),
+        "state": "requested",
+        "decided_by": None,
+        "decided_at": None,
+    }
+    storage.save_note(item, body, now + KEPT)
+    return body
+
+
+def _to_release(course_run: str, wanted: set[int] | None, now: datetime) -> dict[str, str]:
+    """Return the learners whose held revocation is to be released, each with its cause."""
+    causes = {row["learner_id"]: str(row["cause"]) for row in all_pending_in(course_run)}
+    if wanted is not None and (missing := wanted - causes.keys()):
+        raise RefusedActError(409, f"nothing is held of: {_some(missing)}", "leave them out", "learners")
+    if wanted is None:
+        waiting = (item for item in revocations(now) if item["state"] == "requested" and item["act"] == "release")
+        wanted = causes.keys() - {
+            int(who) for item in waiting if item["course_run"] == course_run for who in item["learners"]
+        }
+    if not wanted:
+        raise RefusedActError(409, "nothing is held here that nobody asked for yet", "see the held list", "learners")
+    return {str(learner): causes[learner] for learner in sorted(wanted)}
+
+
+def _to_invalidate(course_run: str, wanted: set[int] | None) -> dict[str, str]:
+    """Return the learners whose certificate is to be invalidated. An allowlist entry contradicts that."""
+    if not wanted:
+        raise RefusedActError(422, "whom?", "name the learners; only release takes all that are held", "learners")
+    records = storage.load(Pair(learner, course_run) for learner in wanted).records
+    if unknown := {pair.learner_id for pair, kept in records.items() if not kept.version}:
+        fix = "compare learner ids and course run, or leave them out"
+        raise RefusedActError(404, f"nothing is known here of: {_some(unknown)}", fix, "learners")
+    _refuse_allowlisted(records)
+    return {str(learner): Cause.INVALIDATED for learner in sorted(wanted)}
+
+
+def _refuse_allowlisted(records: Mapping[Pair, KeptRecord]) -> None:
+    if listed := {pair.learner_id for pair, kept in records.items() if is_allowlisted(kept.timeline)}:
+        fix = "remove their entries first (allowlist-remove), or leave them out"
+        raise RefusedActError(409, f"on the allowlist: {_some(listed)}", fix, "learners")
+
+
+def _some(learners: Collection[int]) -> str:
+    some = ", ".join(map(str, sorted(learners)[:10]))
+    return f"{some} and {len(learners) - 10} more" if len(learners) > 10 else some
+
+
+def revocations(now: datetime) -> list[dict[str, Any]]:
+    """Return the bulk revocations that were asked for of late, newest first."""
+    found = [_with_expiry(msgspec.json.decode(item.b), now) for item in storage.notes_of("V")]
+    return sorted(found, key=lambda body: body["requested_at"], reverse=True)
+
+
+def _with_expiry(body: dict[str, Any], now: datetime) -> dict[str, Any]:
+    if body["state"] == "requested" and datetime.fromisoformat(body["expires_at"]) <= now:
+        return {**body, "state": "expired"}
+    return body
+
+
+def decide_revocation(bus: str, name: str, by: str, now: datetime, *, approve: bool) -> dict[str, Any]:
+    """Approve a bulk revocation, which then happens, or decline it. Raises RefusedActError, SendError, LostRaceError.
+
+    Who says the same again is told what came of it. Killed in between, it is carried on by whoever approves it again.
+    """
+    item = storage.find_note("V", name)
+    if not item.v:
+        raise RefusedActError(404, "no such revocation was asked for", "see the list of revocations", "id")
+    body = _with_expiry(msgspec.json.decode(item.b), now)
+    said = "approved" if approve else "declined"
+    if approve and identity(body["requested_by"]) == identity(by):
+        raise RefusedActError(403, "nobody approves what they asked for", "have a second person approve it")
+    if body["state"] == "requested":
+        if approve and body["act"] == "invalidate":
+            _refuse_allowlisted(storage.load(Pair(int(who), body["course_run"]) for who in body["learners"]).records)
+        body |= {"state": said, "decided_by": by, "decided_at": as_time(now)}
+        storage.save_note(item, body, _kept_until(body))
+    elif body["state"] == "done" and approve and body["decided_by"] == by:
+        return body
+    elif body["state"] != said or (body["decided_by"] != by and not approve):
+        raise RefusedActError(409, f"it is {body['state']} already", "ask for it anew if it is still wanted")
+    if approve:
+        send(bus, _revocation_events(body))
+        body["state"] = "done"
+        storage.save_note(item, body, _kept_until(body))
+    return body
+
+
+def _kept_until(body: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(body["requested_at"]) + KEPT
+
+
+def _revocation_events(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    notes = f"{body['reason']} (asked for by {body['requested_by']})"
+    return _events(ACTS[body["act"]], {**body, "by": body["decided_by"], "notes": notes, "at": body["decided_at"]})
+
+
+def _events(act: Act, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return an event for each learner of a plan, always under the same id."""
+    for learner, cause in plan["learners"].items():
+        data = {"learner_id": int(learner), "course_key": plan["course_run"], "by": plan["by"], "notes": plan["notes"]}
+        if act.key == "revocation":
+            data["cause"] = cause
+        event_id = event_id_of("one of many", plan["id"], learner)
+        yield event_of(act.event_type, act.key, data, event_id, datetime.fromisoformat(plan["at"]))

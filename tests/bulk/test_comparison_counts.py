@@ -1,0 +1,224 @@
+"""Course runs in shadow compared with the old logic, taken live, back and live again: every difference is known before.
+
+The planted differences are one of each class; the report has to name each, and going live to do what it said.
+"""
+
+import csv
+import json
+from collections import Counter
+from datetime import datetime
+from io import StringIO
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from certrules.bulk.comparison_counts import Comparisons
+from certrules.core.comparison import Comparison, Effect, Kind
+from certrules.core.terms import Status
+from certrules.storage.records import Pair
+from certs.sources import event_builders
+from certs.sources.event_builders import Detail
+from tests.bulk.conftest import NOW, Run, class_of, everything
+from tests.functions.scene import Learner, Scene, as_time, day
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+def sent(detail: Detail, at: datetime) -> Detail:
+    """Return a detail in the bus's envelope, sent at an instant."""
+    return {**event_builders.envelope(detail), "time": as_time(at)}
+
+
+def recorded(learner: Learner, at: datetime | None = None, status: Status = Status.DOWNLOADABLE, **more: Any) -> Detail:
+    """Tell of the old logic's certificate, of day 3, which is as it should be but for what is given."""
+    at = at or day(3)
+    said: dict[str, Any] = {"mode": "verified", "grade": "0.85", "certificate_id": UUID(int=learner.learner_id)}
+    said |= {"created": at, "modified": at, **more}
+    return event_builders.recorded_certificate(
+        "recorded", uuid4(), at, learner.learner_id, learner.course_run, status=status, **said
+    )
+
+
+def plant(scene: Scene, first: Learner) -> dict[str, Learner]:
+    """Have a course run in shadow, with a learner of each class of difference; return them by class."""
+    learners = class_of(12, first)
+    scene.ingest(first.configured(day(1), rollout="shadow"))
+    names = (
+        "agree", "contradiction", "no_opinion", "would_revoke", "would_issue", "label", "mode_or_grade", "date",
+        "fell", "invalidated", "nothing", "noncore",
+    )  # fmt: skip
+    by_name = dict(zip(names, learners, strict=True))
+    for name, one in by_name.items():
+        qualifying = [one.enrolled(day(1)), one.id_approved(day(1)), one.graded(day(3), 0.8499999, "B")]
+        told: list[Detail] = {
+            "agree": [*qualifying, recorded(one)],
+            "contradiction": [*qualifying, recorded(one, mode="honor")],
+            "no_opinion": [recorded(one)],
+            "would_revoke": [one.enrolled(day(1)), one.id_approved(day(1)), one.failing(day(2)), recorded(one)],
+            "would_issue": [*qualifying, recorded(one, day(2), Status.NOTPASSING)],
+            "label": [one.enrolled(day(1)), one.failing(day(2)), recorded(one, day(2), Status.UNAVAILABLE)],
+            "mode_or_grade": [*qualifying, recorded(one, grade="0.9")],
+            "date": [*qualifying, recorded(one, day(9))],
+            "fell": [*qualifying, recorded(one), one.failing(day(20))],
+            "invalidated": [*qualifying, recorded(one), one.invalidated(day(20))],
+            "nothing": [one.enrolled(day(1), mode="audit")],
+            "noncore": [*qualifying],
+        }[name]
+        if name == "label":
+            told.insert(1, one.id_approved(day(1)))
+        scene.ingest(*told)
+    return by_name
+
+
+EXPECTED = {
+    "agree": ("agree", "none"),
+    "contradiction": ("contradiction", "details"),
+    "no_opinion": ("no_opinion", "none"),
+    "would_revoke": ("would_revoke", "none"),
+    "would_issue": ("would_issue", "issue"),
+    "label": ("label", "label"),
+    "mode_or_grade": ("mode_or_grade", "none"),
+    "date": ("date", "none"),
+    "fell": ("would_revoke", "hold"),
+    "invalidated": ("would_revoke", "hold"),
+    "nothing": ("agree", "none"),
+    "noncore": ("would_issue", "issue"),
+}
+
+
+def roll(scene: Scene, first: Learner, learners: list[Learner], at: datetime, rollout: str) -> None:
+    """Set a course run's rollout, and have its learners decided again, as `redecide` does."""
+    scene.ingest(sent(first.configured(at, rollout=rollout), at))
+    for learner in learners:
+        scene.ingest(sent(learner.requested(at), at))
+
+
+def told(scene: Scene, learner: Learner) -> list[tuple[str | None, str]]:
+    """Return what is told of a learner's certificate."""
+    return [(item.get("previous"), item.get("status", item["kind"])) for item in scene.history(learner)]
+
+
+def test_every_difference_is_named_before_going_live_which_does_what_was_said(scene: Scene, learner: Learner) -> None:
+    planted = plant(scene, learner)
+    learners = list(planted.values())
+    before = everything(scene)
+    assert not [key for key in before if key[0] == "HistoryTable" and learner.course_run in key[2]]
+
+    run = Run(scene, [learner.course_run], more={"purpose": "compare"})
+    assert run.planned() == "report"
+    report = run.report()
+
+    assert everything(scene) == before  # nothing is changed, and nothing is told
+    comparison = report["comparison"]
+    assert comparison["all"]["classes"] == Counter(kind for kind, _ in EXPECTED.values())
+    assert comparison["all"]["going_live"] == Counter(effect for _, effect in EXPECTED.values())
+    assert (comparison["all"]["learners"], comparison["all"]["certificates"]) == (12, 11)
+    listed = {int(row["learner_id"]): row for row in csv.DictReader(StringIO(run.text("report.csv")))}
+    for name, one in planted.items():
+        kind, effect = EXPECTED[name]
+        if kind == "agree":
+            assert one.learner_id not in listed
+        else:
+            row = listed[one.learner_id]
+            assert (row["class"], row["going_live"]) == (kind, effect)
+            assert row["sentence"].endswith(".")
+    assert {item["learner_id"] for item in comparison["samples"]} == listed.keys()
+    (course_run,) = comparison["course_runs"]
+    assert (comparison["ready"], comparison["not_ready"]) == ([], 1)
+    assert course_run["obstacles"] == [
+        "3 downloadable by the old logic, and not by the facts",
+        "2 would be held for a person",
+        "1 of which a core fact is missing",
+        "agreement on 9.1% of 11 certificates",
+    ]
+    page = run.text("report.html")
+    assert "<svg" in page
+    assert planted["fell"].course_run in page
+
+    changes = {change["learner_id"]: change for change in run.changes()}
+    roll(scene, learner, learners, NOW, "live")
+    for name, one in planted.items():
+        news = told(scene, one)
+        match EXPECTED[name][1]:
+            case "none" | "details":
+                assert news == []
+            case "hold":
+                assert news == [(None, "held")]
+            case _:
+                assert [
+                    [item["at"], item["previous"], item["status"], item["cause"]] for item in scene.history(one)
+                ] == (changes[one.learner_id]["steps"])
+        if name not in {"label", "nothing"}:
+            certificate = scene.certificate(one)
+            assert certificate is not None
+            assert certificate.status is Status.DOWNLOADABLE
+            if name != "noncore":
+                assert certificate.certificate_id == UUID(int=one.learner_id).hex
+
+    live = everything(scene)
+    roll(scene, learner, learners, day(200), "live")  # the same word once more, though an earlier one
+    roll(scene, learner, learners, NOW, "shadow")
+    assert {key for key in everything(scene) if key[0] == "HistoryTable"} == {
+        key for key in live if key[0] == "HistoryTable"
+    }
+
+
+def test_a_course_run_that_agrees_is_ready(scene: Scene, learner: Learner) -> None:
+    learners = class_of(4, learner)
+    scene.ingest(learner.configured(day(1), rollout="shadow"))
+    for one in learners:
+        scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)), recorded(one, grade=""))
+
+    report = Run(scene, [learner.course_run], more={"purpose": "compare"}).go()
+
+    assert report["state"] == "planned"
+    assert report["comparison"]["ready"] == [learner.course_run]
+    assert report["comparison"]["all"]["agreement"] == 1
+    assert report["plan"]["counts"]["changes"] == 0
+    finished = [
+        body["detail"]["comparison"]
+        for body in scene.take("own-events")
+        if body["detail-type"] == "certificates.comparison.finished.v1"
+    ]
+    assert [(item["learners"], item["classes"], item["ready"]) for item in finished] == [(4, {"agree": 4}, 1)]
+
+
+def test_a_learner_who_cannot_be_read_keeps_a_course_run_from_being_ready(scene: Scene, learner: Learner) -> None:
+    scene.ingest(learner.configured(day(1), rollout="shadow"))
+    scene.ingest(learner.enrolled(day(1)), learner.id_approved(day(1)), learner.passing(day(3)), recorded(learner))
+    scene.client("dynamodb").update_item(
+        TableName=scene.cloud.physical("CertificatesTable"),
+        Key={"p": {"S": f"L#{learner.learner_id}"}, "s": {"S": learner.course_run}},
+        UpdateExpression="SET e = :broken",
+        ExpressionAttributeValues={":broken": {"S": "no timeline"}},
+    )
+
+    report = Run(scene, [learner.course_run], more={"purpose": "compare"}).go()
+
+    (course_run,) = report["comparison"]["course_runs"]
+    assert course_run["obstacles"] == ["1 could not be read"]
+
+
+def compared(number: int) -> tuple[Pair, Comparison]:
+    kind = list(Kind)[number % len(Kind)]
+    effect = list(Effect)[number % len(Effect)]
+    reasons = () if kind is Kind.AGREE else ("not_passed",)
+    pair = Pair(number, f"course-v1:CertX+CS{number % 3}+2026")
+    return pair, Comparison(kind, effect, (), reasons, f"Sentence {number}.", certificate=number % 7 > 0)
+
+
+def test_comparisons_of_shards_add_up_in_whatever_order() -> None:
+    whole = Comparisons()
+    shards = [Comparisons() for _ in range(4)]
+    for number in range(400):
+        whole.take(*compared(number))
+        shards[number % 4].take(*compared(number))
+    forth, back = Comparisons(), Comparisons()
+    for shard in shards:
+        forth.merge(shard)
+    for shard in reversed(shards):
+        back.merge(shard)
+    expected = json.dumps(whole.report())
+    assert json.dumps(forth.report()) == json.dumps(back.report()) == expected
+    assert len(expected) < 400_000

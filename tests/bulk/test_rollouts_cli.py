@@ -1,0 +1,67 @@
+"""The commands of rollout, against the API of a stack that goes on meanwhile."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from certs.serving import NOTE
+from certs.support.api import CONTRADICTS
+from tests.bulk.test_comparison_counts import plant
+from tests.certs.conftest import certs, certs_apart
+from tests.functions.scene import Learner, Scene
+from tests.support.conftest import EVERYTHING
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@pytest.fixture(autouse=True)
+def _kept(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    token = scene.cloud.api.token("ada", [f"certificates/{scope}" for scope in EVERYTHING])
+    NOTE.write_text(json.dumps({"api": scene.cloud.serve_api(), "token": token, "colleague": token}))
+    yield
+    NOTE.unlink()
+
+
+def followed(scene: Scene, *arguments: str) -> CompletedProcess[str]:
+    """Run a command, in a process of its own, while the cloud delivers."""
+    with ThreadPoolExecutor(1) as person:
+        running = person.submit(certs_apart, *arguments)
+        while not wait([running], timeout=0.1).done:
+            scene.cloud.deliver()
+    scene.cloud.deliver()
+    return running.result()
+
+
+def test_a_course_run_is_compared_taken_live_and_back_from_the_command_line(scene: Scene, learner: Learner) -> None:
+    plant(scene, learner)
+    run, why = learner.course_run, ("--reason", "both were compared")
+
+    compared = followed(scene, "rollout", "compare", run, "--html", "page.html", "--csv", "all.csv")
+    assert compared.returncode == 0, compared.stderr
+    assert "would_revoke" in compared.stdout
+    assert "3 downloadable by the old logic" in " ".join(compared.stdout.split())
+    assert "<svg" in Path("page.html").read_text()
+    assert len(Path("all.csv").read_text().splitlines()) == 11
+
+    refused = followed(scene, "rollout", "live", run, *why)
+    assert refused.returncode == CONTRADICTS
+    assert "2 certificates are issued, 1 get another label, 2 are kept and held for a person" in refused.stderr
+    assert "--accept-revocations 3" in refused.stderr
+
+    live = followed(scene, "rollout", "live", run, *why, "--accept-revocations", "3", "--yes")
+    assert live.returncode == 0, live.stderr
+    assert live.stdout.startswith("1 course runs: live.")
+    assert followed(scene, "rollout", "live", run, *why).stdout == "They are live already.\n"
+    status = json.loads(certs("rollout", "status", run, "--json").stdout)
+    assert [(row["rollout"], row["by"], row["reason"]) for row in status] == [("live", "ada", "both were compared")]
+
+    back = followed(scene, "rollout", "shadow", run, *why, "--yes")
+    assert "1 of which are live now" in back.stderr
+    assert back.stdout.startswith("1 course runs: shadow.")
+    assert "shadow" in certs("rollout", "status").stdout
+    assert certs("rollout", "compare").exit_code == 2

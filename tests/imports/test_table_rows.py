@@ -1,0 +1,112 @@
+"""Rows told to timelines: twice is once, in any order, and what was heard live is not contradicted."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certrules.core.facts import Approval, Enrollment, Grade, Recorded
+from certrules.core.terms import Fact, Status
+from certrules.core.timeline import Entry, Timeline, at_instant, merge
+from certrules.formats.table_rows import Row, Seen, decode_row, encode_row, told
+from tests.core.words import instant
+
+
+def seen(value: object, since: int, by: int, source: str = "table/1") -> Seen:
+    return Seen(instant(f"day {since}"), instant(f"day {by}"), Fact.BETA_TESTER, value, source)
+
+
+def heard(value: object, day: int) -> Entry:
+    return Entry(instant(f"day {day}"), f"live-{day}", Fact.BETA_TESTER, "", value)
+
+
+def after(known: Timeline, *said: Seen) -> list[tuple[int, object]]:
+    """Return what a timeline says by then: the day, and the value."""
+    timeline = merge(known, told(known, said))
+    return [((entry.at - instant("day 0")).days, entry.value) for entry in timeline]
+
+
+def test_of_a_fact_that_was_never_heard_of_the_row_counts_since_it_may_have_been_so() -> None:
+    assert after((), seen("a", 2, 9)) == [(2, "a")]
+
+
+def test_the_same_value_is_known_already() -> None:
+    assert after((heard("a", 1),), seen("a", 2, 9)) == [(1, "a")]
+
+
+def test_what_was_first_heard_later_has_held_since_the_row_says_so() -> None:
+    assert after((heard("a", 5),), seen("a", 2, 9)) == [(2, "a"), (5, "a")]
+
+
+def test_another_value_counts_from_when_it_was_seen_for_the_event_got_lost() -> None:
+    assert after((heard("a", 1),), seen("b", 1, 9)) == [(1, "a"), (9, "b")]
+
+
+def test_an_event_after_the_export_has_the_last_word() -> None:
+    assert after((heard("a", 1), heard("c", 12)), seen("b", 1, 9)) == [(1, "a"), (9, "b"), (12, "c")]
+
+
+def test_a_row_from_before_everything_that_was_heard_comes_before_it() -> None:
+    assert after((heard("c", 12),), seen("b", 1, 9)) == [(1, "b"), (12, "c")]
+
+
+def test_history_and_the_row_itself_agree_in_any_order() -> None:
+    rows = [seen("a", 1, 1, "h/1"), seen("b", 1, 4, "h/2"), seen("b", 1, 9)]
+    assert after((), *rows) == after((), *reversed(rows)) == [(1, "a"), (4, "b")]
+
+
+DAYS = st.integers(1, 12)
+VALUES = st.sampled_from("ab")
+ROWS = st.lists(
+    st.builds(
+        lambda value, one, two, row: seen(value, min(one, two), max(one, two), f"t/{row}"), VALUES, DAYS, DAYS, DAYS
+    )
+)
+
+
+@given(
+    rows=ROWS.map(lambda rows: list({(row.since, row.seen): row for row in rows}.values())),
+    live=st.dictionaries(DAYS, VALUES),
+)
+def test_telling_it_again_says_nothing_new(rows: list[Seen], live: dict[int, str]) -> None:
+    known = merge((), [heard(value, day) for day, value in live.items()])
+    once = merge(known, told(known, rows))
+    twice = merge(once, told(once, rows))
+    assert merge(twice, told(twice, rows)) == twice
+
+
+@given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES))
+def test_by_the_time_that_it_was_seen_the_timeline_says_as_the_row(row: Seen, live: dict[int, str]) -> None:
+    known = merge((), [heard(value, day) for day, value in live.items() if day < 12])
+    timeline = merge(known, told(known, [row]))
+    assert at_instant(timeline, row.seen)[Fact.BETA_TESTER, ""].value == row.value
+
+
+@given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES, min_size=1))
+def test_nothing_that_was_heard_is_ever_gone(row: Seen, live: dict[int, str]) -> None:
+    known = merge((), [heard(value, day) for day, value in live.items()])
+    assert set(known) <= set(merge(known, told(known, [row])))
+
+
+@pytest.mark.parametrize(
+    ("fact", "subject", "value"),
+    [
+        (Fact.ENROLLMENT, "", Enrollment("verified", active=False)),
+        (Fact.GRADE, "", Grade(0.5, "")),
+        (Fact.PASSING, "", False),
+        (Fact.RECORDED, "", Recorded(Status.DELETED, "honor", "", "", instant("day 1"), instant("day 2"))),
+        (Fact.ID_VERIFICATION, "photo:5", Approval(None)),
+        (Fact.ID_VERIFICATION, "photo:5", None),
+        (Fact.DATE_OVERRIDE, "", instant("day 3")),
+        (Fact.DATE_OVERRIDE, "", None),
+        (Fact.COURSE_RUN, "end", instant("day 3")),
+        (Fact.COURSE_RUN, "display_behavior", None),
+        (Fact.INVALIDATION, "", True),
+    ],
+)
+def test_a_part_file_has_every_fact_as_it_was(fact: Fact, subject: str, value: Any) -> None:
+    since = instant("day 1") + timedelta(microseconds=1)
+    row = Row(7, "a/b/c", (Seen(since, instant("day 9"), fact, value, "t/1", subject, "user:9", "why"),))
+    assert decode_row(encode_row(row)) == row
