@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import click
 
-from certs import serving
+from certs import stacks
 from certs.options import Instant, examples
 
 _QUEUES = ("IngestQueueUrl", "RedecideQueueUrl")
@@ -44,10 +44,10 @@ def replay(since: datetime, until: datetime | None, step: timedelta, stack: str 
     end is swept. An event that was heard already changes nothing.
     """
     try:
-        aws = serving.aws(stack)
-        for at in replay_in_steps(aws.client, aws.outputs, since, until or datetime.now(UTC), step, serving.pause):
+        aws = stacks.aws(stack)
+        for at in replay_in_steps(aws.client, aws.outputs, since, until or datetime.now(UTC), step, stacks.pause):
             click.echo(f"replayed up to {at.isoformat()}")
-    except serving.NoStackError as error:
+    except stacks.NoStackError as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -73,7 +73,7 @@ def replay_in_steps(
         )
         while (state := events.describe_replay(ReplayName=name)["State"]) != "COMPLETED":
             if state in {"CANCELLED", "FAILED"}:
-                raise serving.NoStackError(f"the replay from {since.isoformat()} on is {state}: start again from there")
+                raise stacks.NoStackError(f"the replay from {since.isoformat()} on is {state}: start again from there")
             pause()
         _see_through(clients("sqs"), outputs, pause)
         while _sweep(functions, outputs["SweepFunctionName"], end):
@@ -87,7 +87,7 @@ def _sweep(functions: Any, name: str, at: datetime) -> int:
     answer = functions.invoke(FunctionName=name, Payload=json.dumps({"time": at.isoformat()}))
     said = json.load(answer["Payload"])
     if "due" not in said:
-        raise serving.NoStackError(f"the sweep as of {at.isoformat()} failed: {said}")
+        raise stacks.NoStackError(f"the sweep as of {at.isoformat()} failed: {said}")
     return int(said["due"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from certs import support
+from certs import stacks, support
 from certs.archive import archive
 from certs.imports import command as imports
 from certs.options import Instant, examples
@@ -209,7 +209,7 @@ def local(port: int, policy: str) -> None:
         read_policy(policy)
         with LocalCloud(TEMPLATE, _parameters(policy)) as cloud:
             serving.serve(cloud, Console(), port)
-    except (PolicyError, serving.NoStackError) as error:
+    except (PolicyError, stacks.NoStackError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -33,7 +33,7 @@ class CourseRun(click.ParamType):
     @override
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check it, before anybody is asked."""
-        from certrules.formats.events_in import RefusedError, checked_course_key
+        from certrules.formats.refusals import RefusedError, checked_course_key
 
         try:
             return checked_course_key(str(value), "COURSE_RUN")

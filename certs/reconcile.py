@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from certs import serving
+from certs import stacks
 from certs.options import examples
 
 FOUND = 9
@@ -36,11 +36,11 @@ def reconcile(settle: int, stack: str | None, *, now: bool, as_json: bool) -> No
     something was found.
     """
     try:
-        aws = serving.aws(stack)
+        aws = stacks.aws(stack)
         if now:
             run(aws.client("stepfunctions"), aws.outputs["ReconcileMachineArn"], settle)
         report = latest(aws.client("s3"), aws.outputs["BulkBucketName"])
-    except serving.NoStackError as error:
+    except stacks.NoStackError as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if report["failed"] or any((report["healed"] | report["reported"]).values()):
@@ -51,9 +51,9 @@ def run(steps: Any, machine: str, settle_seconds: int) -> None:
     """Run a reconciliation to its end. Raises NoStackError."""
     asked = json.dumps({"settle_seconds": settle_seconds})
     execution = steps.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
-    state = serving.ended(steps, execution)
+    state = stacks.ended(steps, execution)
     if state["status"] != "SUCCEEDED":
-        raise serving.NoStackError(f"it ended as {state['status']}: {state.get('cause', 'see the execution')}")
+        raise stacks.NoStackError(f"it ended as {state['status']}: {state.get('cause', 'see the execution')}")
 
 
 def latest(s3: Any, bucket: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def latest(s3: Any, bucket: str) -> dict[str, Any]:
     try:
         found = s3.get_object(Bucket=bucket, Key="reconciliations/latest/report.json")
     except s3.exceptions.NoSuchKey as error:
-        raise serving.NoStackError("none was ever run here: certs reconcile --now") from error
+        raise stacks.NoStackError("none was ever run here: certs reconcile --now") from error
     report: dict[str, Any] = json.load(found["Body"])
     return report
 

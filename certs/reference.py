@@ -12,8 +12,9 @@ from msgspec import inspect
 from certrules.core.policy import PRESETS, Modes
 from certrules.core.rules import RULES
 from certrules.core.terms import REVOKING, Cause, Status
-from certrules.formats.events_in import EVENT_TYPES, EventType, Metadata, Reason
+from certrules.formats.event_types import EVENT_TYPES, EventType, Metadata
 from certrules.formats.events_out import EVENTS_OUT
+from certrules.formats.refusals import Reason
 from certrules.reconciliation import DIFFERENCES
 from certs.cli import main
 from certs.imports.tables import TABLES

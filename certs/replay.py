@@ -10,13 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from certrules.core.explain.explanation import as_json as explanation_as_json
 from certrules.core.explain.explanation import explain
+from certrules.core.explain.rendering import as_json as explanation_as_json
 from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.replay import Outcome, replay
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
-from certrules.formats.events_in import Message, RefusedError, decode
+from certrules.formats.event_types import Message
+from certrules.formats.events_in import decode
+from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time
 from certs.sources.lines import read_lines
 

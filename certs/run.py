@@ -17,14 +17,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from certrules import storage
-from certrules.core.explain.explanation import as_text, explain
+from certrules.core.explain.explanation import explain
+from certrules.core.explain.rendering import as_text
 from certrules.core.facts import Record
 from certrules.core.guard import Published
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
 from certrules.core.timeline import BEGINNING, Timeline
-from certrules.formats.events_in import MAX_BYTES, OWN_SOURCE, Reason, RefusedError, decode
+from certrules.formats.event_types import OWN_SOURCE
+from certrules.formats.events_in import MAX_BYTES, decode
+from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import as_time, decode_published, decode_timeline
 from certs.replay import lines_of
 from localcloud import LocalCloud

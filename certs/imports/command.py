@@ -71,7 +71,7 @@ def import_(
 
     from certs.imports import job
     from certs.imports.files import UnreadableFileError
-    from certs.serving import NoStackError
+    from certs.stacks import NoStackError
 
     if bool(files) is bool(resume) or (resume and check):
         raise click.UsageError("name FILES to import, or the import to --resume")

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from certs import serving
+from certs import stacks
 from certs.imports.files import UnreadableFileError, form_of
 from certs.imports.parts import COURSE_RUNS, Reading
-from certs.imports.tables import Table, table_of
-from certs.serving import NoStackError
+from certs.imports.rows import Table
+from certs.imports.tables import table_of
+from certs.stacks import NoStackError
 
 AT_ONCE = 40
 """How many parts are taken in at the same time."""
@@ -88,7 +89,7 @@ def files_of(paths: Iterable[Path]) -> tuple[dict[Path, Table], list[Path]]:
 
 def stack_of(name: str | None) -> Stack:
     """Return where an import goes: to a deployed stack of this name, else to the local cloud. Raises NoStackError."""
-    aws = serving.aws(name)
+    aws = stacks.aws(name)
     if not {"BulkBucketName", "ImportMachineArn"} <= aws.outputs.keys():
         raise NoStackError(f"stack {aws.name!r} has no ImportMachineArn: it is none of ours, or an older version")
     return Stack(
@@ -130,7 +131,7 @@ class Import:
         """
         started = time.monotonic()
         execution = self.start(at_once)
-        state = serving.ended(self._stack.steps, execution, lambda: on_progress(sum(1 for _ in self._results())))
+        state = stacks.ended(self._stack.steps, execution, lambda: on_progress(sum(1 for _ in self._results())))
         report = self.report()
         if state["status"] != "SUCCEEDED":
             report.error = f"{state['status']}: {state.get('error', '')} {state.get('cause', '')}".strip()

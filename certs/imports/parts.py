@@ -16,11 +16,11 @@ from zlib import crc32
 
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import BEGINNING
-from certrules.formats.events_in import EARLIEST
+from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Row, Seen, decode_row, encode_row
-from certs.imports import tables
 from certs.imports.files import Line, read_rows, size_of
-from certs.imports.tables import EXPORTED, TABLES, Change, RejectedError, Table, Why
+from certs.imports.rows import Change, RejectedError, Saying, Table, Why
+from certs.imports.tables import EXPORTED, TABLES
 
 PART_BYTES = 750_000
 """How much of the tables becomes one part: a few thousand learners in course runs."""
@@ -153,9 +153,9 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _sayings(path: Path, table: Table, now: datetime, rejects: Rejects) -> Iterator[tuple[Line, list[tables.Saying]]]:
+def _sayings(path: Path, table: Table, now: datetime, rejects: Rejects) -> Iterator[tuple[Line, list[Saying]]]:
     for line in read_rows(path):
-        said: list[tables.Saying] = []
+        said: list[Saying] = []
         if line.values is None:
             rejects.add(table.name, line, RejectedError(Why.UNREADABLE, "", line.problem))
         else:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import click
 
-from certs import serving
+from certs import stacks
 
 NOT_ALLOWED, NOT_FOUND, CONTRADICTS, TRY_AGAIN = 3, 4, 5, 6
 """Exit codes beside 1 (refused) and 2 (misused); docs/cli.md says what to do."""
@@ -26,8 +26,8 @@ class Api:
     def __init__(self, stack: str | None, colleague: bool = False) -> None:
         """Find it. Raises ClickException."""
         try:
-            self._stack = serving.find(stack)
-        except serving.NoStackError as error:
+            self._stack = stacks.find(stack)
+        except stacks.NoStackError as error:
             raise click.ClickException(str(error)) from error
         self._token = self._stack.colleague if colleague else self._stack.token
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from certs import serving
+from certs import stacks
 from certs.options import CourseRun, examples
 from certs.support.api import Api
 from certs.support.common import colleague_option, json_option, key_option, reason_option, show, stack_option, table
@@ -131,7 +131,7 @@ def watch(run_id: str, stack: str | None, *, as_json: bool) -> None:
             progress.update(applied, completed=far["parts_applied"], total=far["parts"], visible=bool(far["parts"]))
             if run["state"] not in RUNNING:
                 break
-            serving.pause()
+            stacks.pause()
     show(run, as_json, lambda: _describe(run))
     _leave(run)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import click
 
-from certs import serving
+from certs import stacks
 from certs.options import CourseRun, examples
 from certs.support.api import CONTRADICTS, Api, fail
 from certs.support.common import json_option, key_option, reason_option, short, show, stack_option, table, yes_option
@@ -106,7 +106,7 @@ def _compared(api: Api, course_runs: Iterable[str], reason: str) -> tuple[str, d
     run_id = api.post("/v1/regenerations", body)["id"]
     click.echo(f"Comparing, as {run_id} ...", err=True)
     while (run := api.get(f"/v1/regenerations/{run_id}"))["state"] in RUNNING:
-        serving.pause()
+        stacks.pause()
     if run["state"] != "planned":
         fail(CONTRADICTS, f"the comparison {run_id} {run['state']}: certs regenerate report {run_id}")
     report = json.loads("".join(pieces(api, run_id, "json")))

@@ -10,9 +10,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.core.terms import RELEASED, REVOKING
-from certrules.formats.events_in import Message, RefusedError, decode
+from certrules.formats.event_types import Message
+from certrules.formats.events_in import decode
+from certrules.formats.refusals import RefusedError
 from certrules.ingestion import Taken, take_in
 
 logger = Logger()
@@ -21,7 +23,7 @@ storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
 PARKED_QUEUE = os.environ["PARKED_QUEUE_URL"]
 REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
-POLICIES = aws.policies()
+POLICIES = settings.policies()
 
 SETTLING_SECONDS = 60
 """Longer than any run of this function: what read the old fact has been saved by then, and is in every index."""

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.formats.table_rows import Row, decode_row
 from certrules.importing import Load, load, overlooked
 
@@ -19,7 +19,7 @@ storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 BULK_BUCKET = os.environ["BULK_BUCKET"]
 INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
 REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
-POLICIES = aws.policies()
+POLICIES = settings.policies()
 
 
 class PartFailedError(Exception):

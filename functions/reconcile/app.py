@@ -10,10 +10,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules import reconciliation as reconciling
 from certrules.aws import Folder
-from certrules.formats.events_in import OWN_SOURCE
+from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import reconciliation_finished
 from certrules.formats.stored import as_time
 from certrules.reconciliation import DIFFERENCES, Finding, Means
@@ -25,7 +25,7 @@ BUCKET = os.environ["BULK_BUCKET"]
 BUS = os.environ["BUS_NAME"]
 HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "reconcile")
 MEANS = Means(BUS, os.environ["INGEST_QUEUE_URL"], os.environ["CERTIFICATE_URL"], os.environ["PUBLISH_HOST"])
-POLICIES = aws.policies()
+POLICIES = settings.policies()
 
 LATEST = Folder(BUCKET, "reconciliations/latest")
 SEGMENTS = 16

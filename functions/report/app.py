@@ -10,7 +10,7 @@ from certrules import aws, storage
 from certrules.bulk import lifecycle
 from certrules.bulk.comparison_counts import summary_of
 from certrules.bulk.reporting import write_report
-from certrules.formats.events_in import OWN_SOURCE
+from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import comparison_finished, regeneration_finished
 
 logger = Logger()

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
 
 import console  # noqa: F401 - its pages are routes of the same app
+import openapi
 import regenerations  # noqa: F401 - same
 import rollouts  # noqa: F401 - same
 from application import (
@@ -21,18 +22,6 @@ from application import (
     CONSUMER_DEAD_LETTERS,
     PAGE,
     POLICIES,
-    Asked,
-    AsOf,
-    BulkDiscard,
-    BulkRevocation,
-    CourseRun,
-    Cursor,
-    Instant,
-    Key,
-    LearnerId,
-    LearnerInPath,
-    Switch,
-    WhatIf,
     acted,
     actor,
     app,
@@ -50,10 +39,24 @@ from application import (
     write_cursor,
 )
 from certrules import aws, storage
-from certrules.core.explain import explanation as explaining
+from certrules.core.explain import rendering, timeline
+from certrules.requests import RefusedActError
 from certrules.support import cases, checklist
 from certrules.support import revocations as bulk_revocations
-from certrules.support.cases import RefusedActError
+from models import (
+    Asked,
+    AsOf,
+    BulkDiscard,
+    BulkRevocation,
+    CourseRun,
+    Cursor,
+    Instant,
+    Key,
+    LearnerId,
+    LearnerInPath,
+    Switch,
+    WhatIf,
+)
 
 # --- find
 
@@ -98,7 +101,7 @@ def changes(
     if since > later:
         raise RefusedActError(422, "since is after until", "swap them", "since")
     found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
-    return explaining.as_json(explaining.changed(found.record, POLICIES, since, later))
+    return rendering.as_json(timeline.changed(found.record, POLICIES, since, later))
 
 
 @app.get("/v1/case/events", summary="The events that reproduce a case in `certs replay`")
@@ -196,11 +199,9 @@ def decide_revocation(revocation_id: str, word: str) -> dict[str, Any]:
 
 
 @app.get("/v1/openapi.json", include_in_schema=False)
-def openapi() -> Response[str]:
+def openapi_document() -> Response[str]:
     """Return what this API is, for other programs."""
-    import answers  # noqa: PLC0415 - few ask, and all wait for the function to start
-
-    return Response(200, "application/json; charset=utf-8", answers.document())
+    return Response(200, "application/json; charset=utf-8", openapi.document())
 
 
 @logger.inject_lambda_context

@@ -4,31 +4,30 @@ import os
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import DecodeError, json
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pynamodb.exceptions import PynamoDBException
 
-import certrules.formats.events_in as contract
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.core.terms import is_person
-from certrules.storage.records import LostRaceError, Pair, Place
+from certrules.formats import refusals
+from certrules.requests import RefusedActError
+from certrules.storage.listings import Place
+from certrules.storage.tables import LostRaceError, Pair
 from certrules.support import acts, cases, revocations
 from certrules.support.acts import ACTS, SWITCHES
-from certrules.support.cases import RefusedActError
+from models import Asked, BulkDiscard, Switch
 
 logger = Logger()
 metrics = Metrics()
@@ -38,111 +37,9 @@ CONSUMER_DEAD_LETTERS = os.environ["CONSUMER_DEAD_LETTERS_URL"]
 CERTIFICATE_URL = os.environ["CERTIFICATE_URL"]
 SCOPE_PREFIX = os.environ["SCOPE_PREFIX"]
 ACTOR_CLAIM = os.environ["ACTOR_CLAIM"]
-POLICIES = aws.policies()
+POLICIES = settings.policies()
 
 app = APIGatewayHttpResolver(enable_validation=True)
-
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""Nothing here happens before or after these."""
-
-_TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-"""Characters that make a text look like another one."""
-
-
-def read_instant(text: object) -> datetime:
-    """Read an instant as ISO 8601 with its offset from UTC. Raises ValueError."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        raise ValueError("write it as 2026-01-31T00:00:00Z") from None
-    if found.tzinfo is None:
-        raise ValueError("say its offset from UTC; Z is UTC, as in 2026-01-31T00:00:00Z")
-    if not FIRST <= found < LAST:
-        raise ValueError(f"it lies before {FIRST.year} or after {LAST.year - 1}")
-    return found.astimezone(UTC)
-
-
-def readable(text: str) -> str:
-    """Return a text without what a terminal obeys, or what turns other text around. Raises ValueError if it had any."""
-    if any((ord(letter) < 32 and letter not in "\n\t\r") or 127 <= ord(letter) < 160 for letter in text):
-        raise ValueError("leave out control characters")
-    if _TURNS_TEXT & {ord(letter) for letter in text}:
-        raise ValueError("leave out characters that turn the direction of text")
-    return text
-
-
-_ID = {"ge": 1, "le": 2**63 - 1, "description": "The platform's user id."}
-_KEY = {"min_length": 1, "max_length": 255, "description": "The course run's key."}
-Instant = Annotated[datetime, BeforeValidator(read_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-LearnerId = Annotated[int, Query(**_ID, examples=[86])]
-LearnerInPath = Annotated[int, PathParameter(**_ID)]
-CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
-AsOf = Annotated[Instant | None, Query(description="As of this instant; default: now, as published.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before, as it is.")]
-Key = Annotated[
-    str, Header(alias="idempotency-key", min_length=8, max_length=255, description="The same key acts once.")
-]
-Learner = Annotated[int, Field(**_ID, examples=[86])]
-RunKey = Annotated[str, Field(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
-Learners = Annotated[
-    list[Learner] | None, Field(max_length=revocations.MOST_LEARNERS, description="null: all whose revocation is held")
-]
-Reason = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=3, max_length=1000),
-    AfterValidator(readable),
-    Field(description="Why; it is kept and shown. No personal data.", examples=["ticket 12"]),
-]
-
-
-class Strict(BaseModel):
-    """A body in which nothing stands that isn't read."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Asked(Strict):
-    """An act on one learner's certificate in one course run."""
-
-    act: Literal[*ACTS]  # type: ignore[valid-type]
-    learner_id: Learner
-    course_run: RunKey
-    reason: Reason
-    date: Annotated[Instant | None, Field(description="Only of date-set: the date to show.")] = None
-    version: Annotated[int | None, Field(description="The case's version that was seen; another is refused.")] = None
-
-
-class WhatIf(Strict):
-    """Changes to a copy of a case."""
-
-    learner_id: Learner
-    course_run: RunKey
-    changes: Annotated[list[str], Field(max_length=20, description="Codes, such as pass or mode:verified.")] = []
-    events: Annotated[list[dict[str, Any]], Field(max_length=20, description="Event details, as on the bus.")] = []
-
-
-class Switch(Strict):
-    """Stop or resume automatic revocations."""
-
-    course_run: Annotated[str | None, Field(max_length=255, description="null: everywhere")]
-    reason: Reason
-
-
-class BulkRevocation(Strict):
-    """Ask for several certificates to be revoked."""
-
-    act: Literal["release", "invalidate"]
-    course_run: RunKey
-    learners: Learners = None
-    reason: Reason
-
-
-class BulkDiscard(Strict):
-    """Have certificates stay whose revocation is held."""
-
-    course_run: RunKey
-    learners: Learners = None
-    reason: Reason
 
 
 # --- who asks
@@ -230,7 +127,7 @@ def pair_of(learner_id: int, course_run: str) -> Pair:
 
 def key_of(course_run: str) -> str:
     """Return the key of a course run; a plus that a query's encoding made a blank is one again."""
-    key = contract.checked_course_key(course_run.strip().replace(" ", "+"), "course_run")
+    key = refusals.checked_course_key(course_run.strip().replace(" ", "+"), "course_run")
     ABOUT["course_run"] = key
     return key
 
@@ -261,15 +158,15 @@ def problem(status: int, title: str, fix: str = "", field: str = "") -> Response
     return Response(status, "application/problem+json", json.encode(body).decode(), headers=dict(HEADERS))
 
 
-def answer_to(error: RefusedActError | contract.RefusedError) -> Response[str]:
+def answer_to(error: RefusedActError | refusals.RefusedError) -> Response[str]:
     """Return the answer to what can't be done."""
     if isinstance(error, RefusedActError):
         return problem(error.status, error.title, error.fix, error.field)
     return problem(422, str(error.reason), error.fix, error.field)
 
 
-@app.exception_handler([RefusedActError, contract.RefusedError])  # type: ignore[untyped-decorator]
-def refused(error: RefusedActError | contract.RefusedError) -> Response[str]:
+@app.exception_handler([RefusedActError, refusals.RefusedError])  # type: ignore[untyped-decorator]
+def refused(error: RefusedActError | refusals.RefusedError) -> Response[str]:
     """Answer what can't be done."""
     return answer_to(error)
 

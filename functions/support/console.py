@@ -24,10 +24,6 @@ from application import (
     HEADERS,
     POLICIES,
     PROBLEM_PAGE,
-    Asked,
-    BulkDiscard,
-    BulkRevocation,
-    Switch,
     acted,
     actor,
     app,
@@ -39,19 +35,19 @@ from application import (
     pair_of,
     previewed,
     read_cursor,
-    read_instant,
     scopes,
     switched,
     write_cursor,
 )
 from certrules import aws
-from certrules.core.explain import explanation as explaining
+from certrules.core.explain import what_if
 from certrules.core.terms import PERSON, Fact
 from certrules.core.wording import status_words
 from certrules.core.wording import when as when_in_words
+from certrules.requests import RefusedActError
 from certrules.support import acts, cases, checklist, revocations
 from certrules.support.acts import ACTS
-from certrules.support.cases import RefusedActError
+from models import Asked, BulkDiscard, BulkRevocation, Switch, read_instant
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -171,7 +167,7 @@ def case_page() -> Response[str]:
     as_of = instant(asked("as_of"), "as_of")
     found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
     body = cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
-    changes = explaining.possible_changes(found.record, POLICIES, aws.now())
+    changes = what_if.possible_changes(found.record, POLICIES, aws.now())
     acts = offered(found) if as_of is None else {}
     helpful = {_BY_CHANGE.get(change["code"]) for way in body["counterfactuals"] for change in way}
     return page(

@@ -10,15 +10,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from application import ABOUT, Key, Learner, Reason, RunKey, Strict, actor, app, demand, metrics
+from application import ABOUT, actor, app, demand, metrics
 from certrules import aws
 from certrules.bulk import lifecycle
 from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
 from certrules.core.terms import Rollout, Status
-from certrules.formats.events_in import RefusedError, checked_course_key
-from certrules.support.acts import identity
-from certrules.support.cases import RefusedActError
+from certrules.formats.refusals import RefusedError, checked_course_key
+from certrules.requests import RefusedActError, identity
 from console import asked, form, key_in, page, see, unread
+from models import Key, Learner, Reason, RunKey, Strict
 
 BUCKET = os.environ["BULK_BUCKET"]
 MACHINE = os.environ["REGENERATE_MACHINE"]

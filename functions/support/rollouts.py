@@ -7,25 +7,11 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, Field
 
-from application import (
-    ABOUT,
-    BUS,
-    PAGE,
-    Cursor,
-    Key,
-    Reason,
-    RunKey,
-    Strict,
-    actor,
-    app,
-    demand,
-    key_of,
-    read_cursor,
-    write_cursor,
-)
+from application import ABOUT, BUS, PAGE, actor, app, demand, key_of, read_cursor, write_cursor
 from certrules import aws, storage
 from certrules.core.terms import Rollout
 from certrules.support import acts, rollouts
+from models import Cursor, Key, Reason, RunKey, Strict
 from regenerations import BUCKET, course_key
 
 

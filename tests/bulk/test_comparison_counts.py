@@ -16,7 +16,7 @@ import pytest
 from certrules.bulk.comparison_counts import Comparisons
 from certrules.core.comparison import Comparison, Effect, Kind
 from certrules.core.terms import Status
-from certrules.storage.records import Pair
+from certrules.storage.tables import Pair
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
 from tests.bulk.conftest import NOW, Run, class_of, everything

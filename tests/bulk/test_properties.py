@@ -13,7 +13,7 @@ from certrules.bulk.runs import end_of
 from certrules.core.policy import Policies
 from certrules.core.terms import Fact
 from certrules.core.timeline import BEGINNING, Entry, merge
-from certrules.storage.records import Pair
+from certrules.storage.tables import Pair
 from tests.bulk.conftest import Run, everything
 from tests.core.histories import END, FIRST, entries, policies
 from tests.functions.scene import Learner, Scene

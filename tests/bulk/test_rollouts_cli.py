@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from certs.serving import NOTE
+from certs.stacks import NOTE
 from certs.support.api import CONTRADICTS
 from tests.bulk.test_comparison_counts import plant
 from tests.certs.conftest import certs, certs_apart

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from certs.serving import NOTE
+from certs.stacks import NOTE
 from tests.certs.conftest import CERTS, COURSE_RUN, STORY, certs, certs_apart, learner_of
 
 LEARNER = 9  # of the story: has a certificate, and fails at its very end

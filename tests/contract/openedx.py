@@ -18,7 +18,7 @@ from openedx_events.learning.data import UserPersonalData
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from certrules.core.terms import Status
-from certrules.formats.events_in import EVENT_TYPES
+from certrules.formats.event_types import EVENT_TYPES
 
 SIGNALS: Mapping[str, Any] = {
     signal.event_type: signal for signal in vars(signals).values() if isinstance(signal, OpenEdxPublicSignal)

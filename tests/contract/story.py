@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from certrules.formats.events_in import MAX_BYTES, Reason
+from certrules.formats.events_in import MAX_BYTES
+from certrules.formats.refusals import Reason
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
 

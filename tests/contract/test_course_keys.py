@@ -10,7 +10,7 @@ from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
 from opaque_keys.edx.locator import CourseLocator
 
-from certrules.formats.events_in import COURSE_KEY, Reason, RefusedError, checked_course_key
+from certrules.formats.refusals import COURSE_KEY, Reason, RefusedError, checked_course_key
 from tests.contract.openedx import course_keys
 
 COURSE_KEYS_THAT_NAME_NO_COURSE_RUN = {

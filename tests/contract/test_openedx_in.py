@@ -15,7 +15,8 @@ from openedx_events.event_bus.avro.schema import schema_from_signal
 
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.terms import Fact, Status
-from certrules.formats.events_in import EVENT_TYPES, Message, decode
+from certrules.formats.event_types import EVENT_TYPES, Message
+from certrules.formats.events_in import decode
 from tests.contract.openedx import PERSONAL, READ_AT, SIGNALS, TAKEN_IN, data_of, detail, instants
 from tests.contract.story import delivered, name, story
 

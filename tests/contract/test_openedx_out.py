@@ -22,7 +22,8 @@ from certrules.core.policy import DEFAULT
 from certrules.core.replay import Actor, Certificate, Pending, Transition
 from certrules.core.terms import REVOKING, Cause, Status
 from certrules.formats import events_out
-from certrules.formats.events_in import OWN_SOURCE, decode
+from certrules.formats.event_types import OWN_SOURCE
+from certrules.formats.events_in import decode
 from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED, SOURCELIB, Outgoing, events_of
 from certrules.formats.stored import held_history_of, history_of
 from tests.contract.openedx import READ_AT, SIGNALS, course_keys, instants

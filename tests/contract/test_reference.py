@@ -6,7 +6,8 @@ from pathlib import Path
 
 from certrules.core.policy import read_overrides, read_policies
 from certrules.core.terms import Cause, Status
-from certrules.formats.events_in import EVENT_TYPES, Reason
+from certrules.formats.event_types import EVENT_TYPES
+from certrules.formats.refusals import Reason
 from certs import reference
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

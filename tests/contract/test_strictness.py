@@ -12,7 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from certrules.core.terms import Status
-from certrules.formats.events_in import CLOCK_SKEW, EVENT_TYPES, MAX_BYTES, Message, Reason, RefusedError, decode
+from certrules.formats.event_types import EVENT_TYPES, Message
+from certrules.formats.events_in import CLOCK_SKEW, MAX_BYTES, decode
+from certrules.formats.refusals import Reason, RefusedError
 from certs.reference import Field, fields_of, metadata_fields
 from tests.contract.openedx import READ_AT
 from tests.contract.story import delivered, name, story

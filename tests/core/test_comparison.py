@@ -9,10 +9,10 @@ from hypothesis import given
 
 from certrules.core.comparison import KINDS, Comparison, Effect, Kind, compare, is_same_grade
 from certrules.core.facts import Record
-from certrules.core.guard import Published, settle
+from certrules.core.guard import Published, settle, told_before
 from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import replay
-from certrules.core.rollout import Terms, told_before
+from certrules.core.rollout import Terms
 from certrules.core.terms import Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Timeline
 from tests.core.histories import END, policies, records

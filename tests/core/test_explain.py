@@ -14,26 +14,21 @@ from hypothesis import strategies as st
 
 from certrules.core import dates
 from certrules.core.explain import explanation as explaining
-from certrules.core.explain.explanation import (
-    Change,
-    Explanation,
-    as_json,
-    as_text,
-    changed,
-    counterfactuals,
-    possible_changes,
-    what_if,
-)
+from certrules.core.explain import findings
+from certrules.core.explain.explanation import Explanation
+from certrules.core.explain.rendering import as_json, as_text
+from certrules.core.explain.timeline import changed
+from certrules.core.explain.what_if import PossibleChange, counterfactuals, possible_changes, what_if
 from certrules.core.facts import Record
-from certrules.core.guard import Published, settle
+from certrules.core.guard import Published, settle, told_before
 from certrules.core.policy import DEFAULT, PRESETS, Modes, Overrides, Policies, read_policies, undated
 from certrules.core.replay import Certificate, replay
-from certrules.core.rollout import Terms, told_before
+from certrules.core.rollout import Terms
 from certrules.core.rules import BY_CODE, RULES, in_force
 from certrules.core.terms import Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
 from certrules.core.wording import RECORDS_BEGIN, dated, when
-from certrules.formats.events_in import EARLIEST
+from certrules.formats.refusals import EARLIEST
 from tests.core.histories import END, INSTANTS, instants, policies, records
 from tests.core.words import CCX, instant, qualifying, record_of
 
@@ -305,7 +300,7 @@ def test_a_fact_is_told_with_its_event_and_instant() -> None:
     )
     (evidence,) = finding.evidence
     assert evidence.sentence == "Passed on 3 January 2026 at 00:00 UTC (event event-0004)."
-    assert evidence == explaining.Evidence(
+    assert evidence == findings.Evidence(
         evidence.sentence, "passing", "", "passed", "event-0004", instant("day 3"), "", ""
     )
 
@@ -320,7 +315,7 @@ def test_a_fact_that_was_never_heard_of_is_told_as_such() -> None:
     finding = next(finding for finding in explained(record_of()).verdicts if finding.code == "no_grade")
     assert finding.verdict == "unmet"
     assert finding.evidence == (
-        explaining.Evidence(
+        findings.Evidence(
             "No grade that says whether the learner passes has been received.",
             "passing",
             "",
@@ -565,8 +560,8 @@ def test_each_set_of_changes_makes_it_downloadable_and_no_part_of_it_does(
 @given(records(), policies(), instants())
 def test_no_smallest_set_of_changes_is_missing(record: Record, policies: Policies, as_of: datetime) -> None:
     found = [set(changes) for changes in counterfactuals(record, policies, as_of)]
-    offered = sorted(set[Change]().union(*found), key=lambda change: change.sentence)
-    failed: list[set[Change]] = []
+    offered = sorted(set[PossibleChange]().union(*found), key=lambda change: change.sentence)
+    failed: list[set[PossibleChange]] = []
     for size in range(len(offered), 0, -1):
         for tried in map(set, combinations(offered, size)):
             differ = len({change.code for change in tried}) == size  # nobody is in two modes at once
@@ -973,7 +968,7 @@ def test_explanations_and_differences_are_json(record: Record, policies: Policie
 
 def sentences(value: Any) -> Iterator[str]:
     """Return every sentence of an explanation or a difference."""
-    if isinstance(value, Change):
+    if isinstance(value, PossibleChange):
         yield value.sentence
     elif isinstance(value, tuple):
         fields = getattr(value, "_fields", ())

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certrules.core.facts import Record
-from certrules.core.guard import Mark, Published, Settled, automatic_revocation, is_downloadable, settle
+from certrules.core.guard import Mark, Published, Settled, automatic_revocation, is_downloadable, settle, told_before
 from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import Outcome, Pending, replay
-from certrules.core.rollout import Terms, terms_of, told_before
+from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Entry, Timeline, merge
 from tests.core.histories import END, INSTANTS, entries, policies

@@ -6,8 +6,9 @@ import pytest
 
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause
-from certrules.formats.events_in import EVENT_TYPES, Reason
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_out import EVENTS_OUT
+from certrules.formats.refusals import Reason
 from certs.cli import main
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"

@@ -21,7 +21,8 @@ from moto.sqs.models import sqs_backends
 from certrules import storage
 from certrules.core.replay import Certificate
 from certrules.core.terms import Fact
-from certrules.storage.records import KeptRecord, Pair
+from certrules.storage.records import KeptRecord
+from certrules.storage.tables import Pair
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
 from localcloud import LocalCloud

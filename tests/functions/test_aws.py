@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from certrules.session import lean
+from certrules.aws import lean
 
 KEY = {"p": {"S": "L#1"}, "s": {"S": "ID"}}
 

@@ -40,7 +40,7 @@ class Meter:
         self.read = 0.0
         self._names = {scene.cloud.physical(name): name for name in ("CertificatesTable", "HistoryTable")}
         with scene.cloud.functions["IngestFunction"].running():
-            from certrules.storage.records import Item  # the function's own
+            from certrules.storage.tables import Item
 
             client = Item._get_connection().connection.client
         client.meta.events.register("before-parameter-build.dynamodb", self._ask)

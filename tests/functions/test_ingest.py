@@ -12,7 +12,7 @@ from certrules import storage
 from certrules.core.replay import Certificate
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import HARD_LIMIT, Entry
-from certrules.formats.events_in import EVENT_TYPES
+from certrules.formats.event_types import EVENT_TYPES
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail, envelope
 from tests.functions.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed

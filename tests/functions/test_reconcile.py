@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from certrules.core.terms import Status
-from certs import serving
+from certs import stacks
 from certs.cli import main
 from certs.sources import event_builders
 from tests.functions.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day
@@ -407,8 +407,8 @@ def test_the_command_runs_one_and_shows_its_report(
 ) -> None:
     happened(scene, learner)
     delete(scene, "SupportTable")
-    monkeypatch.setattr(serving, "aws", lambda _: serving.Aws("local", {}, scene.cloud.outputs))
-    monkeypatch.setattr("certs.serving.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
+    monkeypatch.setattr(stacks, "aws", lambda _: stacks.Aws("local", {}, scene.cloud.outputs))
+    monkeypatch.setattr("certs.stacks.time.sleep", lambda _: scene.cloud.deliver(delayed=True))
 
     none = CliRunner().invoke(main, ["reconcile", "--now", "--settle", "0"])
     again = CliRunner().invoke(main, ["reconcile", "--now", "--json"])

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from certrules import aws, storage
+from certrules import settings, storage
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import at_instant
-from certrules.formats.events_in import Message
+from certrules.formats.event_types import Message
 from certrules.formats.table_rows import Row
 from certrules.importing import load
-from certrules.storage.records import Pair
+from certrules.storage.tables import Pair
 from certs.sources.event_builders import envelope
 from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Learner, Scene, day
@@ -94,7 +94,7 @@ def column(at: datetime) -> str:
 
 def import_(rows: list[Row]) -> None:
     """Take rows in until nothing fails."""
-    while load(rows, aws.policies(), NOW).failed:
+    while load(rows, settings.policies(), NOW).failed:
         pass
 
 

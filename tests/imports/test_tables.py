@@ -11,8 +11,9 @@ from certrules.core.facts import Approval, Enrollment, Grade, Recorded, invalida
 from certrules.core.policy import PRESETS
 from certrules.core.terms import Cause, Fact, Status
 from certrules.core.timeline import Entry
-from certrules.formats.events_in import EARLIEST
-from certs.imports.tables import TABLES, Why, table_of
+from certrules.formats.refusals import EARLIEST
+from certs.imports.rows import Why
+from certs.imports.tables import TABLES, table_of
 from tests.imports.platform import ROWS, Tables, instant
 
 GRADES = "grades_persistentcoursegrade"

@@ -16,11 +16,11 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import Certificate, replay
 from certrules.core.terms import REVOKING, Cause, Fact, Status
 from certrules.core.timeline import Entry, Timeline, merge
-from certrules.formats.events_in import REQUESTED, Message
+from certrules.formats.event_types import REQUESTED, Message
 from certrules.formats.events_out import CHANGED, events_of
 from certrules.ingestion import take_in
 from certrules.reconciliation import in_records
-from certrules.storage.records import Pair
+from certrules.storage.tables import Pair
 from tests.core.histories import INSTANTS, STEP, WORDS, Word
 
 POLICIES = undated(DEFAULT)

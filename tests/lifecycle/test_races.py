@@ -7,13 +7,13 @@ from threading import Barrier
 
 import pytest
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.core.terms import Fact, Status
-from certrules.formats.events_in import Message
+from certrules.formats.event_types import Message
 from certrules.ingestion import Taken, take_in
-from certrules.storage.records import LostRaceError, Pair
+from certrules.requests import RefusedActError
+from certrules.storage.tables import LostRaceError, Pair
 from certrules.support import revocations
-from certrules.support.cases import RefusedActError
 from localcloud import LocalCloud
 from tests.functions.scene import TEMPLATE, Answer, Learner, Request, Scene, Wire, as_time, day
 from tests.functions.test_brakes import class_of, earn, held, sent, statuses
@@ -35,7 +35,7 @@ def stack(dynamodb_local: str) -> Iterator[Scene]:
 
 def taken_in_wholly(batches: list[list[Message]]) -> list[Taken]:
     """Take in each batch; what fails comes again, as the queue would have it."""
-    policies = aws.policies()
+    policies = settings.policies()
     found = []
     for batch in batches:
         left = batch

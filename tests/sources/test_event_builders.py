@@ -12,7 +12,8 @@ from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 from openedx_events.learning import signals
 from openedx_events.tooling import OpenEdxPublicSignal
 
-from certrules.formats.events_in import EVENT_TYPES, decode
+from certrules.formats.event_types import EVENT_TYPES
+from certrules.formats.events_in import decode
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail, envelope
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from certs.serving import NOTE
+from certs.stacks import NOTE
 from certs.support.api import CONTRADICTS, NOT_ALLOWED, NOT_FOUND
 from certs.support.common import printable
 from tests.certs.conftest import certs

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from certrules.core.facts import Record
 from certrules.core.terms import Fact
 from certrules.core.timeline import CAPACITY, Entry, merge
-from certrules.formats.events_in import EARLIEST
 from certrules.formats.record_as_events import events_from
+from certrules.formats.refusals import EARLIEST
 from certrules.formats.stored import as_time
-from certs.serving import NOTE
 from certs.sources.event_builders import Detail
+from certs.stacks import NOTE
 from tests.certs.conftest import certs
 from tests.core.histories import deliveries, entries
 from tests.functions.scene import ACTOR, Learner, Scene, day

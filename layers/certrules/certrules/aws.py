@@ -1,21 +1,21 @@
 """Where functions meet AWS: their environment, their queues, the clock. No decision is taken here."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import batched
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 from uuid import uuid4
 
 import botocore.session
 import msgspec
+from botocore.config import Config
+from botocore.session import Session
 
-from certrules.core.policy import PRESETS, Policies, read_policies
-from certrules.core.terms import Rollout
-from certrules.formats.events_in import OWN_SOURCE, REQUESTED
+from certrules.formats.event_types import OWN_SOURCE, REQUESTED
 from certrules.formats.stored import as_time
-from certrules.session import lean
 
 _BATCH = 10
 """How many messages SQS, and how many events EventBridge, takes in a request."""
@@ -43,39 +43,6 @@ def _session() -> botocore.session.Session:
 def now() -> datetime:
     """Return the time (UTC). The one place that has a clock."""
     return datetime.now(UTC)
-
-
-class Terms(NamedTuple):
-    """What the stack's parameters say of policy."""
-
-    policy: str = "edx-2021"  # a preset's name, or as JSON one policy or a list of dated ones
-    web_certificates: str = "on"  # `on` or `off`; counts where the policy doesn't say
-
-
-def terms() -> Terms:
-    """Return what the stack's parameters say of policy."""
-    names = {"policy": "POLICY", "web_certificates": "WEB_CERTIFICATES"}
-    return Terms(**{field: os.environ[name] for field, name in names.items() if name in os.environ})
-
-
-def policies(deployed: Terms | None = None) -> Policies:
-    """Return the policies of these terms, or of the stack's parameters (see core.policy.read_policies).
-
-    Raises PolicyError.
-    """
-    source, web_certificates = deployed or terms()
-    web = {} if web_certificates == "on" else {"web_certificates": False}
-    if source in PRESETS:
-        return read_policies({"preset": source, "version": source, **web})
-    policies: object = msgspec.json.decode(source)
-    if isinstance(policies, list):
-        return read_policies([{**web, **policy} if isinstance(policy, dict) else policy for policy in policies])
-    return read_policies({**web, **policies} if isinstance(policies, dict) else policies)
-
-
-def rollout() -> Rollout:
-    """Return who decides in course runs that have no word on it, of the stack's parameters. Raises ValueError."""
-    return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))
 
 
 def request_for(learner_id: int, course_run: str, why: str, at: datetime) -> str:
@@ -179,3 +146,36 @@ class Folder:
         for page in pages:
             for item in page.get("Contents", ()):
                 yield item["Key"].removeprefix(self.key(""))
+
+
+_WORTH_THREADS = 1024
+"""Below this much memory (MB) a function has too little CPU for threads to pay."""
+
+
+def each[T, R](act: Callable[[T], R], subjects: Iterable[T]) -> list[R]:
+    """Return what comes of acting on each subject, in order; what waits for AWS overlaps where the CPU allows it."""
+    subjects = list(subjects)
+    workers = _workers()
+    if workers is None or len(subjects) < 2:
+        return [act(subject) for subject in subjects]
+    return list(workers.map(act, subjects))
+
+
+@lru_cache(maxsize=1)
+def _workers() -> ThreadPoolExecutor | None:
+    memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0"))
+    return ThreadPoolExecutor(max_workers=10) if memory >= _WORTH_THREADS else None
+
+
+def lean(session: Session) -> Session:
+    """Have the session's clients say one thing of themselves, and those of DynamoDB stay at one endpoint."""
+    session.set_default_client_config(Config(user_agent="course-certificates"))
+    session.register("creating-client-class.dynamodb", _at_one_endpoint)
+    return session
+
+
+def _at_one_endpoint(**making: Any) -> None:
+    def endpoint(client: Any, *_: object) -> tuple[str, dict[str, str], dict[str, Any]]:
+        return client.meta.endpoint_url, {}, {}  # what botocore says of a service that has no rules for it
+
+    making["class_attributes"]["_resolve_endpoint_ruleset"] = endpoint

@@ -10,10 +10,10 @@ from typing import Any
 from certrules import storage
 from certrules.core.policy import Policies
 from certrules.core.timeline import BEGINNING
-from certrules.formats.events_in import Message
+from certrules.formats.event_types import Message
 from certrules.formats.table_rows import Row
 from certrules.ingestion import Taken, take_in
-from certrules.storage.records import Pair
+from certrules.storage.tables import Pair
 
 KEYS = 100
 """How many items DynamoDB reads in a request."""

@@ -4,30 +4,31 @@ A batch of messages is read for at once, its facts merged by learner and course 
 and saved once. What another writer changed meanwhile is read and decided again.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
-from certrules import aws, storage
+from certrules import settings, storage
+from certrules.aws import each
 from certrules.core.comparison import Comparison, Kind, compare
 from certrules.core.facts import Record
-from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
+from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping, told_before
 from certrules.core.policy import Policies, Policy
 from certrules.core.replay import Certificate, Outcome, Transition, replay
-from certrules.core.rollout import Terms, terms_of, told_before
+from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
-from certrules.formats.events_in import ERASED, NAMED, Message, Reason, RefusedError
+from certrules.formats.event_types import ERASED, NAMED, Message
+from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
 from certrules.formats.table_rows import told
-from certrules.storage.records import Brakes, Kept, Loaded, LostRaceError, Pair
+from certrules.storage.breaker import Brakes
+from certrules.storage.records import Kept, Loaded
+from certrules.storage.tables import LostRaceError, Pair
 
 ATTEMPTS = 5
 """How often a lost race is run again before the queue takes over."""
@@ -37,9 +38,6 @@ _MOST_NEWS = 96
 
 _DECIDING = {"web_certificates_enabled", "policy", "rollout"}
 """The settings of a course run that decide certificates; the others only say what is shown."""
-
-_WORTH_THREADS = 1024
-"""Below this much memory (MB) a function has too little CPU for threads to pay."""
 
 
 @dataclass(slots=True)
@@ -229,7 +227,7 @@ def decide_anew(
     as_of = max((sent_at, *decided_at, *(entry.at for entry in record.timeline[-1:])))
     outcome = replay(record, policies, as_of)
     past = max(compacted, loaded.verifications[pair.learner_id].settled, loaded.course_runs[pair.course_run].settled)
-    terms = terms_of(loaded.course_runs[pair.course_run].timeline, aws.rollout())
+    terms = terms_of(loaded.course_runs[pair.course_run].timeline, settings.rollout())
     before = told_before(kept.published, timeline, terms)
     if as_if is not None and as_if is not terms.rollout:
         terms = Terms(as_if, as_of)
@@ -365,18 +363,3 @@ def _required[T](value: T | None) -> T:
         message = "a message is about a learner, a course run, or both"
         raise ValueError(message)
     return value
-
-
-def each[T, R](act: Callable[[T], R], subjects: Iterable[T]) -> list[R]:
-    """Return what comes of acting on each subject, in order; what waits for AWS overlaps where the CPU allows it."""
-    subjects = list(subjects)
-    workers = _workers()
-    if workers is None or len(subjects) < 2:
-        return [act(subject) for subject in subjects]
-    return list(workers.map(act, subjects))
-
-
-@lru_cache(maxsize=1)
-def _workers() -> ThreadPoolExecutor | None:
-    memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0"))
-    return ThreadPoolExecutor(max_workers=10) if memory >= _WORTH_THREADS else None

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from certrules import aws, storage
-from certrules.formats.events_in import OWN_SOURCE
+from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import Outgoing, events_of
 from certrules.formats.stored import as_time
 

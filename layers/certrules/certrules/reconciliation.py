@@ -18,7 +18,8 @@ from certrules.core.policy import Policies
 from certrules.core.terms import Fact
 from certrules.formats.events_out import events_of
 from certrules.ingestion import decide_anew
-from certrules.storage.records import KeptRecord, Loaded, Pair
+from certrules.storage.records import KeptRecord, Loaded
+from certrules.storage.tables import Pair
 
 
 class Difference(NamedTuple):

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 import msgspec
 
 from certrules import aws, storage
+from certrules.aws import each
 from certrules.bulk.planning import AWS_FAULTS
 from certrules.bulk.runs import (
     Change,
@@ -30,8 +31,9 @@ from certrules.bulk.runs import (
 )
 from certrules.core.replay import Actor, Transition
 from certrules.core.terms import AUTOMATIC, Status, is_person
-from certrules.ingestion import ATTEMPTS, decide_anew, each, first_part, save
-from certrules.storage.records import Loaded, LostRaceError
+from certrules.ingestion import ATTEMPTS, decide_anew, first_part, save
+from certrules.storage.records import Loaded
+from certrules.storage.tables import LostRaceError
 
 _AT_ONCE = 33
 """How many records are read in one request, with ID verification and course run: DynamoDB takes 100 keys."""

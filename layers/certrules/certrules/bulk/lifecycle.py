@@ -18,9 +18,8 @@ from certrules.bulk.planning import shards_of
 from certrules.bulk.reporting import DECLINED
 from certrules.bulk.runs import Approvers, Plan, Request, folder_of, read
 from certrules.formats.stored import as_time
-from certrules.storage.records import LostRaceError, SupportItem
-from certrules.support.acts import identity, remembered
-from certrules.support.cases import RefusedActError
+from certrules.requests import RefusedActError, identity, remembered
+from certrules.storage.tables import LostRaceError, SupportItem
 
 RUN, TOKEN = "B", "B#token"
 KEPT = timedelta(days=365)

@@ -13,7 +13,8 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
+from certrules.aws import each
 from certrules.bulk.comparison_counts import Compared, Comparisons
 from certrules.bulk.runs import (
     MOST_LISTED,
@@ -37,8 +38,9 @@ from certrules.bulk.runs import (
     tally,
 )
 from certrules.core.policy import Policies
-from certrules.ingestion import decide_anew, each
-from certrules.storage.records import Kept, Loaded, Pair
+from certrules.ingestion import decide_anew
+from certrules.storage.records import Kept, Loaded
+from certrules.storage.tables import Pair
 
 GROUPS = 100
 """Into how many groups course runs are put at most: with 16 shards each, that many calls plan everything."""
@@ -68,7 +70,7 @@ def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
     request = read(folder, "request.json", Request)
     if request is None:
         asked = msgspec.convert({**run["request"], "id": run["id"]}, Request)
-        request = msgspec.structs.replace(asked, terms=aws.terms(), began_at=now)
+        request = msgspec.structs.replace(asked, terms=settings.terms(), began_at=now)
         request.policies()
         folder.write_json("request.json", request)
     shards = shards_of(folder, request)

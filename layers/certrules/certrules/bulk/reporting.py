@@ -11,6 +11,7 @@ from typing import IO, Any
 import msgspec
 
 from certrules import aws
+from certrules.aws import each
 from certrules.bulk import comparison_counts
 from certrules.bulk.comparison_counts import Compared
 from certrules.bulk.planning import shards_of
@@ -28,7 +29,6 @@ from certrules.bulk.runs import (
     read,
 )
 from certrules.formats.stored import as_time
-from certrules.ingestion import each
 
 DECLINED = "Declined"
 """The error by which a person ends a run that waits to be approved."""

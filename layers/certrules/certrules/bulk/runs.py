@@ -26,13 +26,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from certrules import aws
+from certrules import aws, settings
 from certrules.core.policy import Policies
 from certrules.core.replay import Pending
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.ingestion import Decided
-from certrules.storage.records import KeptRecord, Loaded, Pair
+from certrules.storage.records import KeptRecord, Loaded
+from certrules.storage.tables import Pair
 
 PART = 500
 """How many changes a part of a plan has at most: it is applied by one call, in seconds."""
@@ -70,7 +71,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     concurrency: int = 20  # how many shards, and parts, are worked on at once
     approval_seconds: int = 86_400  # how long the plan waits to be approved
     records_per_second: int | None = None  # how fast parts are applied, all together
-    terms: aws.Terms | None = None  # the policy that was in force when the run began
+    terms: settings.Terms | None = None  # the policy that was in force when the run began
     began_at: datetime | None = None  # UTC
 
     @property
@@ -85,7 +86,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def policies(self) -> Policies:
         """Return the policies by which the run decides. Raises PolicyError."""
-        return aws.policies(self.terms)
+        return settings.policies(self.terms)
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):

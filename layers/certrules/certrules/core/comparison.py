@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from certrules.core.decision import Decision, label
 from certrules.core.facts import Record
-from certrules.core.guard import Published, is_downloadable, settle
+from certrules.core.guard import Published, is_downloadable, settle, told_before
 from certrules.core.policy import Policies
 from certrules.core.replay import Certificate, Outcome, replay
-from certrules.core.rollout import Terms, told_before
+from certrules.core.rollout import Terms
 from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Timeline, at_instant
 from certrules.core.wording import BECAUSE, listed, reasons_in_words, status_words, when

@@ -15,7 +15,7 @@ from certrules.core.facts import Record
 from certrules.core.policy import Modes, Overrides
 from certrules.core.terms import PERSON, Fact, is_ccx
 from certrules.core.timeline import Entry
-from certrules.formats.events_in import OWN_SOURCE, implies_passing
+from certrules.formats.event_types import OWN_SOURCE, implies_passing
 from certrules.formats.stored import as_time
 
 type Told = tuple[str, str, dict[str, Any]]

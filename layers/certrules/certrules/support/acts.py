@@ -3,11 +3,9 @@
 Before it is sent, the very decision that `intake` will take is taken here, so that a person knows what it will do.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
@@ -18,14 +16,13 @@ from certrules.core.guard import Published
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import Timeline
 from certrules.core.wording import old_logic_decides, reasons_in_words, status_words, when
-from certrules.formats.events_in import ERASED, OWN_SOURCE, REQUESTED
+from certrules.formats.event_types import ERASED, OWN_SOURCE, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.ingestion import decide_anew
-from certrules.support.cases import Case, RefusedActError, entries_of, pending_as_json, values_at
+from certrules.requests import RefusedActError, event_id_of, identity, remembered
+from certrules.support.cases import Case, entries_of, pending_as_json, values_at
 
 SOURCE = f"{OWN_SOURCE}/support"
-REMEMBERED = timedelta(days=7)
-"""How long an act is remembered by the key that it was asked for with."""
 
 ALONE = 5
 ALONE_WITHIN = timedelta(hours=1)
@@ -165,34 +162,6 @@ def event_of(event_type: str, key: str, data: Mapping[str, Any], event_id: str, 
     return {"metadata": metadata, key: data}
 
 
-def event_id_of(*names: object) -> str:
-    """Return the same event id for the same names: an act that is asked for twice happens once."""
-    return str(uuid5(NAMESPACE_OID, msgspec.json.encode([str(name) for name in names]).decode()))
-
-
-def identity(actor: str) -> str:
-    """Return what is the same for one person, however their identity provider spells the name."""
-    return unicodedata.normalize("NFKC", actor).casefold().strip()
-
-
-def remembered(by: str, key: str, asked: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
-    """Return the plan and the answer of what a person asks for with a key, those of the first time.
-
-    `planned` is given a name that is the same for both, and returns them. Raises what it raises, LostRaceError (ask
-    again), and RefusedActError if the key was for something else.
-    """
-    name = event_id_of("act", by, key)
-    item = storage.find_note(f"K#{name}", "-")
-    if item.v:
-        kept = msgspec.json.decode(item.b)
-        refuse_another_use(kept["asked"], asked)
-    else:
-        plan, answer = planned(name)
-        kept = {"asked": asked, "plan": plan, "answer": answer}
-        storage.save_note(item, kept, now + REMEMBERED)
-    return kept
-
-
 def once(
     bus: str,
     by: str,
@@ -211,12 +180,6 @@ def once(
     kept = remembered(by, key, asked, now, planned)
     send(bus, events_of(kept["plan"]))
     return kept["answer"]
-
-
-def refuse_another_use(kept: object, asked: object) -> None:
-    """Raise RefusedActError if a key was for something else than what is asked for now."""
-    if kept != msgspec.json.decode(msgspec.json.encode(asked)):
-        raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
 
 
 def count_alone(by: str, event_id: str, now: datetime) -> None:

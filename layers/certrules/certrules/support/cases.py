@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.core.explain import explanation as explaining
+from certrules.core.explain import rendering
+from certrules.core.explain.what_if import PossibleChange, possible_changes
+from certrules.core.explain.what_if import what_if as outcome_after
 from certrules.core.facts import CertificateInvalidation, Enrollment, Record, invalidations
 from certrules.core.guard import Published, is_downloadable
 from certrules.core.policy import Policies
@@ -17,19 +20,13 @@ from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline, at_instant
 from certrules.core.wording import old_logic_decides
-from certrules.formats.events_in import RefusedError, decode
+from certrules.formats.events_in import decode
 from certrules.formats.record_as_events import events_from
+from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time, certificate_as_json
-from certrules.storage.records import Loaded, Pair
-
-
-class RefusedActError(Exception):
-    """What was asked for can't be done. `field` is what is wrong with it, `fix` the way out; `status` is HTTP's."""
-
-    def __init__(self, status: int, title: str, fix: str, field: str = "") -> None:
-        """Refuse, with the way out."""
-        super().__init__(f"{title}: {fix}")
-        self.status, self.title, self.fix, self.field = status, title, fix, field
+from certrules.requests import RefusedActError
+from certrules.storage.records import Loaded
+from certrules.storage.tables import Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Case:
     @property
     def terms(self) -> Terms:
         """Who decides in the course run."""
-        return terms_of(self.loaded.course_runs[self.pair.course_run].timeline, aws.rollout())
+        return terms_of(self.loaded.course_runs[self.pair.course_run].timeline, settings.rollout())
 
     @property
     def is_known(self) -> bool:
@@ -90,8 +87,8 @@ def case_as_json(
     explanation = explain(case, as_of, now)
     history = _history(case.pair)
     return {
-        **explaining.as_json(explanation),
-        "text": explaining.as_text(explanation),
+        **rendering.as_json(explanation),
+        "text": rendering.as_text(explanation),
         "fields": _fields(case, explanation, history, certificate_url),
         "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
         "history": history,
@@ -239,7 +236,7 @@ def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]
 
     Raises RefusedActError for a code that can't be offered here, or an event that can't be read.
     """
-    offered = {change.code: change for change in explaining.possible_changes(case.record, case.policies, now)}
+    offered = {change.code: change for change in possible_changes(case.record, case.policies, now)}
     chosen = []
     for code in codes:
         if code not in offered:
@@ -249,9 +246,9 @@ def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]
             )
         chosen.append(offered[code])
     entries = [entry for event in events for entry in entries_of(case.pair, event, now)]
-    told = explaining.Change("events", "", "", tuple(entry._replace(at=now) for entry in entries))
+    told = PossibleChange("events", "", "", tuple(entry._replace(at=now) for entry in entries))
     before = replay(case.record, case.policies, now)
-    after = explaining.what_if(case.record, case.policies, now, [*chosen, told])
+    after = outcome_after(case.record, case.policies, now, [*chosen, told])
     return {
         "stored": False,
         "changes": [{"code": change.code, "sentence": change.sentence, "who": change.who} for change in chosen],

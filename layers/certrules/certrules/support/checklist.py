@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from certrules import aws, storage
+from certrules import settings, storage
 from certrules.core.policy import Policies, overridden
 from certrules.core.rollout import Terms, terms_of
 from certrules.core.terms import Fact, is_ccx
 from certrules.core.timeline import Entry, Timeline
 from certrules.core.wording import old_logic_decides, when
-from certrules.formats.events_in import EVERYWHERE
+from certrules.formats.event_types import EVERYWHERE
 from certrules.support.cases import values_at
 
 
@@ -22,7 +22,7 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
     deployed = next((policy for since, policy in reversed(policies) if since <= now), policies[0][1])
     policy = overridden(deployed, values.get((Fact.COURSE_RUN, "policy")))
     brakes = storage.load_brakes(course_run)
-    terms = terms_of(timeline, aws.rollout())
+    terms = terms_of(timeline, settings.rollout())
     stops = [stop for stop in map(_stop_in, (brakes.everywhere, timeline)) if stop is not None]
     tripped = brakes.tripped_at is not None and brakes.tripped_at > now - policy.breaker_window
     return list(_checks(course_run, values, policy, stops, terms, tripped=tripped))

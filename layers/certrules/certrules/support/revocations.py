@@ -10,9 +10,12 @@ import msgspec
 from certrules import storage
 from certrules.core.terms import Cause
 from certrules.formats.stored import as_time
-from certrules.storage.records import KeptRecord, Pair, Place
-from certrules.support.acts import ACTS, Act, event_id_of, event_of, identity, is_allowlisted, refuse_another_use, send
-from certrules.support.cases import RefusedActError, pending_as_json
+from certrules.requests import RefusedActError, event_id_of, identity, refuse_another_use
+from certrules.storage.listings import Place
+from certrules.storage.records import KeptRecord
+from certrules.storage.tables import Pair
+from certrules.support.acts import ACTS, Act, event_of, is_allowlisted, send
+from certrules.support.cases import pending_as_json
 
 APPROVAL_TIME = timedelta(days=1)
 """How long a bulk revocation waits for the second person."""

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from certrules import aws, storage
+from certrules import settings, storage
 from certrules.bulk.runs import Request, folder_of, read
 from certrules.core.rollout import terms_of
 from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import as_time
-from certrules.support.acts import event_id_of, event_of
-from certrules.support.cases import RefusedActError
+from certrules.requests import RefusedActError, event_id_of
+from certrules.support.acts import event_of
 
 CONFIGURED = "certificates.course_run.configured.v1"
 
@@ -24,7 +24,7 @@ MOST = 500
 
 def status_of(course_runs: Sequence[str]) -> list[dict[str, Any]]:
     """Return who decides in these course runs, since when, and who said so: a request for each hundred."""
-    default = aws.rollout()
+    default = settings.rollout()
     loaded = storage.load(course_runs=course_runs).course_runs if course_runs else {}
     return [{"course_run": name, **_status(loaded[name].timeline, default)} for name in course_runs]
 

@@ -1,0 +1,90 @@
+"""Explanations as text and as JSON."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from certrules.core.explain.explanation import Explanation
+from certrules.core.explain.findings import Finding
+from certrules.core.explain.timeline import Difference
+from certrules.core.explain.what_if import PossibleChange
+from certrules.core.terms import Status
+from certrules.core.wording import (
+    clause,
+    listed,
+    when,
+)
+
+_RESTS_ON: Mapping[str, str] = {
+    "date_override": "set by a date override",
+    "available_date": "the course run's available date",
+    "course_end": "the end of the course run",
+    "issued_at": "the day of issue",
+}
+
+
+def as_text(explanation: Explanation, *, brief: bool = False) -> str:
+    """Write an explanation as lines of plain text, the last one ended too; a brief one without what it rests on."""
+    downloadable = explanation.status is Status.DOWNLOADABLE
+    wanted = "What would make the facts carry it" if downloadable else "What would make it downloadable"
+    lines = [
+        f"Learner {explanation.learner_id} in {explanation.course_run}",
+        f"As of {when(explanation.as_of)}, by the policy {explanation.policy_version}",
+        "",
+        explanation.sentence,
+        *_shown_lines(explanation),
+        *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
+        *_block(wanted, [f"- {_changes_words(changes)}" for changes in explanation.counterfactuals]),
+    ]
+    if not brief:
+        findings = [line for item in explanation.verdicts for line in _finding_lines(item)]
+        lines += _block("What each rule says", findings)
+        lines += _block("What happened", [moment.sentence for moment in explanation.timeline])
+    return "\n".join(lines) + "\n"
+
+
+def _block(title: str, lines: list[str]) -> list[str]:
+    return ["", f"{title}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def _shown_lines(explanation: Explanation) -> list[str]:
+    date, rests_on, visible_from = explanation.shown
+    if date is None:
+        return []
+    visible = "learners don't see it yet because the date that it waits for is unknown"
+    if visible_from is not None:
+        has_begun = visible_from <= explanation.as_of
+        visible = f"learners {'have seen it since' if has_begun else 'will see it from'} {when(visible_from)}"
+    return [f"It shows the date {when(date)} ({_RESTS_ON[rests_on]}); {visible}."]
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    return [
+        f"{finding.verdict:<6}  {finding.sentence}",
+        *(f"        {evidence.sentence}" for evidence in finding.evidence),
+    ]
+
+
+def _changes_words(changes: tuple[PossibleChange, ...]) -> str:
+    return listed([f"{clause(change.sentence)} ({change.who})" for change in changes])
+
+
+def as_json(explanation: Explanation | Difference) -> dict[str, Any]:
+    """Return it as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
+
+    A change that could be done is told by its code, its sentence and who can do it.
+    """
+    body: dict[str, Any] = _plain(explanation)
+    return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, PossibleChange):
+        return {"code": value.code, "sentence": value.sentence, "who": value.who}
+    if isinstance(value, tuple):
+        fields = getattr(value, "_fields", None)
+        items = [_plain(item) for item in value]
+        return items if fields is None else dict(zip(fields, items, strict=True))
+    return str(value) if isinstance(value, str) else value

@@ -1,0 +1,196 @@
+"""What happened in a case, in order, and what changed between two instants."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from certrules.core.decision import Decision
+from certrules.core.explain.findings import (
+    verdict_sentence,
+    verdict_text,
+)
+from certrules.core.facts import Approval, Record
+from certrules.core.policy import Policies
+from certrules.core.replay import Actor, Outcome, Transition, replay
+from certrules.core.terms import Cause, Fact, Status
+from certrules.core.timeline import Entry
+from certrules.core.wording import (
+    BECAUSE,
+    dated,
+    reasons_in_words,
+    status_words,
+    when,
+    words_of,
+)
+
+
+class Moment(NamedTuple):
+    """Something that happened: a fact or the policy changed, or the certificate its status."""
+
+    at: datetime  # UTC
+    kind: str  # "fact", "policy" or "transition"
+    sentence: str
+    by: str = ""
+    reason: str = ""
+    event_id: str = ""
+
+
+class ChangedFact(NamedTuple):
+    """A fact got another value."""
+
+    name: str
+    before: str  # in words
+    after: str
+    at: datetime  # UTC
+    by: str
+    reason: str
+    event_id: str
+    sentence: str
+
+
+class ChangedVerdict(NamedTuple):
+    """A rule says something else than before."""
+
+    code: str
+    before: str  # "met", "unmet" or "waived"; "not in force" if the rules themselves changed
+    after: str
+    sentence: str
+
+
+class Difference(NamedTuple):
+    """What changed between two instants: after the earlier, up to and including the later one."""
+
+    learner_id: int
+    course_run: str
+    earlier: datetime  # UTC
+    later: datetime  # UTC
+    status_before: Status | None
+    status_after: Status | None
+    sentence: str
+    facts: tuple[ChangedFact, ...]  # oldest first; one that changed and changed back is told twice
+    transitions: tuple[Moment, ...]
+    verdicts: tuple[ChangedVerdict, ...]
+    policy_before: str
+    policy_after: str
+
+
+class _Turn(NamedTuple):
+    """A fact got another value: by an entry, or because an ID verification ran out."""
+
+    at: datetime
+    entry: Entry
+    before: Entry | None
+    expired: bool = False
+
+
+def _turns(record: Record, until: datetime) -> list[_Turn]:
+    """Return every change of a fact up to and including an instant, oldest first. Repeated words are none."""
+    current: dict[tuple[Fact, str], Entry] = {}
+    turns: list[_Turn] = []
+    for entry in record.timeline:
+        if entry.at > until:
+            break
+        line = (entry.fact, entry.subject)
+        before = current.get(line)
+        if before is None or before.value != entry.value or entry.fact is Fact.REVOCATION:
+            turns += _expiry(before, entry.at, inclusive=False)
+            turns.append(_Turn(entry.at, entry, before))
+            current[line] = entry
+    for entry in current.values():
+        turns += _expiry(entry, until, inclusive=True)
+    return sorted(turns, key=lambda turn: turn.at)
+
+
+def _expiry(entry: Entry | None, until: datetime, *, inclusive: bool) -> list[_Turn]:
+    """Return the running out of an ID verification that stood until an instant, if it did run out."""
+    if entry is None or not isinstance(entry.value, Approval):
+        return []
+    ends = entry.value.expires_at
+    if ends is None or not entry.at < ends <= until or (ends == until and not inclusive):
+        return []
+    return [_Turn(ends, entry, entry, expired=True)]
+
+
+def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Moment, ...]:
+    """Interleave what was heard, what policy came into force, and what the certificate did."""
+    as_of = outcome.decision.facts.as_of
+    moments = [_moment_of_turn(turn) for turn in _turns(record, as_of)]
+    moments += [
+        Moment(since, "policy", dated(f"Policy {policy.version} came into force", since))
+        for since, policy in policies[1:]
+        if since <= as_of
+    ]
+    moments += [_moment_of_transition(transition) for transition in outcome.transitions]
+    return tuple(sorted(moments, key=lambda moment: moment.at))  # stable: facts before what comes of them
+
+
+def _moment_of_turn(turn: _Turn) -> Moment:
+    entry = turn.entry
+    words = words_of(entry, turn.at)
+    if turn.expired:
+        sentence = dated(f"{words.name} expired", turn.at, event_id=entry.event_id)
+        return Moment(turn.at, "fact", sentence, event_id=entry.event_id)
+    sentence = dated(words.event, turn.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
+    return Moment(turn.at, "fact", sentence, entry.by, entry.notes, entry.event_id)
+
+
+def _moment_of_transition(transition: Transition) -> Moment:
+    actor = transition.actor
+    what = f"Certificate set to {status_words(transition.status)}"
+    sentence = dated(what, transition.at, actor, f": {cause_text(transition)}")
+    return Moment(transition.at, "transition", sentence, actor.by, actor.reason)
+
+
+def changed(record: Record, policies: Policies, earlier: datetime, later: datetime) -> Difference:
+    """Return what changed between two instants (UTC). Raises ValueError if the earlier is after the later."""
+    if earlier > later:
+        raise ValueError(f"{when(earlier)} is after {when(later)}")
+    before, after = replay(record, policies, earlier), replay(record, policies, later)
+    return Difference(
+        learner_id=record.learner_id,
+        course_run=record.course_run,
+        earlier=earlier,
+        later=later,
+        status_before=before.status,
+        status_after=after.status,
+        sentence=_difference_sentence(before.status, after.status, earlier, later),
+        facts=tuple(_changed_fact(turn) for turn in _turns(record, later) if turn.at > earlier),
+        transitions=tuple(_moment_of_transition(item) for item in after.transitions if item.at > earlier),
+        verdicts=_changed_verdicts(before.decision, after.decision),
+        policy_before=before.decision.policy_version,
+        policy_after=after.decision.policy_version,
+    )
+
+
+def _difference_sentence(before: Status | None, after: Status | None, earlier: datetime, later: datetime) -> str:
+    span = f"Between {when(earlier)} and {when(later)}"
+    if before is after:
+        return f"{span} the status stayed the same: {status_words(after)}."
+    return f"{span} the status changed from {status_words(before)} to {status_words(after)}."
+
+
+def _changed_fact(turn: _Turn) -> ChangedFact:
+    entry = turn.entry
+    words = words_of(entry, turn.at)
+    before = words_of(turn.before, turn.before.at).value if turn.before else "nothing received"
+    actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
+    change = f'{words.name}: from "{before}" to "{words.value}"'
+    sentence = dated(change, turn.at, actor, event_id=entry.event_id)
+    return ChangedFact(words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence)
+
+
+def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict, ...]:
+    old = {verdict.rule.code: verdict_text(verdict) for verdict in before.verdicts()}
+    return tuple(
+        ChangedVerdict(verdict.rule.code, was, verdict_text(verdict), verdict_sentence(verdict))
+        for verdict in after.verdicts()
+        if (was := old.get(verdict.rule.code, "not in force")) != verdict_text(verdict)
+    )
+
+
+def cause_text(transition: Transition) -> str:
+    """Return why a certificate changed its status, as a clause."""
+    if transition.cause is Cause.LABELLED:
+        return reasons_in_words(transition.decision.unmet)
+    if transition.decision.waived and transition.cause in {Cause.EARNED, Cause.REINSTATED}:
+        return f"{BECAUSE[transition.cause]} but for what the allowlist waives"
+    return BECAUSE[transition.cause]

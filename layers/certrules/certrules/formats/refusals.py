@@ -1,0 +1,116 @@
+"""Why an event is refused, and which field and fix the refusal names."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before this, an event's time is a clock that was never set."""
+
+
+_PIECE = r"[\w\-~.:]+"
+
+
+_OLD_PIECE = r"[\w\-.%]+"
+
+
+COURSE_KEY = re.compile(
+    rf"course-v1:{_PIECE}\+{_PIECE}\+{_PIECE}"
+    rf"|ccx-v1:{_PIECE}\+{_PIECE}\+{_PIECE}\+ccx@\d+"
+    rf"|{_OLD_PIECE}/{_OLD_PIECE}/{_OLD_PIECE}"
+)
+"""Course runs of today, CCX, and the platform's old style (organization/course/run)."""
+
+
+class Reason(StrEnum):
+    """Why an event was refused. Never renamed: parked messages, metrics and docs carry it."""
+
+    TOO_LARGE = "too_large"
+    NOT_JSON = "not_json"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_VALUE = "bad_value"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_VERSION = "unknown_version"
+    TYPE_MISMATCH = "type_mismatch"
+    NAIVE_TIME = "naive_time"
+    FUTURE_TIME = "future_time"
+    BAD_COURSE_KEY = "bad_course_key"
+    TIMELINE_FULL = "timeline_full"
+
+
+class RefusedError(ValueError):
+    """An event that can't be taken in as it is; a retry can't help. Names the field and the fix."""
+
+    def __init__(self, reason: Reason, field: str, fix: str) -> None:
+        """Refuse for a reason; `field` is its path within the event, "" for the whole."""
+        super().__init__(f"{reason}: {field}: {fix}" if field else f"{reason}: {fix}")
+        self.reason = reason
+        self.field = _printable(field)
+        self.fix = _printable(fix)
+
+    def as_json(self) -> dict[str, str]:
+        """Return the refusal for a parked message."""
+        return {"reason": self.reason.value, "field": self.field, "fix": self.fix}
+
+
+def _printable(text: str) -> str:
+    """Escape what a queue doesn't take in an attribute, should it come from the event."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def checked_course_key(course_key: str, field: str) -> str:
+    """Return the course-run key as it is. Raises RefusedError if no course run can have it."""
+    if len(course_key) > 255 or COURSE_KEY.fullmatch(course_key) is None:
+        fix = f"{course_key[:80]!r} is no key of a course run, such as course-v1:edX+DemoX+2026_T1"
+        raise RefusedError(Reason.BAD_COURSE_KEY, field, fix)
+    return course_key
+
+
+class Refusing:
+    """Turns what the decoder says into a refusal that names the field."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, msgspec.ValidationError):
+            raise _refusal(self._field, str(error)) from error
+        if isinstance(error, (msgspec.DecodeError, UnicodeError, RecursionError)):
+            raise RefusedError(Reason.NOT_JSON, self._field, str(error)) from error
+
+
+_SAYINGS = (
+    ("Object missing required field", Reason.MISSING_FIELD),
+    ("Expected `datetime` with a timezone", Reason.NAIVE_TIME),
+    ("Invalid", Reason.BAD_VALUE),
+    ("Integer value out of range", Reason.BAD_VALUE),
+    ("Number out of range", Reason.BAD_VALUE),
+    ("Expected `str` of length", Reason.BAD_VALUE),
+    ("Expected `int` >", Reason.BAD_VALUE),
+    ("Expected `int` <", Reason.BAD_VALUE),
+    ("Expected `float` >", Reason.BAD_VALUE),
+    ("Expected `float` <", Reason.BAD_VALUE),
+)
+
+
+def _refusal(prefix: str, saying: str) -> RefusedError:
+    """Return the refusal for a decoder's saying, such as "Expected `int`, got `str` - at `$.user.id`"."""
+    fix, _, path = saying.partition(" - at `$")
+    reason = next((reason for start, reason in _SAYINGS if fix.startswith(start)), Reason.WRONG_TYPE)
+    field = path.rstrip("`").partition("[")[0]
+    if reason is Reason.MISSING_FIELD:
+        field += "." + fix.split("`")[1]
+    return RefusedError(reason, (prefix + field).strip("."), fix)
+
+
+def in_utc(instant: datetime, field: str) -> datetime:
+    """Return an instant in UTC. Raises RefusedError, which names the field, if UTC can't express it."""
+    try:
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    except OverflowError as error:
+        raise RefusedError(Reason.BAD_VALUE, field, "a time that can't be expressed in UTC") from error

@@ -1,0 +1,57 @@
+"""What a person asks for with a key, done once; and refusals of it."""
+
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import msgspec
+
+from certrules import storage
+
+REMEMBERED = timedelta(days=7)
+"""How long an act is remembered by the key that it was asked for with."""
+
+
+def event_id_of(*names: object) -> str:
+    """Return the same event id for the same names: an act that is asked for twice happens once."""
+    return str(uuid5(NAMESPACE_OID, msgspec.json.encode([str(name) for name in names]).decode()))
+
+
+def identity(actor: str) -> str:
+    """Return what is the same for one person, however their identity provider spells the name."""
+    return unicodedata.normalize("NFKC", actor).casefold().strip()
+
+
+def remembered(by: str, key: str, asked: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
+    """Return the plan and the answer of what a person asks for with a key, those of the first time.
+
+    `planned` is given a name that is the same for both, and returns them. Raises what it raises, LostRaceError (ask
+    again), and RefusedActError if the key was for something else.
+    """
+    name = event_id_of("act", by, key)
+    item = storage.find_note(f"K#{name}", "-")
+    if item.v:
+        kept = msgspec.json.decode(item.b)
+        refuse_another_use(kept["asked"], asked)
+    else:
+        plan, answer = planned(name)
+        kept = {"asked": asked, "plan": plan, "answer": answer}
+        storage.save_note(item, kept, now + REMEMBERED)
+    return kept
+
+
+def refuse_another_use(kept: object, asked: object) -> None:
+    """Raise RefusedActError if a key was for something else than what is asked for now."""
+    if kept != msgspec.json.decode(msgspec.json.encode(asked)):
+        raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
+
+
+class RefusedActError(Exception):
+    """What was asked for can't be done. `field` is what is wrong with it, `fix` the way out; `status` is HTTP's."""
+
+    def __init__(self, status: int, title: str, fix: str, field: str = "") -> None:
+        """Refuse, with the way out."""
+        super().__init__(f"{title}: {fix}")
+        self.status, self.title, self.fix, self.field = status, title, fix, field

@@ -1,0 +1,49 @@
+"""The breaker of a course run: the automatic revocations that it let through, and when it tripped."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from certrules.core.timeline import Timeline
+from certrules.formats.event_types import EVERYWHERE
+from certrules.formats.stored import (
+    instant_of,
+    micros,
+)
+from certrules.storage.tables import BREAKER, CONFIGURATION, Item, course_run_key, optional, timeline_of
+
+
+@dataclass(slots=True)
+class Brakes:
+    """What may stop an automatic revocation in a course run."""
+
+    item: Item
+    everywhere: Timeline  # the deployment's own switch
+    revoked: list[datetime]  # UTC: the last automatic revocations that were let through, in no order
+    tripped_at: datetime | None  # UTC: when the breaker last began to hold them
+    changed: bool = False
+
+    def count(self, at: datetime, since: datetime) -> None:
+        """Note that a revocation at an instant is let through, and forget those before another."""
+        self._keep([*(instant for instant in self.revoked if instant > since), at], self.tripped_at)
+
+    def trip(self, at: datetime) -> None:
+        """Note that the breaker began to hold revocations at this instant."""
+        self._keep(self.revoked, at)
+
+    def _keep(self, revoked: list[datetime], tripped_at: datetime | None) -> None:
+        self.revoked, self.tripped_at, self.changed = revoked, tripped_at, True
+        tripped = None if tripped_at is None else micros(tripped_at)
+        self.item.e = msgspec.json.encode([tripped, *(micros(instant) for instant in revoked)]).decode()
+
+
+def load_brakes(course_run: str) -> Brakes:
+    """Read what may stop an automatic revocation in a course run, consistently: one request."""
+    keys = [(course_run_key(course_run), BREAKER), (course_run_key(EVERYWHERE), CONFIGURATION)]
+    found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
+    item = found.get(keys[0]) or Item(*keys[0])
+    everywhere = timeline_of(found[keys[1]]) if keys[1] in found else ()
+    tripped, *revoked = msgspec.json.decode(item.e) if optional(item.e) else (None,)
+    tripped_at = None if tripped is None else instant_of(tripped)
+    return Brakes(item, everywhere, [instant_of(instant) for instant in revoked], tripped_at)

@@ -1,0 +1,188 @@
+"""Lists of records, course runs and history, a page at a time."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from certrules.core.facts import CertificateInvalidation, invalidations
+from certrules.formats.stored import (
+    instant_of,
+    micros,
+)
+from certrules.storage.records import KeptRecord, stored_record
+from certrules.storage.tables import (
+    CATALOGUE_SHARDS,
+    CONFIGURATION,
+    COURSE_RUN_SHARDS,
+    ID_VERIFICATION,
+    LEARNER_NAME,
+    PENDING_SHARDS,
+    HistoryItem,
+    Item,
+    Pair,
+    catalogue_key,
+    course_run_key,
+    learner_key,
+    learner_of,
+    record_key,
+    timeline_of,
+)
+
+
+class Place(NamedTuple):
+    """Where a page of an index that is spread over shards starts."""
+
+    shard: Annotated[int, msgspec.Meta(ge=0)]
+    after: Pair | None = None  # None: at the shard's beginning
+
+
+def course_runs_of(learner_id: int) -> list[str]:
+    """Return the course runs in which anything is known of the learner, consistently."""
+    items = Item.query(learner_key(learner_id), consistent_read=True, attributes_to_get=["p", "s"])
+    return [item.s for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}]
+
+
+def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[int], Any]:
+    """Return a page of a course run's learners in one of its COURSE_RUN_SHARDS, and where the next one starts."""
+    page = Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=after, limit=limit, page_size=limit)
+    learners = [learner_of(item.p) for item in page]
+    return learners, page.last_evaluated_key
+
+
+def course_runs_in_shard(shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[str], Any]:
+    """Return a page of the course runs in one of the CATALOGUE_SHARDS, by their keys, and where the next one starts."""
+    key = catalogue_key(shard)
+    page = Item.by_course_run.query(key, last_evaluated_key=after, limit=limit, page_size=limit)
+    return [item.p.removeprefix(course_run_key("")) for item in page], page.last_evaluated_key
+
+
+def course_runs_page(start: Place | None, limit: int) -> tuple[list[str], Place | None]:
+    """Return a page of all course runs whose configuration was ever told, and where the next one starts."""
+    place = start or Place(0)
+    found: list[str] = []
+    while place.shard < CATALOGUE_SHARDS and len(found) < limit:
+        after = None
+        if place.after is not None:
+            key = {"p": course_run_key(place.after.course_run), "s": CONFIGURATION, "r": catalogue_key(place.shard)}
+            after = {name: {"S": value} for name, value in key.items()}
+        page, after = course_runs_in_shard(place.shard, after, limit - len(found))
+        found += page
+        place = Place(place.shard + 1) if after is None else Place(place.shard, Pair(0, found[-1]))
+    return found, place if place.shard < CATALOGUE_SHARDS else None
+
+
+def course_runs() -> Iterator[str]:
+    """Return all course runs whose configuration was ever told: a request for each thousand."""
+    for shard in range(CATALOGUE_SHARDS):
+        after = None
+        while True:
+            page, after = course_runs_in_shard(shard, after, 1_000)
+            yield from page
+            if after is None:
+                break
+
+
+def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInvalidation, ...]]]:
+    """Return the learners of a course run who were ever invalidated, with when and by whom; in no order."""
+    for shard in range(COURSE_RUN_SHARDS):
+        keys = [(item.p, item.s) for item in Item.by_invalidated.query(f"{course_run}#{shard}")]
+        found = {item.p: item for item in Item.batch_get(keys)} if keys else {}
+        for p, _ in keys:
+            yield learner_of(p), invalidations(timeline_of(found[p]))
+
+
+def due_by(instant: datetime, shard: int, limit: int) -> list[tuple[datetime, Pair]]:
+    """Return records of one of the DUE_SHARDS that change by themselves by this instant, with when, earliest first."""
+    items = Item.by_due.query(str(shard), Item.t <= micros(instant), limit=limit)
+    return [(instant_of(int(item.t)), Pair(learner_of(item.p), item.s)) for item in items]
+
+
+def history_items_of(pair: Pair) -> Iterable[HistoryItem]:
+    """Return the history of a certificate, oldest first."""
+    p = learner_key(pair.learner_id)
+    return HistoryItem.query(p, HistoryItem.s.startswith(f"{pair.course_run}#"), consistent_read=True)
+
+
+def history_of(pair: Pair) -> Iterator[tuple[str, str]]:
+    """Return the history of a certificate, oldest first: the key of each item, and its JSON."""
+    return ((item.s, item.b) for item in history_items_of(pair))
+
+
+def history_items(keys: Iterable[tuple[str, str]]) -> Iterable[HistoryItem]:
+    """Return those of these items of history that are there, in no order, consistently."""
+    return HistoryItem.batch_get(keys, consistent_read=True)
+
+
+def scan_records(segment: int, of: int, after: dict[str, Any] | None, limit: int) -> tuple[list[Pair], Any]:
+    """Return whose records are on a page of a segment of the table, and where the next one starts; not consistently."""
+    keys = ["p", "s"]
+    page = Item.scan(
+        segment=segment,
+        total_segments=of,
+        last_evaluated_key=after,
+        limit=limit,
+        page_size=limit,
+        attributes_to_get=keys,
+    )
+    found = [(item.p, item.s) for item in page]
+    return [
+        Pair(learner_of(p), s) for p, s in found if p.startswith("L#") and s not in {ID_VERIFICATION, LEARNER_NAME}
+    ], page.last_evaluated_key
+
+
+def scan_history(segment: int, of: int, after: dict[str, Any] | None, limit: int) -> tuple[list[HistoryItem], Any]:
+    """Return a page of a segment of history, each certificate's in order, and where the next one starts."""
+    page = HistoryItem.scan(segment=segment, total_segments=of, last_evaluated_key=after, limit=limit, page_size=limit)
+    return list(page), page.last_evaluated_key
+
+
+def records_of(learner_id: int) -> dict[str, KeptRecord]:
+    """Return what is kept of a learner, by course run."""
+    items = Item.query(learner_key(learner_id), consistent_read=True)
+    return {item.s: stored_record(item) for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}}
+
+
+def owner_of(certificate_id: str) -> Pair | None:
+    """Return whose certificate, in which course run, has this id; None if none has."""
+    found = next(iter(Item.by_certificate.query(certificate_id, limit=1)), None)
+    return None if found is None else Pair(learner_of(found.p), found.s)
+
+
+def learners_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
+    """Return a page of a course run's learners, from all shards, and where the next one starts (None: nowhere)."""
+
+    def query(shard: int, after: Pair | None, limit: int) -> Any:
+        key = None if after is None else {**_key_of(after), "r": {"S": f"{course_run}#{shard}"}}
+        return Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=key, limit=limit, page_size=limit)
+
+    return _page(COURSE_RUN_SHARDS, start, limit, query)
+
+
+def pending_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
+    """Return a page of revocations that are pending in a course run ("": in all), and where the next one starts."""
+    condition = Item.s == course_run if course_run else None
+
+    def query(shard: int, after: Pair | None, limit: int) -> Any:
+        key = None if after is None else {**_key_of(after), "h": {"S": str(shard)}}
+        return Item.by_pending.query(str(shard), condition, last_evaluated_key=key, limit=limit, page_size=limit)
+
+    return _page(PENDING_SHARDS, start, limit, query)
+
+
+def _page(
+    shards: int, start: Place | None, limit: int, query: Callable[[int, Pair | None, int], Any]
+) -> tuple[list[Pair], Place | None]:
+    place = start or Place(0)
+    found: list[Pair] = []
+    while place.shard < shards and len(found) < limit:
+        page = query(place.shard, place.after, limit - len(found))
+        found += [Pair(learner_of(item.p), item.s) for item in page]
+        place = Place(place.shard, found[-1]) if page.last_evaluated_key else Place(place.shard + 1)
+    return found, place if place.shard < shards else None
+
+
+def _key_of(pair: Pair) -> dict[str, Any]:
+    p, s = record_key(pair)
+    return {"p": {"S": p}, "s": {"S": s}}

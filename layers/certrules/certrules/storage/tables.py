@@ -1,0 +1,276 @@
+"""The tables: models, keys and shards, and the client that all models share."""
+
+import os
+from typing import Any, NamedTuple, Self, override
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PutError
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from certrules.aws import lean
+from certrules.core.timeline import Timeline
+from certrules.formats.stored import (
+    decode_timeline,
+)
+
+COURSE_RUN_SHARDS = 16
+"""Over how many a course run's learners spread."""
+
+
+CATALOGUE_SHARDS = 4
+"""Over how many the course runs themselves spread."""
+
+
+DUE_SHARDS = 4
+
+
+PENDING_SHARDS = 16
+
+
+ID_VERIFICATION = "ID"
+
+
+LEARNER_NAME = "NAME"
+
+
+CONFIGURATION = "-"
+
+
+BREAKER = "B"
+
+
+WITHOUT_TIMELINE = {LEARNER_NAME, BREAKER}
+"""Sort keys of items that hold something else."""
+
+
+LOST_RACE_CODES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
+
+
+class LostRaceError(Exception):
+    """Another writer saved the record since it was read. Read it again and retry."""
+
+
+class _ByCourseRun(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "course-run"
+        projection = KeysOnlyProjection()
+
+    r = UnicodeAttribute(hash_key=True)
+    p = UnicodeAttribute(range_key=True)
+
+
+class _ByCertificate(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "certificate"
+        projection = KeysOnlyProjection()
+
+    i = UnicodeAttribute(hash_key=True)
+
+
+class _ByDue(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    d = UnicodeAttribute(hash_key=True)
+    t = NumberAttribute(range_key=True)
+
+
+class _ByInvalidated(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "invalidated"
+        projection = KeysOnlyProjection()
+
+    x = UnicodeAttribute(hash_key=True)
+    p = UnicodeAttribute(range_key=True)
+
+
+class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "pending"
+        projection = KeysOnlyProjection()
+
+    h = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+
+
+class _Limits:
+    """How long to wait for DynamoDB, which answers in milliseconds, before trying again."""
+
+    connect_timeout_seconds = 2
+    read_timeout_seconds = 5
+    retry_configuration = "UNSET"  # AWS_RETRY_MODE counts
+
+
+class _Plain(Model):
+    """A model of strings and whole numbers, which is read and written without asking each attribute how."""
+
+    @classmethod
+    @override
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """Return an item as it was read."""
+        item = cls()
+        item.attribute_values = {name: int(told["N"]) if "N" in told else told["S"] for name, told in data.items()}
+        return item
+
+    @override
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        """Return the item as it is to be written; what is None is left out."""
+        known = ((name, value) for name, value in self.attribute_values.items() if value is not None)
+        return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in known}
+
+
+class Item(_Plain):
+    """One item of the certificates table; names are short since every byte is paid for on every write."""
+
+    class Meta(_Limits):
+        """Bound by `connect`."""
+
+        table_name = ""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+    v = VersionAttribute()
+    e = UnicodeAttribute(null=True)  # the timeline; of NAME, its content
+    c = UnicodeAttribute(null=True)  # what was published, and the versions that it rests on
+    r = UnicodeAttribute(null=True)
+    i = UnicodeAttribute(null=True)
+    d = UnicodeAttribute(null=True)
+    t = NumberAttribute(null=True)
+    x = UnicodeAttribute(null=True)
+    h = UnicodeAttribute(null=True)
+    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, since when it holds
+
+    by_course_run = _ByCourseRun()
+    by_certificate = _ByCertificate()
+    by_due = _ByDue()
+    by_invalidated = _ByInvalidated()
+    by_pending = _ByPending()
+
+
+class HistoryItem(_Plain):
+    """One transition of a certificate, or one revocation that was held; never changed."""
+
+    class Meta(_Limits):
+        """Bound by `connect`."""
+
+        table_name = ""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+    b = UnicodeAttribute()  # JSON, see wire.stored
+
+
+class SupportItem(_Plain):
+    """What support needs beside certificates: receipts, acts, bulk revocations."""
+
+    class Meta(_Limits):
+        """Bound by `connect`."""
+
+        table_name = ""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+    v = VersionAttribute()
+    b = UnicodeAttribute()  # JSON
+    ttl = NumberAttribute(null=True)  # seconds since 1970; when it may be forgotten
+
+
+def connect(certificates_table: str, history_table: str, support_table: str = "", region: str | None = None) -> None:
+    """Bind the models to their tables, over one client for all, which is made when it is first needed."""
+    region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    shared: Connection | None = None
+    for model, table in ((Item, certificates_table), (HistoryItem, history_table), (SupportItem, support_table)):
+        meta: Any = model.Meta
+        meta.table_name = table
+        meta.region = region
+        model._connection = None  # noqa: SLF001 - else a model keeps its first table
+        if not table:
+            continue
+        bound = model._get_connection()  # noqa: SLF001 - PynamoDB's only way to share a client, or to make it lean
+        if shared is None:
+            shared = bound.connection
+            lean(shared.session)
+        else:
+            shared.add_meta_table(bound.connection.get_meta_table(table))
+            bound.connection = shared
+
+
+class Pair(NamedTuple):
+    """A learner in a course run."""
+
+    learner_id: int
+    course_run: str
+
+
+def shard_of(learner_id: int) -> int:
+    """Return in which of a course run's COURSE_RUN_SHARDS a learner is."""
+    return learner_id % COURSE_RUN_SHARDS
+
+
+def place_of(item: HistoryItem) -> tuple[Pair, int]:
+    """Return whose history an item is of, and which it is, counted from 1."""
+    course_run, _, number = item.s.rpartition("#")
+    return Pair(learner_of(item.p), course_run), int(number)
+
+
+def learner_key(learner_id: int) -> str:
+    """Return the partition key of everything of one learner."""
+    return f"L#{learner_id}"
+
+
+def learner_of(p: str) -> int:
+    """Return the learner of a partition key."""
+    return int(p.removeprefix("L#"))
+
+
+def record_key(pair: Pair) -> tuple[str, str]:
+    """Return the key of a record."""
+    return learner_key(pair.learner_id), pair.course_run
+
+
+def history_key(pair: Pair, number: int) -> tuple[str, str]:
+    """Return the key of what was told of a record, counted from 1."""
+    return learner_key(pair.learner_id), f"{pair.course_run}#{number:08d}"
+
+
+def course_run_key(course_run: str) -> str:
+    """Return the partition key of a course run's own items."""
+    return f"R#{course_run}"
+
+
+def catalogue_key(shard: int) -> str:
+    """Return under which key the index `course-run` lists a shard of all course runs."""
+    return course_run_key(str(shard))
+
+
+def shard_key(course_run: str, learner_id: int) -> str:
+    """Return under which key the index `course-run` lists a learner of a course run."""
+    return f"{course_run}#{shard_of(learner_id)}"
+
+
+def optional[T](value: T) -> T | None:
+    """Widen what PynamoDB types as present, though the attribute may be null."""
+    return value
+
+
+def put_item(item: Item | SupportItem) -> None:
+    """Write an item if nobody wrote it since it was read. Raises LostRaceError."""
+    try:
+        item.save()
+    except PutError as error:
+        if (error.cause_response_code or "").removesuffix("Exception") in LOST_RACE_CODES:
+            raise LostRaceError from error
+        raise
+
+
+def shared_connection() -> Connection:
+    """Return the connection that the models use: one client for all."""
+    return Item._get_connection().connection  # noqa: SLF001 - PynamoDB's only way to share it
+
+
+def timeline_of(item: Item) -> Timeline:
+    """Return the timeline that an item holds; empty if it holds none."""
+    return decode_timeline(item.e) if optional(item.e) else ()
