@@ -8,7 +8,7 @@ from typing import Any
 
 from certrules import storage
 from certrules.core.facts import Approval, Enrollment, Grade
-from certrules.core.guard import Published
+from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline
 from certrules.formats.stored import encode_published, encode_timeline
@@ -35,7 +35,7 @@ def items(course_run: str, learners: int) -> Iterator[dict[str, Any]]:
                 f"L#{learner_id}",
                 course_run,
                 e=encode_timeline(timeline),
-                c=encode_published(Published(), 0, 0, 0),
+                c=encode_published(PublishedCertificate(), 0, 0, 0),
                 r=f"{course_run}#{learner_id % storage.COURSE_RUN_SHARDS}",
                 v=1,
             )

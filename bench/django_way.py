@@ -122,7 +122,7 @@ def issue(learner_id: int) -> str:
 
 
 def _write(learner: Any, mode: str, percent: float, who: dict[str, Any]) -> str:
-    """Save the certificate as the platform does: facts looked up anew, a row and its history, then who is told."""
+    """Save the certificate as the platform does: facts looked up again, a row and its history, then who is told."""
     Profile.objects.get(learner_id=learner.id)
     Enrollment.objects.filter(**who).first()
     with transaction.atomic():

@@ -15,7 +15,7 @@ from certrules.core.terms import REVOKING, Cause, Status
 from certrules.formats.event_types import EVENT_TYPES, EventType, Metadata
 from certrules.formats.events_out import EVENTS_OUT
 from certrules.formats.refusals import Reason
-from certrules.reconciliation import DIFFERENCES
+from certrules.reconciliation import FINDING_TYPES
 from certs.cli import main
 from certs.imports.tables import TABLES
 
@@ -178,7 +178,7 @@ def differences() -> str:
         ("finding", "what differs", "what becomes of it"),
         (
             (f"`{code}`", item.sentence, f"{'Healed' if item.is_healed else 'Reported'}. {item.remedy}")
-            for code, item in DIFFERENCES.items()
+            for code, item in FINDING_TYPES.items()
         ),
     )
 

@@ -20,7 +20,7 @@ from certrules import storage
 from certrules.core.explain.explanation import explain
 from certrules.core.explain.rendering import as_text
 from certrules.core.facts import Record
-from certrules.core.guard import Published
+from certrules.core.guard import PublishedCertificate
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
@@ -112,7 +112,7 @@ class Held:
     """What the cloud holds of one learner in one course run, and why."""
 
     record: Record
-    published: Published
+    published: PublishedCertificate
     reasons: tuple[str, ...]  # empty if downloadable
 
 
@@ -176,7 +176,7 @@ def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
     """Read what the cloud holds of every learner in every course run."""
     learners: dict[str, Timeline] = {}
     course_runs: dict[str, Timeline] = {}
-    records: list[tuple[int, str, Timeline, Published]] = []
+    records: list[tuple[int, str, Timeline, PublishedCertificate]] = []
     for item in _scan(cloud.client("dynamodb"), cloud.physical("CertificatesTable")):
         if item["s"]["S"] in storage.WITHOUT_TIMELINE:
             continue
@@ -204,7 +204,7 @@ def telling(run: Run, policies: Policies) -> Iterator[str]:
     kinds: tuple[Callable[[Held], bool], ...] = (
         lambda held: not held.reasons and held.published.pending is None,
         lambda held: held.published.certificate is None and set(held.reasons) <= common,
-        lambda held: held.published.pending is not None or len(held.published.marks) > 1,
+        lambda held: held.published.pending is not None or len(held.published.transitions) > 1,
     )
     for kind in kinds:
         chosen = next((held for held in run.held if kind(held)), None)

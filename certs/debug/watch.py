@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from certrules.core.facts import Approval, Enrollment
-from certrules.core.guard import Published
+from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry
 from certrules.formats.stored import as_time, encode_published, encode_timeline
@@ -135,7 +135,7 @@ class Watch:
         passed = Entry(at, "passed", Fact.PASSING, "", value=True)
         enrolled = Entry(at, "enrolled", Fact.ENROLLMENT, "", Enrollment("verified", active=True))
         verified = Entry(at, "verified", Fact.ID_VERIFICATION, "1", Approval(None))
-        nothing = encode_published(Published(), 0, 0, 0)
+        nothing = encode_published(PublishedCertificate(), 0, 0, 0)
         for key, entries, more in (
             (COURSE_RUN, (enrolled, passed), {"c": nothing, "r": f"{COURSE_RUN}#{UNDECIDED % 16}"}),
             ("ID", (verified,), {}),

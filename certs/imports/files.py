@@ -105,7 +105,7 @@ class _Lines(Iterator[str]):
         return line
 
     def take(self) -> tuple[int, str]:
-        """Return the number of the first of the lines that were taken, and all of them; and begin anew."""
+        """Return the number of the first of the lines that were taken, and all of them; and begin again."""
         number, raw = self.number - len(self.taken) + 1, "".join(self.taken)
         self.taken.clear()
         return number, raw.rstrip("\r\n")

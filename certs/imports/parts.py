@@ -17,7 +17,7 @@ from zlib import crc32
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import BEGINNING
 from certrules.formats.refusals import EARLIEST
-from certrules.formats.table_rows import Row, Seen, decode_row, encode_row
+from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.files import Line, read_rows, size_of
 from certs.imports.rows import Change, RejectedError, Saying, Table, Why
 from certs.imports.tables import EXPORTED, TABLES
@@ -74,7 +74,7 @@ class _Spread:
         self._waiting: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._size = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: TableRow) -> None:
         line = encode_row(row)
         number = 0 if row.learner_id is None else 1 + crc32(b"%d" % row.learner_id) % self._files
         self._waiting[number] += line + b"\n"
@@ -89,7 +89,7 @@ class _Spread:
         self._waiting.clear()
         self._size = 0
 
-    def __iter__(self) -> Iterator[tuple[int, list[Row]]]:
+    def __iter__(self) -> Iterator[tuple[int, list[TableRow]]]:
         """Yield each file's rows; the first has the course runs."""
         self.flush()
         for path in sorted(self._folder.iterdir()):
@@ -166,27 +166,27 @@ def _sayings(path: Path, table: Table, now: datetime, rejects: Rejects) -> Itera
         yield line, said
 
 
-def _count(reading: Reading, said: Iterable[Seen]) -> None:
+def _count(reading: Reading, said: Iterable[Observation]) -> None:
     for word in said:
         reading.facts[word.fact] += 1
         seen = word.since if word.seen == EXPORTED else word.seen
         reading.exported_at = max(reading.exported_at, seen)
 
 
-def _with_what_waited(row: Row, line: Line, waiting: _Waiting) -> Row:
+def _with_what_waited(row: TableRow, line: Line, waiting: _Waiting) -> TableRow:
     """Return a certificate's row with its invalidations and date overrides."""
     key = str((line.values or {}).get("id") or "")
     changes = [change for _, _, change in waiting.pop(int(key), ())] if key.isascii() and key.isdigit() else []
     overrides = [change for change in changes if not isinstance(change.value, bool)]
     dated = (
-        Seen(change.at, change.at, Fact.DATE_OVERRIDE, change.value, change.source, "", change.by, change.notes)
+        Observation(change.at, change.at, Fact.DATE_OVERRIDE, change.value, change.source, "", change.by, change.notes)
         for change in overrides
     )
     invalidations = [change for change in changes if isinstance(change.value, bool)]
     return row._replace(said=(*row.said, *dated, *_invalidations(invalidations)))
 
 
-def _invalidations(changes: Iterable[Change]) -> Iterator[Seen]:
+def _invalidations(changes: Iterable[Change]) -> Iterator[Observation]:
     """Yield when a certificate began to be invalidated by persons, and when it ceased: when no row has it so."""
     changes = list(changes)
     with_history = {change.row for change in changes if change.is_history}
@@ -201,25 +201,25 @@ def _invalidations(changes: Iterable[Change]) -> Iterator[Seen]:
         was = bool(active)
         (active.add if change.value else active.discard)(row)
         if was is not bool(active):
-            yield Seen(at, at, Fact.INVALIDATION, bool(active), change.source, "", change.by, change.notes)
+            yield Observation(at, at, Fact.INVALIDATION, bool(active), change.source, "", change.by, change.notes)
 
 
-def joined(rows: Iterable[Row], exported_at: datetime) -> Iterator[Row]:
+def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow]:
     """Yield one row for each learner (their ID verification first), and learner in a course run; sorted.
 
     Where two rows say otherwise of the same time, the one that was read last counts.
     """
-    said: defaultdict[tuple[int, str], dict[object, Seen]] = defaultdict(dict)
+    said: defaultdict[tuple[int, str], dict[object, Observation]] = defaultdict(dict)
     for row in rows:
         words = said[row.learner_id or 0, row.course_run or ""]
         for word in row.said:
             dated = word._replace(seen=max(exported_at, word.since)) if word.seen == EXPORTED else word
             words[dated.fact, dated.subject, dated.since, dated.seen] = dated
     for (learner_id, course_run), words in sorted(said.items(), key=lambda item: item[0]):
-        yield Row(learner_id or None, course_run or None, _without_fall(tuple(words.values())))
+        yield TableRow(learner_id or None, course_run or None, _without_fall(tuple(words.values())))
 
 
-def _without_fall(words: tuple[Seen, ...]) -> tuple[Seen, ...]:
+def _without_fall(words: tuple[Observation, ...]) -> tuple[Observation, ...]:
     """Leave out that a grade fell where the platform's certificate stands all the same: an import takes none away."""
     certificates = [word for word in words if word.fact is Fact.RECORDED]
     latest = max(certificates, key=lambda word: word.seen, default=None)
@@ -228,7 +228,7 @@ def _without_fall(words: tuple[Seen, ...]) -> tuple[Seen, ...]:
     return tuple(word for word in words if word.fact is not Fact.PASSING or word.value or word.seen == EARLIEST)
 
 
-def _write(path: Path, rows: Iterable[Row]) -> int:
+def _write(path: Path, rows: Iterable[TableRow]) -> int:
     """Write a part; return how many rows it has."""
     count = 0
     with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as file:

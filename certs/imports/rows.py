@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from certrules.formats.events_in import CLOCK_SKEW
 from certrules.formats.refusals import EARLIEST, Reason, RefusedError, checked_course_key
-from certrules.formats.table_rows import Row
+from certrules.formats.table_rows import TableRow
 
 MAX_NOTES = 2_000
 """Longer notes are cut, as events may not have them either."""
@@ -155,7 +155,7 @@ class Fields:
         return f"user:{self.number(name)}" if self.text(name).strip() else ""
 
 
-type Saying = Row | Change
+type Saying = TableRow | Change
 
 
 class Told(NamedTuple):

@@ -12,7 +12,7 @@ from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.terms import Fact, Status
 from certrules.formats.event_types import implies_passing
 from certrules.formats.refusals import EARLIEST, Reason
-from certrules.formats.table_rows import Row, Seen
+from certrules.formats.table_rows import Observation, TableRow
 from certs.imports.rows import Change, Fields, RejectedError, Table, Told
 
 EXPORTED = datetime(9999, 12, 31, tzinfo=UTC)
@@ -26,14 +26,14 @@ _NOTHING_NEW = {"created", "ready", "submitted", "must_retry", "pending"}
 _DISPLAY = {"early_with_info": "early_no_info"} | {name: name for name in ("early_no_info", "end", "end_with_date")}
 
 
-def _pair(fields: Fields, *said: Seen) -> Iterator[Row]:
-    yield Row(fields.number("user_id"), fields.course_run("course_id"), said)
+def _pair(fields: Fields, *said: Observation) -> Iterator[TableRow]:
+    yield TableRow(fields.number("user_id"), fields.course_run("course_id"), said)
 
 
 # --- course runs
 
 
-def _overview(fields: Fields, source: str) -> Iterator[Row]:
+def _overview(fields: Fields, source: str) -> Iterator[TableRow]:
     course_run = fields.course_run("id")
     behavior = fields.word("certificates_display_behavior")
     if behavior and behavior not in _DISPLAY:
@@ -49,48 +49,51 @@ def _overview(fields: Fields, source: str) -> Iterator[Row]:
         "self_paced": fields.flag("self_paced"),
     }
     modified = fields.past("modified")
-    yield Row(
+    yield TableRow(
         None,
         course_run,
-        tuple(Seen(EARLIEST, modified, Fact.COURSE_RUN, value, source, setting) for setting, value in settings.items()),
+        tuple(
+            Observation(EARLIEST, modified, Fact.COURSE_RUN, value, source, setting)
+            for setting, value in settings.items()
+        ),
     )
 
 
 # --- learners in course runs
 
 
-def _enrollment(fields: Fields, source: str) -> Iterator[Row]:
+def _enrollment(fields: Fields, source: str) -> Iterator[TableRow]:
     value = Enrollment(fields.required("mode") and fields.word("mode"), fields.flag("is_active"))
     since = fields.past_or_none("created") or EARLIEST
-    yield from _pair(fields, Seen(since, EXPORTED, Fact.ENROLLMENT, value, source))
+    yield from _pair(fields, Observation(since, EXPORTED, Fact.ENROLLMENT, value, source))
 
 
-def _enrollment_history(fields: Fields, source: str) -> Iterator[Row]:
+def _enrollment_history(fields: Fields, source: str) -> Iterator[TableRow]:
     active = fields.flag("is_active") and not _is_deletion(fields)
     value = Enrollment(fields.required("mode") and fields.word("mode"), active)
     seen = fields.past("history_date")
     since = min(seen, fields.past_or_none("created") or EARLIEST)
-    yield from _pair(fields, Seen(since, seen, Fact.ENROLLMENT, value, source))
+    yield from _pair(fields, Observation(since, seen, Fact.ENROLLMENT, value, source))
 
 
-def _grade(fields: Fields, source: str) -> Iterator[Row]:
+def _grade(fields: Fields, source: str) -> Iterator[TableRow]:
     letter = fields.word("letter_grade")
     percent = fields.share("percent_grade")
     passed_at, modified = fields.past_or_none("passed_timestamp"), fields.past("modified")
     passing = implies_passing(letter)
-    said = [Seen(modified, modified, Fact.GRADE, Grade(percent, letter), source)]
+    said = [Observation(modified, modified, Fact.GRADE, Grade(percent, letter), source)]
     if passed_at is not None:
         if passed_at > modified or (passed_at == modified and not passing):
             fix = "it is not before `modified`: a row that says when the learner passed is not older than that"
             raise RejectedError(Reason.BAD_VALUE, "passed_timestamp", fix)
-        said.append(Seen(passed_at, passed_at, Fact.PASSING, True, source))
+        said.append(Observation(passed_at, passed_at, Fact.PASSING, True, source))
     # Who never passed never fell: dated before everything, such a word can cost nobody a certificate.
     at = modified if passing or passed_at is not None else EARLIEST
-    said.append(Seen(at, at, Fact.PASSING, passing, source))
+    said.append(Observation(at, at, Fact.PASSING, passing, source))
     yield from _pair(fields, *said)
 
 
-def _certificate(fields: Fields, source: str) -> Iterator[Row]:
+def _certificate(fields: Fields, source: str) -> Iterator[TableRow]:
     try:
         status = Status(fields.required("status"))
     except ValueError:
@@ -105,31 +108,31 @@ def _certificate(fields: Fields, source: str) -> Iterator[Row]:
         fields.past("created_date"),
         modified,
     )
-    yield from _pair(fields, Seen(modified, modified, Fact.RECORDED, value, source))
+    yield from _pair(fields, Observation(modified, modified, Fact.RECORDED, value, source))
 
 
-def _listed(column: str) -> Callable[[Fields, str], Iterator[Row]]:
-    def read(fields: Fields, source: str) -> Iterator[Row]:
+def _listed(column: str) -> Callable[[Fields, str], Iterator[TableRow]]:
+    def read(fields: Fields, source: str) -> Iterator[TableRow]:
         listed = fields.flag(column)
         created = fields.past("created")
         seen = max(created, fields.past_or_none("modified") or created)
         since = created if listed else seen
-        yield from _pair(fields, Seen(since, seen, Fact.ALLOWLIST, listed, source, notes=fields.notes("notes")))
+        yield from _pair(fields, Observation(since, seen, Fact.ALLOWLIST, listed, source, notes=fields.notes("notes")))
 
     return read
 
 
-def _allowlist_history(fields: Fields, source: str) -> Iterator[Row]:
+def _allowlist_history(fields: Fields, source: str) -> Iterator[TableRow]:
     listed = fields.flag("allowlist") and not _is_deletion(fields)
     seen = fields.past("history_date")
     since = min(seen, fields.past("created")) if listed else seen
     by, notes = fields.person("history_user_id"), fields.notes("notes")
-    yield from _pair(fields, Seen(since, seen, Fact.ALLOWLIST, listed, source, by=by, notes=notes))
+    yield from _pair(fields, Observation(since, seen, Fact.ALLOWLIST, listed, source, by=by, notes=notes))
 
 
-def _role(fields: Fields, source: str) -> Iterator[Row]:
+def _role(fields: Fields, source: str) -> Iterator[TableRow]:
     if fields.word("role") == "beta_testers":
-        yield from _pair(fields, Seen(EARLIEST, EXPORTED, Fact.BETA_TESTER, True, source))
+        yield from _pair(fields, Observation(EARLIEST, EXPORTED, Fact.BETA_TESTER, True, source))
 
 
 def _is_deletion(fields: Fields) -> bool:
@@ -184,8 +187,8 @@ def _change(
 # --- learners
 
 
-def _verification(kind: str) -> Callable[[Fields, str], Iterator[Row]]:
-    def read(fields: Fields, source: str) -> Iterator[Row]:
+def _verification(kind: str) -> Callable[[Fields, str], Iterator[TableRow]]:
+    def read(fields: Fields, source: str) -> Iterator[TableRow]:
         status = fields.required("status")
         learner_id, attempt = fields.number("user_id"), f"{kind}:{fields.number('id')}"
         changed, updated = fields.past("status_changed"), fields.past("updated_at")
@@ -200,7 +203,7 @@ def _verification(kind: str) -> Callable[[Fields, str], Iterator[Row]]:
             known = ", ".join(sorted({"approved", "denied", *_NOTHING_NEW}))
             raise RejectedError(Reason.BAD_VALUE, "status", f"{status[:80]!r} is none of {known}")
         seen = max(changed, updated)
-        yield Row(learner_id, None, (Seen(changed, seen, Fact.ID_VERIFICATION, value, source, attempt),))
+        yield TableRow(learner_id, None, (Observation(changed, seen, Fact.ID_VERIFICATION, value, source, attempt),))
 
     return read
 

@@ -15,7 +15,7 @@ from certrules.core.terms import RELEASED, REVOKING
 from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode
 from certrules.formats.refusals import RefusedError
-from certrules.ingestion import Taken, take_in
+from certrules.ingestion import BatchResult, ingest_messages
 
 logger = Logger()
 metrics = Metrics()
@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
             if message is not None:
                 messages.append(message)
                 origins.append(record)
-    taken = take_in(messages, POLICIES) if messages else Taken()
+    taken = ingest_messages(messages, POLICIES) if messages else BatchResult()
     parked += [(origins[position], refusal) for position, refusal in taken.refused.items()]
     failed = {origins[position]["messageId"] for position in taken.failed}
     failed |= fan_out(taken, messages, origins, failed)
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
 
 
-def fan_out(taken: Taken, messages: list[Message], origins: list[dict[str, Any]], failed: set[str]) -> set[str]:
+def fan_out(taken: BatchResult, messages: list[Message], origins: list[dict[str, Any]], failed: set[str]) -> set[str]:
     """Have every certificate decided again that a learner's or a course run's new fact may change.
 
     Returns the messages to retry. A redelivered one, though it changes nothing, comes here again: the first run may
@@ -118,7 +118,7 @@ def parked_entry(record: dict[str, Any], refusal: RefusedError) -> dict[str, Any
 
 def report(
     records: list[dict[str, Any]],
-    taken: Taken,
+    taken: BatchResult,
     parked: list[tuple[dict[str, Any], RefusedError]],
     failed: set[str],
 ) -> None:
@@ -137,10 +137,12 @@ def report(
     )
     counts.update(f"parked_{refusal.reason}" for _, refusal in parked)
     counts.update({f"shadow_{kind}": count for kind, count in taken.compared.items()})
-    for _, settled in taken.changed:
-        counts.update(f"cause_{transition.cause}" for transition in settled.news)
-        counts.update(f"reason_{code}" for transition in settled.news for code in transition.decision.unmet)
-        counts["RevocationsRefused"] += settled.kept
+    for _, publication in taken.changed:
+        counts.update(f"cause_{transition.cause}" for transition in publication.new_transitions)
+        counts.update(
+            f"reason_{code}" for transition in publication.new_transitions for code in transition.decision.unmet
+        )
+        counts["RevocationsRefused"] += publication.retained
     for name, count in counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
     if taken.failed:

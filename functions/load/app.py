@@ -10,8 +10,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import json
 
 from certrules import aws, settings, storage
-from certrules.formats.table_rows import Row, decode_row
-from certrules.importing import Load, load, overlooked
+from certrules.formats.table_rows import TableRow, decode_row
+from certrules.importing import PartResult, import_rows, outdated_records
 
 logger = Logger()
 metrics = Metrics()
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     begun = folder.read(f"begun/{part}") is not None
     folder.write_json(f"begun/{part}", True)
     rows = rows_of(folder, part)
-    done = load(rows, POLICIES, datetime.fromisoformat(event["at"]))
+    done = import_rows(rows, POLICIES, datetime.fromisoformat(event["at"]))
     if begun:  # what it changed before it ended is not known
         done.learners = [row.learner_id for row in rows if row.learner_id is not None and row.course_run is None]
         done.course_runs = [row.course_run for row in rows if row.course_run is not None and row.learner_id is None]
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"part": part, "failed": len(done.failed)}
 
 
-def rows_of(folder: aws.Folder, part: str) -> list[Row]:
+def rows_of(folder: aws.Folder, part: str) -> list[TableRow]:
     """Return what a part says."""
     body = folder.read(part)
     if body is None:
@@ -70,7 +70,7 @@ def look_again(folder: aws.Folder, part: str, at: str) -> int:
     if result is None or folder.read(f"looked/{part}") is not None:
         return 0
     instant = datetime.fromisoformat(at)
-    requests = [aws.request_for(*pair, "import", instant) for pair in overlooked(result["learners"])]
+    requests = [aws.request_for(*pair, "import", instant) for pair in outdated_records(result["learners"])]
     aws.send(INGEST_QUEUE, [{"MessageBody": body} for body in requests])
     bodies = [json.encode({"course_run": course_run, "at": at}).decode() for course_run in result["course_runs"]]
     aws.send(REDECIDE_QUEUE, [{"MessageBody": body} for body in bodies])
@@ -80,7 +80,7 @@ def look_again(folder: aws.Folder, part: str, at: str) -> int:
     return len(requests) + len(bodies)
 
 
-def report(part: str, done: Load) -> None:
+def report(part: str, done: PartResult) -> None:
     """Count the part; name what failed, and have the part tried again for it."""
     counts = {
         "ImportedRows": done.rows,

@@ -24,14 +24,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     history: list[tuple[str, str]] = []
     ends: list[tuple[int, str]] = []  # how many history items there are up to and including each record
     for record in event["Records"]:
-        # what is told anew after a restore may say something else in the same place
+        # what is told again after a restore may say something else in the same place
         if record["eventName"] != "REMOVE":
             image = record["dynamodb"]["NewImage"]
             history.append((f"{image['p']['S']}#{image['s']['S']}", image["b"]["S"]))
         ends.append((len(history), record["dynamodb"]["SequenceNumber"]))
-    told = publishing.tell(BUS, history, CERTIFICATE_URL, HOST)
+    told = publishing.publish(BUS, history, CERTIFICATE_URL, HOST)
     try:
-        publishing.note(told, aws.now())
+        publishing.save_receipts(told, aws.now())
     except PynamoDBException:
         logger.exception("Receipts were not noted; the events were published.")
     metrics.add_metric(name="Published", unit=MetricUnit.Count, value=sum(len(types) for _, types in told))

@@ -16,7 +16,7 @@ from certrules.aws import Folder
 from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import reconciliation_finished
 from certrules.formats.stored import as_time
-from certrules.reconciliation import DIFFERENCES, Finding, Means
+from certrules.reconciliation import FINDING_TYPES, Finding, Means
 
 logger = Logger()
 metrics = Metrics()
@@ -127,7 +127,7 @@ def report(run: str, at: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
     seen: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     old: Counter[str] = Counter()
-    samples: dict[str, list[dict[str, Any]]] = {code: [] for code in DIFFERENCES}
+    samples: dict[str, list[dict[str, Any]]] = {code: [] for code in FINDING_TYPES}
     for name in sorted(files.names("found/")):
         noted = json.decode(files.read(name) or b"{}")
         seen[name.split("/")[1].split("-")[0]] += noted["seen"]
@@ -147,8 +147,8 @@ def report(run: str, at: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "started_at": at,
         "finished_at": as_time(now),
         "seen": {"history": seen["history"], "records": seen["records"]},
-        "healed": {code: counts[code] for code, difference in DIFFERENCES.items() if difference.is_healed},
-        "reported": {code: counts[code] for code, difference in DIFFERENCES.items() if not difference.is_healed},
+        "healed": {code: counts[code] for code, difference in FINDING_TYPES.items() if difference.is_healed},
+        "reported": {code: counts[code] for code, difference in FINDING_TYPES.items() if not difference.is_healed},
         "old_logic": old,
         "failed": failed,
         "report": f"s3://{BUCKET}/{files.key('report.json')}",

@@ -9,7 +9,7 @@ from certrules.bulk.runs import Approvers
 from certrules.core.comparison import Effect, Kind
 from certrules.core.explain import what_if
 from certrules.core.explain.explanation import Explanation
-from certrules.core.explain.timeline import Difference
+from certrules.core.explain.timeline import CaseChanges
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.support.acts import Preview
 from models import Instant
@@ -184,7 +184,7 @@ Case = model_of(
     ),
     version=(int, ...),
 )
-Changes = model_of(Difference)
+Changes = model_of(CaseChanges)
 Seen = model_of(Preview)
 Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...))
 

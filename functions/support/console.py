@@ -42,7 +42,7 @@ from application import (
 from certrules import aws
 from certrules.core.explain import what_if
 from certrules.core.terms import PERSON, Fact
-from certrules.core.wording import status_words
+from certrules.core.wording import status_text
 from certrules.core.wording import when as when_in_words
 from certrules.requests import RefusedActError
 from certrules.support import acts, cases, checklist, revocations
@@ -70,7 +70,7 @@ def link(path: str, **query: object) -> str:
 
 
 pages.filters["when"] = when
-pages.filters["status"] = status_words
+pages.filters["status"] = status_text
 pages.globals["link"] = link
 
 

@@ -29,12 +29,19 @@ def told(pair: Pair, heard: list[Entry], known: int, decided_by: Policies) -> No
     own = [entry for entry in heard if entry.fact not in SHARED]
     storage.save_timeline(storage.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
     loaded = storage.load([pair])
-    anew = ingestion.decide_anew(pair, loaded, own[:known], decided_by, FIRST)
-    ingestion.save(pair, loaded, anew, anew.settled)
+    decided = ingestion.decide_record(pair, loaded, own[:known], decided_by, FIRST)
+    ingestion.save(pair, loaded, decided, decided.publication)
     kept = storage.load([pair]).records[pair]
     timeline = merge(kept.timeline, own)
     storage.save_record(
-        pair, kept, timeline, kept.settled, kept.published, wakes_at=kept.wakes_at, rests_on=(0, 0), history=()
+        pair,
+        kept,
+        timeline,
+        kept.compacted_until,
+        kept.published,
+        next_change_at=kept.next_change_at,
+        based_on=(0, 0),
+        history=(),
     )
 
 

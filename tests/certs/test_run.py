@@ -89,7 +89,7 @@ def test_the_cloud_comes_to_what_the_core_says(learners: int, seed: int) -> None
     for held in run.held:
         outcome = outcomes[held.record.learner_id, held.record.course_run]
         assert_same(held, outcome)
-        marks = [(mark.at, mark.status, mark.cause) for mark in held.published.marks]
+        marks = [(mark.at, mark.status, mark.cause) for mark in held.published.transitions]
         assert marks == [(transition.at, transition.status, transition.cause) for transition in outcome.transitions]
     assert {"downloadable", "unverified", "no certificate"} <= run.by_status().keys()
     assert (run.dead, run.events) == (0, len(details))

@@ -41,7 +41,11 @@ def test_a_record_that_is_told_again_comes_to_the_same(record: Record) -> None:
     assert [(item.at, item.status, item.cause) for item in heard.transitions] == [
         (item.at, item.status, item.cause) for item in told.transitions
     ]
-    assert (heard.certificate, heard.decision, heard.wakes_at) == (told.certificate, told.decision, told.wakes_at)
+    assert (heard.certificate, heard.decision, heard.next_change_at) == (
+        told.certificate,
+        told.decision,
+        told.next_change_at,
+    )
 
 
 @given(records(min_size=60, max_size=90))

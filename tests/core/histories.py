@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from certrules.core.facts import Approval, Enrollment, Grade, Record, Recorded
 from certrules.core.policy import PRESETS, Overrides, Policies, read_policies, undated
 from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status
-from certrules.core.terms import Word as Said
+from certrules.core.terms import RevocationAction as Said
 from certrules.core.timeline import Entry, merge
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)

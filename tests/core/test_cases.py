@@ -95,7 +95,7 @@ def _in_words(outcome: Outcome, asked: set[str]) -> dict[str, Any]:
         "id": certificate.certificate_id if certificate else None,
         "mode": certificate.mode if certificate else None,
         "pending": _pending(outcome.pending),
-        "wakes": _day(outcome.wakes_at),
+        "wakes": _day(outcome.next_change_at),
     }
     return {name: value for name, value in words.items() if name in {"reasons", "pending"} | asked}
 

@@ -9,10 +9,10 @@ from hypothesis import given
 
 from certrules.core.comparison import KINDS, Comparison, Effect, Kind, compare, is_same_grade
 from certrules.core.facts import Record
-from certrules.core.guard import Published, settle, told_before
+from certrules.core.guard import PublishedCertificate, next_publication, published_before
 from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import replay
-from certrules.core.rollout import Terms
+from certrules.core.rollout import RolloutState
 from certrules.core.terms import Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Timeline
 from tests.core.histories import END, policies, records
@@ -23,7 +23,7 @@ CASES = [
     pytest.param(case, id=case["name"])
     for case in yaml.safe_load((Path(__file__).parent / "comparisons.yaml").read_text())
 ]
-SHADOW = Terms(Rollout.SHADOW, BEGINNING)
+SHADOW = RolloutState(Rollout.SHADOW, BEGINNING)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -92,7 +92,9 @@ def test_another_grade_is_another_grade(theirs: str, ours: str) -> None:
 
 def test_the_id_that_was_published_here_is_compared_with_the_old_logics() -> None:
     record = qualifying()
-    live = settle(Published(), replay(record, undated(DEFAULT), instant("day 4")), "ours").published
+    live = next_publication(
+        PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 4")), "ours"
+    ).published
     later = qualifying(("day 3 00:10", "recorded downloadable with id theirs"))
     found = compare(later, undated(DEFAULT), instant("day 30"), published=live, terms=SHADOW)
     assert (found.kind, found.reasons) == (Kind.ID, ("id",))
@@ -104,8 +106,10 @@ def test_the_id_that_was_published_here_is_compared_with_the_old_logics() -> Non
 
 def test_where_this_service_decides_the_old_logics_own_words_are_compared_and_going_live_does_nothing() -> None:
     record = qualifying()
-    live = Terms(Rollout.LIVE, BEGINNING)
-    published = settle(Published(), replay(record, undated(DEFAULT), instant("day 4")), "ours").published
+    live = RolloutState(Rollout.LIVE, BEGINNING)
+    published = next_publication(
+        PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 4")), "ours"
+    ).published
     found = compare(record, undated(DEFAULT), instant("day 30"), published=published, terms=live)
     assert (found.kind, found.effect) == (Kind.WOULD_ISSUE, Effect.NONE)
     back = compare(record, undated(DEFAULT), instant("day 30"), published=published, terms=SHADOW)
@@ -120,8 +124,8 @@ def test_facts_that_came_later_are_not_compared() -> None:
 @given(records(), policies())
 def test_a_comparison_says_what_going_live_does(record: Record, policies: Policies) -> None:
     found = compare(record, policies, END)
-    told = told_before(Published(), record.timeline, SHADOW)
-    after = settle(told, replay(record, policies, END), "new", BEGINNING, record.timeline, END)
+    told = published_before(PublishedCertificate(), record.timeline, SHADOW)
+    after = next_publication(told, replay(record, policies, END), "new", BEGINNING, record.timeline, END)
     had, has = (
         state.certificate is not None and state.certificate.status is Status.DOWNLOADABLE
         for state in (told, after.published)
@@ -129,7 +133,7 @@ def test_a_comparison_says_what_going_live_does(record: Record, policies: Polici
     assert (found.effect is Effect.ISSUE) == (has and not had)
     assert (found.effect in {Effect.HOLD, Effect.PENDING}) == (had and (not has or after.published.pending is not None))
     if found.effect is Effect.NONE:
-        assert after.news == ()
+        assert after.new_transitions == ()
     assert found.sentence.endswith(".")
     assert (found.kind is Kind.AGREE) == (not found.reasons)
 

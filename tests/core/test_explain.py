@@ -20,10 +20,10 @@ from certrules.core.explain.rendering import as_json, as_text
 from certrules.core.explain.timeline import changed
 from certrules.core.explain.what_if import PossibleChange, counterfactuals, possible_changes, what_if
 from certrules.core.facts import Record
-from certrules.core.guard import Published, settle, told_before
+from certrules.core.guard import PublishedCertificate, next_publication, published_before
 from certrules.core.policy import DEFAULT, PRESETS, Modes, Overrides, Policies, read_policies, undated
 from certrules.core.replay import Certificate, replay
-from certrules.core.rollout import Terms
+from certrules.core.rollout import RolloutState
 from certrules.core.rules import BY_CODE, RULES, in_force
 from certrules.core.terms import Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
@@ -229,8 +229,8 @@ def test_a_note_without_an_actor_is_told_all_the_same() -> None:
 # --- as learners see it
 
 
-def published(record: Record, as_of: str = "day 9") -> Published:
-    return settle(Published(), replay(record, EDX, instant(as_of)), "c-1").published
+def published(record: Record, as_of: str = "day 9") -> PublishedCertificate:
+    return next_publication(PublishedCertificate(), replay(record, EDX, instant(as_of)), "c-1").published
 
 
 def test_a_certificate_that_is_kept_though_never_earned_is_downloadable_and_held_for_a_person() -> None:
@@ -280,7 +280,7 @@ def test_what_was_published_has_its_id() -> None:
 def test_told_of_the_same_certificate_the_explanation_is_the_same(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
-    told = settle(Published(), replay(record, policies, as_of), "").published
+    told = next_publication(PublishedCertificate(), replay(record, policies, as_of), "").published
     assert explaining.explain(record, policies, as_of, published=told) == explaining.explain(record, policies, as_of)
 
 
@@ -994,23 +994,23 @@ def test_every_sentence_is_a_sentence(record: Record, policies: Policies, as_of:
 def test_where_the_old_logic_decides_its_certificate_is_explained_beside_what_the_facts_say() -> None:
     record = qualifying(("day 5", "recorded notpassing"), ("day 20", "recorded downloadable"))
     for at, status in (("day 10", Status.NOTPASSING), ("day 30", Status.DOWNLOADABLE)):
-        found = explaining.explain(record, undated(DEFAULT), instant(at), terms=Terms(Rollout.SHADOW, BEGINNING))
+        found = explaining.explain(record, undated(DEFAULT), instant(at), terms=RolloutState(Rollout.SHADOW, BEGINNING))
         assert found.status is status
         assert found.pending is None
         start = (
             "The old logic decides certificates in this course run (rollout: shadow). The old logic has a certificate"
         )
         assert found.sentence.startswith(start)
-    live = explaining.explain(record, undated(DEFAULT), instant("day 10"), terms=Terms(Rollout.LIVE, BEGINNING))
+    live = explaining.explain(record, undated(DEFAULT), instant("day 10"), terms=RolloutState(Rollout.LIVE, BEGINNING))
     assert live.sentence == explaining.explain(record, undated(DEFAULT), instant("day 10")).sentence
 
 
 def test_what_is_held_since_going_live_is_explained_as_held() -> None:
     record = qualifying(("day 4", "recorded downloadable"), ("day 9", "exam final rejected"))
-    terms = Terms(Rollout.LIVE, instant("day 20"))
+    terms = RolloutState(Rollout.LIVE, instant("day 20"))
     outcome = replay(record, undated(DEFAULT), instant("day 30"))
-    before = told_before(Published(), record.timeline, Terms(Rollout.SHADOW, BEGINNING))
-    held = settle(before, outcome, "", BEGINNING, record.timeline, terms.live_since).published
+    before = published_before(PublishedCertificate(), record.timeline, RolloutState(Rollout.SHADOW, BEGINNING))
+    held = next_publication(before, outcome, "", BEGINNING, record.timeline, terms.live_since).published
     found = explaining.explain(record, undated(DEFAULT), instant("day 30"), published=held, terms=terms)
     assert found.status is Status.DOWNLOADABLE
     assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")

@@ -1,7 +1,7 @@
 """The guard by example: what becomes of what was published when late facts rewrite the past."""
 
 from certrules.core.facts import Record
-from certrules.core.guard import Published, Settled, settle
+from certrules.core.guard import Publication, PublishedCertificate, next_publication
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import Outcome, Pending, replay
 from certrules.core.terms import Cause, Status
@@ -15,46 +15,51 @@ def amounts_to(*facts: tuple[str, str], without: tuple[str, ...] = (), until: st
     return replay(qualifying(*facts, without=without), undated(DEFAULT), instant(until))
 
 
-def published(outcome: Outcome) -> Published:
-    return settle(Published(), outcome, "first").published
+def published(outcome: Outcome) -> PublishedCertificate:
+    return next_publication(PublishedCertificate(), outcome, "first").published
 
 
-def status(settled: Settled) -> Status | None:
-    return settled.published.certificate.status if settled.published.certificate else None
+def status(publication: Publication) -> Status | None:
+    return publication.published.certificate.status if publication.published.certificate else None
 
 
 def test_nothing_is_published_of_a_learner_without_a_certificate() -> None:
     outcome = replay(Record(7, "course-v1:CertX+CS101+2026"), undated(DEFAULT), instant(NOW))
-    assert settle(Published(), outcome, "first") == Settled(Published(), (), kept=False)
+    assert next_publication(PublishedCertificate(), outcome, "first") == Publication(
+        PublishedCertificate(), (), retained=False
+    )
 
 
 def test_a_first_certificate_gets_the_id_that_it_is_given_and_is_told_once() -> None:
     outcome = amounts_to()
-    first = settle(Published(), outcome, "first")
-    assert [change.status for change in first.news] == [Status.DOWNLOADABLE]
-    assert first.news[0].certificate.certificate_id == "first"
-    again = settle(first.published, outcome, "second")
-    assert again == Settled(first.published, (), kept=False)
+    first = next_publication(PublishedCertificate(), outcome, "first")
+    assert [change.status for change in first.new_transitions] == [Status.DOWNLOADABLE]
+    assert first.new_transitions[0].certificate.certificate_id == "first"
+    again = next_publication(first.published, outcome, "second")
+    assert again == Publication(first.published, (), retained=False)
 
 
 def test_a_recorded_certificate_keeps_its_own_id() -> None:
     outcome = amounts_to(("day 4", "recorded downloadable with id abc"))
-    assert settle(Published(), outcome, "first").news[0].certificate.certificate_id == "abc"
+    assert (
+        next_publication(PublishedCertificate(), outcome, "first").new_transitions[0].certificate.certificate_id
+        == "abc"
+    )
 
 
 def test_a_certificate_that_late_facts_show_was_never_earned_is_kept_and_held_for_a_person() -> None:
     before = published(amounts_to())
-    late = settle(before, amounts_to(("day 2", "exam final rejected")), "second")
-    assert late.kept
-    assert late.news == ()
+    late = next_publication(before, amounts_to(("day 2", "exam final rejected")), "second")
+    assert late.retained
+    assert late.new_transitions == ()
     assert late.published.certificate == before.certificate
     assert late.published.pending == Pending(Cause.NEVER_EARNED, instant(NOW), None)
 
 
 def test_it_is_held_since_it_was_first_seen() -> None:
     before = published(amounts_to())
-    once = settle(before, amounts_to(("day 2", "exam final rejected"), until="day 20"), "second").published
-    twice = settle(once, amounts_to(("day 2", "exam final rejected"), until="day 25"), "third").published
+    once = next_publication(before, amounts_to(("day 2", "exam final rejected"), until="day 20"), "second").published
+    twice = next_publication(once, amounts_to(("day 2", "exam final rejected"), until="day 25"), "third").published
     assert twice.pending == Pending(Cause.NEVER_EARNED, instant("day 20"), None)
 
 
@@ -62,41 +67,41 @@ def test_that_it_was_never_earned_outweighs_a_revocation_that_is_only_pending() 
     before = published(amounts_to(("day 29 23:30", "failing")))
     assert before.pending is not None
     assert before.pending.cause is Cause.GRADE_FELL
-    late = settle(before, amounts_to(("day 2", "exam final rejected"), ("day 29 23:30", "failing")), "second")
+    late = next_publication(before, amounts_to(("day 2", "exam final rejected"), ("day 29 23:30", "failing")), "second")
     assert late.published.pending is not None
     assert late.published.pending.cause is Cause.NEVER_EARNED
 
 
 def test_it_is_no_longer_held_once_facts_carry_it_after_all() -> None:
     before = published(amounts_to())
-    held = settle(before, amounts_to(("day 2", "exam final rejected")), "second").published
-    after = settle(held, amounts_to(("day 2", "exam final rejected"), ("day 9", "exam final reset")), "third")
-    assert not after.kept
+    held = next_publication(before, amounts_to(("day 2", "exam final rejected")), "second").published
+    after = next_publication(held, amounts_to(("day 2", "exam final rejected"), ("day 9", "exam final reset")), "third")
+    assert not after.retained
     assert after.published.pending is None
     assert after.published.certificate is not None
     assert after.published.certificate.certificate_id == "first"
-    assert after.news == ()
+    assert after.new_transitions == ()
 
 
 def test_a_listed_cause_that_came_after_the_award_takes_it_away() -> None:
-    after = settle(published(amounts_to()), amounts_to(("day 5", "invalidated by ada")), "second")
+    after = next_publication(published(amounts_to()), amounts_to(("day 5", "invalidated by ada")), "second")
     assert status(after) is Status.UNAVAILABLE
-    assert [change.cause for change in after.news] == [Cause.INVALIDATED]
+    assert [change.cause for change in after.new_transitions] == [Cause.INVALIDATED]
 
 
 def test_a_loss_that_late_facts_date_before_the_published_award_is_held() -> None:
     # Published: passed on day 10. Late: passed on day 3, was invalidated on day 5. That never met what was published.
     before = published(amounts_to(("day 10", "passing"), without=("grade",)))
-    late = settle(before, amounts_to(("day 5", "invalidated by ada"), ("day 10", "passing")), "second")
-    assert late.kept
+    late = next_publication(before, amounts_to(("day 5", "invalidated by ada"), ("day 10", "passing")), "second")
+    assert late.retained
 
 
 def test_a_loss_in_a_past_that_was_compacted_is_held() -> None:
     lost = amounts_to(("day 5", "exam final rejected"))
     before = published(amounts_to())
-    assert settle(before, lost, "second", compacted=instant("day 4")).kept is False
-    assert settle(before, lost, "second", compacted=instant("day 5")).kept
-    assert settle(before, lost, "second", compacted=BEGINNING).kept is False
+    assert next_publication(before, lost, "second", compacted=instant("day 4")).retained is False
+    assert next_publication(before, lost, "second", compacted=instant("day 5")).retained
+    assert next_publication(before, lost, "second", compacted=BEGINNING).retained is False
 
 
 def test_a_loss_that_has_no_listed_cause_is_refused() -> None:
@@ -104,41 +109,45 @@ def test_a_loss_that_has_no_listed_cause_is_refused() -> None:
     lost = amounts_to(("day 5", "invalidated by ada"))
     unlisted = lost.transitions[-1]._replace(cause=Cause.LABELLED)
     broken = lost._replace(transitions=(*lost.transitions[:-1], unlisted))
-    assert settle(published(amounts_to()), broken, "second").kept
+    assert next_publication(published(amounts_to()), broken, "second").retained
 
 
 def test_a_certificate_that_vanished_without_any_transition_is_kept() -> None:
     gone = amounts_to(without=("grade",))
     assert gone.transitions == ()
-    assert settle(published(amounts_to()), gone, "second").kept
+    assert next_publication(published(amounts_to()), gone, "second").retained
 
 
 def test_a_certificate_that_is_not_downloadable_does_not_vanish_with_the_facts() -> None:
     before = published(amounts_to(without=("ID verification",)))
-    late = settle(before, amounts_to(("day 2", "beta tester added"), without=("ID verification",)), "second")
+    late = next_publication(before, amounts_to(("day 2", "beta tester added"), without=("ID verification",)), "second")
     assert status(late) is Status.UNVERIFIED
-    assert late.news == ()
-    assert late.published.marks == before.marks
+    assert late.new_transitions == ()
+    assert late.published.transitions == before.transitions
 
 
 def test_news_follow_on_a_past_that_late_facts_rewrote() -> None:
     # Published: unverified on day 3. Late: it was day 2; and then the ID verification came.
     before = published(amounts_to(without=("ID verification",)))
-    after = settle(
+    after = next_publication(
         before, amounts_to(("day 2", "passing"), ("day 8", "ID approved"), without=("ID verification",)), "second"
     )
-    assert [(change.previous, change.status) for change in after.news] == [(Status.UNVERIFIED, Status.DOWNLOADABLE)]
+    assert [(change.previous, change.status) for change in after.new_transitions] == [
+        (Status.UNVERIFIED, Status.DOWNLOADABLE)
+    ]
 
 
 def test_a_rewritten_past_with_the_same_end_is_no_news() -> None:
     before = published(amounts_to())
-    after = settle(before, amounts_to(("day 2", "passing")), "second")
-    assert after.news == ()
+    after = next_publication(before, amounts_to(("day 2", "passing")), "second")
+    assert after.new_transitions == ()
     assert after.published.certificate is not None
     assert after.published.certificate.issued_at == instant("day 2")
 
 
 def test_where_nothing_of_the_published_past_is_left_its_last_word_follows_on_it() -> None:
     before = published(amounts_to(without=("ID verification",)))
-    after = settle(before, amounts_to(("day 2", "passing")), "second")
-    assert [(change.previous, change.status) for change in after.news] == [(Status.UNVERIFIED, Status.DOWNLOADABLE)]
+    after = next_publication(before, amounts_to(("day 2", "passing")), "second")
+    assert [(change.previous, change.status) for change in after.new_transitions] == [
+        (Status.UNVERIFIED, Status.DOWNLOADABLE)
+    ]

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from certrules.core.facts import Approval, Enrollment, Record, Recorded
-from certrules.core.guard import Published, Settled, automatic_revocation, settle, stopping
+from certrules.core.guard import Publication, PublishedCertificate, automatic_revocation, hold_entry, next_publication
 from certrules.core.policy import PRESETS, Policies, undated
 from certrules.core.replay import Actor, Outcome, replay
-from certrules.core.terms import PERSON, Cause, Fact, Status, Word
+from certrules.core.terms import PERSON, Cause, Fact, RevocationAction, Status
 from certrules.core.timeline import Entry, Timeline, merge
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -30,21 +30,21 @@ AWARDED = merge(
 NEVER_EARNED = merge(AWARDED, [_said(2, Fact.ENROLLMENT, Enrollment("audit", active=True))])
 
 
-def _settled(before: Published, timeline: Timeline, hour: int, policies: Policies = POLICIES) -> Settled:
+def _settled(before: PublishedCertificate, timeline: Timeline, hour: int, policies: Policies = POLICIES) -> Publication:
     record = Record(42, "course-v1:DemoX+CS101+2026_T1", timeline)
     outcome = replay(record, policies, START + timedelta(hours=hour))
-    return settle(before, outcome, "c1", timeline=timeline)
+    return next_publication(before, outcome, "c1", timeline=timeline)
 
 
 def test_late_facts_hold_it_and_a_persons_invalidation_then_takes_it_away_at_once() -> None:
-    awarded = _settled(Published(), AWARDED, 4).published
+    awarded = _settled(PublishedCertificate(), AWARDED, 4).published
     held = _settled(awarded, NEVER_EARNED, 5)
-    assert held.kept
+    assert held.retained
     assert held.published.pending is not None
     assert held.published.pending.cause is Cause.NEVER_EARNED
     invalidated = merge(NEVER_EARNED, [_said(6, Fact.INVALIDATION, True, PERSON, "integrity-desk-1", "shared account")])
     revoked = _settled(held.published, invalidated, 7)
-    assert [(item.previous, item.status, item.cause, item.actor) for item in revoked.news] == [
+    assert [(item.previous, item.status, item.cause, item.actor) for item in revoked.new_transitions] == [
         (Status.DOWNLOADABLE, Status.UNAVAILABLE, Cause.INVALIDATED, Actor("integrity-desk-1", "shared account"))
     ]
     assert revoked.published.pending is None
@@ -52,19 +52,19 @@ def test_late_facts_hold_it_and_a_persons_invalidation_then_takes_it_away_at_onc
     assert revoked.published.certificate.certificate_id == "c1"
     again = _settled(revoked.published, invalidated, 8)
     assert again.published == revoked.published
-    assert again.news == ()
+    assert again.new_transitions == ()
 
 
 def test_an_invalidation_from_before_the_award_does_not_take_it_away() -> None:
-    awarded = _settled(Published(), AWARDED, 4).published
+    awarded = _settled(PublishedCertificate(), AWARDED, 4).published
     late = merge(NEVER_EARNED, [_said(2, Fact.INVALIDATION, True, PERSON, "integrity-desk-1")])
-    assert _settled(awarded, late, 5).kept
+    assert _settled(awarded, late, 5).retained
 
 
 def test_what_was_issued_once_keeps_its_dates_though_the_facts_no_longer_give_any() -> None:
     strict = undated(PRESETS["edx-2021"])
     verified = merge(AWARDED, [_said(2, Fact.ID_VERIFICATION, Approval(None), "1")])
-    awarded = _settled(Published(), verified, 4, strict).published
+    awarded = _settled(PublishedCertificate(), verified, 4, strict).published
     denied = merge(
         verified,
         [
@@ -73,7 +73,7 @@ def test_what_was_issued_once_keeps_its_dates_though_the_facts_no_longer_give_an
         ],
     )
     revoked = _settled(awarded, denied, 7, strict)
-    assert [item.cause for item in revoked.news] == [Cause.INVALIDATED]
+    assert [item.cause for item in revoked.new_transitions] == [Cause.INVALIDATED]
     later = _settled(revoked.published, denied, 8, strict).published
     assert awarded.certificate is not None
     assert later.certificate is not None
@@ -85,7 +85,7 @@ FELL = merge(AWARDED, [_said(5, Fact.PASSING, value=False)])
 """Pending from hour 5, due an hour later."""
 
 
-def _word(hour: int, word: Word, cause: Cause, by: str = "ada") -> Entry:
+def _word(hour: int, word: RevocationAction, cause: Cause, by: str = "ada") -> Entry:
     return _said(hour, Fact.REVOCATION, word, cause, by, "looked at it")
 
 
@@ -94,34 +94,37 @@ def _at(timeline: Timeline, hour: int) -> Outcome:
 
 
 def test_a_revocation_that_is_held_waits_for_a_person_however_long() -> None:
-    outcome = _at(merge(FELL, [_word(6, Word.HELD, Cause.GRADE_FELL, "system:breaker")]), 1000)
+    outcome = _at(merge(FELL, [_word(6, RevocationAction.HELD, Cause.GRADE_FELL, "system:breaker")]), 1000)
     assert outcome.status is Status.DOWNLOADABLE
     assert outcome.pending is not None
     assert (outcome.pending.cause, outcome.pending.due) == (Cause.GRADE_FELL, None)
 
 
 def test_a_passing_grade_ends_what_is_held() -> None:
-    told = [_word(6, Word.HELD, Cause.GRADE_FELL, "system:breaker"), _said(9, Fact.PASSING, value=True)]
+    told = [_word(6, RevocationAction.HELD, Cause.GRADE_FELL, "system:breaker"), _said(9, Fact.PASSING, value=True)]
     assert _at(merge(FELL, told), 10).pending is None
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "pending"])
 def test_a_person_releases_a_revocation_which_then_takes_effect_with_their_name(held: bool) -> None:
-    told = [_word(6, Word.HELD, Cause.GRADE_FELL, "system:breaker")] if held else []
+    told = [_word(6, RevocationAction.HELD, Cause.GRADE_FELL, "system:breaker")] if held else []
     hour = 8 if held else 5
-    timeline = merge(FELL, [*told, _word(hour, Word.RELEASED, Cause.GRADE_FELL)])
+    timeline = merge(FELL, [*told, _word(hour, RevocationAction.RELEASED, Cause.GRADE_FELL)])
     last = _at(timeline, 9).transitions[-1]
     assert (last.at, last.status, last.cause) == (START + timedelta(hours=hour), Status.NOTPASSING, Cause.GRADE_FELL)
     assert last.actor == Actor("ada", "looked at it")
 
 
 def test_software_releases_nothing() -> None:
-    told = [_word(6, Word.HELD, Cause.GRADE_FELL), _word(8, Word.RELEASED, Cause.GRADE_FELL, "system:cleanup")]
+    told = [
+        _word(6, RevocationAction.HELD, Cause.GRADE_FELL),
+        _word(8, RevocationAction.RELEASED, Cause.GRADE_FELL, "system:cleanup"),
+    ]
     assert _at(merge(FELL, told), 9).status is Status.DOWNLOADABLE
 
 
 def test_a_discarded_revocation_is_forgotten_but_a_new_fall_is_a_new_one() -> None:
-    discarded = merge(FELL, [_word(5, Word.DISCARDED, Cause.GRADE_FELL)])
+    discarded = merge(FELL, [_word(5, RevocationAction.DISCARDED, Cause.GRADE_FELL)])
     assert _at(discarded, 1000).status is Status.DOWNLOADABLE
     assert _at(discarded, 1000).pending is None
     again = merge(discarded, [_said(20, Fact.PASSING, value=True), _said(30, Fact.PASSING, value=False)])
@@ -129,38 +132,38 @@ def test_a_discarded_revocation_is_forgotten_but_a_new_fall_is_a_new_one() -> No
 
 
 def test_a_word_on_another_cause_or_on_nothing_pending_says_nothing() -> None:
-    for word in (Word.RELEASED, Word.DISCARDED):
+    for word in (RevocationAction.RELEASED, RevocationAction.DISCARDED):
         assert _at(merge(FELL, [_word(5, word, Cause.ALLOWLIST_REMOVED)]), 5).pending is not None
         assert _at(merge(AWARDED, [_word(5, word, Cause.GRADE_FELL)]), 9) == _at(AWARDED, 9)
 
 
 def test_what_was_never_earned_is_released_or_kept_for_good_by_a_person() -> None:
-    awarded = _settled(Published(), AWARDED, 4).published
+    awarded = _settled(PublishedCertificate(), AWARDED, 4).published
     held = _settled(awarded, NEVER_EARNED, 5).published
-    released = _settled(held, merge(NEVER_EARNED, [_word(6, Word.RELEASED, Cause.NEVER_EARNED)]), 7)
-    assert [(item.status, item.cause, item.actor.by) for item in released.news] == [
+    released = _settled(held, merge(NEVER_EARNED, [_word(6, RevocationAction.RELEASED, Cause.NEVER_EARNED)]), 7)
+    assert [(item.status, item.cause, item.actor.by) for item in released.new_transitions] == [
         (Status.UNAVAILABLE, Cause.NEVER_EARNED, "ada")
     ]
-    discarded = merge(NEVER_EARNED, [_word(6, Word.DISCARDED, Cause.NEVER_EARNED)])
+    discarded = merge(NEVER_EARNED, [_word(6, RevocationAction.DISCARDED, Cause.NEVER_EARNED)])
     kept = _settled(held, discarded, 7)
-    assert (kept.news, kept.published.pending) == ((), None)
+    assert (kept.new_transitions, kept.published.pending) == ((), None)
     assert kept.published.certificate == awarded.certificate
     assert _settled(kept.published, discarded, 8).published.pending is None
-    by_software = merge(NEVER_EARNED, [_word(6, Word.RELEASED, Cause.NEVER_EARNED, "system:cleanup")])
-    assert _settled(held, by_software, 7).kept
+    by_software = merge(NEVER_EARNED, [_word(6, RevocationAction.RELEASED, Cause.NEVER_EARNED, "system:cleanup")])
+    assert _settled(held, by_software, 7).retained
 
 
 def test_only_an_automatic_revocation_can_be_stopped() -> None:
-    told = Published(_at(AWARDED, 4).certificate)
+    told = PublishedCertificate(_at(AWARDED, 4).certificate)
     revocation = automatic_revocation(told, _at(FELL, 9).transitions)
     assert revocation is not None
-    held = merge(FELL, [stopping(revocation, "stop", "breaker", "too many")])
+    held = merge(FELL, [hold_entry(revocation, "stop", "breaker", "too many")])
     assert _at(held, 9).status is Status.DOWNLOADABLE
     assert automatic_revocation(told, _at(held, 9).transitions) is None
-    assert automatic_revocation(Published(), _at(FELL, 9).transitions) is None
+    assert automatic_revocation(PublishedCertificate(), _at(FELL, 9).transitions) is None
     by_hand = merge(AWARDED, [_said(6, Fact.INVALIDATION, True, PERSON, "ada")])
     assert automatic_revocation(told, _at(by_hand, 9).transitions) is None
-    released = merge(FELL, [_word(5, Word.RELEASED, Cause.GRADE_FELL)])
+    released = merge(FELL, [_word(5, RevocationAction.RELEASED, Cause.GRADE_FELL)])
     assert automatic_revocation(told, _at(released, 9).transitions) is None
 
 
@@ -176,8 +179,8 @@ def test_a_contradiction_in_what_the_old_logic_recorded_is_released_or_discarded
     pending = _at(CONTRADICTION, 9).pending
     assert pending is not None
     assert pending.cause is cause
-    assert _at(merge(CONTRADICTION, [_word(6, Word.HELD, cause)]), 9).pending == pending
-    released = _at(merge(CONTRADICTION, [_word(6, Word.RELEASED, cause)]), 9)
+    assert _at(merge(CONTRADICTION, [_word(6, RevocationAction.HELD, cause)]), 9).pending == pending
+    released = _at(merge(CONTRADICTION, [_word(6, RevocationAction.RELEASED, cause)]), 9)
     assert (released.status, released.transitions[-1].cause) == (Status.UNAVAILABLE, cause)
-    discarded = _at(merge(CONTRADICTION, [_word(6, Word.DISCARDED, cause)]), 9)
+    discarded = _at(merge(CONTRADICTION, [_word(6, RevocationAction.DISCARDED, cause)]), 9)
     assert (discarded.status, discarded.pending) == (Status.DOWNLOADABLE, None)

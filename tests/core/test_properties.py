@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from certrules.core.decision import decide
 from certrules.core.facts import Approval, Enrollment, Record
-from certrules.core.guard import Published, Settled, settle
+from certrules.core.guard import Publication, PublishedCertificate, next_publication
 from certrules.core.policy import Policies
 from certrules.core.replay import Outcome, replay
 from certrules.core.rules import RULES
-from certrules.core.terms import RELEASED, REVOKING, Cause, Fact, Status, Word
+from certrules.core.terms import RELEASED, REVOKING, Cause, Fact, RevocationAction, Status
 from certrules.core.timeline import Entry, Timeline, at_instant, compact, merge
 from tests.core.histories import (
     CORE_FACTS,
@@ -55,7 +55,10 @@ def _really_holds(cause: Cause, record: Record, at: datetime) -> bool:
             if fact is Fact.INVALIDATION and value and not before.get((fact, subject))
         }
         return "" in became_active if cause is Cause.INVALIDATED else bool(became_active) and not listed
-    if any(entry[2:5] == (Fact.REVOCATION, cause, Word.RELEASED) and entry.at == at for entry in record.timeline):
+    if any(
+        entry[2:5] == (Fact.REVOCATION, cause, RevocationAction.RELEASED) and entry.at == at
+        for entry in record.timeline
+    ):
         return True
     if cause is Cause.GRADE_FELL:
         return now[Fact.PASSING, ""] is False and not listed
@@ -115,9 +118,9 @@ def test_id_and_dates_survive_everything_but_a_record_and_a_loss_of_passing(reco
         assert after.certificate_id == before.certificate_id
         if before.first_issued_at is not None:
             assert after.first_issued_at == before.first_issued_at
-            anew = later.status is Status.DOWNLOADABLE and lost_passing
-            assert after.issued_at == (later.at if anew else before.issued_at)
-            assert later.cause is not Cause.REINSTATED or not anew
+            decided = later.status is Status.DOWNLOADABLE and lost_passing
+            assert after.issued_at == (later.at if decided else before.issued_at)
+            assert later.cause is not Cause.REINSTATED or not decided
 
 
 @given(records(), policies())
@@ -264,7 +267,7 @@ def test_published_step_by_step_is_the_same_or_kept_and_held_but_never_less(
     whole = replay(Record(7, course_run, merge((), told)), policies, END)
     published = steps[-1].published
     certificate, pending = published.certificate, published.pending
-    if steps[-1].kept:
+    if steps[-1].retained:
         assert certificate is not None
         assert certificate.status is Status.DOWNLOADABLE
         assert pending is not None
@@ -285,14 +288,14 @@ def test_published_step_by_step_is_the_same_or_kept_and_held_but_never_less(
 def test_news_follow_on_what_was_published_and_take_nothing_away_without_a_listed_cause(
     data: st.DataObject, course_run: str, policies: Policies
 ) -> None:
-    before = Published()
+    before = PublishedCertificate()
     for step in _published(course_run, policies, data.draw(deliveries(data.draw(entries()))), data):
         old = before.certificate.status if before.certificate else None
         new = step.published.certificate.status if step.published.certificate else None
-        told = [old, *(change.status for change in step.news)]
-        assert [change.previous for change in step.news] == told[:-1]
+        told = [old, *(change.status for change in step.new_transitions)]
+        assert [change.previous for change in step.new_transitions] == told[:-1]
         assert told[-1] == new
-        for change in step.news:
+        for change in step.new_transitions:
             assert change.previous is not Status.DOWNLOADABLE or change.cause in REVOKING
             assert change.certificate.certificate_id == _certificate_id(step.published)
         before = step.published
@@ -310,30 +313,32 @@ def test_the_published_id_never_changes(data: st.DataObject, course_run: str, po
 @given(st.data(), course_runs(), policies())
 def test_told_in_order_nothing_is_ever_kept(data: st.DataObject, course_run: str, policies: Policies) -> None:
     timeline = merge((), data.draw(entries()))
-    before = Published()
+    before = PublishedCertificate()
     for at in sorted({entry.at for entry in timeline} | {END}):
         outcome = replay(Record(7, course_run, _up_to(timeline, at)), policies, at)
-        step = settle(before, outcome, "new")
-        assert not step.kept
-        assert step.published.marks[: len(before.marks)] == before.marks
+        step = next_publication(before, outcome, "new")
+        assert not step.retained
+        assert step.published.transitions[: len(before.transitions)] == before.transitions
         before = step.published
 
 
-def _published(course_run: str, policies: Policies, batches: list[list[Entry]], data: st.DataObject) -> list[Settled]:
+def _published(
+    course_run: str, policies: Policies, batches: list[list[Entry]], data: st.DataObject
+) -> list[Publication]:
     """Deliver the batches as time passes, and return what is published after each."""
     looks = sorted(data.draw(st.lists(instants(), min_size=len(batches) - 1, max_size=len(batches) - 1)))
     timeline: Timeline = ()
-    steps: list[Settled] = []
-    published = Published()
+    steps: list[Publication] = []
+    published = PublishedCertificate()
     for number, (batch, now) in enumerate(zip(batches, [*looks, END], strict=True)):
         timeline = merge(timeline, batch)
         outcome = replay(Record(7, course_run, timeline), policies, now)
-        steps.append(settle(published, outcome, f"id-{number}"))
+        steps.append(next_publication(published, outcome, f"id-{number}"))
         published = steps[-1].published
     return steps
 
 
-def _certificate_id(published: Published) -> str:
+def _certificate_id(published: PublishedCertificate) -> str:
     return published.certificate.certificate_id if published.certificate else ""
 
 
@@ -353,12 +358,12 @@ def test_an_earlier_replay_is_the_beginning_of_a_later_one(
 def test_nothing_changes_by_itself_before_it_is_said_to(record: Record, policies: Policies, until: datetime) -> None:
     known = Record(7, record.course_run, _up_to(record.timeline, until))
     now = replay(known, policies, until)
-    if now.wakes_at is None:
+    if now.next_change_at is None:
         assert _amounts_to(replay(known, policies, FAR_FUTURE)) == _amounts_to(now)
     else:
-        assert now.wakes_at > until
-        assert _amounts_to(replay(known, policies, now.wakes_at - AN_INSTANT)) == _amounts_to(now)
-        assert _amounts_to(replay(known, policies, now.wakes_at)) != _amounts_to(now)
+        assert now.next_change_at > until
+        assert _amounts_to(replay(known, policies, now.next_change_at - AN_INSTANT)) == _amounts_to(now)
+        assert _amounts_to(replay(known, policies, now.next_change_at)) != _amounts_to(now)
 
 
 @given(records(), policies(), instants())

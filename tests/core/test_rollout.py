@@ -7,21 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certrules.core.facts import Record
-from certrules.core.guard import Mark, Published, Settled, automatic_revocation, is_downloadable, settle, told_before
+from certrules.core.guard import (
+    Publication,
+    PublishedCertificate,
+    PublishedTransition,
+    automatic_revocation,
+    is_downloadable,
+    next_publication,
+    published_before,
+)
 from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import Outcome, Pending, replay
-from certrules.core.rollout import Terms, terms_of
+from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Entry, Timeline, merge
 from tests.core.histories import END, INSTANTS, entries, policies
 from tests.core.words import COURSE_RUN, instant, qualifying, record_of, told
 
-SHADOW = Terms(Rollout.SHADOW, BEGINNING)
-LIVE = Terms(Rollout.LIVE, BEGINNING)
+SHADOW = RolloutState(Rollout.SHADOW, BEGINNING)
+LIVE = RolloutState(Rollout.LIVE, BEGINNING)
 
 
-def live_since(at: str) -> Terms:
-    return Terms(Rollout.LIVE, instant(at))
+def live_since(at: str) -> RolloutState:
+    return RolloutState(Rollout.LIVE, instant(at))
 
 
 def words(*said: tuple[str, str]) -> Timeline:
@@ -34,13 +42,15 @@ def amounts_to(*facts: tuple[str, str], without: tuple[str, ...] = ()) -> tuple[
     return replay(record, undated(DEFAULT), instant("day 30")), record.timeline
 
 
-def goes_live(at: str, *facts: tuple[str, str], without: tuple[str, ...] = ()) -> Settled:
+def goes_live(at: str, *facts: tuple[str, str], without: tuple[str, ...] = ()) -> Publication:
     """Return what becomes of a learner when the course run goes live: until then, the old logic decided."""
     outcome, timeline = amounts_to(*facts, without=without)
     shadow = tuple(entry for entry in timeline if entry.at < instant(at))
-    before = told_before(Published(), shadow, SHADOW)
+    before = published_before(PublishedCertificate(), shadow, SHADOW)
     terms = live_since(at)
-    return settle(told_before(before, timeline, terms), outcome, "new", BEGINNING, timeline, terms.live_since)
+    return next_publication(
+        published_before(before, timeline, terms), outcome, "new", BEGINNING, timeline, terms.live_since
+    )
 
 
 # --- who decides
@@ -48,18 +58,18 @@ def goes_live(at: str, *facts: tuple[str, str], without: tuple[str, ...] = ()) -
 
 @pytest.mark.parametrize("default", Rollout)
 def test_a_course_run_without_a_word_has_the_deployments_default(default: Rollout) -> None:
-    assert terms_of((), default) == Terms(default, BEGINNING)
+    assert rollout_state((), default) == RolloutState(default, BEGINNING)
     others = (Entry(instant("day 1"), "1", Fact.COURSE_RUN, "", value=True),)
-    assert terms_of((*others, *words(("day 2", "shadow"))), default).rollout is Rollout.SHADOW
-    assert terms_of(others, default) == Terms(default, BEGINNING)
+    assert rollout_state((*others, *words(("day 2", "shadow"))), default).rollout is Rollout.SHADOW
+    assert rollout_state(others, default) == RolloutState(default, BEGINNING)
 
 
 def test_it_is_live_since_it_last_began_to_be() -> None:
     said = (("day 1", "shadow"), ("day 3", "live"), ("day 4", "live"), ("day 5", "off"), ("day 7", "live"))
-    assert terms_of(words(*said[:3]), Rollout.LIVE) == live_since("day 3")
-    assert terms_of(words(*said), Rollout.LIVE) == live_since("day 7")
-    assert terms_of(words(("day 3", "live")), Rollout.OFF) == live_since("day 3")
-    assert terms_of(words(("day 3", "live")), Rollout.LIVE) == LIVE
+    assert rollout_state(words(*said[:3]), Rollout.LIVE) == live_since("day 3")
+    assert rollout_state(words(*said), Rollout.LIVE) == live_since("day 7")
+    assert rollout_state(words(("day 3", "live")), Rollout.OFF) == live_since("day 3")
+    assert rollout_state(words(("day 3", "live")), Rollout.LIVE) == LIVE
 
 
 # --- what learners have
@@ -67,43 +77,45 @@ def test_it_is_live_since_it_last_began_to_be() -> None:
 
 def test_where_the_old_logic_decides_what_it_last_said_is_what_learners_have() -> None:
     timeline = told([("day 4", "recorded notpassing with id abc"), ("day 5", "recorded downloadable")])
-    have = told_before(Published(), timeline, SHADOW)
+    have = published_before(PublishedCertificate(), timeline, SHADOW)
     assert have.certificate is not None
     assert (have.certificate.status, have.certificate.certificate_id) == (Status.DOWNLOADABLE, "abc")
     assert (have.certificate.mode, have.certificate.grade) == ("verified", "0.9")
     assert have.certificate.issued_at == have.certificate.first_issued_at == instant("day 5")
-    assert have.marks == (Mark(instant("day 5"), Status.DOWNLOADABLE, Cause.RECORDED),)
-    assert told_before(have, timeline, SHADOW) == have
+    assert have.transitions == (PublishedTransition(instant("day 5"), Status.DOWNLOADABLE, Cause.RECORDED),)
+    assert published_before(have, timeline, SHADOW) == have
 
 
 def test_a_status_that_the_old_logic_repeats_began_when_it_was_first_said() -> None:
     timeline = told([("day 4", "recorded downloadable"), ("day 6", "recorded downloadable with id abc")])
-    have = told_before(Published(), timeline, SHADOW)
-    assert have.marks == (Mark(instant("day 4"), Status.DOWNLOADABLE, Cause.RECORDED),)
+    have = published_before(PublishedCertificate(), timeline, SHADOW)
+    assert have.transitions == (PublishedTransition(instant("day 4"), Status.DOWNLOADABLE, Cause.RECORDED),)
     assert have.certificate is not None
     assert (have.certificate.issued_at, have.certificate.certificate_id) == (instant("day 4"), "abc")
 
 
 def test_where_the_old_logic_said_nothing_there_is_nothing() -> None:
-    assert told_before(Published(), qualifying().timeline, SHADOW) == Published()
+    assert published_before(PublishedCertificate(), qualifying().timeline, SHADOW) == PublishedCertificate()
 
 
 def test_what_was_published_stays_until_the_old_logic_says_something_newer() -> None:
     record = qualifying(("day 2", "recorded unverified with id abc"), ("day 29 23:30", "failing"))
-    live = settle(Published(), replay(record, undated(DEFAULT), instant("day 30")), "first").published
+    live = next_publication(
+        PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 30")), "first"
+    ).published
     assert live.pending is not None
-    back = told_before(live, record.timeline, SHADOW)
+    back = published_before(live, record.timeline, SHADOW)
     assert back == live._replace(pending=None)
 
     newer = (*record.timeline, *told([("day 31", "recorded notpassing")]))
-    have = told_before(back, newer, SHADOW)
+    have = published_before(back, newer, SHADOW)
     assert have.certificate is not None
     assert (have.certificate.status, have.certificate.certificate_id) == (Status.NOTPASSING, "abc")
 
 
 def test_the_certificate_keeps_the_id_that_was_published_where_the_old_logic_names_none() -> None:
-    live = settle(Published(), amounts_to()[0], "first").published
-    have = told_before(live, told([("day 9", "recorded notpassing")]), SHADOW)
+    live = next_publication(PublishedCertificate(), amounts_to()[0], "first").published
+    have = published_before(live, told([("day 9", "recorded notpassing")]), SHADOW)
     assert have.certificate is not None
     assert have.certificate.certificate_id == "first"
 
@@ -111,31 +123,31 @@ def test_the_certificate_keeps_the_id_that_was_published_where_the_old_logic_nam
 def test_of_two_words_at_one_instant_the_last_counts_whichever_came_first() -> None:
     one, two = told([("day 4", "recorded notpassing"), ("day 4", "recorded downloadable")])
     for first in (one, two):
-        have = told_before(told_before(Published(), (first,), SHADOW), (one, two), SHADOW)
-        assert have == told_before(Published(), (one, two), SHADOW)
+        have = published_before(published_before(PublishedCertificate(), (first,), SHADOW), (one, two), SHADOW)
+        assert have == published_before(PublishedCertificate(), (one, two), SHADOW)
         assert have.certificate is not None
         assert have.certificate.status is Status.DOWNLOADABLE
 
 
 def test_the_old_logics_word_of_the_instant_of_our_own_is_not_newer() -> None:
-    live = settle(Published(), amounts_to()[0], "first").published
-    assert told_before(live, told([("day 3", "recorded notpassing")]), SHADOW) == live
+    live = next_publication(PublishedCertificate(), amounts_to()[0], "first").published
+    assert published_before(live, told([("day 3", "recorded notpassing")]), SHADOW) == live
 
 
 def test_a_live_course_run_starts_from_what_was_published() -> None:
     timeline = told([("day 4", "recorded downloadable")])
-    assert told_before(Published(), timeline, LIVE) == Published()
-    live = settle(Published(), amounts_to()[0], "first").published
-    assert told_before(live, timeline, live_since("day 9")) == live
+    assert published_before(PublishedCertificate(), timeline, LIVE) == PublishedCertificate()
+    live = next_publication(PublishedCertificate(), amounts_to()[0], "first").published
+    assert published_before(live, timeline, live_since("day 9")) == live
 
 
 def test_what_the_old_logic_issued_before_and_is_heard_of_after_going_live_is_not_issued_once_more() -> None:
     timeline = told([("day 4", "recorded downloadable with id abc"), ("day 9", "recorded downloadable with id xyz")])
-    have = told_before(Published(), timeline, live_since("day 8"))
+    have = published_before(PublishedCertificate(), timeline, live_since("day 8"))
     assert have.certificate is not None
     assert have.certificate.certificate_id == "abc"
-    settled = settle(have, amounts_to(("day 4", "recorded downloadable with id abc"))[0], "new")
-    assert settled.news == ()
+    publication = next_publication(have, amounts_to(("day 4", "recorded downloadable with id abc"))[0], "new")
+    assert publication.new_transitions == ()
 
 
 # --- going live
@@ -143,7 +155,7 @@ def test_what_the_old_logic_issued_before_and_is_heard_of_after_going_live_is_no
 
 def test_a_certificate_that_the_facts_carry_is_no_news() -> None:
     after = goes_live("day 20", ("day 4", "recorded downloadable with id abc created day 4 modified day 4"))
-    assert after.news == ()
+    assert after.new_transitions == ()
     certificate = after.published.certificate
     assert certificate is not None
     assert (certificate.certificate_id, certificate.issued_at) == ("abc", instant("day 4"))
@@ -152,15 +164,19 @@ def test_a_certificate_that_the_facts_carry_is_no_news() -> None:
 
 def test_a_certificate_of_which_nothing_else_is_known_is_carried() -> None:
     record = record_of(("day 4", "recorded downloadable with id abc"))
-    before = told_before(Published(), record.timeline, SHADOW)
+    before = published_before(PublishedCertificate(), record.timeline, SHADOW)
     outcome = replay(record, undated(DEFAULT), instant("day 30"))
-    assert settle(before, outcome, "", BEGINNING, record.timeline, instant("day 20")) == Settled(before, (), kept=False)
+    assert next_publication(before, outcome, "", BEGINNING, record.timeline, instant("day 20")) == Publication(
+        before, (), retained=False
+    )
 
 
 def test_what_only_the_facts_carry_is_issued() -> None:
     after = goes_live("day 20", ("day 4", "recorded notpassing with id abc"))
-    assert [(change.previous, change.status) for change in after.news] == [(Status.NOTPASSING, Status.DOWNLOADABLE)]
-    assert after.news[0].certificate.certificate_id == "abc"
+    assert [(change.previous, change.status) for change in after.new_transitions] == [
+        (Status.NOTPASSING, Status.DOWNLOADABLE)
+    ]
+    assert after.new_transitions[0].certificate.certificate_id == "abc"
 
 
 @pytest.mark.parametrize(
@@ -176,16 +192,16 @@ def test_what_somebody_took_away_and_the_old_logic_let_stand_is_held(loss: tuple
     if loss[1].startswith("allowlist"):
         facts = [("day 2", "allowlisted by ada"), *facts]
     after = goes_live("day 20", *facts, without=("grade",) if len(facts) == 3 else ())
-    assert after.kept
-    assert after.news == ()
+    assert after.retained
+    assert after.new_transitions == ()
     assert after.published.pending == Pending(Cause.NEVER_EARNED, instant("day 30"), None)
 
 
 def test_what_is_lost_by_itself_goes_on_to_what_stops_it() -> None:
     facts = ("day 4", "recorded downloadable"), ("day 9", "failing")
     after = goes_live("day 20", *facts)
-    before = told_before(Published(), amounts_to(*facts)[1], SHADOW)
-    revocation = automatic_revocation(before, after.news)
+    before = published_before(PublishedCertificate(), amounts_to(*facts)[1], SHADOW)
+    revocation = automatic_revocation(before, after.new_transitions)
     assert revocation is not None
     assert (revocation.cause, revocation.at) == (Cause.GRADE_FELL, instant("day 9 01:00"))
 
@@ -194,14 +210,14 @@ def test_a_person_who_invalidates_after_going_live_acts_at_once() -> None:
     facts = ("day 4", "recorded downloadable"), ("day 9", "exam final rejected")
     held = goes_live("day 20", *facts).published
     outcome, timeline = amounts_to(*facts, ("day 21", "invalidated by ada"))
-    after = settle(held, outcome, "", BEGINNING, timeline, instant("day 20"))
-    assert [change.cause for change in after.news] == [Cause.INVALIDATED]
-    assert settle(held, outcome, "", BEGINNING, timeline, instant("day 22")).kept
+    after = next_publication(held, outcome, "", BEGINNING, timeline, instant("day 20"))
+    assert [change.cause for change in after.new_transitions] == [Cause.INVALIDATED]
+    assert next_publication(held, outcome, "", BEGINNING, timeline, instant("day 22")).retained
 
 
 def test_a_revocation_after_going_live_is_a_revocation() -> None:
     after = goes_live("day 20", ("day 4", "recorded downloadable"), ("day 21", "exam final rejected"))
-    assert [change.cause for change in after.news] == [Cause.EXAM_REJECTED]
+    assert [change.cause for change in after.new_transitions] == [Cause.EXAM_REJECTED]
 
 
 # --- whatever was heard
@@ -209,31 +225,33 @@ def test_a_revocation_after_going_live_is_a_revocation() -> None:
 
 def test_what_came_and_went_while_the_old_logic_decided_is_not_told() -> None:
     facts = ("day 3", "recorded unavailable"), ("day 9", "invalidated by ada")
-    assert goes_live("day 20", *facts).news == ()
+    assert goes_live("day 20", *facts).new_transitions == ()
     after = goes_live("day 20", *facts, ("day 10", "invalidation lifted by ada"))
-    assert [(change.at, change.previous, change.status) for change in after.news] == [
+    assert [(change.at, change.previous, change.status) for change in after.new_transitions] == [
         (instant("day 10"), Status.UNAVAILABLE, Status.DOWNLOADABLE)
     ]
     after = goes_live("day 20", *facts, ("day 25", "invalidation lifted by ada"))
-    assert [(change.previous, change.status) for change in after.news] == [(Status.UNAVAILABLE, Status.DOWNLOADABLE)]
+    assert [(change.previous, change.status) for change in after.new_transitions] == [
+        (Status.UNAVAILABLE, Status.DOWNLOADABLE)
+    ]
 
 
 def test_what_was_lost_then_and_is_there_again_was_never_lost() -> None:
     facts = [("day 4", "recorded downloadable"), ("day 9", "invalidated by ada")]
     lifted = ("day 21", "invalidation lifted by ada")
-    assert goes_live("day 20", *facts, lifted).news == ()
+    assert goes_live("day 20", *facts, lifted).new_transitions == ()
     after = goes_live("day 20", *facts, lifted, ("day 22", "exam final rejected"))
-    assert [(change.at, change.cause) for change in after.news] == [(instant("day 22"), Cause.EXAM_REJECTED)]
+    assert [(change.at, change.cause) for change in after.new_transitions] == [(instant("day 22"), Cause.EXAM_REJECTED)]
 
 
 @given(entries(), st.sampled_from([Rollout.OFF, Rollout.SHADOW]))
 def test_the_order_in_which_the_old_logics_words_come_makes_no_difference(heard: list[Entry], rollout: Rollout) -> None:
-    whole = told_before(Published(), merge((), heard), Terms(rollout, BEGINNING))
-    step = Published()
+    whole = published_before(PublishedCertificate(), merge((), heard), RolloutState(rollout, BEGINNING))
+    step = PublishedCertificate()
     timeline: Timeline = ()
     for entry in heard:  # by event id, which is not the order in time
         timeline = merge(timeline, [entry])
-        step = told_before(step, timeline, Terms(rollout, BEGINNING))
+        step = published_before(step, timeline, RolloutState(rollout, BEGINNING))
     names = whole.certificate is not None and whole.certificate.certificate_id
     if whole.certificate is not None and step.certificate is not None and not names:
         step = step._replace(certificate=step.certificate._replace(certificate_id=""))
@@ -246,25 +264,30 @@ def test_going_live_takes_nothing_away_and_tells_nothing_that_the_old_logic_told
 ) -> None:
     record = Record(7, COURSE_RUN, merge((), heard))
     shadow = tuple(entry for entry in record.timeline if entry.at < live_at)
-    have = told_before(Published(), shadow, SHADOW)
-    before = told_before(have, record.timeline, Terms(Rollout.LIVE, live_at))
+    have = published_before(PublishedCertificate(), shadow, SHADOW)
+    before = published_before(have, record.timeline, RolloutState(Rollout.LIVE, live_at))
     assert before == have
     outcome = replay(record, policies, END)
-    after = settle(before, outcome, "new", BEGINNING, record.timeline, live_at)
-    statuses = [have.certificate.status if have.certificate else None, *(change.status for change in after.news)]
-    assert [change.previous for change in after.news] == statuses[:-1]
-    for change in after.news:  # what is lost by itself is held, if it was lost before: see the breaker's place
+    after = next_publication(before, outcome, "new", BEGINNING, record.timeline, live_at)
+    statuses = [
+        have.certificate.status if have.certificate else None,
+        *(change.status for change in after.new_transitions),
+    ]
+    assert [change.previous for change in after.new_transitions] == statuses[:-1]
+    for (
+        change
+    ) in after.new_transitions:  # what is lost by itself is held, if it was lost before: see the breaker's place
         if change.previous is Status.DOWNLOADABLE and automatic_revocation(before, (change,)) is None:
             assert change.at >= live_at or not is_downloadable(have.certificate)
     if before.certificate is None or after.published.certificate is None:
         return
     known = {before.certificate.certificate_id or "new", "recorded"}
-    assert after.published.certificate.certificate_id in (known | {""} if after.kept else known)
+    assert after.published.certificate.certificate_id in (known | {""} if after.retained else known)
     if outcome.status is before.certificate.status:
-        straight = settle(Published(), outcome, "new").published.certificate
+        straight = next_publication(PublishedCertificate(), outcome, "new").published.certificate
         assert straight is not None
         assert after.published.certificate.status is straight.status
         dates = (straight.issued_at, straight.first_issued_at)
         assert None in dates or after.published.certificate[4:] == dates
         if outcome.transitions[-1].at < live_at:
-            assert after.news == ()
+            assert after.new_transitions == ()

@@ -45,7 +45,7 @@ def test_a_certificate_is_awarded_at_the_instant_at_which_the_rule_against_it_en
     record = qualifying(("day 2", "beta tester added"))
     waiting = replay(record, undated(DEFAULT), instant("day 9"))
     assert waiting.reasons == ("beta_tester",)
-    assert waiting.wakes_at == CHANGE
+    assert waiting.next_change_at == CHANGE
     (award,) = replay(record, undated(DEFAULT), instant("day 30")).transitions
     assert (award.at, award.cause) == (CHANGE, Cause.EARNED)
     assert award.decision.policy_version == "edx-2021"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from certrules.core.facts import Approval, Enrollment, Grade, Record, Recorded
 from certrules.core.policy import read_overrides
-from certrules.core.terms import PERSON, Fact, Status, Word
+from certrules.core.terms import PERSON, Fact, RevocationAction, Status
 from certrules.core.timeline import Entry, merge
 
 COURSE_RUN = "course-v1:CertX+CS101+2026"
@@ -112,7 +112,7 @@ VOCABULARY: tuple[tuple[str, Callable[..., Saying]], ...] = (
     ),
     (
         r"revocation (\S+) because (\S+)",
-        lambda word, cause: Saying(Fact.REVOCATION, cause, Word(word), "ada"),
+        lambda word, cause: Saying(Fact.REVOCATION, cause, RevocationAction(word), "ada"),
     ),
     (
         rf"recorded (\S+?)(?: in (\S+))?(?: graded (\S+))?(?: with id (\S+))?(?: created {_DAY})?(?: modified {_DAY})?",

@@ -21,7 +21,7 @@ from moto.sqs.models import sqs_backends
 from certrules import storage
 from certrules.core.replay import Certificate
 from certrules.core.terms import Fact
-from certrules.storage.records import KeptRecord
+from certrules.storage.records import StoredRecord
 from certrules.storage.tables import Pair
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
@@ -198,7 +198,7 @@ class Scene:
         self._queue(queue)._messages = []
         return found
 
-    def kept(self, learner: Learner) -> KeptRecord:
+    def kept(self, learner: Learner) -> StoredRecord:
         """Return what is kept of a learner in a course run."""
         return storage.load([learner.pair]).records[learner.pair]
 

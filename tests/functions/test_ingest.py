@@ -274,10 +274,10 @@ def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner
         learner.pair,
         kept,
         flips,
-        kept.settled,
+        kept.compacted_until,
         kept.published,
-        wakes_at=None,
-        rests_on=kept.rests_on,
+        next_change_at=None,
+        based_on=kept.based_on,
         history=[],
     )
     other = learner.elsewhere(f"{learner.course_run}-other")

@@ -13,7 +13,7 @@ from certrules.core.comparison import Kind
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.terms import Cause, Fact, Status
 from certrules.formats.events_in import decode
-from certrules.ingestion import take_in
+from certrules.ingestion import ingest_messages
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
 from tests.functions.scene import Learner, Queued, Scene, Wire, day
@@ -241,7 +241,7 @@ def test_in_shadow_each_decision_is_compared_with_the_old_logics_word_and_counte
 ) -> None:
     def compared(*details: Detail) -> dict[Kind, int]:
         messages = [decode(json.dumps(detail), day(60)) for detail in details]
-        return take_in([message for message in messages if message], undated(DEFAULT)).compared
+        return ingest_messages([message for message in messages if message], undated(DEFAULT)).compared
 
     scene.ingest(learner.configured(day(1), rollout="shadow"))
     assert compared(*learner.qualifying()) == {Kind.WOULD_ISSUE: 1}

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from certrules.core.decision import decide
 from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded
-from certrules.core.guard import Mark, Published, settle
+from certrules.core.guard import PublishedCertificate, PublishedTransition, next_publication
 from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_policies
 from certrules.core.replay import Actor, Certificate, Pending, Transition, replay
-from certrules.core.terms import Cause, Fact, Status, Word, is_ccx
+from certrules.core.terms import Cause, Fact, RevocationAction, Status, is_ccx
 from certrules.core.timeline import BEGINNING, Entry, merge
 from certrules.formats.stored import (
     decode_published,
@@ -57,7 +57,7 @@ VALUES: dict[Fact, st.SearchStrategy[Any]] = {
     Fact.DATE_OVERRIDE: _some_time,
     Fact.RECORDED: st.builds(Recorded, _statuses, _texts, _texts, _texts, _some_time, _some_time),
     Fact.ID_VERIFICATION: st.none() | st.builds(Approval, _some_time),
-    Fact.REVOCATION: st.sampled_from([*Word]),
+    Fact.REVOCATION: st.sampled_from([*RevocationAction]),
     Fact.AUTOMATIC_REVOCATIONS: st.booleans(),
 }
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
@@ -86,9 +86,9 @@ def entries(draw: st.DrawFn) -> Entry:
 
 _actors = st.builds(Actor, _texts, _texts)
 _published = st.builds(
-    Published,
+    PublishedCertificate,
     st.none() | st.builds(Certificate, _statuses, _texts, _texts, _texts, _some_time, _some_time),
-    st.lists(st.builds(Mark, _instants, _statuses, st.sampled_from([*Cause])), max_size=3).map(tuple),
+    st.lists(st.builds(PublishedTransition, _instants, _statuses, st.sampled_from([*Cause])), max_size=3).map(tuple),
     st.none() | st.builds(Pending, st.sampled_from([*Cause]), _instants, _some_time, _actors),
 )
 
@@ -114,7 +114,7 @@ def test_a_timeline_that_is_added_to_is_kept_as_if_it_were_written_anew(some: li
 
 
 @given(_published, st.integers(0), st.integers(0))
-def test_what_was_published_comes_back_as_it_was(published: Published, one: int, other: int) -> None:
+def test_what_was_published_comes_back_as_it_was(published: PublishedCertificate, one: int, other: int) -> None:
     assert decode_published(encode_published(published, one, other)) == (published, [one, other])
 
 
@@ -161,9 +161,9 @@ def rests_on_what_it_names(item: dict[str, Any], record: Record) -> bool:
 @given(records())
 def test_a_decision_taken_again_from_history_comes_out_the_same(record: Record) -> None:
     outcome = replay(record, POLICIES, END)
-    settled = settle(Published(), outcome, "c0ffee", BEGINNING)
+    publication = next_publication(PublishedCertificate(), outcome, "c0ffee", BEGINNING)
 
-    for transition in settled.news:
+    for transition in publication.new_transitions:
         item = json.loads(history_of(transition, record))
         assert taken_again(item) == (item["decision"]["unmet"], item["decision"]["waived"])
         assert item["decision"]["unmet"] == sorted(transition.decision.unmet)

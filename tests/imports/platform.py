@@ -13,7 +13,7 @@ from certrules.core.facts import Record
 from certrules.core.policy import DEFAULT, Policy
 from certrules.core.replay import Outcome, replay
 from certrules.core.timeline import BEGINNING, Timeline, merge
-from certrules.formats.table_rows import Row, Seen, decode_row, told
+from certrules.formats.table_rows import Observation, TableRow, decode_row, entries_from
 from certs.imports.parts import COURSE_RUNS, Reading, read_tables
 from certs.imports.tables import TABLES, table_of
 from localcloud import LocalCloud
@@ -227,7 +227,7 @@ class Export:
         """What could not be taken in."""
         return [json.loads(line) for line in (self.folder / "rejects.jsonl").read_text().splitlines()]
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TableRow]:
         """Return what all parts say."""
         return [
             decode_row(line)
@@ -235,14 +235,14 @@ class Export:
             for line in gzip.decompress((self.folder / part).read_bytes()).splitlines()
         ]
 
-    def said(self, learner_id: int | None = 7, course_run: str | None = COURSE_RUN) -> tuple[Seen, ...]:
+    def said(self, learner_id: int | None = 7, course_run: str | None = COURSE_RUN) -> tuple[Observation, ...]:
         """Return what is said of a learner in a course run, of one, or of the other."""
         return next((row.said for row in self.rows() if row[:2] == (learner_id, course_run)), ())
 
     def timeline(self, known: Timeline = ()) -> Timeline:
         """Return what becomes of it for learner 7 in COURSE_RUN, all in one."""
         said = (*self.said(None), *self.said(course_run=None), *self.said())
-        return merge(known, told(known, said))
+        return merge(known, entries_from(known, said))
 
     def outcome(self, policy: Policy = DEFAULT, known: Timeline = ()) -> Outcome:
         """Return what it amounts to."""

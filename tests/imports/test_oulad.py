@@ -10,7 +10,7 @@ from certrules.core.policy import PRESETS, Policies
 from certrules.core.replay import Outcome, replay
 from certrules.core.timeline import BEGINNING, Entry, merge
 from certrules.formats.events_in import decode
-from certrules.formats.table_rows import Row, told
+from certrules.formats.table_rows import TableRow, entries_from
 from certs.sources import oulad
 from tests.imports import oulad_tables
 from tests.imports.platform import read
@@ -40,13 +40,13 @@ def of_events(folder: Path) -> Outcomes:
     }
 
 
-def of_tables(rows: list[Row]) -> Outcomes:
+def of_tables(rows: list[TableRow]) -> Outcomes:
     """Return what the rows amount to."""
     course_runs = {row.course_run: row.said for row in rows if row.learner_id is None}
     outcomes = {}
     for learner_id, course_run, said in rows:
         if learner_id is not None and course_run is not None:
-            timeline = merge((), told((), (*course_runs[course_run], *said)))
+            timeline = merge((), entries_from((), (*course_runs[course_run], *said)))
             outcomes[learner_id, course_run] = replay(Record(learner_id, course_run, timeline), POLICIES, AS_OF)
     return outcomes
 

@@ -14,8 +14,8 @@ from certrules import settings, storage
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import at_instant
 from certrules.formats.event_types import Message
-from certrules.formats.table_rows import Row
-from certrules.importing import load
+from certrules.formats.table_rows import TableRow
+from certrules.importing import import_rows
 from certrules.storage.tables import Pair
 from certs.sources.event_builders import envelope
 from localcloud import LocalCloud
@@ -72,7 +72,7 @@ def events_of(learner: Learner) -> list[Message]:
     return [read(envelope(detail)) for detail in told]
 
 
-def rows_of(folder: Path) -> list[Row]:
+def rows_of(folder: Path) -> list[TableRow]:
     """Return what the platform's tables say of the same learners on day 10."""
     tables = Tables(folder)
     for learner in learners():
@@ -92,9 +92,9 @@ def column(at: datetime) -> str:
     return f"{at - MOMENT:%Y-%m-%d %H:%M:%S.%f}"
 
 
-def import_(rows: list[Row]) -> None:
+def import_(rows: list[TableRow]) -> None:
     """Take rows in until nothing fails."""
-    while load(rows, settings.policies(), NOW).failed:
+    while import_rows(rows, settings.policies(), NOW).failed:
         pass
 
 
@@ -133,7 +133,7 @@ def test_whoever_is_faster_it_ends_as_the_events_and_the_import(scene: Scene, tm
         start.wait()
         taken_in_wholly([hand[place : place + 5] for place in range(0, len(hand), 5)])
 
-    def bring(part: list[Row]) -> None:
+    def bring(part: list[TableRow]) -> None:
         start.wait()
         for place in range(0, len(part), 3):
             import_(part[place : place + 3])

@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import Entry, Timeline, at_instant, merge
-from certrules.formats.table_rows import Row, Seen, decode_row, encode_row, told
+from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row, entries_from
 from tests.core.words import instant
 
 
-def seen(value: object, since: int, by: int, source: str = "table/1") -> Seen:
-    return Seen(instant(f"day {since}"), instant(f"day {by}"), Fact.BETA_TESTER, value, source)
+def seen(value: object, since: int, by: int, source: str = "table/1") -> Observation:
+    return Observation(instant(f"day {since}"), instant(f"day {by}"), Fact.BETA_TESTER, value, source)
 
 
 def heard(value: object, day: int) -> Entry:
     return Entry(instant(f"day {day}"), f"live-{day}", Fact.BETA_TESTER, "", value)
 
 
-def after(known: Timeline, *said: Seen) -> list[tuple[int, object]]:
+def after(known: Timeline, *said: Observation) -> list[tuple[int, object]]:
     """Return what a timeline says by then: the day, and the value."""
-    timeline = merge(known, told(known, said))
+    timeline = merge(known, entries_from(known, said))
     return [((entry.at - instant("day 0")).days, entry.value) for entry in timeline]
 
 
@@ -70,24 +70,24 @@ ROWS = st.lists(
     rows=ROWS.map(lambda rows: list({(row.since, row.seen): row for row in rows}.values())),
     live=st.dictionaries(DAYS, VALUES),
 )
-def test_telling_it_again_says_nothing_new(rows: list[Seen], live: dict[int, str]) -> None:
+def test_telling_it_again_says_nothing_new(rows: list[Observation], live: dict[int, str]) -> None:
     known = merge((), [heard(value, day) for day, value in live.items()])
-    once = merge(known, told(known, rows))
-    twice = merge(once, told(once, rows))
-    assert merge(twice, told(twice, rows)) == twice
+    once = merge(known, entries_from(known, rows))
+    twice = merge(once, entries_from(once, rows))
+    assert merge(twice, entries_from(twice, rows)) == twice
 
 
 @given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES))
-def test_by_the_time_that_it_was_seen_the_timeline_says_as_the_row(row: Seen, live: dict[int, str]) -> None:
+def test_by_the_time_that_it_was_seen_the_timeline_says_as_the_row(row: Observation, live: dict[int, str]) -> None:
     known = merge((), [heard(value, day) for day, value in live.items() if day < 12])
-    timeline = merge(known, told(known, [row]))
+    timeline = merge(known, entries_from(known, [row]))
     assert at_instant(timeline, row.seen)[Fact.BETA_TESTER, ""].value == row.value
 
 
 @given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES, min_size=1))
-def test_nothing_that_was_heard_is_ever_gone(row: Seen, live: dict[int, str]) -> None:
+def test_nothing_that_was_heard_is_ever_gone(row: Observation, live: dict[int, str]) -> None:
     known = merge((), [heard(value, day) for day, value in live.items()])
-    assert set(known) <= set(merge(known, told(known, [row])))
+    assert set(known) <= set(merge(known, entries_from(known, [row])))
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_nothing_that_was_heard_is_ever_gone(row: Seen, live: dict[int, str]) ->
 )
 def test_a_part_file_has_every_fact_as_it_was(fact: Fact, subject: str, value: Any) -> None:
     since = instant("day 1") + timedelta(microseconds=1)
-    row = Row(7, "a/b/c", (Seen(since, instant("day 9"), fact, value, "t/1", subject, "user:9", "why"),))
+    row = TableRow(7, "a/b/c", (Observation(since, instant("day 9"), fact, value, "t/1", subject, "user:9", "why"),))
     assert decode_row(encode_row(row)) == row

@@ -42,7 +42,7 @@ def state(scene: Scene, learner: Learner) -> State:
     return (
         kept.timeline,
         certificate and certificate._replace(certificate_id=""),
-        kept.published.marks,
+        kept.published.transitions,
     )
 
 

@@ -18,7 +18,7 @@ from certrules.core.terms import REVOKING, Cause, Fact, Status
 from certrules.core.timeline import Entry, Timeline, merge
 from certrules.formats.event_types import REQUESTED, Message
 from certrules.formats.events_out import CHANGED, events_of
-from certrules.ingestion import take_in
+from certrules.ingestion import ingest_messages
 from certrules.reconciliation import in_records
 from certrules.storage.tables import Pair
 from tests.core.histories import INSTANTS, STEP, WORDS, Word
@@ -48,7 +48,7 @@ class Lifecycles(RuleBasedStateMachine):
         self.heard: dict[tuple[int | None, str | None], Timeline] = {}
         self.sent = 0
         self.before: dict[Pair, Certificate | None] = dict.fromkeys(self.pairs)
-        self.told: dict[Pair, int] = dict.fromkeys(self.pairs, 0)
+        self.history_count: dict[Pair, int] = dict.fromkeys(self.pairs, 0)
 
     # --- what may happen
 
@@ -92,7 +92,7 @@ class Lifecycles(RuleBasedStateMachine):
         for pair in self.pairs:
             bodies = [body for _, body in storage.history_of(pair)]
             history = [msgspec.json.decode(body) for body in bodies]
-            assert kept[pair].told == len(history)
+            assert kept[pair].history_count == len(history)
             for body, item in zip(bodies, history, strict=True):
                 told = [event.event_type for event in events_of("id", body, "/", "host")]
                 assert told.count(CHANGED) == (item["kind"] == "transition")
@@ -104,8 +104,8 @@ class Lifecycles(RuleBasedStateMachine):
             assert len({item["certificate"]["id"] for item in changes}) <= 1
             assert all(item["cause"] in REVOKING for item in changes if item["previous"] == "downloadable")
             self._survives(self.before[pair], certificate)
-            assert len(history) >= self.told[pair]
-            self.before[pair], self.told[pair] = certificate, len(history)
+            assert len(history) >= self.history_count[pair]
+            self.before[pair], self.history_count[pair] = certificate, len(history)
 
     @staticmethod
     def _survives(before: Certificate | None, certificate: Certificate | None) -> None:
@@ -130,7 +130,7 @@ class Lifecycles(RuleBasedStateMachine):
     def _deliver(self, size: int, again: list[Message]) -> None:
         batch = [*self.waiting[:size], *again]
         del self.waiting[:size]
-        taken = take_in(batch, POLICIES)
+        taken = ingest_messages(batch, POLICIES)
         assert not taken.failed
         assert not taken.refused
         for message in batch:

@@ -10,7 +10,7 @@ import pytest
 from certrules import aws, settings, storage
 from certrules.core.terms import Fact, Status
 from certrules.formats.event_types import Message
-from certrules.ingestion import Taken, take_in
+from certrules.ingestion import BatchResult, ingest_messages
 from certrules.requests import RefusedActError
 from certrules.storage.tables import LostRaceError, Pair
 from certrules.support import revocations
@@ -33,14 +33,14 @@ def stack(dynamodb_local: str) -> Iterator[Scene]:
         yield scene
 
 
-def taken_in_wholly(batches: list[list[Message]]) -> list[Taken]:
+def taken_in_wholly(batches: list[list[Message]]) -> list[BatchResult]:
     """Take in each batch; what fails comes again, as the queue would have it."""
     policies = settings.policies()
     found = []
     for batch in batches:
         left = batch
         while left:
-            found.append(take_in(left, policies))
+            found.append(ingest_messages(left, policies))
             left = [left[position] for position in sorted(found[-1].failed)]
     return found
 
@@ -66,7 +66,7 @@ def test_sixteen_writers_of_one_record_leave_what_one_would(scene: Scene, learne
     scene.empty_tables()
     start = Barrier(WRITERS)
 
-    def write(batches: list[list[Message]]) -> list[Taken]:
+    def write(batches: list[list[Message]]) -> list[BatchResult]:
         start.wait()
         return taken_in_wholly(batches)
 
@@ -78,7 +78,9 @@ def test_sixteen_writers_of_one_record_leave_what_one_would(scene: Scene, learne
     drain(scene)
 
     taken = [each for writer in found for each in writer]
-    news = [transition for each in taken for _, settled in each.changed for transition in settled.news]
+    news = [
+        transition for each in taken for _, publication in each.changed for transition in publication.new_transitions
+    ]
     assert state(scene, learner) == alone
     assert sum(each.lost_races for each in taken) > 0
     assert all(not each.refused for each in taken)
@@ -159,7 +161,7 @@ def test_a_breaker_lets_no_more_through_however_many_revoke_at_once(scene: Scene
         scene.ingest(sent(each.failing(day(10)), day(10)))
     start = Barrier(WRITERS)
 
-    def revoke(each: Learner) -> list[Taken]:
+    def revoke(each: Learner) -> list[BatchResult]:
         start.wait()
         return taken_in_wholly([[read(sent(each.requested(day(11)), day(11)))]])
 

@@ -67,7 +67,9 @@ def published(scene: Scene, learner: Learner) -> Any:
         "grade": certificate and (certificate.grade or None),
         "issued_at": certificate and as_time(certificate.issued_at),
         "first_issued_at": certificate and as_time(certificate.first_issued_at),
-        "transitions": [{"at": as_time(mark.at), "status": mark.status, "cause": mark.cause} for mark in found.marks],
+        "transitions": [
+            {"at": as_time(mark.at), "status": mark.status, "cause": mark.cause} for mark in found.transitions
+        ],
         "pending": pending and {"cause": pending.cause, "since": as_time(pending.since), "due": as_time(pending.due)},
     }
 
@@ -173,7 +175,7 @@ def test_of_a_certificate_that_is_kept_the_export_says_so(scene: Scene, learner:
     scene.ingest(learner.enrolled(day(1, 1), "audit"))
     line, said = replayed(learner, laptop)
     assert (line["status"], published(scene, learner)["status"]) == (None, "downloadable")
-    assert "it is kept and held" in said
+    assert "it stays and is held" in said
 
 
 def test_an_attempt_that_a_table_names_is_exported(learner: Learner) -> None:

@@ -11,8 +11,8 @@ from certrules import storage
 from certrules.core.policy import Policies
 from certrules.core.timeline import BEGINNING
 from certrules.formats.event_types import Message
-from certrules.formats.table_rows import Row
-from certrules.ingestion import Taken, take_in
+from certrules.formats.table_rows import TableRow
+from certrules.ingestion import BatchResult, ingest_messages
 from certrules.storage.tables import Pair
 
 KEYS = 100
@@ -23,7 +23,7 @@ IMPORTED = "certificates.imported"
 
 
 @dataclass(slots=True)
-class Load:
+class PartResult:
     """What became of a part."""
 
     rows: int = 0
@@ -40,28 +40,28 @@ class Load:
     failed: list[dict[str, Any]] = field(default_factory=list)  # a retry can help
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result of a part as it is kept."""
+        """Return the result of a part as it is stored."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def load(rows: Iterable[Row], policies: Policies, as_of: datetime) -> Load:
+def import_rows(rows: Iterable[TableRow], policies: Policies, as_of: datetime) -> PartResult:
     """Take in the rows of a part, as of when the import began (UTC): each record is decided once and written once.
 
     Again it changes nothing. What failed is named; the rest goes on.
     """
-    result = Load()
+    result = PartResult()
     for batch in _batches(rows):
         messages = [
             Message("", IMPORTED, BEGINNING, row.learner_id, row.course_run, sent_at=as_of, seen=row.said)
             for row in batch
         ]
-        _note(result, batch, take_in(messages, policies))
+        _note(result, batch, ingest_messages(messages, policies))
     return result
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
     """Yield as many rows at a time as are read in one request, with the ID verifications and course runs they need."""
-    batch: list[Row] = []
+    batch: list[TableRow] = []
     keys: set[object] = set()
     for row in rows:
         wanted: set[object] = {row.learner_id, row.course_run, row[:2]}
@@ -74,7 +74,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _note(result: Load, batch: list[Row], taken: Taken) -> None:
+def _note(result: PartResult, batch: list[TableRow], taken: BatchResult) -> None:
     result.rows += len(batch)
     result.saved += len(taken.changed) + len(taken.shared)
     done = len(batch) - len(taken.failed) - len(taken.refused)
@@ -82,8 +82,10 @@ def _note(result: Load, batch: list[Row], taken: Taken) -> None:
     result.statuses.update(
         "no certificate" if certificate is None else str(certificate.status) for certificate in taken.decided.values()
     )
-    result.causes.update(transition.cause for _, settled in taken.changed for transition in settled.news)
-    result.kept += sum(settled.kept for _, settled in taken.changed)
+    result.causes.update(
+        transition.cause for _, publication in taken.changed for transition in publication.new_transitions
+    )
+    result.kept += sum(publication.retained for _, publication in taken.changed)
     result.stopped += taken.stopped.total()
     result.tripped += taken.tripped
     result.learners += sorted(name for name in taken.shared if isinstance(name, int))
@@ -97,15 +99,15 @@ def _note(result: Load, batch: list[Row], taken: Taken) -> None:
     ]
 
 
-def _named(row: Row) -> dict[str, Any]:
+def _named(row: TableRow) -> dict[str, Any]:
     return {"learner_id": row.learner_id, "course_run": row.course_run}
 
 
-def overlooked(learners: Iterable[int]) -> Iterator[Pair]:
+def outdated_records(learners: Iterable[int]) -> Iterator[Pair]:
     """Yield the records of learners that were not decided with their ID verification as it is."""
     for batch in batched(learners, KEYS, strict=False):
         verifications = storage.load(learners=batch).verifications
         for learner_id in batch:
-            for course_run, kept in storage.records_of(learner_id).items():
-                if kept.rests_on[0] != verifications[learner_id].version:
+            for course_run, stored in storage.records_of(learner_id).items():
+                if stored.based_on[0] != verifications[learner_id].version:
                     yield Pair(learner_id, course_run)

@@ -10,11 +10,11 @@ from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import Outgoing, events_of
 from certrules.formats.stored import as_time
 
-type Told = Sequence[tuple[str, Sequence[str]]]
+type PublishedItems = Sequence[tuple[str, Sequence[str]]]
 """The history items that the bus took wholly: the key of each, and the types of its events."""
 
 
-def tell(bus: str, history: Iterable[tuple[str, str]], certificate_url: str, host: str) -> Told:
+def publish(bus: str, history: Iterable[tuple[str, str]], certificate_url: str, host: str) -> PublishedItems:
     """Put on the bus what history items ("<p>#<s>", and their JSON) say, in order, until it takes no more."""
     outgoing: list[Outgoing] = []
     ends: list[tuple[str, int]] = []  # how many events there are up to and including each item
@@ -27,7 +27,7 @@ def tell(bus: str, history: Iterable[tuple[str, str]], certificate_url: str, hos
     return [(key, types[start:end]) for start, (key, end) in zip(starts, ends, strict=False) if end <= taken]
 
 
-def note(told: Told, at: datetime) -> None:
+def save_receipts(told: PublishedItems, at: datetime) -> None:
     """Note when the bus took which events of each history item: the receipts. Raises PynamoDB's errors."""
     bodies = {key: {"at": as_time(at), "events": types} for key, types in told}
     storage.save_receipts({key: msgspec.json.encode(body).decode() for key, body in bodies.items()})

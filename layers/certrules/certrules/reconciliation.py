@@ -1,4 +1,4 @@
-"""Reconciliation: what is kept, against what was told of it and what the facts say now.
+"""Reconciliation: what is stored, against what was told of it and what the facts say now.
 
 Both tables are read in parallel segments, a page at a time. What looks wrong may only be on its way, so it is looked at
 again, consistently, when everything that was on its way has arrived. What was lost on its way is then sent again; all
@@ -17,12 +17,12 @@ from certrules import aws, publishing, storage
 from certrules.core.policy import Policies
 from certrules.core.terms import Fact
 from certrules.formats.events_out import events_of
-from certrules.ingestion import decide_anew
-from certrules.storage.records import KeptRecord, Loaded
+from certrules.ingestion import decide_record
+from certrules.storage.records import Loaded, StoredRecord
 from certrules.storage.tables import Pair
 
 
-class Difference(NamedTuple):
+class FindingType(NamedTuple):
     """A kind of difference."""
 
     code: str  # never renamed: in reports, events and the runbook
@@ -31,50 +31,50 @@ class Difference(NamedTuple):
     is_healed: bool  # its cause is a lost delivery, so it is delivered again
 
 
-UNPUBLISHED = Difference(
+UNPUBLISHED = FindingType(
     "unpublished",
     "A change was saved, but its events never reached the bus.",
     "They are put on the bus under the ids that they were to have; what followed them is told once more, in order.",
     is_healed=True,
 )
-UNDECIDED = Difference(
+UNDECIDED = FindingType(
     "undecided",
     "A newer ID verification or course run, or a time that came, was never decided with.",
     "The certificate is decided again, as if the lost request had come.",
     is_healed=True,
 )
-OTHERWISE = Difference(
+OTHERWISE = FindingType(
     "otherwise",
     "The facts, nothing of which is new, would now be decided otherwise.",
     "If the policy was changed without a date, regenerate the course runs; else explain the case and redecide it.",
     is_healed=False,
 )
-CONTRADICTED = Difference(
+CONTRADICTED = FindingType(
     "contradicted",
     "The certificate is not what its history, or the old logic, told last.",
     "The record was changed by other hands. Explain the case, then redecide it: that writes what the facts say.",
     is_healed=False,
 )
-HISTORY_MISSING = Difference(
+HISTORY_MISSING = FindingType(
     "history_missing",
     "History lacks an item that the record counts.",
     "Copy the item back from a restored backup of the history table.",
     is_healed=False,
 )
-RECORD_MISSING = Difference(
+RECORD_MISSING = FindingType(
     "record_missing",
     "History tells of a change that the record knows nothing of, or there is no record.",
     "The certificates table is older than history: replay the archive from the time of its backup on.",
     is_healed=False,
 )
-UNREADABLE = Difference(
+UNREADABLE = FindingType(
     "unreadable",
     "An item can't be read.",
     "Copy the item back from a restored backup of its table.",
     is_healed=False,
 )
 
-DIFFERENCES: Mapping[str, Difference] = {
+FINDING_TYPES: Mapping[str, FindingType] = {
     difference.code: difference
     for difference in (
         UNPUBLISHED,
@@ -115,7 +115,7 @@ _STRANGE = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeE
 def in_history(
     items: Iterable[storage.HistoryItem], before: tuple[Pair, int] | None = None, *, consistent: bool = False
 ) -> Iterator[Finding]:
-    """Compare history, in the order in which it is kept, with receipts and records.
+    """Compare history, in the order in which it is stored, with receipts and records.
 
     `before` is the item before the first, if it was of the same scan.
     """
@@ -134,11 +134,11 @@ def in_history(
             before = pair, number
         for pair, number in last.items():
             record = records.get(pair)
-            if record is not None and record.told < number:
+            if record is not None and record.history_count < number:
                 yield Finding(RECORD_MISSING.code, *pair)
 
 
-def _records(pairs: Sequence[Pair], *, consistent: bool) -> dict[Pair, KeptRecord]:
+def _records(pairs: Sequence[Pair], *, consistent: bool) -> dict[Pair, StoredRecord]:
     """Return the records that can be read; those that can't are found where records are looked at."""
     return _loaded(pairs, consistent=consistent)[0].records
 
@@ -163,8 +163,8 @@ def in_records(
         loaded, unreadable = _loaded(some, consistent=consistent)
         yield from (Finding(UNREADABLE.code, *pair) for pair in unreadable)
         told = _told_last(loaded.records)
-        for pair, kept in loaded.records.items():
-            if kept.version:
+        for pair, stored in loaded.records.items():
+            if stored.version:
                 try:
                     difference = _difference(pair, loaded, told, policies, now, old)
                 except _STRANGE:
@@ -190,49 +190,55 @@ def _loaded(pairs: Sequence[Pair], *, consistent: bool) -> tuple[Loaded, list[Pa
     return found, unreadable
 
 
-def _told_last(records: Mapping[Pair, KeptRecord]) -> dict[Pair, dict[str, Any] | None]:
+def _told_last(records: Mapping[Pair, StoredRecord]) -> dict[Pair, dict[str, Any] | None]:
     """Return the last of their history that tells a certificate, None where it can't be read."""
-    wanted = {storage.history_key(pair, kept.told): pair for pair, kept in records.items() if kept.told}
+    wanted = {
+        storage.history_key(pair, stored.history_count): pair
+        for pair, stored in records.items()
+        if stored.history_count
+    }
     found = {wanted[item.p, item.s]: _read(item) for item in storage.history_items(wanted)}
     for pair, body in found.items():
         if body is not None and body["kind"] == "tripped":  # a breaker's, which follows on the certificate's
-            before = list(storage.history_items([storage.history_key(pair, records[pair].told - 1)]))
+            before = list(storage.history_items([storage.history_key(pair, records[pair].history_count - 1)]))
             found[pair] = _read(before[0]) if before else None
     return found
 
 
 def _difference(
     pair: Pair, loaded: Loaded, told: Mapping[Pair, Any], policies: Policies, now: datetime, old: Counter[str]
-) -> Difference | None:
-    kept = loaded.records[pair]
-    if kept.told and pair not in told:
+) -> FindingType | None:
+    stored = loaded.records[pair]
+    if stored.history_count and pair not in told:
         return HISTORY_MISSING
-    if not _was_told(kept, told.get(pair)):
+    if not _was_told(stored, told.get(pair)):
         return CONTRADICTED
-    anew = decide_anew(pair, loaded, (), policies, now)
-    if any(entry.fact is Fact.RECORDED for entry in kept.timeline):
-        old[anew.compared(policies).kind] += 1
-    due = kept.wakes_at
-    pending = kept.published.pending
+    decided = decide_record(pair, loaded, (), policies, now)
+    if any(entry.fact is Fact.RECORDED for entry in stored.timeline):
+        old[decided.compared(policies).kind] += 1
+    due = stored.next_change_at
+    pending = stored.published.pending
     overdue = (due is not None and due <= now) or (
         pending is not None and pending.due is not None and (due is None or due > pending.due)
     )
-    if anew.settled.published == kept.published and not anew.settled.news and not overdue:
+    if decided.publication.published == stored.published and not decided.publication.new_transitions and not overdue:
         return None
     versions = loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version
-    return UNDECIDED if overdue or versions != kept.rests_on else OTHERWISE
+    return UNDECIDED if overdue or versions != stored.based_on else OTHERWISE
 
 
-def _was_told(kept: KeptRecord, told: dict[str, Any] | None) -> bool:
+def _was_told(stored: StoredRecord, told: dict[str, Any] | None) -> bool:
     """Whether the certificate is the one that was told last: by history, or in its time by the old logic."""
-    certificate = kept.published.certificate
-    if certificate is None or (kept.told and told is None):  # the latter can't be read, which history's own page tells
+    certificate = stored.published.certificate
+    if certificate is None or (
+        stored.history_count and told is None
+    ):  # the latter can't be read, which history's own page tells
         return told is None
     if told is not None:
         said = told["certificate"]
         if (said["status"], said["id"]) == (certificate.status, certificate.certificate_id):
             return True
-    return any(entry.fact is Fact.RECORDED and entry.value.status is certificate.status for entry in kept.timeline)
+    return any(entry.fact is Fact.RECORDED and entry.value.status is certificate.status for entry in stored.timeline)
 
 
 def _read(item: storage.HistoryItem) -> dict[str, Any] | None:
@@ -286,7 +292,7 @@ def heal(findings: Iterable[Finding], means: Means, at: datetime, now: datetime)
             for item in storage.history_items_of(pair)
             if storage.place_of(item)[1] >= first and _read(item) is not None
         ]
-        told = publishing.tell(means.bus, history, means.certificate_url, means.host)
-        publishing.note(told, now)
+        told = publishing.publish(means.bus, history, means.certificate_url, means.host)
+        publishing.save_receipts(told, now)
         if len(told) < len(history):
             raise aws.SendError(f"the bus did not take {len(history) - len(told)} of {len(history)} changes")

@@ -33,18 +33,18 @@ def remembered(by: str, key: str, asked: object, now: datetime, planned: Callabl
     name = event_id_of("act", by, key)
     item = storage.find_note(f"K#{name}", "-")
     if item.v:
-        kept = msgspec.json.decode(item.b)
-        refuse_another_use(kept["asked"], asked)
+        stored = msgspec.json.decode(item.b)
+        refuse_another_use(stored["asked"], asked)
     else:
         plan, answer = planned(name)
-        kept = {"asked": asked, "plan": plan, "answer": answer}
-        storage.save_note(item, kept, now + REMEMBERED)
-    return kept
+        stored = {"asked": asked, "plan": plan, "answer": answer}
+        storage.save_note(item, stored, now + REMEMBERED)
+    return stored
 
 
-def refuse_another_use(kept: object, asked: object) -> None:
+def refuse_another_use(stored: object, asked: object) -> None:
     """Raise RefusedActError if a key was for something else than what is asked for now."""
-    if kept != msgspec.json.decode(msgspec.json.encode(asked)):
+    if stored != msgspec.json.decode(msgspec.json.encode(asked)):
         raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
 
 

@@ -9,25 +9,25 @@ from certrules.core.policy import PRESETS, Policies, read_policies
 from certrules.core.terms import Rollout
 
 
-class Terms(NamedTuple):
+class PolicyParameters(NamedTuple):
     """What the stack's parameters say of policy."""
 
     policy: str = "edx-2021"  # a preset's name, or as JSON one policy or a list of dated ones
     web_certificates: str = "on"  # `on` or `off`; counts where the policy doesn't say
 
 
-def terms() -> Terms:
+def policy_parameters() -> PolicyParameters:
     """Return what the stack's parameters say of policy."""
     names = {"policy": "POLICY", "web_certificates": "WEB_CERTIFICATES"}
-    return Terms(**{field: os.environ[name] for field, name in names.items() if name in os.environ})
+    return PolicyParameters(**{field: os.environ[name] for field, name in names.items() if name in os.environ})
 
 
-def policies(deployed: Terms | None = None) -> Policies:
+def policies(deployed: PolicyParameters | None = None) -> Policies:
     """Return the policies of these terms, or of the stack's parameters (see core.policy.read_policies).
 
     Raises PolicyError.
     """
-    source, web_certificates = deployed or terms()
+    source, web_certificates = deployed or policy_parameters()
     web = {} if web_certificates == "on" else {"web_certificates": False}
     if source in PRESETS:
         return read_policies({"preset": source, "version": source, **web})
@@ -37,6 +37,6 @@ def policies(deployed: Terms | None = None) -> Policies:
     return read_policies({**web, **policies} if isinstance(policies, dict) else policies)
 
 
-def rollout() -> Rollout:
+def default_rollout() -> Rollout:
     """Return who decides in course runs that have no word on it, of the stack's parameters. Raises ValueError."""
     return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))

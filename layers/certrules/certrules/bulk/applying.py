@@ -1,6 +1,6 @@
-"""Applying a part of an approved plan: exactly the changes that it lists, each record decided anew before it is saved.
+"""Applying a part of an approved plan: exactly the changes that it lists, each record decided again before it is saved.
 
-What no longer is as planned is not written; it is reported, with what deciding anew would change now.
+What no longer is as planned is not written; it is reported, with what deciding again would change now.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from certrules.bulk.runs import (
 )
 from certrules.core.replay import Actor, Transition
 from certrules.core.terms import AUTOMATIC, Status, is_person
-from certrules.ingestion import ATTEMPTS, decide_anew, first_part, save
+from certrules.ingestion import ATTEMPTS, decide_record, first_part, save
 from certrules.storage.records import Loaded
 from certrules.storage.tables import LostRaceError
 
@@ -145,15 +145,15 @@ class _Part:
 
     def _apply_one(self, planned: Change, loaded: Loaded) -> Row | None:
         pair = planned.pair
-        anew = decide_anew(pair, loaded, (), self._policies, self._request.at)
-        now = change_of(pair, loaded, anew)
+        decided = decide_record(pair, loaded, (), self._policies, self._request.at)
+        now = change_of(pair, loaded, decided)
         if now is None and end_of(loaded.records[pair]) == planned.end:
             return self._row(planned, "already")
         if now is None or not now.completes(planned):
             return self._row(planned, "changed_since", now)
-        result = first_part(anew.settled)
-        save(pair, loaded, anew, result._replace(news=tuple(map(self._signed, result.news))))
-        if result is not anew.settled:
+        result = first_part(decided.publication)
+        save(pair, loaded, decided, result._replace(new_transitions=tuple(map(self._signed, result.new_transitions))))
+        if result is not decided.publication:
             raise LostRaceError("the next attempt saves the next part")
         return None
 

@@ -38,8 +38,8 @@ from certrules.bulk.runs import (
     tally,
 )
 from certrules.core.policy import Policies
-from certrules.ingestion import decide_anew
-from certrules.storage.records import Kept, Loaded
+from certrules.ingestion import decide_record
+from certrules.storage.records import Loaded, StoredTimeline
 from certrules.storage.tables import Pair
 
 GROUPS = 100
@@ -70,7 +70,7 @@ def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
     request = read(folder, "request.json", Request)
     if request is None:
         asked = msgspec.convert({**run["request"], "id": run["id"]}, Request)
-        request = msgspec.structs.replace(asked, terms=settings.terms(), began_at=now)
+        request = msgspec.structs.replace(asked, terms=settings.policy_parameters(), began_at=now)
         request.policies()
         folder.write_json("request.json", request)
     shards = shards_of(folder, request)
@@ -180,7 +180,7 @@ class _Shard:
                 if after is None:
                     break
 
-    def _loaded(self, pairs: tuple[Pair, ...], known: dict[str, Kept]) -> Iterator[tuple[Pair, Loaded]]:
+    def _loaded(self, pairs: tuple[Pair, ...], known: dict[str, StoredTimeline]) -> Iterator[tuple[Pair, Loaded]]:
         """Read records, one by one if one of them can't be read.
 
         Not consistently, for half the price: what changes meanwhile is decided by its own event, and again when the
@@ -221,7 +221,7 @@ class _Shard:
             self._write_part()
 
     def _compare(self, pair: Pair, loaded: Loaded, comparisons: Comparisons) -> None:
-        found = decide_anew(pair, loaded, (), self._policies, self._request.at).compared(self._policies)
+        found = decide_record(pair, loaded, (), self._policies, self._request.at).compared(self._policies)
         listed = comparisons.take(pair, found)
         if listed is not None:
             self._differing.append(listed)
@@ -247,8 +247,8 @@ class _Shard:
 
 
 def decided(pair: Pair, loaded: Loaded, request: Request, policies: Policies) -> Change | None:
-    """Return what deciding a record anew would change, as of the run's instant and by its policy; None if nothing."""
-    return change_of(pair, loaded, decide_anew(pair, loaded, (), policies, request.at, request.rollout))
+    """Return the change that deciding a record again would make, at the run's instant and by its policy, if any."""
+    return change_of(pair, loaded, decide_record(pair, loaded, (), policies, request.at, request.rollout))
 
 
 # --- seal: one plan, and who has to approve it

@@ -177,7 +177,7 @@ def _changed_since(report: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tup
         now = item.get("now")
         would = f"{now['from'] or 'none'} > {now['to'] or 'none'}" if now else "nothing would change"
         rows.append((item["learner_id"], item["course_run"], would))
-    return ("learner", "course run", "deciding anew now"), rows
+    return ("learner", "course run", "deciding again now"), rows
 
 
 def _cost(report: Mapping[str, Any]) -> str:

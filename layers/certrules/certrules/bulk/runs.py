@@ -31,8 +31,8 @@ from certrules.core.policy import Policies
 from certrules.core.replay import Pending
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.formats.stored import as_time, certificate_as_json
-from certrules.ingestion import Decided
-from certrules.storage.records import KeptRecord, Loaded
+from certrules.ingestion import DecidedRecord
+from certrules.storage.records import Loaded, StoredRecord
 from certrules.storage.tables import Pair
 
 PART = 500
@@ -71,7 +71,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     concurrency: int = 20  # how many shards, and parts, are worked on at once
     approval_seconds: int = 86_400  # how long the plan waits to be approved
     records_per_second: int | None = None  # how fast parts are applied, all together
-    terms: settings.Terms | None = None  # the policy that was in force when the run began
+    terms: settings.PolicyParameters | None = None  # the policy that was in force when the run began
     began_at: datetime | None = None  # UTC
 
     @property
@@ -99,7 +99,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a certificate after a change."""
+    """What is stored of a certificate after a change."""
 
     certificate: dict[str, Any] | None
     pending: tuple[str, str, str | None] | None  # cause, since, due
@@ -236,7 +236,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     course_run: str
     outcome: RowOutcome
     error: str = ""
-    now: Change | None = None  # what deciding anew would change now, where that isn't the plan
+    now: Change | None = None  # what deciding again would change now, where that isn't the plan
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -301,16 +301,16 @@ def error_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def change_of(pair: Pair, loaded: Loaded, anew: Decided) -> Change | None:
-    """Return what saving a record that was decided anew would alter, None if nothing."""
-    kept = loaded.records[pair]
-    published, news, _ = anew.settled
+def change_of(pair: Pair, loaded: Loaded, decided: DecidedRecord) -> Change | None:
+    """Return what saving a record that was decided again would alter, None if nothing."""
+    stored = loaded.records[pair]
+    published, news, _ = decided.publication
     end = End(
         certificate=None if published.certificate is None else certificate_as_json(published.certificate),
         pending=_pending(published.pending),
-        due=as_time(anew.wakes_at),
+        due=as_time(decided.next_change_at),
     )
-    if not news and end == end_of(kept):
+    if not news and end == end_of(stored):
         return None
     last = news[-1] if news else None
     status = None if published.certificate is None else published.certificate.status
@@ -319,27 +319,27 @@ def change_of(pair: Pair, loaded: Loaded, anew: Decided) -> Change | None:
         learner_id=pair.learner_id,
         course_run=pair.course_run,
         versions=(
-            kept.version,
+            stored.version,
             loaded.verifications[pair.learner_id].version,
             loaded.course_runs[pair.course_run].version,
         ),
         before=before,
         after=status,
-        cause=_cause(last.cause if last else None, published.pending, anew.before.pending),
+        cause=_cause(last.cause if last else None, published.pending, decided.before.pending),
         at=as_time(last.at) if last else None,
-        reasons=() if status is Status.DOWNLOADABLE else tuple(sorted(anew.outcome.decision.unmet)),
+        reasons=() if status is Status.DOWNLOADABLE else tuple(sorted(decided.outcome.decision.unmet)),
         steps=tuple(Step(str(as_time(item.at)), item.previous, item.status, item.cause) for item in news),
         end=end,
     )
 
 
-def end_of(kept: KeptRecord) -> End:
-    """Return what is kept of a certificate."""
-    certificate = kept.published.certificate
+def end_of(stored: StoredRecord) -> End:
+    """Return what is stored of a certificate."""
+    certificate = stored.published.certificate
     return End(
         certificate=None if certificate is None else certificate_as_json(certificate),
-        pending=_pending(kept.published.pending),
-        due=as_time(kept.wakes_at),
+        pending=_pending(stored.published.pending),
+        due=as_time(stored.next_change_at),
     )
 
 

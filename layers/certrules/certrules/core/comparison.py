@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from certrules.core.decision import Decision, label
 from certrules.core.facts import Record
-from certrules.core.guard import Published, is_downloadable, settle, told_before
+from certrules.core.guard import PublishedCertificate, is_downloadable, next_publication, published_before
 from certrules.core.policy import Policies
 from certrules.core.replay import Certificate, Outcome, replay
-from certrules.core.rollout import Terms
+from certrules.core.rollout import RolloutState
 from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status
 from certrules.core.timeline import BEGINNING, Timeline, at_instant
-from certrules.core.wording import BECAUSE, listed, reasons_in_words, status_words, when
+from certrules.core.wording import BECAUSE, listed, reasons_text, status_text, when
 
 ISSUED_WITHIN = timedelta(hours=1)
 """The old logic dates a certificate when it was made, not when it was earned: so much later, it is the same date."""
@@ -77,7 +77,7 @@ _EFFECTS = {
 }
 
 
-class Differing(NamedTuple):
+class DifferingField(NamedTuple):
     """A field on which the two logics differ; "" where one has no value."""
 
     field: str
@@ -90,7 +90,7 @@ class Comparison(NamedTuple):
 
     kind: Kind
     effect: Effect
-    differences: tuple[Differing, ...]
+    differences: tuple[DifferingField, ...]
     reasons: tuple[str, ...]  # codes
     sentence: str
     certificate: bool  # whether either has one
@@ -101,8 +101,8 @@ def compare(
     policies: Policies,
     as_of: datetime,
     *,
-    published: Published | None = None,
-    terms: Terms | None = None,
+    published: PublishedCertificate | None = None,
+    terms: RolloutState | None = None,
     compacted: datetime = BEGINNING,
 ) -> Comparison:
     """Compare what the facts say as of an instant (UTC) with what the old logic said last.
@@ -110,9 +110,11 @@ def compare(
     `published` and `terms` are what was published, and who decides in the course run: where it is this service, only
     the old logic's own words are compared, and going live does nothing.
     """
-    published, terms = published or Published(), terms or Terms(Rollout.SHADOW, BEGINNING)
+    published, terms = published or PublishedCertificate(), terms or RolloutState(Rollout.SHADOW, BEGINNING)
     timeline = tuple(entry for entry in record.timeline if entry.at <= as_of)
-    told = told_before(Published() if terms.is_live else published, timeline, Terms(Rollout.SHADOW, BEGINNING))
+    told = published_before(
+        PublishedCertificate() if terms.is_live else published, timeline, RolloutState(Rollout.SHADOW, BEGINNING)
+    )
     alone = tuple(entry for entry in timeline if entry.fact is not Fact.RECORDED)
     ours = replay(Record(record.learner_id, record.course_run, alone), policies, as_of)
     effect = Effect.NONE
@@ -124,12 +126,14 @@ def compare(
     return Comparison(kind, effect, differences, reasons, sentence, exists)
 
 
-def _effect(told: Published, outcome: Outcome, timeline: Timeline, compacted: datetime, live_since: datetime) -> Effect:
-    after = settle(told, outcome, "new", compacted, timeline, live_since)
+def _effect(
+    told: PublishedCertificate, outcome: Outcome, timeline: Timeline, compacted: datetime, live_since: datetime
+) -> Effect:
+    after = next_publication(told, outcome, "new", compacted, timeline, live_since)
     pending = after.published.pending
-    if is_downloadable(told.certificate) and (after.news or pending is not None):
+    if is_downloadable(told.certificate) and (after.new_transitions or pending is not None):
         return Effect.PENDING if pending is not None and pending.due is not None else Effect.HOLD
-    if not after.news:
+    if not after.new_transitions:
         return Effect.NONE if _look_the_same(told.certificate, after.published.certificate) else Effect.DETAILS
     return Effect.ISSUE if is_downloadable(after.published.certificate) else Effect.LABEL
 
@@ -141,13 +145,15 @@ def _look_the_same(before: Certificate | None, after: Certificate | None) -> boo
     return before[1:3] == after[1:3] and _is_same_date(before.issued_at, after.issued_at)
 
 
-type _Compared = tuple[Kind, tuple[str, ...], tuple[Differing, ...]]
+type _Compared = tuple[Kind, tuple[str, ...], tuple[DifferingField, ...]]
 
 
-def _compared(told: Published, ours: Outcome, timeline: Timeline, published: Published) -> _Compared:
+def _compared(
+    told: PublishedCertificate, ours: Outcome, timeline: Timeline, published: PublishedCertificate
+) -> _Compared:
     theirs, status = told.certificate, _status(told.certificate, ours)
     their_status = theirs.status if theirs else None
-    differences = [] if status is their_status else [Differing("status", their_status or "", status or "")]
+    differences = [] if status is their_status else [DifferingField("status", their_status or "", status or "")]
     if theirs is not None and ours.certificate is not None and status is their_status is Status.DOWNLOADABLE:
         differences += _differences(theirs, ours.certificate, timeline, published)
     found = tuple(differences)
@@ -184,23 +190,25 @@ def _status(theirs: Certificate | None, ours: Outcome) -> Status | None:
     return label(ours.decision.unmet, exists=True) or theirs.status
 
 
-def _differences(theirs: Certificate, ours: Certificate, timeline: Timeline, published: Published) -> list[Differing]:
+def _differences(
+    theirs: Certificate, ours: Certificate, timeline: Timeline, published: PublishedCertificate
+) -> list[DifferingField]:
     """Return on what two certificates differ that are both downloadable."""
     found = []
     recorded = [entry.value.certificate_id for entry in timeline if entry.fact is Fact.RECORDED]
     their_id = next((name for name in reversed(recorded) if name), "")
     our_id = published.certificate.certificate_id if published.certificate else ""
     if their_id and our_id and their_id != our_id:
-        found.append(Differing("id", their_id, our_id))
+        found.append(DifferingField("id", their_id, our_id))
     if theirs.mode and theirs.mode != ours.mode:
-        found.append(Differing("mode", theirs.mode, ours.mode))
+        found.append(DifferingField("mode", theirs.mode, ours.mode))
     if theirs.grade and ours.grade and not is_same_grade(theirs.grade, ours.grade):
-        found.append(Differing("grade", theirs.grade, ours.grade))
+        found.append(DifferingField("grade", theirs.grade, ours.grade))
     dates: list[tuple[str, Any, Any]] = [(name, getattr(theirs, name), getattr(ours, name)) for name in _DATES]
     for name, one, other in dates:
         # An earlier first date says nothing: the platform made the row when it first had a label.
         if not _is_same_date(one, other) and (one > other or name == "issued_at"):
-            found.append(Differing(name, when(one), when(other)))
+            found.append(DifferingField(name, when(one), when(other)))
     return found
 
 
@@ -225,17 +233,17 @@ def is_same_grade(theirs: str, ours: str) -> bool:
         return theirs.strip() == ours
 
 
-def _contradictions(told: Published, decision: Decision, timeline: Timeline) -> tuple[str, ...]:
+def _contradictions(told: PublishedCertificate, decision: Decision, timeline: Timeline) -> tuple[str, ...]:
     """Return what of the old logic's certificate can't be so."""
     certificate = told.certificate
-    if certificate is None or told.marks[-1].cause is not Cause.RECORDED:
+    if certificate is None or told.transitions[-1].cause is not Cause.RECORDED:
         return ()
     found = []
     modes = {entry.value.mode for entry in timeline if entry.fact is Fact.ENROLLMENT}
     if certificate.mode and modes and certificate.mode not in modes:
         found.append("mode_never_held")
     if certificate.status is Status.DOWNLOADABLE:
-        then = at_instant(timeline, told.marks[-1].at)
+        then = at_instant(timeline, told.transitions[-1].at)
         active = {subject for (fact, subject), entry in then.items() if fact is Fact.INVALIDATION and entry.value}
         counted = {PERSON} if decision.facts.allowlisted else decision.facts.invalidations
         if active & decision.facts.invalidations & counted:
@@ -271,7 +279,7 @@ _CONTRADICTIONS = {
 def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, effect: Effect) -> str:
     kind, codes, differences = compared
     has = f"The old logic has {_named(theirs)}"
-    reasons = reasons_in_words(ours.decision.unmet)
+    reasons = reasons_text(ours.decision.unmet)
     status = next((item.ours for item in differences if item.field == "status"), None)
     if kind is Kind.CONTRADICTION:
         said = f"{has}, but {listed([_CONTRADICTIONS[code] for code in codes])}"
@@ -284,7 +292,7 @@ def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, ef
         last = ours.transitions[-1]
         said = f"{has}; by the facts it is downloadable since {when(last.at)} because {BECAUSE[last.cause]}"
     elif status is not None:
-        by_the_facts = f"it is {status_words(Status(status))}" if status else "there is none"
+        by_the_facts = f"it is {status_text(Status(status))}" if status else "there is none"
         said = f"{has}; by the facts {by_the_facts} because {reasons}"
     elif kind is Kind.AGREE:
         said = f"{has}, and so do the facts"
@@ -306,4 +314,4 @@ _FIELDS = {
 def _named(certificate: Certificate | None) -> str:
     if certificate is None:
         return "no certificate"
-    return f"a certificate that is {status_words(certificate.status)}"
+    return f"a certificate that is {status_text(certificate.status)}"

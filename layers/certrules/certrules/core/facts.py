@@ -119,11 +119,11 @@ _ID_VERIFICATION_EXPIRED = _FIELDS["id_verification_expired"]
 _BETA_TESTER = _FIELDS["beta_tester"]
 _ALLOWLISTED = _FIELDS["allowlisted"]
 _INVALIDATIONS = _FIELDS["invalidations"]
-UNHEARD = Facts(BEGINNING, None, DEFAULT)
+UNKNOWN_FACTS = Facts(BEGINNING, None, DEFAULT)
 """What is true before anything is told."""
 
 
-class Standing:
+class CurrentFacts:
     """The facts as they stand while the entries of a record are told one after another."""
 
     __slots__ = (
@@ -143,7 +143,7 @@ class Standing:
         self._policy = policy
         self._overrides: Overrides | None = None
         self._approvals: dict[str, datetime | None] = {}
-        self._values: list[Any] = [*UNHEARD]
+        self._values: list[Any] = [*UNKNOWN_FACTS]
         self._values[_POLICY] = policy
         self._values[_CCX] = is_ccx(record.course_run)
         self.changed = False  # whether a fact that rules look at changed since the last look

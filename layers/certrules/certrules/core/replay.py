@@ -9,10 +9,10 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from certrules.core.decision import Decision, Judgement, judge, judge_by
-from certrules.core.facts import UNHEARD, Facts, Record, Recorded, Standing
+from certrules.core.facts import UNKNOWN_FACTS, CurrentFacts, Facts, Record, Recorded
 from certrules.core.policy import Policies, Policy
 from certrules.core.rules import EDITION_DATES, edition_at
-from certrules.core.terms import PERSON, Cause, Fact, Status, Word, is_person
+from certrules.core.terms import PERSON, Cause, Fact, RevocationAction, Status, is_person
 from certrules.core.timeline import Entry
 
 _NONE: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class Outcome(NamedTuple):
     transitions: tuple[Transition, ...]
     pending: Pending | None
     decision: Decision  # at the instant asked for
-    wakes_at: datetime | None  # UTC; when the certificate will change though nothing new is heard
+    next_change_at: datetime | None  # UTC; when the certificate will change though nothing new is heard
 
     @property
     def status(self) -> Status | None:
@@ -127,8 +127,8 @@ class _Replay:
         self._timeline = record.timeline
         self._calendar = _calendar(policies)
         self._edition = 0  # of the rules: later ones are adopted as their time comes
-        self._standing = Standing(record, policies[0][1])
-        self._facts = UNHEARD
+        self._standing = CurrentFacts(record, policies[0][1])
+        self._facts = UNKNOWN_FACTS
         self._judgement = _UNJUDGED
         self._told = 0, 0  # where in the timeline the entries of the instant begin and end
         self._certificate: Certificate | None = None
@@ -136,7 +136,7 @@ class _Replay:
         self._held: Pending | None = None  # an automatic revocation that waits for its due time
         self._earned = False  # the certificate does not rest on the allowlist alone
         self._fell = False  # the grade fell since it became downloadable, whether or not that counted
-        self._lost_passing = False  # ... and took effect: earned anew, it gets a new date
+        self._lost_passing = False  # ... and took effect: earned again, it gets a new date
         self._tolerated = _NONE  # invalidations that were active when the old logic recorded it as downloadable
         self._tolerated_since: datetime | None = None
         self._wake = self._next_wake()
@@ -340,10 +340,10 @@ class _Replay:
         pending = self._held or self._contradiction()
         if pending is None or pending.cause != word.subject:
             return
-        if word.value is Word.RELEASED:
+        if word.value is RevocationAction.RELEASED:
             if is_person(word.by):
                 self._revoke(pending.cause, Actor(word.by, word.notes))
-        elif word.value is Word.DISCARDED:
+        elif word.value is RevocationAction.DISCARDED:
             self._held = self._tolerated_since = None
             self._fell = False
         elif self._held is not None:

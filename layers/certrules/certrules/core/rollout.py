@@ -7,7 +7,7 @@ from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import BEGINNING, Timeline
 
 
-class Terms(NamedTuple):
+class RolloutState(NamedTuple):
     """Who decides in a course run now, whatever instant is decided."""
 
     rollout: Rollout
@@ -19,7 +19,7 @@ class Terms(NamedTuple):
         return self.rollout is Rollout.LIVE
 
 
-def terms_of(course_run: Timeline, default: Rollout) -> Terms:
+def rollout_state(course_run: Timeline, default: Rollout) -> RolloutState:
     """Return who decides in a course run by its configuration; the deployment's default counts until it has a word."""
     rollout, live_since = default, BEGINNING
     for entry in course_run:
@@ -27,4 +27,4 @@ def terms_of(course_run: Timeline, default: Rollout) -> Terms:
             if rollout is not Rollout.LIVE:
                 live_since = entry.at
             rollout = Rollout(entry.value)
-    return Terms(rollout, live_since)
+    return RolloutState(rollout, live_since)

@@ -68,7 +68,7 @@ class Fact(StrEnum):
     AUTOMATIC_REVOCATIONS = "automatic_revocations"  # bool: whether they take effect; of a course run, or of all
 
 
-class Word(StrEnum):
+class RevocationAction(StrEnum):
     """What is said of a pending revocation."""
 
     HELD = "held"  # it waits for a person, however long

@@ -1,4 +1,4 @@
-"""Timelines: dated, sourced entries, kept sorted; merging them and reading them at an instant.
+"""Timelines: dated, sourced entries, remaining sorted; merging them and reading them at an instant.
 
 A timeline is one sorted tuple of entries. Entries of the same fact and subject supersede each other in time; at
 the same instant the one with the greater event id does, so that every delivery order agrees.
@@ -47,7 +47,7 @@ def merge(timeline: Timeline, entries: Iterable[Entry]) -> Timeline:
     """Add entries to a timeline: commutative, associative and idempotent.
 
     An event id says one thing about one fact and subject, once. Should a producer reuse it for something else,
-    the earliest (then the least) of the two is kept, whichever came first. What is known already returns the
+    the earliest (then the least) of the two is remaining, whichever came first. What is known already returns the
     very same tuple.
     """
     known = {(entry.event_id, entry.fact, entry.subject): entry for entry in timeline}
@@ -65,28 +65,30 @@ def _content(entry: Entry) -> tuple[datetime, str]:
     return entry.at, repr((entry.value, entry.by, entry.notes))
 
 
-def compact(timeline: Timeline, capacity: int = CAPACITY, settled: datetime = BEGINNING) -> tuple[Timeline, datetime]:
+def compact(
+    timeline: Timeline, capacity: int = CAPACITY, compacted_until: datetime = BEGINNING
+) -> tuple[Timeline, datetime]:
     """Drop entries that repeat the word before and after them, oldest first, once there are more than `capacity`.
 
     Of every run of equal values the first entry (it dates the fact) and the last one (a late contrary word must
-    meet it) are kept, so that the value at every instant, and with it every replay, stays the same. What is
-    dropped is told from what never came by the second result: up to this instant the timeline is settled, and
+    meet it) are remaining, so that the value at every instant, and with it every replay, stays the same. What is
+    dropped is told from what never came by the second result: up to this instant the timeline is compacted_until, and
     repeats in its past (redelivered ones too) are dropped on sight.
 
     Raises TimelineFullError if more than HARD_LIMIT entries remain.
     """
-    if settled is BEGINNING and len(timeline) <= min(capacity, HARD_LIMIT):
-        return timeline, settled
+    if compacted_until is BEGINNING and len(timeline) <= min(capacity, HARD_LIMIT):
+        return timeline, compacted_until
     repeats = _repeats(timeline)
     excess = len(timeline) - capacity
     if excess > 0 and repeats:
-        settled = max(settled, repeats[min(2 * excess, len(repeats)) - 1].at)
-    dropped = {entry for entry in repeats if entry.at <= settled}
-    kept = tuple(entry for entry in timeline if entry not in dropped) if dropped else timeline
-    if len(kept) > HARD_LIMIT:
-        message = f"{len(kept)} entries that all differ from the one before; at most {HARD_LIMIT} can be kept"
+        compacted_until = max(compacted_until, repeats[min(2 * excess, len(repeats)) - 1].at)
+    dropped = {entry for entry in repeats if entry.at <= compacted_until}
+    remaining = tuple(entry for entry in timeline if entry not in dropped) if dropped else timeline
+    if len(remaining) > HARD_LIMIT:
+        message = f"{len(remaining)} entries that all differ from the one before; at most {HARD_LIMIT} can be remaining"
         raise TimelineFullError(message)
-    return kept, settled
+    return remaining, compacted_until
 
 
 def _repeats(timeline: Timeline) -> list[Entry]:

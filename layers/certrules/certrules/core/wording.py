@@ -8,7 +8,7 @@ from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import Modes, Overrides
 from certrules.core.replay import Actor, Pending, Transition
 from certrules.core.rules import BY_CODE
-from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status, Word, is_person
+from certrules.core.terms import PERSON, Cause, Fact, RevocationAction, Rollout, Status, is_person
 from certrules.core.timeline import Entry
 
 RECORDS_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ BECAUSE: Mapping[Cause, str] = {
 """Why a certificate has its status, by the cause of its last transition."""
 
 
-class Words(NamedTuple):
+class EntryWording(NamedTuple):
     """What an entry says."""
 
     name: str  # what it is about: "Enrollment"
@@ -61,7 +61,7 @@ def when(instant: datetime) -> str:
     return f"{instant.day} {month} {instant.year} at {instant.hour:02}:{instant.minute:02}{seconds} UTC"
 
 
-def words_of(entry: Entry, as_of: datetime) -> Words:  # noqa: C901 - a case for every fact there is
+def wording_of(entry: Entry, as_of: datetime) -> EntryWording:  # noqa: C901 - a case for every fact there is
     """Put an entry in words, as of an instant: an ID verification may have run out since."""
     value: Any = entry.value
     match entry.fact:
@@ -69,15 +69,15 @@ def words_of(entry: Entry, as_of: datetime) -> Words:  # noqa: C901 - a case for
             return _enrollment_words(value)
         case Fact.PASSING:
             word = "passed" if value else "failing"
-            return Words("Passing", word, "Passed" if value else "Graded as failing")
+            return EntryWording("Passing", word, "Passed" if value else "Graded as failing")
         case Fact.GRADE:
             return _grade_words(value)
         case Fact.BETA_TESTER:
             word = "given" if value else "removed"
-            return Words("Beta tester role", word, f"Beta tester role {word}")
+            return EntryWording("Beta tester role", word, f"Beta tester role {word}")
         case Fact.ALLOWLIST:
             word = "added" if value else "removed"
-            return Words("Allowlist entry", word, f"Allowlist entry {word}")
+            return EntryWording("Allowlist entry", word, f"Allowlist entry {word}")
         case Fact.INVALIDATION:
             return _invalidation_words(entry.subject, active=value)
         case Fact.DATE_OVERRIDE:
@@ -89,65 +89,65 @@ def words_of(entry: Entry, as_of: datetime) -> Words:  # noqa: C901 - a case for
         case Fact.COURSE_RUN:
             return _setting_words(entry.subject, value)
         case Fact.REVOCATION:
-            return Words("Pending revocation", value, _REVOCATION_WORDS[value])
+            return EntryWording("Pending revocation", value, _REVOCATION_WORDS[value])
         case Fact.AUTOMATIC_REVOCATIONS:  # pragma: no branch - there are no other facts
-            return Words(
+            return EntryWording(
                 "Automatic revocations", on_or_off(value), f"Automatic revocations {'resumed' if value else 'stopped'}"
             )
 
 
-_REVOCATION_WORDS: Mapping[Word, str] = {
-    Word.HELD: "Pending revocation held for a person to decide",
-    Word.RELEASED: "Pending revocation released",
-    Word.DISCARDED: "Pending revocation discarded: the certificate stays",
+_REVOCATION_WORDS: Mapping[RevocationAction, str] = {
+    RevocationAction.HELD: "Pending revocation held for a person to decide",
+    RevocationAction.RELEASED: "Pending revocation released",
+    RevocationAction.DISCARDED: "Pending revocation discarded: the certificate stays",
 }
 
 
-def _enrollment_words(value: Enrollment) -> Words:
+def _enrollment_words(value: Enrollment) -> EntryWording:
     if value.active:
-        return Words("Enrollment", f"{value.mode} mode", f"Enrolled in {value.mode} mode")
-    return Words("Enrollment", f"{value.mode} mode, inactive", f"Unenrolled from {value.mode} mode")
+        return EntryWording("Enrollment", f"{value.mode} mode", f"Enrolled in {value.mode} mode")
+    return EntryWording("Enrollment", f"{value.mode} mode, inactive", f"Unenrolled from {value.mode} mode")
 
 
-def _grade_words(value: Grade) -> Words:
+def _grade_words(value: Grade) -> EntryWording:
     words = f"{value.percent * 100:.6g}%"
     if value.letter:
         words = f"{words} ({value.letter})"
-    return Words("Grade", words, f"Graded {words}")
+    return EntryWording("Grade", words, f"Graded {words}")
 
 
-def _invalidation_words(exam: str, *, active: bool) -> Words:
+def _invalidation_words(exam: str, *, active: bool) -> EntryWording:
     if exam == PERSON:
         word = "active" if active else "lifted"
-        return Words("Invalidation", word, "Certificate invalidated" if active else "Invalidation lifted")
+        return EntryWording("Invalidation", word, "Certificate invalidated" if active else "Invalidation lifted")
     word = "rejected" if active else "not rejected"
     event = f"Attempt at the exam {exam} {'rejected' if active else 'verified or reset'}"
-    return Words(f"Attempt at the exam {exam}", word, event)
+    return EntryWording(f"Attempt at the exam {exam}", word, event)
 
 
-def _date_override_words(value: datetime | None) -> Words:
+def _date_override_words(value: datetime | None) -> EntryWording:
     name = "Override of the certificate's date"
     if value is None:
-        return Words(name, "none", f"{name} removed")
-    return Words(name, when(value), f"{name} set", f": {when(value)}")
+        return EntryWording(name, "none", f"{name} removed")
+    return EntryWording(name, when(value), f"{name} set", f": {when(value)}")
 
 
-def _recorded_words(value: Recorded) -> Words:
-    status = status_words(value.status)
-    return Words("Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}")
+def _recorded_words(value: Recorded) -> EntryWording:
+    status = status_text(value.status)
+    return EntryWording("Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}")
 
 
-def _id_verification_words(attempt: str, value: Approval | None, as_of: datetime) -> Words:
+def _id_verification_words(attempt: str, value: Approval | None, as_of: datetime) -> EntryWording:
     name = f"ID verification (attempt {attempt})"
     if value is None:
-        return Words(name, "denied", f"{name} denied")
+        return EntryWording(name, "denied", f"{name} denied")
     if value.expires_at is None:
         ends = "without an end"
     elif value.expires_at > as_of:
         ends = f"valid until {when(value.expires_at)}"
     else:
         ends = f"expired on {when(value.expires_at)}"
-    return Words(name, f"approved, {ends}", f"{name} approved", f", {ends}")
+    return EntryWording(name, f"approved, {ends}", f"{name} approved", f", {ends}")
 
 
 _SETTINGS: Mapping[str, str] = {
@@ -161,20 +161,20 @@ _SETTINGS: Mapping[str, str] = {
 }
 
 
-def _setting_words(setting: str, value: object) -> Words:
+def _setting_words(setting: str, value: object) -> EntryWording:
     if not setting:
-        return Words("Course run", "known", "Configuration of the course run received")
+        return EntryWording("Course run", "known", "Configuration of the course run received")
     name = f"{_SETTINGS.get(setting, f'Setting {setting}')} of the course run"
     if isinstance(value, bool):
-        return Words(name, on_or_off(value), f"{name} {'enabled' if value else 'disabled'}")
+        return EntryWording(name, on_or_off(value), f"{name} {'enabled' if value else 'disabled'}")
     if value is None:
-        return Words(name, "none", f"{name} cleared")
+        return EntryWording(name, "none", f"{name} cleared")
     words = f"{value}"
     if isinstance(value, datetime):
         words = when(value)
     elif isinstance(value, Overrides):
         words = _overrides_words(value)
-    return Words(name, words, f"{name} set", f": {words}")
+    return EntryWording(name, words, f"{name} set", f": {words}")
 
 
 def _overrides_words(overrides: Overrides) -> str:
@@ -183,11 +183,11 @@ def _overrides_words(overrides: Overrides) -> str:
     if overrides.preset is not None:
         parts.append(f"preset {overrides.preset}")
     if overrides.eligible_modes is not None:
-        parts.append(f"eligible modes {modes_words(overrides.eligible_modes)}")
+        parts.append(f"eligible modes {modes_text(overrides.eligible_modes)}")
     if overrides.id_verification_required is not None:
         parts.append(f"ID verification {'' if overrides.id_verification_required else 'not '}required")
     if overrides.modes_without_id_verification is not None:
-        parts.append(f"modes without ID verification {modes_words(overrides.modes_without_id_verification)}")
+        parts.append(f"modes without ID verification {modes_text(overrides.modes_without_id_verification)}")
     if overrides.hold is not None:
         parts.append(f"hold of {overrides.hold.total_seconds():g} seconds")
     if overrides.breaker_limit is not None:
@@ -197,7 +197,7 @@ def _overrides_words(overrides: Overrides) -> str:
     return "; ".join(parts) or "that of the deployment"
 
 
-def modes_words(modes: Modes) -> str:
+def modes_text(modes: Modes) -> str:
     """Write a set of modes: "verified and honor", "every mode but audit"."""
     names = listed(sorted(modes.names))
     if modes.all_but:
@@ -205,7 +205,7 @@ def modes_words(modes: Modes) -> str:
     return names or "none"
 
 
-def status_words(status: Status | None) -> str:
+def status_text(status: Status | None) -> str:
     """Write a status: "not passing"; "no certificate" for none."""
     if status is None:
         return "no certificate"
@@ -249,7 +249,7 @@ def clause(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:-1]
 
 
-def reasons_in_words(codes: Iterable[str]) -> str:
+def reasons_text(codes: Iterable[str]) -> str:
     """Return what the unmet rules say as one clause, in the order of the rules."""
     return listed([clause(rule.unmet) for code, rule in BY_CODE.items() if code in codes])
 

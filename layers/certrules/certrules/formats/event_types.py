@@ -11,10 +11,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from certrules.core.facts import Approval, Enrollment, Grade, Recorded
 from certrules.core.policy import PolicyError, read_overrides
-from certrules.core.terms import PERSON, Cause, Fact, Status, Word
+from certrules.core.terms import PERSON, Cause, Fact, RevocationAction, Status
 from certrules.core.timeline import BEGINNING, Entry
 from certrules.formats.refusals import COURSE_KEY, Reason, RefusedError, checked_course_key, in_utc
-from certrules.formats.table_rows import Seen
+from certrules.formats.table_rows import Observation
 
 OWN_SOURCE = "course-certificates"
 """The source of the events that this service sends: it never takes them in."""
@@ -45,7 +45,7 @@ class Message(NamedTuple):
     entries: tuple[Entry, ...] = ()
     name: Name | None = None  # of learner.named; learner.erased has none
     sent_at: datetime = BEGINNING  # UTC: the clock by which it is decided, see `decode`
-    seen: tuple[Seen, ...] = ()  # of rows of tables rather than an event
+    seen: tuple[Observation, ...] = ()  # of rows of tables rather than an event
 
 
 _LearnerId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -57,7 +57,7 @@ _AttemptId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Text = Annotated[str, Meta(max_length=2_000)]
 
 
-_Word = Annotated[str, Meta(max_length=255)]
+_ShortText = Annotated[str, Meta(max_length=255)]
 
 
 _Required = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -111,7 +111,7 @@ class _GradeSummary(Struct):
     user_id: _LearnerId
     course: _Course
     percent_grade: Annotated[float, Meta(ge=0, le=1)]
-    letter_grade: _Word | None
+    letter_grade: _ShortText | None
 
 
 class _IdvAttempt(Struct):
@@ -138,8 +138,8 @@ class _AccessRole(Struct):
 class _OldCertificate(Struct):
     user: _User
     course: _Course
-    mode: _Word
-    grade: _Word
+    mode: _ShortText
+    grade: _ShortText
     current_status: Status
     download_url: str = ""
 
@@ -169,9 +169,9 @@ class _RecordedCertificate(Struct):
     learner_id: _LearnerId
     course_key: str
     status: Status
-    mode: _Word | None = None
-    grade: _Word | float | None = None
-    certificate_id: _Word | None = None
+    mode: _ShortText | None = None
+    grade: _ShortText | float | None = None
+    certificate_id: _ShortText | None = None
     created: Instant | None = None
     modified: Instant | None = None
 
@@ -191,15 +191,15 @@ class _CourseRun(Struct):
 
 class _Named(Struct):
     learner_id: _LearnerId
-    username: _Word
-    name: _Word
+    username: _ShortText
+    name: _ShortText
 
 
 class _Erased(Struct):
     learner_id: _LearnerId
 
 
-class _Said(NamedTuple):
+class EventContent(NamedTuple):
     """About whom, and what."""
 
     learner_id: int | None
@@ -229,20 +229,20 @@ class EntryBuilder:
         return checked_course_key(course_key, f"{self._key}.{field}")
 
 
-def _enrolled(body: _Enrollment, say: EntryBuilder) -> _Said:
+def _enrolled(body: _Enrollment, say: EntryBuilder) -> EventContent:
     value = Enrollment(body.mode, body.is_active)
     course_run = say.course_run(body.course.course_key, "course.course_key")
-    return _Said(body.user.id, course_run, (say.entry(Fact.ENROLLMENT, value),))
+    return EventContent(body.user.id, course_run, (say.entry(Fact.ENROLLMENT, value),))
 
 
-def _passing(body: _PassingStatus, say: EntryBuilder) -> _Said:
+def _passing(body: _PassingStatus, say: EntryBuilder) -> EventContent:
     course_run = say.course_run(body.course.course_key, "course.course_key")
-    return _Said(body.user.id, course_run, (say.entry(Fact.PASSING, body.is_passing),))
+    return EventContent(body.user.id, course_run, (say.entry(Fact.PASSING, body.is_passing),))
 
 
-def _ccx_passing(body: _CcxPassingStatus, say: EntryBuilder) -> _Said:
+def _ccx_passing(body: _CcxPassingStatus, say: EntryBuilder) -> EventContent:
     course_run = say.course_run(body.course.ccx_course_key, "course.ccx_course_key")
-    return _Said(body.user.id, course_run, (say.entry(Fact.PASSING, body.is_passing),))
+    return EventContent(body.user.id, course_run, (say.entry(Fact.PASSING, body.is_passing),))
 
 
 def implies_passing(letter: str) -> bool:
@@ -250,88 +250,88 @@ def implies_passing(letter: str) -> bool:
     return bool(letter) and letter.casefold() not in {"f", "fail"}
 
 
-def _graded(body: _GradeSummary, say: EntryBuilder) -> _Said:
+def _graded(body: _GradeSummary, say: EntryBuilder) -> EventContent:
     """Take a letter for passed; none, or one that names failing, for no evidence of failing."""
     letter = (body.letter_grade or "").strip()
     entries = [say.entry(Fact.GRADE, Grade(body.percent_grade, letter))]
     if implies_passing(letter):
         entries.append(say.entry(Fact.PASSING, value=True))
-    return _Said(body.user_id, say.course_run(body.course.course_key, "course.course_key"), tuple(entries))
+    return EventContent(body.user_id, say.course_run(body.course.course_key, "course.course_key"), tuple(entries))
 
 
-def _id_approved(body: _ApprovedIdvAttempt, say: EntryBuilder) -> _Said:
+def _id_approved(body: _ApprovedIdvAttempt, say: EntryBuilder) -> EventContent:
     value = Approval(say.utc(body.expiration_date, "expiration_date") if body.expiration_date else None)
-    return _Said(body.user.id, None, (say.entry(Fact.ID_VERIFICATION, value, str(body.attempt_id)),))
+    return EventContent(body.user.id, None, (say.entry(Fact.ID_VERIFICATION, value, str(body.attempt_id)),))
 
 
-def _id_denied(body: _IdvAttempt, say: EntryBuilder) -> _Said:
-    return _Said(body.user.id, None, (say.entry(Fact.ID_VERIFICATION, None, str(body.attempt_id)),))
+def _id_denied(body: _IdvAttempt, say: EntryBuilder) -> EventContent:
+    return EventContent(body.user.id, None, (say.entry(Fact.ID_VERIFICATION, None, str(body.attempt_id)),))
 
 
-def _exam(*, rejected: bool) -> Callable[[_ExamAttempt, EntryBuilder], _Said]:
-    def read(body: _ExamAttempt, say: EntryBuilder) -> _Said:
+def _exam(*, rejected: bool) -> Callable[[_ExamAttempt, EntryBuilder], EventContent]:
+    def read(body: _ExamAttempt, say: EntryBuilder) -> EventContent:
         course_run = say.course_run(body.course_key, "course_key")
         entry = say.entry(
             Fact.INVALIDATION, rejected, body.usage_key, notes="exam attempt rejected" if rejected else ""
         )
-        return _Said(body.student_user.id, course_run, (entry,))
+        return EventContent(body.student_user.id, course_run, (entry,))
 
     return read
 
 
-def _role(*, added: bool) -> Callable[[_AccessRole, EntryBuilder], _Said]:
-    def read(body: _AccessRole, say: EntryBuilder) -> _Said:
+def _role(*, added: bool) -> Callable[[_AccessRole, EntryBuilder], EventContent]:
+    def read(body: _AccessRole, say: EntryBuilder) -> EventContent:
         if body.role != "beta_testers":
-            return _Said(body.user.id, body.course_key if COURSE_KEY.fullmatch(body.course_key or "") else None)
+            return EventContent(body.user.id, body.course_key if COURSE_KEY.fullmatch(body.course_key or "") else None)
         course_run = say.course_run(body.course_key or "", "course_key")
-        return _Said(body.user.id, course_run, (say.entry(Fact.BETA_TESTER, added),))
+        return EventContent(body.user.id, course_run, (say.entry(Fact.BETA_TESTER, added),))
 
     return read
 
 
-def _old_certificate(body: _OldCertificate, say: EntryBuilder) -> _Said:
+def _old_certificate(body: _OldCertificate, say: EntryBuilder) -> EventContent:
     last = body.download_url.rstrip("/").rpartition("/")[2]
     certificate_id = last if _CERTIFICATE_ID.fullmatch(last) else ""
     value = Recorded(body.current_status, body.mode, body.grade, certificate_id)
     course_run = say.course_run(body.course.course_key, "course.course_key")
-    return _Said(body.user.id, course_run, (say.entry(Fact.RECORDED, value),))
+    return EventContent(body.user.id, course_run, (say.entry(Fact.RECORDED, value),))
 
 
-def _act(fact: Fact, *, value: object) -> Callable[[_Act, EntryBuilder], _Said]:
-    def read(body: _Act, say: EntryBuilder) -> _Said:
+def _act(fact: Fact, *, value: object) -> Callable[[_Act, EntryBuilder], EventContent]:
+    def read(body: _Act, say: EntryBuilder) -> EventContent:
         course_run = say.course_run(body.course_key, "course_key")
-        return _Said(body.learner_id, course_run, (say.entry(fact, value, PERSON, body.by, body.notes),))
+        return EventContent(body.learner_id, course_run, (say.entry(fact, value, PERSON, body.by, body.notes),))
 
     return read
 
 
-def _revocation(word: Word) -> Callable[[_Revocation, EntryBuilder], _Said]:
-    def read(body: _Revocation, say: EntryBuilder) -> _Said:
+def _revocation(word: RevocationAction) -> Callable[[_Revocation, EntryBuilder], EventContent]:
+    def read(body: _Revocation, say: EntryBuilder) -> EventContent:
         course_run = say.course_run(body.course_key, "course_key")
         entry = say.entry(Fact.REVOCATION, word, body.cause, body.by, body.notes)
-        return _Said(body.learner_id, course_run, (entry,))
+        return EventContent(body.learner_id, course_run, (entry,))
 
     return read
 
 
-def _switch(*, on: bool) -> Callable[[_Switch, EntryBuilder], _Said]:
-    def read(body: _Switch, say: EntryBuilder) -> _Said:
+def _switch(*, on: bool) -> Callable[[_Switch, EntryBuilder], EventContent]:
+    def read(body: _Switch, say: EntryBuilder) -> EventContent:
         course_run = EVERYWHERE if body.course_key is None else say.course_run(body.course_key, "course_key")
-        return _Said(None, course_run, (say.entry(Fact.AUTOMATIC_REVOCATIONS, on, "", body.by, body.notes),))
+        return EventContent(None, course_run, (say.entry(Fact.AUTOMATIC_REVOCATIONS, on, "", body.by, body.notes),))
 
     return read
 
 
-def _date_set(body: _DateOverride, say: EntryBuilder) -> _Said:
+def _date_set(body: _DateOverride, say: EntryBuilder) -> EventContent:
     entry = say.entry(Fact.DATE_OVERRIDE, say.utc(body.date, "date"), "", body.by, body.notes)
-    return _Said(body.learner_id, say.course_run(body.course_key, "course_key"), (entry,))
+    return EventContent(body.learner_id, say.course_run(body.course_key, "course_key"), (entry,))
 
 
-def _requested(body: _Act, say: EntryBuilder) -> _Said:
-    return _Said(body.learner_id, say.course_run(body.course_key, "course_key"))
+def _requested(body: _Act, say: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, say.course_run(body.course_key, "course_key"))
 
 
-def _recorded(body: _RecordedCertificate, say: EntryBuilder) -> _Said:
+def _recorded(body: _RecordedCertificate, say: EntryBuilder) -> EventContent:
     value = Recorded(
         body.status,
         body.mode or "",
@@ -340,10 +340,12 @@ def _recorded(body: _RecordedCertificate, say: EntryBuilder) -> _Said:
         say.utc(body.created, "created") if body.created else None,
         say.utc(body.modified, "modified") if body.modified else None,
     )
-    return _Said(body.learner_id, say.course_run(body.course_key, "course_key"), (say.entry(Fact.RECORDED, value),))
+    return EventContent(
+        body.learner_id, say.course_run(body.course_key, "course_key"), (say.entry(Fact.RECORDED, value),)
+    )
 
 
-def _configured(body: _CourseRun, say: EntryBuilder) -> _Said:
+def _configured(body: _CourseRun, say: EntryBuilder) -> EventContent:
     course_run = say.course_run(body.course_key, "course_key")
     entries = [say.entry(Fact.COURSE_RUN, value=True, by=body.by, notes=body.notes)]
     for setting in (
@@ -365,15 +367,15 @@ def _configured(body: _CourseRun, say: EntryBuilder) -> _Said:
             field, _, fix = str(error).partition(": ")
             raise RefusedError(Reason.BAD_VALUE, f"course_run.{field}", fix) from error
         entries.append(say.entry(Fact.COURSE_RUN, policy, "policy", body.by, body.notes))
-    return _Said(None, course_run, tuple(entries))
+    return EventContent(None, course_run, tuple(entries))
 
 
-def _named(body: _Named, _say: EntryBuilder) -> _Said:
-    return _Said(body.learner_id, None, (), Name(body.username, body.name))
+def _named(body: _Named, _say: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, None, (), Name(body.username, body.name))
 
 
-def _erased(body: _Erased, _say: EntryBuilder) -> _Said:
-    return _Said(body.learner_id, None)
+def _erased(body: _Erased, _say: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,10 +386,12 @@ class EventType:
     key: str  # under which `detail` holds the data
     says: str  # for the docs
     decoder: msgspec.json.Decoder[Any]
-    read: Callable[[Any, EntryBuilder], _Said]
+    read: Callable[[Any, EntryBuilder], EventContent]
 
 
-def _row(name: str, key: str, body: type[Struct], read: Callable[[Any, EntryBuilder], _Said], says: str) -> EventType:
+def _row(
+    name: str, key: str, body: type[Struct], read: Callable[[Any, EntryBuilder], EventContent], says: str
+) -> EventType:
     return EventType(name, key, says, msgspec.json.Decoder(body), read)
 
 
@@ -493,15 +497,15 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "The course run exists and has these settings; what is left out stays as it was.",
         ),
         _row(
-            "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(Word.HELD),
+            "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
             "The pending revocation with this cause waits for a person, however long.",
         ),
         _row(
-            "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(Word.RELEASED),
+            "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
             "A person lets the pending revocation with this cause take effect, now.",
         ),
         _row(
-            "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(Word.DISCARDED),
+            "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
             "A person has the certificate stay: what is pending with this cause is forgotten.",
         ),
         _row(

@@ -18,7 +18,7 @@ from certrules.core.timeline import Entry
 from certrules.formats.event_types import OWN_SOURCE, implies_passing
 from certrules.formats.stored import as_time
 
-type Told = tuple[str, str, dict[str, Any]]
+type EventData = tuple[str, str, dict[str, Any]]
 """An event's type, its data key and its data."""
 
 _EDX = "org.openedx.learning"
@@ -43,9 +43,9 @@ def events_from(record: Record) -> list[dict[str, Any]]:
     return details
 
 
-def _told(record: Record, entries: list[Entry]) -> list[Told]:
+def _told(record: Record, entries: list[Entry]) -> list[EventData]:
     """Return the events that say what entries with one event id say; most often it is one."""
-    told: list[Told] = []
+    told: list[EventData] = []
     settings = [entry for entry in entries if entry.fact is Fact.COURSE_RUN]
     if settings:
         told.append(_configured(record, settings))
@@ -82,20 +82,20 @@ def _act(record: Record, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _passing(record: Record, entry: Entry) -> Told:
+def _passing(record: Record, entry: Entry) -> EventData:
     ccx = is_ccx(record.course_run)
     course = {"ccx_course_key": record.course_run} if ccx else _course(record)
     data = {"is_passing": entry.value, "user": _user(record), "course": course}
     return f"{_EDX}.{'ccx.' if ccx else ''}course.passing.status.updated.v1", "course_passing_status", data
 
 
-def _enrollment(record: Record, entry: Entry) -> Told:
+def _enrollment(record: Record, entry: Entry) -> EventData:
     mode, active = entry.value
     data = {"user": _user(record), "course": _course(record), "mode": mode, "is_active": active}
     return f"{_EDX}.course.enrollment.changed.v1", "enrollment", data
 
 
-def _id_verification(record: Record, entry: Entry) -> Told:
+def _id_verification(record: Record, entry: Entry) -> EventData:
     name = entry.subject
     number = int(name) if name.isdecimal() else _NAMED_ATTEMPTS + crc32(name.encode())
     data: dict[str, Any] = {"attempt_id": number, "user": _user(record)}
@@ -108,18 +108,18 @@ def _id_verification(record: Record, entry: Entry) -> Told:
     )
 
 
-def _beta_tester(record: Record, entry: Entry) -> Told:
+def _beta_tester(record: Record, entry: Entry) -> EventData:
     data = {"user": _user(record), "role": "beta_testers", "course_key": record.course_run, "org_key": ""}
     word = "added" if entry.value else "removed"
     return f"{_EDX}.user.course_access_role.{word}.v1", "course_access_role_data", data
 
 
-def _allowlist(record: Record, entry: Entry) -> Told:
+def _allowlist(record: Record, entry: Entry) -> EventData:
     word = "added" if entry.value else "removed"
     return f"certificates.allowlist.entry.{word}.v1", "entry", _act(record, entry)
 
 
-def _invalidation(record: Record, entry: Entry) -> Told:
+def _invalidation(record: Record, entry: Entry) -> EventData:
     if entry.subject == PERSON:
         word = "created" if entry.value else "lifted"
         return f"certificates.invalidation.{word}.v1", "invalidation", _act(record, entry)
@@ -127,13 +127,13 @@ def _invalidation(record: Record, entry: Entry) -> Told:
     return f"{_EDX}.exam.attempt.{'rejected' if entry.value else 'reset'}.v1", "exam_attempt", data
 
 
-def _date_override(record: Record, entry: Entry) -> Told:
+def _date_override(record: Record, entry: Entry) -> EventData:
     if entry.value is None:
         return "certificates.date_override.removed.v1", "override", _act(record, entry)
     return "certificates.date_override.set.v1", "override", {**_act(record, entry), "date": as_time(entry.value)}
 
 
-def _recorded(record: Record, entry: Entry) -> Told:
+def _recorded(record: Record, entry: Entry) -> EventData:
     value = entry.value
     data = {
         "learner_id": record.learner_id,
@@ -145,17 +145,17 @@ def _recorded(record: Record, entry: Entry) -> Told:
     return "certificates.recorded.v1", "certificate", data
 
 
-def _revocation(record: Record, entry: Entry) -> Told:
+def _revocation(record: Record, entry: Entry) -> EventData:
     return f"certificates.revocation.{entry.value}.v1", "revocation", {**_act(record, entry), "cause": entry.subject}
 
 
-def _switch(record: Record, entry: Entry) -> Told:
+def _switch(record: Record, entry: Entry) -> EventData:
     word = "resumed" if entry.value else "stopped"
     data = {"course_key": record.course_run, "by": entry.by, "notes": entry.notes}
     return f"certificates.automatic_revocations.{word}.v1", "switch", data
 
 
-_TELLERS: Mapping[Fact, Callable[[Record, Entry], Told]] = {
+_TELLERS: Mapping[Fact, Callable[[Record, Entry], EventData]] = {
     Fact.ENROLLMENT: _enrollment,
     Fact.BETA_TESTER: _beta_tester,
     Fact.ALLOWLIST: _allowlist,
@@ -168,7 +168,7 @@ _TELLERS: Mapping[Fact, Callable[[Record, Entry], Told]] = {
 }
 
 
-def _configured(record: Record, entries: list[Entry]) -> Told:
+def _configured(record: Record, entries: list[Entry]) -> EventData:
     data: dict[str, Any] = {"course_key": record.course_run, "by": entries[0].by, "notes": entries[0].notes}
     for entry in entries:
         if entry.subject == "policy":

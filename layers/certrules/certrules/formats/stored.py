@@ -15,11 +15,11 @@ import msgspec
 
 from certrules.core.decision import Decision
 from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded
-from certrules.core.guard import Mark, Published
+from certrules.core.guard import PublishedCertificate, PublishedTransition
 from certrules.core.policy import Modes, Overrides
 from certrules.core.replay import Actor, Certificate, Pending, Transition
 from certrules.core.rules import BY_CODE
-from certrules.core.terms import Cause, Fact, Status, Word
+from certrules.core.terms import Cause, Fact, RevocationAction, Status
 from certrules.core.timeline import Entry, Timeline, at_instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def _optional_instant(microseconds: int | None) -> datetime | None:
 
 
 def encode_timeline(timeline: Timeline, text: str = "", known: Timeline = ()) -> str:
-    """Return a timeline as it is kept. If it was kept before, as `text`, only what came after is written anew."""
+    """Return a timeline as it is kept. If it was kept before, as `text`, only what came after is written again."""
     count = len(known)
     if not count or timeline[:count] != known:
         return _encode(entries_out(timeline)).decode()
@@ -171,7 +171,7 @@ _READERS: Mapping[Fact, Callable[[Any], Any]] = {
     Fact.RECORDED: _recorded_in,
     Fact.ID_VERIFICATION: _approval_in,
     Fact.DATE_OVERRIDE: instant_of,
-    Fact.REVOCATION: Word,
+    Fact.REVOCATION: RevocationAction,
 }
 
 
@@ -212,33 +212,35 @@ def _modes_in(value: list[Any] | None) -> Modes | None:
 # --- what was published
 
 
-def encode_published(published: Published, *rests_on: int) -> str:
+def encode_published(published: PublishedCertificate, *based_on: int) -> str:
     """Return what was published as it is kept, with the versions of what it rests on."""
-    certificate, marks, pending = published
+    certificate, transitions, pending = published
     return _encode(
         [
             _certificate_out(certificate),
-            [(micros(mark.at), mark.status, mark.cause) for mark in marks],
+            [(micros(mark.at), mark.status, mark.cause) for mark in transitions],
             None
             if pending is None
             else [pending.cause, micros(pending.since), _optional_micros(pending.due), *pending.actor],
-            *rests_on,
+            *based_on,
         ]
     ).decode()
 
 
-def decode_published(text: str) -> tuple[Published, list[int]]:
+def decode_published(text: str) -> tuple[PublishedCertificate, list[int]]:
     """Return what was published, and the versions of what it rests on."""
-    certificate, marks, pending, *rests_on = _decode(text)
+    certificate, transitions, pending, *based_on = _decode(text)
     return (
-        Published(
+        PublishedCertificate(
             _certificate_in(certificate),
-            tuple(Mark(instant_of(at), Status(status), Cause(cause)) for at, status, cause in marks),
+            tuple(
+                PublishedTransition(instant_of(at), Status(status), Cause(cause)) for at, status, cause in transitions
+            ),
             None
             if pending is None
             else Pending(Cause(pending[0]), instant_of(pending[1]), _optional_instant(pending[2]), Actor(*pending[3:])),
         ),
-        rests_on,
+        based_on,
     )
 
 

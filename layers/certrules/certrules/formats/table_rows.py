@@ -18,7 +18,7 @@ from certrules.core.timeline import Entry, Timeline
 from certrules.formats.stored import entries_in, entries_out, instant_of, micros
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """This fact had this value at an instant, and may have had it since another."""
 
     since: datetime  # UTC: as early as it can have been so
@@ -31,19 +31,19 @@ class Seen(NamedTuple):
     notes: str = ""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """What tables say of a learner in a course run, of a learner (no course run), or of a course run (no learner)."""
 
     learner_id: int | None
     course_run: str | None
-    said: tuple[Seen, ...]
+    said: tuple[Observation, ...]
 
 
 _order = attrgetter("at", "event_id")
 _by_time = attrgetter("seen", "since", "source")
 
 
-def told(timeline: Timeline, said: Iterable[Seen]) -> Iterator[Entry]:
+def entries_from(timeline: Timeline, said: Iterable[Observation]) -> Iterator[Entry]:
     """Yield what is to be added to a timeline so that it says what tables say, oldest row first.
 
     A fact of which nothing was heard by then counts since it may have been so. Is another value the last that was
@@ -69,7 +69,7 @@ def told(timeline: Timeline, said: Iterable[Seen]) -> Iterator[Entry]:
         yield from news
 
 
-def _entry(word: Seen, at: datetime, value: Any) -> Entry:
+def _entry(word: Observation, at: datetime, value: Any) -> Entry:
     """Return an entry whose event id is made of what it says, so that it is the same whenever it is told."""
     name = f"{word.source}:{word.fact}:{word.subject}:{at.isoformat()}:{value!r}"
     return Entry(at, str(uuid5(NAMESPACE_OID, name)), word.fact, word.subject, value, word.by, word.notes)
@@ -82,22 +82,22 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def encode_row(row: Row) -> bytes:
+def encode_row(row: TableRow) -> bytes:
     """Return a line of a part file, without its line end."""
     said = [[micros(word.since), word.source, *entries_out([_as_entry(word)])[0]] for word in row.said]
     return _encode([row.learner_id, row.course_run, said])
 
 
-def decode_row(line: bytes) -> Row:
+def decode_row(line: bytes) -> TableRow:
     """Return what a line of a part file says."""
     learner_id, course_run, said = _decode(line)
-    return Row(learner_id, course_run, tuple(_seen_in(*word) for word in said))
+    return TableRow(learner_id, course_run, tuple(_seen_in(*word) for word in said))
 
 
-def _as_entry(word: Seen) -> Entry:
+def _as_entry(word: Observation) -> Entry:
     return Entry(word.seen, "", word.fact, word.subject, word.value, word.by, word.notes)
 
 
-def _seen_in(since: int, source: str, *entry: Any) -> Seen:
+def _seen_in(since: int, source: str, *entry: Any) -> Observation:
     (said,) = entries_in([list(entry)])
-    return Seen(instant_of(since), said.at, said.fact, said.value, source, said.subject, said.by, said.notes)
+    return Observation(instant_of(since), said.at, said.fact, said.value, source, said.subject, said.by, said.notes)

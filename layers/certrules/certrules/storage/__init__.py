@@ -1,6 +1,6 @@
 """What is stored in DynamoDB. Nothing else talks to DynamoDB."""
 
-from certrules.storage.breaker import Brakes, load_brakes
+from certrules.storage.breaker import BreakerState, load_breaker
 from certrules.storage.listings import (
     Place,
     course_runs,
@@ -21,7 +21,16 @@ from certrules.storage.listings import (
     scan_records,
 )
 from certrules.storage.notes import find_note, notes_of, receipts, receipts_of, save_note, save_receipts
-from certrules.storage.records import Kept, KeptRecord, Loaded, load, record_of, save_name, save_record, save_timeline
+from certrules.storage.records import (
+    Loaded,
+    StoredRecord,
+    StoredTimeline,
+    load,
+    record_of,
+    save_name,
+    save_record,
+    save_timeline,
+)
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     COURSE_RUN_SHARDS,
@@ -45,15 +54,15 @@ __all__ = [
     "DUE_SHARDS",
     "PENDING_SHARDS",
     "WITHOUT_TIMELINE",
-    "Brakes",
+    "BreakerState",
     "HistoryItem",
     "Item",
-    "Kept",
-    "KeptRecord",
     "Loaded",
     "LostRaceError",
     "Pair",
     "Place",
+    "StoredRecord",
+    "StoredTimeline",
     "SupportItem",
     "connect",
     "course_runs",
@@ -70,7 +79,7 @@ __all__ = [
     "learners_in",
     "learners_page",
     "load",
-    "load_brakes",
+    "load_breaker",
     "notes_of",
     "owner_of",
     "pending_page",

@@ -15,7 +15,7 @@ from certrules.storage.tables import BREAKER, CONFIGURATION, Item, course_run_ke
 
 
 @dataclass(slots=True)
-class Brakes:
+class BreakerState:
     """What may stop an automatic revocation in a course run."""
 
     item: Item
@@ -38,7 +38,7 @@ class Brakes:
         self.item.e = msgspec.json.encode([tripped, *(micros(instant) for instant in revoked)]).decode()
 
 
-def load_brakes(course_run: str) -> Brakes:
+def load_breaker(course_run: str) -> BreakerState:
     """Read what may stop an automatic revocation in a course run, consistently: one request."""
     keys = [(course_run_key(course_run), BREAKER), (course_run_key(EVERYWHERE), CONFIGURATION)]
     found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
@@ -46,4 +46,4 @@ def load_brakes(course_run: str) -> Brakes:
     everywhere = timeline_of(found[keys[1]]) if keys[1] in found else ()
     tripped, *revoked = msgspec.json.decode(item.e) if optional(item.e) else (None,)
     tripped_at = None if tripped is None else instant_of(tripped)
-    return Brakes(item, everywhere, [instant_of(instant) for instant in revoked], tripped_at)
+    return BreakerState(item, everywhere, [instant_of(instant) for instant in revoked], tripped_at)

@@ -11,7 +11,7 @@ from certrules.formats.stored import (
     instant_of,
     micros,
 )
-from certrules.storage.records import KeptRecord, stored_record
+from certrules.storage.records import StoredRecord, stored_record
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     CONFIGURATION,
@@ -138,8 +138,8 @@ def scan_history(segment: int, of: int, after: dict[str, Any] | None, limit: int
     return list(page), page.last_evaluated_key
 
 
-def records_of(learner_id: int) -> dict[str, KeptRecord]:
-    """Return what is kept of a learner, by course run."""
+def records_of(learner_id: int) -> dict[str, StoredRecord]:
+    """Return what is stored of a learner, by course run."""
     items = Item.query(learner_key(learner_id), consistent_read=True)
     return {item.s: stored_record(item) for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}}
 

@@ -1,4 +1,4 @@
-"""What is kept in DynamoDB: the models, loading and saving. Nothing else talks to DynamoDB.
+"""What is stored in DynamoDB: the models, loading and saving. Nothing else talks to DynamoDB.
 
 Keys, and what they spread over:
 - `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
@@ -12,7 +12,7 @@ Keys, and what they spread over:
 - index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
 - `p` = `R#<course run>`, `s` = `B`: the automatic revocations that a course run's breaker let through of late.
   Only read and written when there is one.
-- history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts what was told of the
+- history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts the transitions of the
   record, so a restored table in which the same events are taken in again numbers, and so names, them as before.
 - support: receipts of what was published have the key of their history; an act that was asked for is `K#<hash of who
   asked and the key they gave>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same.
@@ -29,7 +29,7 @@ from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from certrules.core.facts import Record
-from certrules.core.guard import Published
+from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Fact
 from certrules.core.timeline import BEGINNING, Timeline
 from certrules.formats.event_types import EVERYWHERE, Name
@@ -40,7 +40,7 @@ from certrules.formats.stored import (
     instant_of,
     micros,
 )
-from certrules.storage.breaker import Brakes
+from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     CONFIGURATION,
@@ -67,12 +67,12 @@ from certrules.storage.tables import (
 
 
 @dataclass(slots=True)
-class Kept:
-    """A timeline as it is kept, of whatever it belongs to."""
+class StoredTimeline:
+    """A timeline as it is stored, of whatever it belongs to."""
 
     item: Item
     timeline: Timeline = ()
-    settled: datetime = BEGINNING  # up to here it was compacted
+    compacted_until: datetime = BEGINNING  # up to here it was compacted
 
     @property
     def version(self) -> int:
@@ -80,19 +80,19 @@ class Kept:
         return self.item.v or 0
 
 
-_UNPUBLISHED = Published()
+_UNPUBLISHED = PublishedCertificate()
 
 
 @dataclass(slots=True)
-class KeptRecord(Kept):
-    """What is kept of a learner in a course run."""
+class StoredRecord(StoredTimeline):
+    """What is stored of a learner in a course run."""
 
-    published: Published = _UNPUBLISHED
-    rests_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
-    told: int = 0  # how many items its history has
+    published: PublishedCertificate = _UNPUBLISHED
+    based_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
+    history_count: int = 0  # how many items its history has
 
     @property
-    def wakes_at(self) -> datetime | None:
+    def next_change_at(self) -> datetime | None:
         """When it changes by itself (UTC)."""
         due = optional(self.item.t)
         return None if due is None else instant_of(int(due))
@@ -102,9 +102,9 @@ class KeptRecord(Kept):
 class Loaded:
     """All that a batch of messages needs, read at once."""
 
-    records: dict[Pair, KeptRecord]
-    verifications: dict[int, Kept]
-    course_runs: dict[str, Kept]
+    records: dict[Pair, StoredRecord]
+    verifications: dict[int, StoredTimeline]
+    course_runs: dict[str, StoredTimeline]
     names: dict[int, Item]
 
 
@@ -114,10 +114,10 @@ def load(
     course_runs: Iterable[str] = (),
     names: Iterable[int] = (),
     *,
-    known: Mapping[str, Kept] = MappingProxyType({}),
+    known: Mapping[str, StoredTimeline] = MappingProxyType({}),
     consistent: bool = True,
 ) -> Loaded:
-    """Read what is kept of these, with the learners' ID verification and the course runs of the pairs: one request.
+    """Read what is stored of these, with the learners' ID verification and the course runs of the pairs: one request.
 
     Reads are strongly consistent unless that is not wanted: an evaluation sees the fact for which it was sent. What
     isn't there is new. Course runs that are `known` are not read again.
@@ -146,44 +146,44 @@ def load(
     )
 
 
-def save_timeline(kept: Kept, timeline: Timeline, settled: datetime) -> None:
+def save_timeline(stored: StoredTimeline, timeline: Timeline, compacted_until: datetime) -> None:
     """Save a learner's ID verification or a course run's configuration: one request. Raises LostRaceError."""
-    kept.item.e = encode_timeline(timeline, kept.item.e, kept.timeline)
-    kept.item.k = _settled_out(settled)
-    course_run = kept.item.p.removeprefix(course_run_key(""))
-    if course_run not in {kept.item.p, EVERYWHERE}:
-        kept.item.r = catalogue_key(crc32(course_run.encode()) % CATALOGUE_SHARDS)
-    put_item(kept.item)
-    kept.timeline, kept.settled = timeline, settled
+    stored.item.e = encode_timeline(timeline, stored.item.e, stored.timeline)
+    stored.item.k = _compaction_out(compacted_until)
+    course_run = stored.item.p.removeprefix(course_run_key(""))
+    if course_run not in {stored.item.p, EVERYWHERE}:
+        stored.item.r = catalogue_key(crc32(course_run.encode()) % CATALOGUE_SHARDS)
+    put_item(stored.item)
+    stored.timeline, stored.compacted_until = timeline, compacted_until
 
 
 def save_record(
     pair: Pair,
-    kept: KeptRecord,
+    stored: StoredRecord,
     timeline: Timeline,
-    settled: datetime,
-    published: Published,
+    compacted_until: datetime,
+    published: PublishedCertificate,
     *,
-    wakes_at: datetime | None,
-    rests_on: tuple[int, int],
+    next_change_at: datetime | None,
+    based_on: tuple[int, int],
     history: Sequence[str],
-    brakes: Brakes | None = None,
+    breaker: BreakerState | None = None,
 ) -> bool:
     """Save a record, with its history in the same transaction: one request, or none if nothing changed.
 
-    `rests_on` are the versions of the ID verification and of the course run that were looked at; `brakes`, if an
+    `based_on` are the versions of the ID verification and of the course run that were looked at; `breaker`, if an
     automatic revocation was let through or stopped, are saved with it. Returns whether anything was written.
     Raises LostRaceError.
     """
-    item = kept.item
-    entries = encode_timeline(timeline, item.e, kept.timeline)
-    told = kept.told + len(history)
-    state = encode_published(published, *rests_on, told)
-    due = None if wakes_at is None else micros(wakes_at)
+    item = stored.item
+    entries = encode_timeline(timeline, item.e, stored.timeline)
+    history_count = stored.history_count + len(history)
+    state = encode_published(published, *based_on, history_count)
+    due = None if next_change_at is None else micros(next_change_at)
     if item.e == entries and item.c == state and optional(item.t) == due:
         return False
     shard = shard_key(pair.course_run, pair.learner_id)
-    item.e, item.c, item.t, item.k = entries, state, due, _settled_out(settled)
+    item.e, item.c, item.t, item.k = entries, state, due, _compaction_out(compacted_until)
     item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
     item.r = shard
     item.i = (published.certificate.certificate_id or None) if published.certificate else None
@@ -195,15 +195,20 @@ def save_record(
         try:
             with TransactWrite(connection=shared_connection()) as transaction:
                 transaction.save(item)
-                for number, body in enumerate(history, kept.told + 1):
+                for number, body in enumerate(history, stored.history_count + 1):
                     transaction.save(HistoryItem(*history_key(pair, number), b=body))
-                if brakes is not None and brakes.changed:
-                    transaction.save(brakes.item)
+                if breaker is not None and breaker.changed:
+                    transaction.save(breaker.item)
         except TransactWriteError as error:
             if LOST_RACE_CODES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
                 raise LostRaceError from error
             raise
-    kept.timeline, kept.settled, kept.published, kept.told = timeline, settled, published, told
+    stored.timeline, stored.compacted_until, stored.published, stored.history_count = (
+        timeline,
+        compacted_until,
+        published,
+        history_count,
+    )
     return True
 
 
@@ -238,23 +243,25 @@ def record_of(pair: Pair, loaded: Loaded, timeline: Timeline) -> Record:
 # --- keys and items
 
 
-def _settled_out(settled: datetime) -> int | None:
-    return None if settled is BEGINNING else micros(settled)
+def _compaction_out(compacted_until: datetime) -> int | None:
+    return None if compacted_until is BEGINNING else micros(compacted_until)
 
 
-def _settled_in(item: Item) -> datetime:
-    settled = optional(item.k)
-    return BEGINNING if settled is None else instant_of(int(settled))
+def _compaction_in(item: Item) -> datetime:
+    compacted_until = optional(item.k)
+    return BEGINNING if compacted_until is None else instant_of(int(compacted_until))
 
 
-def _kept(item: Item) -> Kept:
-    return Kept(item, timeline_of(item), _settled_in(item))
+def _kept(item: Item) -> StoredTimeline:
+    return StoredTimeline(item, timeline_of(item), _compaction_in(item))
 
 
-def stored_record(item: Item) -> KeptRecord:
+def stored_record(item: Item) -> StoredRecord:
     """Return the record that an item holds."""
     state = optional(item.c)
     if state is None:
-        return KeptRecord(item)
-    published, (verification, course_run, told) = decode_published(state)
-    return KeptRecord(item, timeline_of(item), _settled_in(item), published, (verification, course_run), told)
+        return StoredRecord(item)
+    published, (verification, course_run, history_count) = decode_published(state)
+    return StoredRecord(
+        item, timeline_of(item), _compaction_in(item), published, (verification, course_run), history_count
+    )

@@ -12,13 +12,13 @@ import msgspec
 from certrules import aws, storage
 from certrules.core.dates import shown
 from certrules.core.facts import active_by_person
-from certrules.core.guard import Published
+from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Fact, Status
 from certrules.core.timeline import Timeline
-from certrules.core.wording import old_logic_decides, reasons_in_words, status_words, when
+from certrules.core.wording import old_logic_decides, reasons_text, status_text, when
 from certrules.formats.event_types import ERASED, OWN_SOURCE, REQUESTED
 from certrules.formats.stored import as_time
-from certrules.ingestion import decide_anew
+from certrules.ingestion import decide_record
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.cases import Case, entries_of, pending_as_json, values_at
 
@@ -77,30 +77,30 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     if ACTS[act].event_type == ERASED:
         sentence = "The certificate stays; the learner's name is forgotten here, in all course runs."
         return Preview(status, status, sentence, False, None, "act", case.version)
-    anew = decide_anew(case.pair, case.loaded, entries_of(case.pair, detail, now), case.policies, now)
-    published = anew.settled.published
+    decided = decide_record(case.pair, case.loaded, entries_of(case.pair, detail, now), case.policies, now)
+    published = decided.publication.published
     after = published.certificate
     takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
-    sentence = _sentence(status, published, anew.outcome.decision.unmet)
-    if not anew.terms.is_live:
-        found = anew.compared(case.policies)
-        sentence = f"{old_logic_decides(anew.terms.rollout)} Nothing changes now; then: {found.sentence}"
+    sentence = _sentence(status, published, decided.outcome.decision.unmet)
+    if not decided.terms.is_live:
+        found = decided.compared(case.policies)
+        sentence = f"{old_logic_decides(decided.terms.rollout)} Nothing changes now; then: {found.sentence}"
     if after is not None:
-        was, will = shown(before, case.record.timeline, now), shown(after, anew.record.timeline, now)
+        was, will = shown(before, case.record.timeline, now), shown(after, decided.record.timeline, now)
         sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."
     scope = "revoke" if takes_away else ACTS[act].scope
     pending = pending_as_json(published.pending)
     return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version)
 
 
-def _sentence(before: Status | None, published: Published, unmet: frozenset[str]) -> str:
+def _sentence(before: Status | None, published: PublishedCertificate, unmet: frozenset[str]) -> str:
     after = published.certificate.status if published.certificate else None
-    because = f" because {reasons_in_words(unmet)}" if unmet and after is not Status.DOWNLOADABLE else ""
+    because = f" because {reasons_text(unmet)}" if unmet and after is not Status.DOWNLOADABLE else ""
     if before is not after and before is None:
-        return f"There will be a certificate: {status_words(after)}{because}."
+        return f"There will be a certificate: {status_text(after)}{because}."
     if before is not after:
-        return f"The certificate changes from {status_words(before)} to {status_words(after)}{because}."
-    stays = "There is still no certificate" if after is None else f"The certificate stays {status_words(after)}"
+        return f"The certificate changes from {status_text(before)} to {status_text(after)}{because}."
+    stays = "There is still no certificate" if after is None else f"The certificate stays {status_text(after)}"
     if published.pending is None:
         return f"{stays}{because}."
     due = published.pending.due
@@ -174,12 +174,12 @@ def once(
     """Do what a person asks for with a key, once; return the answer that was given the first time.
 
     `planned` is given an event id and returns a plan and the answer, `events_of` the plan's events (the plan itself
-    is one, unless it says otherwise). The plan is kept before its events are sent: killed in between, the same call
+    is one, unless it says otherwise). The plan is stored before its events are sent: killed in between, the same call
     sends the same events under the same ids, so that they count once. Raises like `remembered`, and SendError.
     """
-    kept = remembered(by, key, asked, now, planned)
-    send(bus, events_of(kept["plan"]))
-    return kept["answer"]
+    stored = remembered(by, key, asked, now, planned)
+    send(bus, events_of(stored["plan"]))
+    return stored["answer"]
 
 
 def count_alone(by: str, event_id: str, now: datetime) -> None:

@@ -13,10 +13,10 @@ from certrules.core.explain import rendering
 from certrules.core.explain.what_if import PossibleChange, possible_changes
 from certrules.core.explain.what_if import what_if as outcome_after
 from certrules.core.facts import CertificateInvalidation, Enrollment, Record, invalidations
-from certrules.core.guard import Published, is_downloadable
+from certrules.core.guard import PublishedCertificate, is_downloadable
 from certrules.core.policy import Policies
 from certrules.core.replay import Outcome, Pending, replay
-from certrules.core.rollout import Terms, terms_of
+from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline, at_instant
 from certrules.core.wording import old_logic_decides
@@ -31,14 +31,14 @@ from certrules.storage.tables import Pair
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that is kept of a learner in a course run."""
+    """All that is stored of a learner in a course run."""
 
     pair: Pair
     loaded: Loaded
     policies: Policies
 
     @property
-    def published(self) -> Published:
+    def published(self) -> PublishedCertificate:
         """What learners and other services were last told."""
         return self.loaded.records[self.pair].published
 
@@ -53,9 +53,9 @@ class Case:
         return self.loaded.records[self.pair].version
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> RolloutState:
         """Who decides in the course run."""
-        return terms_of(self.loaded.course_runs[self.pair.course_run].timeline, settings.rollout())
+        return rollout_state(self.loaded.course_runs[self.pair.course_run].timeline, settings.default_rollout())
 
     @property
     def is_known(self) -> bool:
@@ -64,16 +64,21 @@ class Case:
 
 
 def open_case(pair: Pair, policies: Policies) -> Case:
-    """Read all that is kept of a learner in a course run: one request."""
+    """Read all that is stored of a learner in a course run: one request."""
     return Case(pair, storage.load([pair]), policies)
 
 
 def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Explanation:
     """Explain the case as of an instant (UTC), or (None) as it is published now."""
-    kept = case.loaded.records[case.pair]
-    published = kept.published if as_of is None else None
+    stored = case.loaded.records[case.pair]
+    published = stored.published if as_of is None else None
     return explaining.explain(
-        case.record, case.policies, as_of or now, published=published, compacted=kept.settled, terms=case.terms
+        case.record,
+        case.policies,
+        as_of or now,
+        published=published,
+        compacted=stored.compacted_until,
+        terms=case.terms,
     )
 
 
@@ -185,10 +190,10 @@ def course_runs_of(learner_id: int) -> list[dict[str, Any]]:
     return [
         {
             "course_run": course_run,
-            "certificate": certificate_as_json(kept.published.certificate) if kept.published.certificate else None,
-            "pending": pending_as_json(kept.published.pending),
+            "certificate": certificate_as_json(stored.published.certificate) if stored.published.certificate else None,
+            "pending": pending_as_json(stored.published.pending),
         }
-        for course_run, kept in sorted(storage.records_of(learner_id).items())
+        for course_run, stored in sorted(storage.records_of(learner_id).items())
     ]
 
 
@@ -224,7 +229,7 @@ def _otherwise(case: Case, outcome: Outcome) -> str:
     if certificate == was and outcome.pending == published.pending:
         return ""
     if is_downloadable(was) and published.pending is not None and published.pending.due is None:
-        return "Facts that came late don't carry the certificate: it is kept and held, which a replay knows nothing of."
+        return "Facts that came late don't carry the certificate: it stays and is held, which a replay does not show."
     return "What was published before counts too (dates, a status), or the last decision was as of an earlier instant."
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from certrules import settings, storage
 from certrules.core.policy import Policies, overridden
-from certrules.core.rollout import Terms, terms_of
+from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import Fact, is_ccx
 from certrules.core.timeline import Entry, Timeline
 from certrules.core.wording import old_logic_decides, when
@@ -21,16 +21,16 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
     values = values_at(timeline, now)
     deployed = next((policy for since, policy in reversed(policies) if since <= now), policies[0][1])
     policy = overridden(deployed, values.get((Fact.COURSE_RUN, "policy")))
-    brakes = storage.load_brakes(course_run)
-    terms = terms_of(timeline, settings.rollout())
-    stops = [stop for stop in map(_stop_in, (brakes.everywhere, timeline)) if stop is not None]
-    tripped = brakes.tripped_at is not None and brakes.tripped_at > now - policy.breaker_window
+    breaker = storage.load_breaker(course_run)
+    terms = rollout_state(timeline, settings.default_rollout())
+    stops = [stop for stop in map(_stop_in, (breaker.everywhere, timeline)) if stop is not None]
+    tripped = breaker.tripped_at is not None and breaker.tripped_at > now - policy.breaker_window
     return list(_checks(course_run, values, policy, stops, terms, tripped=tripped))
 
 
 def stopped_everywhere() -> Entry | None:
     """Return who stopped automatic revocations in all course runs, when and why; None if they take effect."""
-    return _stop_in(storage.load_brakes(EVERYWHERE).everywhere)
+    return _stop_in(storage.load_breaker(EVERYWHERE).everywhere)
 
 
 def _stop_in(timeline: Timeline) -> Entry | None:
@@ -44,7 +44,7 @@ def _checks(
     values: Mapping[tuple[Fact, str], Any],
     policy: Any,
     stops: list[Entry],
-    terms: Terms,
+    terms: RolloutState,
     *,
     tripped: bool,
 ) -> Iterator[dict[str, Any]]:

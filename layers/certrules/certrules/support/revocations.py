@@ -12,7 +12,7 @@ from certrules.core.terms import Cause
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, refuse_another_use
 from certrules.storage.listings import Place
-from certrules.storage.records import KeptRecord
+from certrules.storage.records import StoredRecord
 from certrules.storage.tables import Pair
 from certrules.support.acts import ACTS, Act, event_of, is_allowlisted, send
 from certrules.support.cases import pending_as_json
@@ -88,9 +88,9 @@ def request_revocation(
     wanted = None if learners is None else set(learners)
     asked = {"act": act, "course_run": course_run, "learners": None if wanted is None else sorted(wanted)}
     if item.v:
-        kept: dict[str, Any] = msgspec.json.decode(item.b)
-        refuse_another_use(kept["asked"], asked)
-        return kept
+        stored: dict[str, Any] = msgspec.json.decode(item.b)
+        refuse_another_use(stored["asked"], asked)
+        return stored
     chosen = _to_release(course_run, wanted, now) if act == "release" else _to_invalidate(course_run, wanted)
     body = {
         "id": name,
@@ -131,15 +131,15 @@ def _to_invalidate(course_run: str, wanted: set[int] | None) -> dict[str, str]:
     if not wanted:
         raise RefusedActError(422, "whom?", "name the learners; only release takes all that are held", "learners")
     records = storage.load(Pair(learner, course_run) for learner in wanted).records
-    if unknown := {pair.learner_id for pair, kept in records.items() if not kept.version}:
+    if unknown := {pair.learner_id for pair, stored in records.items() if not stored.version}:
         fix = "compare learner ids and course run, or leave them out"
         raise RefusedActError(404, f"nothing is known here of: {_some(unknown)}", fix, "learners")
     _refuse_allowlisted(records)
     return {str(learner): Cause.INVALIDATED for learner in sorted(wanted)}
 
 
-def _refuse_allowlisted(records: Mapping[Pair, KeptRecord]) -> None:
-    if listed := {pair.learner_id for pair, kept in records.items() if is_allowlisted(kept.timeline)}:
+def _refuse_allowlisted(records: Mapping[Pair, StoredRecord]) -> None:
+    if listed := {pair.learner_id for pair, stored in records.items() if is_allowlisted(stored.timeline)}:
         fix = "remove their entries first (allowlist-remove), or leave them out"
         raise RefusedActError(409, f"on the allowlist: {_some(listed)}", fix, "learners")
 
@@ -181,7 +181,7 @@ def decide_revocation(bus: str, name: str, by: str, now: datetime, *, approve: b
     elif body["state"] == "done" and approve and body["decided_by"] == by:
         return body
     elif body["state"] != said or (body["decided_by"] != by and not approve):
-        raise RefusedActError(409, f"it is {body['state']} already", "ask for it anew if it is still wanted")
+        raise RefusedActError(409, f"it is {body['state']} already", "ask for it again if it is still wanted")
     if approve:
         send(bus, _revocation_events(body))
         body["state"] = "done"

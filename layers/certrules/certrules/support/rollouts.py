@@ -6,7 +6,7 @@ from typing import Any
 
 from certrules import settings, storage
 from certrules.bulk.runs import Request, folder_of, read
-from certrules.core.rollout import terms_of
+from certrules.core.rollout import rollout_state
 from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import as_time
@@ -24,7 +24,7 @@ MOST = 500
 
 def status_of(course_runs: Sequence[str]) -> list[dict[str, Any]]:
     """Return who decides in these course runs, since when, and who said so: a request for each hundred."""
-    default = settings.rollout()
+    default = settings.default_rollout()
     loaded = storage.load(course_runs=course_runs).course_runs if course_runs else {}
     return [{"course_run": name, **_status(loaded[name].timeline, default)} for name in course_runs]
 
@@ -33,7 +33,7 @@ def _status(timeline: Timeline, default: Rollout) -> dict[str, Any]:
     words = [entry for entry in timeline if entry.fact is Fact.COURSE_RUN and entry.subject == "rollout"]
     last = words[-1] if words else None
     return {
-        "rollout": terms_of(timeline, default).rollout,
+        "rollout": rollout_state(timeline, default).rollout,
         "known": bool(timeline),
         "at": as_time(last.at) if last else None,  # None: it has the deployment's default
         "by": last.by if last else "",
@@ -79,7 +79,7 @@ def _refuse_unseen(
     undecided = sum(row["undecided"] for row in found)
     if undecided:
         raise RefusedActError(
-            409, f"{undecided} records could not be read", "mend them, and compare anew", "comparison"
+            409, f"{undecided} records could not be read", "mend them, and compare again", "comparison"
         )
     revocations = sum(row["revocations"] for row in found)
     if revocations != (accepted or 0):

@@ -16,18 +16,18 @@ from certrules.core.explain.findings import Finding, NextStep, findings_of, next
 from certrules.core.explain.timeline import Moment, cause_text, moments_of
 from certrules.core.explain.what_if import PossibleChange, smallest_changes
 from certrules.core.facts import Record
-from certrules.core.guard import Published, settle, told_before
+from certrules.core.guard import PublishedCertificate, next_publication, published_before
 from certrules.core.policy import Policies
 from certrules.core.replay import Certificate, Outcome, Pending, replay
-from certrules.core.rollout import Terms
+from certrules.core.rollout import RolloutState
 from certrules.core.terms import Cause, Status
 from certrules.core.timeline import BEGINNING
 from certrules.core.wording import (
     BECAUSE,
     credit,
     old_logic_decides,
-    reasons_in_words,
-    status_words,
+    reasons_text,
+    status_text,
     when,
 )
 
@@ -55,9 +55,9 @@ def explain(
     policies: Policies,
     as_of: datetime,
     *,
-    published: Published | None = None,
+    published: PublishedCertificate | None = None,
     compacted: datetime = BEGINNING,
-    terms: Terms | None = None,
+    terms: RolloutState | None = None,
 ) -> Explanation:
     """Explain a learner's certificate in a course run as of an instant (UTC).
 
@@ -66,14 +66,14 @@ def explain(
     decides in the course run: where the old logic does, its certificate is explained beside what the facts say.
     """
     outcome = replay(record, policies, as_of)
-    told, kept = Published(outcome.certificate, pending=outcome.pending), False
+    told, kept = PublishedCertificate(outcome.certificate, pending=outcome.pending), False
     if published is not None and (terms is None or terms.is_live):
         live_since = terms.live_since if terms else BEGINNING
-        told, _, kept = settle(published, outcome, "", compacted, record.timeline, live_since)
+        told, _, kept = next_publication(published, outcome, "", compacted, record.timeline, live_since)
     sentence = ""
     if terms is not None and not terms.is_live:
         heard = tuple(entry for entry in record.timeline if entry.at <= as_of)
-        told = told_before(published or Published(), heard, terms)
+        told = published_before(published or PublishedCertificate(), heard, terms)
         found = compare(record, policies, as_of, published=published, terms=terms, compacted=compacted)
         sentence = f"{old_logic_decides(terms.rollout)} {found.sentence}"
     status = told.certificate.status if told.certificate else None
@@ -111,13 +111,13 @@ _UNLESS: Mapping[Cause, str] = {
 }
 
 
-def _status_sentence(told: Published, outcome: Outcome, *, kept: bool) -> str:
+def _status_sentence(told: PublishedCertificate, outcome: Outcome, *, kept: bool) -> str:
     """Say in one sentence what the learner has, since when, and why."""
     certificate = told.certificate
-    reasons = reasons_in_words(outcome.decision.unmet)
+    reasons = reasons_text(outcome.decision.unmet)
     if certificate is None:
         return f"There is no certificate because {reasons}."
-    status = status_words(certificate.status)
+    status = status_text(certificate.status)
     now = f"it is not downloadable now because {reasons}"
     if kept:
         return f"The certificate stays {status} as it was published{_pending_clause(told.pending)}."

@@ -13,9 +13,9 @@ from certrules.core.terms import AUTOMATIC, Cause, Fact, Status, is_ccx
 from certrules.core.timeline import Entry, at_instant
 from certrules.core.wording import (
     dated,
-    modes_words,
+    modes_text,
     on_or_off,
-    words_of,
+    wording_of,
 )
 
 
@@ -117,13 +117,13 @@ def _concerns(entry: Entry, rule: Rule) -> bool:
 
 
 def _evidence_of(entry: Entry, as_of: datetime) -> Evidence:
-    words = words_of(entry, as_of)
+    words = wording_of(entry, as_of)
     sentence = dated(words.event, entry.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
     return Evidence(sentence, entry.fact, entry.subject, words.value, entry.event_id, entry.at, entry.by, entry.notes)
 
 
 def _eligible_modes(_record: Record, policy: Policy) -> Evidence:
-    modes = modes_words(policy.eligible_modes)
+    modes = modes_text(policy.eligible_modes)
     return Evidence(
         f"The policy {policy.version} makes these modes eligible: {modes}.", "policy", "eligible_modes", modes
     )
@@ -133,7 +133,7 @@ def _id_verification_terms(_record: Record, policy: Policy) -> Evidence:
     value = "not required"
     if policy.id_verification_required:
         exempt = policy.modes_without_id_verification
-        value = f"required, except in these modes: {modes_words(exempt)}" if exempt.names else "required"
+        value = f"required, except in these modes: {modes_text(exempt)}" if exempt.names else "required"
     sentence = f"By the policy {policy.version} ID verification is {value}."
     return Evidence(sentence, "policy", "id_verification_required", value)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.findings import Finding
-from certrules.core.explain.timeline import Difference
+from certrules.core.explain.timeline import CaseChanges
 from certrules.core.explain.what_if import PossibleChange
 from certrules.core.terms import Status
 from certrules.core.wording import (
@@ -69,7 +69,7 @@ def _changes_words(changes: tuple[PossibleChange, ...]) -> str:
     return listed([f"{clause(change.sentence)} ({change.who})" for change in changes])
 
 
-def as_json(explanation: Explanation | Difference) -> dict[str, Any]:
+def as_json(explanation: Explanation | CaseChanges) -> dict[str, Any]:
     """Return it as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
 
     A change that could be done is told by its code, its sentence and who can do it.

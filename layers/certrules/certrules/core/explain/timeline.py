@@ -16,10 +16,10 @@ from certrules.core.timeline import Entry
 from certrules.core.wording import (
     BECAUSE,
     dated,
-    reasons_in_words,
-    status_words,
+    reasons_text,
+    status_text,
     when,
-    words_of,
+    wording_of,
 )
 
 
@@ -56,7 +56,7 @@ class ChangedVerdict(NamedTuple):
     sentence: str
 
 
-class Difference(NamedTuple):
+class CaseChanges(NamedTuple):
     """What changed between two instants: after the earlier, up to and including the later one."""
 
     learner_id: int
@@ -73,7 +73,7 @@ class Difference(NamedTuple):
     policy_after: str
 
 
-class _Turn(NamedTuple):
+class _FactChange(NamedTuple):
     """A fact got another value: by an entry, or because an ID verification ran out."""
 
     at: datetime
@@ -82,10 +82,10 @@ class _Turn(NamedTuple):
     expired: bool = False
 
 
-def _turns(record: Record, until: datetime) -> list[_Turn]:
+def _fact_changes(record: Record, until: datetime) -> list[_FactChange]:
     """Return every change of a fact up to and including an instant, oldest first. Repeated words are none."""
     current: dict[tuple[Fact, str], Entry] = {}
-    turns: list[_Turn] = []
+    turns: list[_FactChange] = []
     for entry in record.timeline:
         if entry.at > until:
             break
@@ -93,27 +93,27 @@ def _turns(record: Record, until: datetime) -> list[_Turn]:
         before = current.get(line)
         if before is None or before.value != entry.value or entry.fact is Fact.REVOCATION:
             turns += _expiry(before, entry.at, inclusive=False)
-            turns.append(_Turn(entry.at, entry, before))
+            turns.append(_FactChange(entry.at, entry, before))
             current[line] = entry
     for entry in current.values():
         turns += _expiry(entry, until, inclusive=True)
     return sorted(turns, key=lambda turn: turn.at)
 
 
-def _expiry(entry: Entry | None, until: datetime, *, inclusive: bool) -> list[_Turn]:
+def _expiry(entry: Entry | None, until: datetime, *, inclusive: bool) -> list[_FactChange]:
     """Return the running out of an ID verification that stood until an instant, if it did run out."""
     if entry is None or not isinstance(entry.value, Approval):
         return []
     ends = entry.value.expires_at
     if ends is None or not entry.at < ends <= until or (ends == until and not inclusive):
         return []
-    return [_Turn(ends, entry, entry, expired=True)]
+    return [_FactChange(ends, entry, entry, expired=True)]
 
 
 def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Moment, ...]:
     """Interleave what was heard, what policy came into force, and what the certificate did."""
     as_of = outcome.decision.facts.as_of
-    moments = [_moment_of_turn(turn) for turn in _turns(record, as_of)]
+    moments = [_moment_of_fact_change(turn) for turn in _fact_changes(record, as_of)]
     moments += [
         Moment(since, "policy", dated(f"Policy {policy.version} came into force", since))
         for since, policy in policies[1:]
@@ -123,9 +123,9 @@ def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Mo
     return tuple(sorted(moments, key=lambda moment: moment.at))  # stable: facts before what comes of them
 
 
-def _moment_of_turn(turn: _Turn) -> Moment:
+def _moment_of_fact_change(turn: _FactChange) -> Moment:
     entry = turn.entry
-    words = words_of(entry, turn.at)
+    words = wording_of(entry, turn.at)
     if turn.expired:
         sentence = dated(f"{words.name} expired", turn.at, event_id=entry.event_id)
         return Moment(turn.at, "fact", sentence, event_id=entry.event_id)
@@ -135,17 +135,17 @@ def _moment_of_turn(turn: _Turn) -> Moment:
 
 def _moment_of_transition(transition: Transition) -> Moment:
     actor = transition.actor
-    what = f"Certificate set to {status_words(transition.status)}"
+    what = f"Certificate set to {status_text(transition.status)}"
     sentence = dated(what, transition.at, actor, f": {cause_text(transition)}")
     return Moment(transition.at, "transition", sentence, actor.by, actor.reason)
 
 
-def changed(record: Record, policies: Policies, earlier: datetime, later: datetime) -> Difference:
+def changed(record: Record, policies: Policies, earlier: datetime, later: datetime) -> CaseChanges:
     """Return what changed between two instants (UTC). Raises ValueError if the earlier is after the later."""
     if earlier > later:
         raise ValueError(f"{when(earlier)} is after {when(later)}")
     before, after = replay(record, policies, earlier), replay(record, policies, later)
-    return Difference(
+    return CaseChanges(
         learner_id=record.learner_id,
         course_run=record.course_run,
         earlier=earlier,
@@ -153,7 +153,7 @@ def changed(record: Record, policies: Policies, earlier: datetime, later: dateti
         status_before=before.status,
         status_after=after.status,
         sentence=_difference_sentence(before.status, after.status, earlier, later),
-        facts=tuple(_changed_fact(turn) for turn in _turns(record, later) if turn.at > earlier),
+        facts=tuple(_changed_fact(turn) for turn in _fact_changes(record, later) if turn.at > earlier),
         transitions=tuple(_moment_of_transition(item) for item in after.transitions if item.at > earlier),
         verdicts=_changed_verdicts(before.decision, after.decision),
         policy_before=before.decision.policy_version,
@@ -164,14 +164,14 @@ def changed(record: Record, policies: Policies, earlier: datetime, later: dateti
 def _difference_sentence(before: Status | None, after: Status | None, earlier: datetime, later: datetime) -> str:
     span = f"Between {when(earlier)} and {when(later)}"
     if before is after:
-        return f"{span} the status stayed the same: {status_words(after)}."
-    return f"{span} the status changed from {status_words(before)} to {status_words(after)}."
+        return f"{span} the status stayed the same: {status_text(after)}."
+    return f"{span} the status changed from {status_text(before)} to {status_text(after)}."
 
 
-def _changed_fact(turn: _Turn) -> ChangedFact:
+def _changed_fact(turn: _FactChange) -> ChangedFact:
     entry = turn.entry
-    words = words_of(entry, turn.at)
-    before = words_of(turn.before, turn.before.at).value if turn.before else "nothing received"
+    words = wording_of(entry, turn.at)
+    before = wording_of(turn.before, turn.before.at).value if turn.before else "nothing received"
     actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
     change = f'{words.name}: from "{before}" to "{words.value}"'
     sentence = dated(change, turn.at, actor, event_id=entry.event_id)
@@ -190,7 +190,7 @@ def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict
 def cause_text(transition: Transition) -> str:
     """Return why a certificate changed its status, as a clause."""
     if transition.cause is Cause.LABELLED:
-        return reasons_in_words(transition.decision.unmet)
+        return reasons_text(transition.decision.unmet)
     if transition.decision.waived and transition.cause in {Cause.EARNED, Cause.REINSTATED}:
         return f"{BECAUSE[transition.cause]} but for what the allowlist waives"
     return BECAUSE[transition.cause]

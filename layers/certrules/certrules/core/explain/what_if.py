@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from certrules.core.decision import judge
-from certrules.core.facts import Approval, Enrollment, Facts, Record, Standing
+from certrules.core.facts import Approval, CurrentFacts, Enrollment, Facts, Record
 from certrules.core.policy import Policies, Policy
 from certrules.core.replay import Outcome, replay
 from certrules.core.terms import PERSON, Fact, Status
@@ -79,7 +79,7 @@ def smallest_changes(record: Record, policies: Policies, outcome: Outcome) -> tu
     deployed = next((policy for since, policy in reversed(policies) if since <= facts.as_of), policies[0][1])
 
     def after(changes: Iterable[PossibleChange]) -> Facts:
-        standing = Standing(record, deployed)
+        standing = CurrentFacts(record, deployed)
         for entry in sources:
             standing.tell(entry)
         for change in changes:
