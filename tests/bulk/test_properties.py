@@ -8,11 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certrules import ingestion, storage
+from certrules import storage
 from certrules.bulk.runs import end_of
+from certrules.core.deciding import decide_record
 from certrules.core.policy import Policies
-from certrules.core.terms import Fact
+from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import BEGINNING, Entry, merge
+from certrules.ingestion import save_decided
 from certrules.storage.tables import Pair
 from tests.bulk.conftest import Run, everything
 from tests.core.histories import END, FIRST, entries, policies
@@ -29,8 +31,8 @@ def told(pair: Pair, heard: list[Entry], known: int, decided_by: Policies) -> No
     own = [entry for entry in heard if entry.fact not in SHARED]
     storage.save_timeline(storage.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
     loaded = storage.load([pair])
-    decided = ingestion.decide_record(pair, loaded, own[:known], decided_by, FIRST)
-    ingestion.save(pair, loaded, decided, decided.publication)
+    decided = decide_record(loaded.known(pair, decided_by, Rollout.LIVE), own[:known], FIRST)
+    save_decided(loaded.records[pair], decided)
     kept = storage.load([pair]).records[pair]
     timeline = merge(kept.timeline, own)
     storage.save_record(

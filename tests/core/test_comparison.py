@@ -96,7 +96,7 @@ def test_the_id_that_was_published_here_is_compared_with_the_old_logics() -> Non
         PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 4")), "ours"
     ).published
     later = qualifying(("day 3 00:10", "recorded downloadable with id theirs"))
-    found = compare(later, undated(DEFAULT), instant("day 30"), published=live, terms=SHADOW)
+    found = compare(later, undated(DEFAULT), instant("day 30"), published=live, rollout=SHADOW)
     assert (found.kind, found.reasons) == (Kind.ID, ("id",))
     assert found.sentence == (
         "The old logic has a certificate that is downloadable, and so do the facts, but the id theirs there and ours "
@@ -110,9 +110,9 @@ def test_where_this_service_decides_the_old_logics_own_words_are_compared_and_go
     published = next_publication(
         PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 4")), "ours"
     ).published
-    found = compare(record, undated(DEFAULT), instant("day 30"), published=published, terms=live)
+    found = compare(record, undated(DEFAULT), instant("day 30"), published=published, rollout=live)
     assert (found.kind, found.effect) == (Kind.WOULD_ISSUE, Effect.NONE)
-    back = compare(record, undated(DEFAULT), instant("day 30"), published=published, terms=SHADOW)
+    back = compare(record, undated(DEFAULT), instant("day 30"), published=published, rollout=SHADOW)
     assert back.kind is Kind.AGREE
 
 

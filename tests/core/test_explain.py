@@ -253,7 +253,7 @@ def test_a_revocation_in_a_compacted_past_is_explained_as_kept() -> None:
     told, record = published(qualifying()), qualifying(("day 4", "failing"))
     now = instant("day 9")
     assert explaining.explain(record, EDX, now, published=told).status is Status.NOTPASSING
-    assert explaining.explain(record, EDX, now, published=told, compacted=now).status is Status.DOWNLOADABLE
+    assert explaining.explain(record, EDX, now, published=told, compacted_until=now).status is Status.DOWNLOADABLE
 
 
 def test_a_status_that_was_published_stays_although_the_facts_no_longer_give_one() -> None:
@@ -994,14 +994,18 @@ def test_every_sentence_is_a_sentence(record: Record, policies: Policies, as_of:
 def test_where_the_old_logic_decides_its_certificate_is_explained_beside_what_the_facts_say() -> None:
     record = qualifying(("day 5", "recorded notpassing"), ("day 20", "recorded downloadable"))
     for at, status in (("day 10", Status.NOTPASSING), ("day 30", Status.DOWNLOADABLE)):
-        found = explaining.explain(record, undated(DEFAULT), instant(at), terms=RolloutState(Rollout.SHADOW, BEGINNING))
+        found = explaining.explain(
+            record, undated(DEFAULT), instant(at), rollout=RolloutState(Rollout.SHADOW, BEGINNING)
+        )
         assert found.status is status
         assert found.pending is None
         start = (
             "The old logic decides certificates in this course run (rollout: shadow). The old logic has a certificate"
         )
         assert found.sentence.startswith(start)
-    live = explaining.explain(record, undated(DEFAULT), instant("day 10"), terms=RolloutState(Rollout.LIVE, BEGINNING))
+    live = explaining.explain(
+        record, undated(DEFAULT), instant("day 10"), rollout=RolloutState(Rollout.LIVE, BEGINNING)
+    )
     assert live.sentence == explaining.explain(record, undated(DEFAULT), instant("day 10")).sentence
 
 
@@ -1011,7 +1015,7 @@ def test_what_is_held_since_going_live_is_explained_as_held() -> None:
     outcome = replay(record, undated(DEFAULT), instant("day 30"))
     before = published_before(PublishedCertificate(), record.timeline, RolloutState(Rollout.SHADOW, BEGINNING))
     held = next_publication(before, outcome, "", BEGINNING, record.timeline, terms.live_since).published
-    found = explaining.explain(record, undated(DEFAULT), instant("day 30"), published=held, terms=terms)
+    found = explaining.explain(record, undated(DEFAULT), instant("day 30"), published=held, rollout=terms)
     assert found.status is Status.DOWNLOADABLE
     assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")
 

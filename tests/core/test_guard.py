@@ -99,9 +99,9 @@ def test_a_loss_that_late_facts_date_before_the_published_award_is_held() -> Non
 def test_a_loss_in_a_past_that_was_compacted_is_held() -> None:
     lost = amounts_to(("day 5", "exam final rejected"))
     before = published(amounts_to())
-    assert next_publication(before, lost, "second", compacted=instant("day 4")).retained is False
-    assert next_publication(before, lost, "second", compacted=instant("day 5")).retained
-    assert next_publication(before, lost, "second", compacted=BEGINNING).retained is False
+    assert next_publication(before, lost, "second", compacted_until=instant("day 4")).retained is False
+    assert next_publication(before, lost, "second", compacted_until=instant("day 5")).retained
+    assert next_publication(before, lost, "second", compacted_until=BEGINNING).retained is False
 
 
 def test_a_loss_that_has_no_listed_cause_is_refused() -> None:

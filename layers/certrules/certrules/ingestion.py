@@ -1,7 +1,8 @@
-"""Messages in, certificates saved: the one way by which facts reach a certificate, whoever brings them.
+"""Ingestion: messages become saved certificates. Every new fact comes through here, whoever brings it.
 
-A batch of messages is read for at once, its facts merged by learner and course run, each record replayed, guarded
-and saved once. What another writer changed meanwhile is read and decided again.
+One request reads all that a batch of messages needs. The new entries of each learner in a course run are merged into
+the stored record, which is decided once and saved once. A record that another writer saved meanwhile is read and
+decided again.
 """
 
 from collections import Counter
@@ -10,23 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_OID, uuid5
 
 from certrules import settings, storage
 from certrules.aws import each
-from certrules.core.comparison import Comparison, Kind, compare
-from certrules.core.facts import Record
-from certrules.core.guard import (
-    Publication,
-    PublishedCertificate,
-    automatic_revocation,
-    hold_entry,
-    next_publication,
-    published_before,
-)
+from certrules.core.comparison import Kind
+from certrules.core.deciding import DecidedRecord, decide_record, hold_of
+from certrules.core.guard import Publication, PublishedCertificate, automatic_revocation
 from certrules.core.policy import Policies, Policy
-from certrules.core.replay import Certificate, Outcome, Transition, replay
-from certrules.core.rollout import RolloutState, rollout_state
+from certrules.core.replay import Certificate
 from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.event_types import ERASED, NAMED, Message
@@ -34,65 +26,64 @@ from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
 from certrules.formats.table_rows import entries_from
 from certrules.storage.breaker import BreakerState
-from certrules.storage.records import Loaded, StoredTimeline
+from certrules.storage.records import Loaded, StoredRecord, StoredTimeline
 from certrules.storage.tables import LostRaceError, Pair
 
 ATTEMPTS = 5
-"""How often a lost race is run again before the queue takes over."""
+"""How often a record is read and decided again after a lost race; then the queue delivers its messages again."""
 
-_MOST_NEWS = 96
-"""How many transitions are saved at once: a transaction has 100 items, and the record and the breaker may be in it."""
+_TRANSITIONS_AT_ONCE = 96
+"""How many transitions are saved at once: a transaction has 100 items, the record and the breaker among them."""
 
-_DECIDING = {"web_certificates_enabled", "policy", "rollout"}
-"""The settings of a course run that decide certificates; the others only say what is shown."""
+_DECIDING_SETTINGS = {"web_certificates_enabled", "policy", "rollout"}
+"""The settings of a course run that decide certificates; the others only decide what is shown."""
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """What became of a batch of messages."""
+    """The result of a batch of messages. Positions are those in the batch."""
 
-    failed: dict[int, Exception] = field(default_factory=dict)  # to be retried, by position in the batch
-    refused: dict[int, RefusedError] = field(default_factory=dict)  # to be parked, by position
-    changed: list[tuple[Pair, Publication]] = field(
-        default_factory=list
-    )  # records whose certificate was decided and saved
+    failed: dict[int, Exception] = field(default_factory=dict)  # by position; a retry can help
+    refused: dict[int, RefusedError] = field(default_factory=dict)  # by position; to be parked
+    changed: list[tuple[Pair, Publication]] = field(default_factory=list)  # the records that were written
     course_runs: set[str] = field(default_factory=set)  # whose certificates have to be decided again
-    shared: set[int | str] = field(default_factory=set)  # learners and course runs whose own facts were saved
-    decided: dict[Pair, Certificate | None] = field(default_factory=dict)  # every record, whether or not it changed
+    shared: set[int | str] = field(default_factory=set)  # learners and course runs whose own facts were written
+    decided: dict[Pair, Certificate | None] = field(default_factory=dict)  # all decided records, written or not
     lost_races: int = 0
-    stopped: Counter[str] = field(default_factory=Counter)  # automatic revocations that were held, by what stopped them
-    tripped: int = 0  # breakers that began to hold them
-    compared: Counter[Kind] = field(default_factory=Counter)  # decisions in shadow, by how the old logic's word differs
+    stopped: Counter[str] = field(default_factory=Counter)  # held automatic revocations, by what holds them
+    tripped: int = 0  # breakers that tripped
+    compared: Counter[Kind] = field(default_factory=Counter)  # records in shadow, by how the old logic agrees
 
 
 def ingest_messages(messages: Sequence[Message], policies: Policies) -> BatchResult:
-    """Merge what the messages say into what is stored, decide as of when they were sent, and save each record at once.
+    """Merge the entries of the messages into the stored records, decide each record, and save it.
 
-    `policies` are the deployment's. One read request for the batch, one write
-    request a changed record, none for what is known.
+    Records are decided as of when their messages were sent. `policies` are the deployment's. One read request for the
+    batch, one write request for each changed record, none for a duplicate.
     """
-    taken = BatchResult()
+    result = BatchResult()
     pending = list(enumerate(messages))
     for _ in range(ATTEMPTS):
-        pending = _Attempt(pending, policies, taken).run()
+        pending = _Attempt(pending, policies, result).run()
         if not pending:
             break
-        taken.lost_races += len(pending)
+        result.lost_races += len(pending)
     for position, _ in pending:
-        taken.failed[position] = LostRaceError(f"lost {ATTEMPTS} races for the record")
-    return taken
+        result.failed[position] = LostRaceError(f"lost {ATTEMPTS} races for the record")
+    return result
 
 
 type _Numbered = list[tuple[int, Message]]
 
 
 class _Attempt:
-    """One attempt at a batch; what lost a race is left for the next."""
+    """One attempt at a batch. Messages whose record lost a race are left for the next attempt."""
 
-    def __init__(self, messages: _Numbered, policies: Policies, taken: BatchResult) -> None:
+    def __init__(self, messages: _Numbered, policies: Policies, result: BatchResult) -> None:
         self._messages = messages
         self._policies = policies
-        self._taken = taken
+        self._default_rollout = settings.default_rollout()
+        self._result = result
         self._pairs: dict[Pair, _Numbered] = {}
         self._learners: dict[int, _Numbered] = {}
         self._course_runs: dict[str, _Numbered] = {}
@@ -110,32 +101,24 @@ class _Attempt:
                 self._pairs.setdefault(Pair(message.learner_id, message.course_run), []).append(numbered)
 
     def run(self) -> _Numbered:
-        """Return the messages that lost a race."""
+        """Return the messages whose record lost a race."""
         try:
             loaded = storage.load(self._pairs, self._learners, self._course_runs, self._names)
-        except Exception as error:  # noqa: BLE001 - what is to be parked still is: only these messages are retried
-            self._taken.failed.update((position, error) for position, _ in self._messages)
+        except Exception as error:  # noqa: BLE001 - refused messages are parked all the same: only these are retried
+            self._result.failed.update((position, error) for position, _ in self._messages)
             return []
-        # A learner's and a course run's own facts first: the records of the batch are decided with them.
+        # ID verifications and configurations first: the records of the batch are decided with them.
         self._each(
             *((self._save_shared, loaded.verifications[key], group) for key, group in self._learners.items()),
             *((self._save_shared, loaded.course_runs[key], group) for key, group in self._course_runs.items()),
             *((self._save_name, loaded.names[key], group) for key, group in self._names.items()),
         )
-        done = {position for position, _ in self._lost} | self._taken.failed.keys() | self._taken.refused.keys()
-        self._taken.course_runs |= {
-            course_run
-            for course_run, group in self._course_runs.items()
-            if any(
-                position not in done and _decides(message, loaded.course_runs[course_run])
-                for position, message in group
-            )
-        }
+        self._result.course_runs |= set(self._course_runs_to_decide(loaded))
         self._each(*((self._save_record, (pair, loaded), group) for pair, group in self._pairs.items()))
         return self._lost
 
     def _each(self, *tasks: tuple[Callable[[Any, _Numbered], None], Any, _Numbered]) -> None:
-        """Do each task; those that write overlap where the function has the CPU for it."""
+        """Run each task. Writes overlap where the function has the CPU for it."""
         each(lambda task: self._attempt(*task), tasks)
 
     def _attempt(self, save: Callable[[Any, _Numbered], None], subject: Any, group: _Numbered) -> None:
@@ -145,235 +128,169 @@ class _Attempt:
             self._lost += group
         except TimelineFullError as error:
             refusal = RefusedError(Reason.TIMELINE_FULL, "", str(error))
-            self._taken.refused.update((position, refusal) for position, _ in group)
-        except Exception as error:  # noqa: BLE001 - one record's failure is no other's: its messages are retried
-            self._taken.failed.update((position, error) for position, _ in group)
+            self._result.refused.update((position, refusal) for position, _ in group)
+        except Exception as error:  # noqa: BLE001 - the failure of one record must not fail the others
+            self._result.failed.update((position, error) for position, _ in group)
+
+    def _course_runs_to_decide(self, loaded: Loaded) -> Iterable[str]:
+        """Yield the course runs whose saved configuration can change certificates."""
+        unsaved = {position for position, _ in self._lost} | self._result.failed.keys() | self._result.refused.keys()
+        for course_run, group in self._course_runs.items():
+            saved = (message for position, message in group if position not in unsaved)
+            if any(_decides(message, loaded.course_runs[course_run]) for message in saved):
+                yield course_run
 
     def _save_shared(self, stored: StoredTimeline, group: _Numbered) -> None:
-        seen = tuple(_seen(stored, group))
-        timeline, publication = compact(
-            merge(stored.timeline, (*_entries(group), *seen)), compacted_until=stored.compacted_until
+        """Save a learner's ID verification or a course run's configuration."""
+        observed = tuple(_observed(stored, group))
+        timeline, compacted_until = compact(
+            merge(stored.timeline, (*_entries(group), *observed)), compacted_until=stored.compacted_until
         )
         if timeline == stored.timeline:
             return
-        storage.save_timeline(stored, timeline, publication)
-        _, course_run = whose = group[0][1].learner_id, group[0][1].course_run
-        self._taken.shared.update(name for name in whose if name is not None)
-        if course_run is not None and any(not entry.subject or entry.subject in _DECIDING for entry in seen):
-            self._taken.course_runs.add(course_run)
+        storage.save_timeline(stored, timeline, compacted_until)
+        _, course_run = subjects = group[0][1].learner_id, group[0][1].course_run
+        self._result.shared.update(subject for subject in subjects if subject is not None)
+        if course_run is not None and any(
+            not entry.subject or entry.subject in _DECIDING_SETTINGS for entry in observed
+        ):
+            self._result.course_runs.add(course_run)
 
     def _save_name(self, item: storage.Item, group: _Numbered) -> None:
         latest = max((message for _, message in group), key=lambda message: (message.at, message.event_id))
         storage.save_name(item, latest.name, latest.at)
 
     def _save_record(self, subject: tuple[Pair, Loaded], group: _Numbered) -> None:
+        """Decide the record of a learner in a course run, and save it if it changed."""
         pair, loaded = subject
         stored = loaded.records[pair]
+        known = loaded.known(pair, self._policies, self._default_rollout)
         sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
-        entries = (*_entries(group), *_seen(stored, group))
-        decided = decide_record(pair, loaded, entries, self._policies, sent_at)
-        braking = _AutomaticRevocations(pair, decided.before, loaded.course_runs[pair.course_run].timeline)
-        while (stopped := braking.stop(decided)) is not None:
-            entries = (*entries, stopped)
-            decided = decide_record(pair, loaded, entries, self._policies, sent_at)
-        result = first_part(decided.publication)
-        if not decided.timeline and result.published.certificate is None and not stored.version:
-            return  # nothing is known of them here, so there is nothing to keep
-        tripped = () if braking.tripped is None else (braking.tripped,)
-        saved = save(pair, loaded, decided, result, tripped, braking.breaker)
-        self._taken.decided[pair] = result.published.certificate
-        if saved:
-            self._taken.changed.append((pair, result))
-            if decided.terms.rollout is Rollout.SHADOW:
-                self._taken.compared[decided.compared(self._policies).kind] += 1
-            self._taken.stopped.update(braking.stopped)
-            self._taken.tripped += braking.tripped is not None
-        if result is not decided.publication:
-            raise LostRaceError("the next round saves the next part")
+        entries = (*_entries(group), *_observed(stored, group))
+        decided = decide_record(known, entries, sent_at)
+        revocations = _AutomaticRevocations(decided)
+        while (hold := revocations.next_hold(decided)) is not None:
+            entries = (*entries, hold)
+            decided = decide_record(known, entries, sent_at)
+        if not decided.timeline and decided.publication.published.certificate is None and not stored.version:
+            return  # an event without facts about an unknown learner: there is nothing to store
+        tripped = () if revocations.tripped is None else (revocations.tripped,)
+        saved = save_decided(stored, decided, tripped, revocations.breaker)
+        self._result.decided[pair] = saved.publication.published.certificate
+        if saved.is_written:
+            self._result.changed.append((pair, saved.publication))
+            if decided.rollout.rollout is Rollout.SHADOW:
+                self._result.compared[decided.compared().kind] += 1
+            self._result.stopped.update(revocations.stopped)
+            self._result.tripped += revocations.tripped is not None
+        if not saved.is_whole:
+            raise LostRaceError("the next attempt saves the next part")
 
 
-class DecidedRecord(NamedTuple):
-    """What is to be stored and published of a learner in a course run."""
+class SavedRecord(NamedTuple):
+    """What was saved of a decided record."""
 
-    timeline: Timeline
-    compacted: datetime  # UTC: up to when the timeline is publication
-    record: Record
-    as_of: datetime  # UTC
-    outcome: Outcome  # what the facts amount to, whoever decides
     publication: Publication
-    terms: RolloutState  # who decides
-    before: PublishedCertificate  # what learners had
-    past: datetime  # UTC: up to when something was compacted that it rests on
-
-    @property
-    def next_change_at(self) -> datetime | None:
-        """When (UTC) the certificate changes by itself; never, where the old logic decides."""
-        return self.outcome.next_change_at if self.terms.is_live else None
-
-    def compared(self, policies: Policies) -> Comparison:
-        """Compare it with what the old logic has."""
-        return compare(self.record, policies, self.as_of, published=self.before, terms=self.terms, compacted=self.past)
+    is_written: bool  # False: nothing had changed
+    is_whole: bool  # False: there were more transitions than one transaction takes; decide and save again
 
 
-def decide_record(
-    pair: Pair,
-    loaded: Loaded,
-    entries: Iterable[Entry],
-    policies: Policies,
-    sent_at: datetime,
-    as_if: Rollout | None = None,
-) -> DecidedRecord:
-    """Decide what is known of a learner in a course run together with new entries, as of when they were sent (UTC).
-
-    Or as of what is known already, if that is later: what was decided once stays decided when a message comes late.
-    Where the old logic decides, what is published is what it last said. `as_if` tells what came of another setting of
-    the course run from now on. What was lost by itself before it went live is held, as the breaker would. Saves
-    nothing. Raises TimelineFullError.
-    """
-    stored = loaded.records[pair]
-    entries = tuple(entries)
-    timeline, compacted = compact(merge(stored.timeline, entries), compacted_until=stored.compacted_until)
-    record = storage.record_of(pair, loaded, timeline)
-    decided_at = (mark.at for mark in stored.published.transitions[-1:])
-    as_of = max((sent_at, *decided_at, *(entry.at for entry in record.timeline[-1:])))
-    outcome = replay(record, policies, as_of)
-    past = max(
-        compacted,
-        loaded.verifications[pair.learner_id].compacted_until,
-        loaded.course_runs[pair.course_run].compacted_until,
-    )
-    terms = rollout_state(loaded.course_runs[pair.course_run].timeline, settings.default_rollout())
-    before = published_before(stored.published, timeline, terms)
-    if as_if is not None and as_if is not terms.rollout:
-        terms = RolloutState(as_if, as_of)
-    if terms.is_live:
-        has_id = before.certificate is not None and before.certificate.certificate_id
-        new_id = "" if outcome.certificate is None or has_id else _new_id(pair, timeline)
-        publication = next_publication(before, outcome, new_id, past, timeline, terms.live_since)
-        lost = automatic_revocation(before, publication.new_transitions)
-        if lost is not None and lost.at < terms.live_since:
-            held = _held(pair, lost, "rollout", "the old logic decided then, and let the certificate stand", timeline)
-            return decide_record(pair, loaded, (*entries, held), policies, sent_at, as_if)
-    else:
-        publication = Publication(before, (), retained=False)
-    return DecidedRecord(timeline, compacted, record, as_of, outcome, publication, terms, before, past)
-
-
-def _new_id(pair: Pair, timeline: Timeline) -> str:
-    """Return an id for a certificate that has none: the same one when the same events are taken in again.
-
-    Nobody can guess it: an event's id never leaves the house.
-    """
-    return uuid5(NAMESPACE_OID, f"{pair.learner_id}:{pair.course_run}:{timeline[0].event_id}").hex
-
-
-def save(
-    pair: Pair,
-    loaded: Loaded,
+def save_decided(
+    stored: StoredRecord,
     decided: DecidedRecord,
-    result: Publication,
     more_history: Iterable[str] = (),
     breaker: BreakerState | None = None,
-) -> bool:
-    """Save what was decided of a record and `result` of what is to be published, with their history: one request.
-
-    Returns whether anything was written. Raises LostRaceError.
-    """
-    stored = loaded.records[pair]
-    history = [history_of(transition, decided.record) for transition in result.new_transitions]
-    certificate, _, pending = result.published
-    if pending is not None and pending.due is None and pending != decided.before.pending and certificate:
-        history.append(held_history_of(pending, certificate, decided.record, decided.outcome.decision))
-    return storage.save_record(
-        pair,
+) -> SavedRecord:
+    """Save a decided record with its history and the breaker in one transaction. Raises LostRaceError."""
+    publication = _first_transaction(decided.publication)
+    record, pending = decided.record, publication.published.pending
+    certificate = publication.published.certificate
+    history = [history_of(transition, record) for transition in publication.new_transitions]
+    if certificate and pending is not None and pending.due is None and pending != decided.before.pending:
+        history.append(held_history_of(pending, certificate, record, decided.outcome.decision))
+    is_written = storage.save_record(
+        Pair(record.learner_id, record.course_run),
         stored,
         decided.timeline,
-        decided.compacted,
-        result.published,
+        decided.compacted_until,
+        publication.published,
         next_change_at=decided.next_change_at,
-        based_on=(loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version),
+        based_on=decided.known.versions,
         history=[*history, *more_history],
         breaker=breaker,
     )
+    return SavedRecord(publication, is_written, publication is decided.publication)
 
 
-def _held(pair: Pair, revocation: Transition, by: str, why: str, timeline: Timeline) -> Entry:
-    """Return the entry that holds an automatic revocation. Raises RuntimeError if it was held, and yet takes effect."""
-    name = f"{pair.learner_id}:{pair.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
-    held = hold_entry(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
-    if held in timeline:  # rather retried, and looked at, than decided without end
-        raise RuntimeError(f"the revocation of {name} was held, and yet takes effect")
-    return held
+def _first_transaction(publication: Publication) -> Publication:
+    """Return as much of a publication as one transaction takes; nearly always all of it."""
+    left = len(publication.new_transitions) - _TRANSITIONS_AT_ONCE
+    if left <= 0:
+        return publication
+    transitions = publication.new_transitions[:_TRANSITIONS_AT_ONCE]
+    published = PublishedCertificate(transitions[-1].certificate, publication.published.transitions[:-left])
+    return Publication(published, transitions, retained=False)
 
 
 class _AutomaticRevocations:
-    """The automatic revocations of one record: each is counted, or held for a person."""
+    """The automatic revocations of one record. The breaker counts each one; it or the kill switch may hold it."""
 
-    def __init__(self, pair: Pair, before: PublishedCertificate, course_run: Timeline) -> None:
-        self._pair = pair
-        self._before = before
-        self._course_run = course_run
-        self._let_through = 0
-        self.breaker: BreakerState | None = None  # read when there is something to stop
+    def __init__(self, decided: DecidedRecord) -> None:
+        self._before = decided.before
+        self._course_run = decided.known.course_run
+        self._configuration = decided.known.configuration
+        self._counted = 0  # so many of the new transitions were looked at and may take effect
+        self.breaker: BreakerState | None = None  # read when there is an automatic revocation
         self.stopped: Counter[str] = Counter()
-        self.tripped: str | None = None
+        self.tripped: str | None = None  # the history item, if the breaker tripped
 
-    def stop(self, decided: DecidedRecord) -> Entry | None:
-        """Return the entry that holds the next automatic revocation, None if there is none to be held."""
-        while revocation := automatic_revocation(
-            self._before, decided.publication.new_transitions[self._let_through :]
-        ):
-            self.breaker = self.breaker or storage.load_breaker(self._pair.course_run)
+    def next_hold(self, decided: DecidedRecord) -> Entry | None:
+        """Return the entry that holds the next automatic revocation; None if all others may take effect."""
+        while revocation := automatic_revocation(self._before, decided.publication.new_transitions[self._counted :]):
+            self.breaker = self.breaker or storage.load_breaker(self._course_run)
             policy = revocation.decision.facts.policy
-            window = decided.as_of - policy.breaker_window
-            stopped = self._stopped(self.breaker, policy, window)
-            if stopped is not None:
-                by, why = stopped
-                if by == "breaker" and (self.breaker.tripped_at is None or self.breaker.tripped_at <= window):
+            window_start = decided.as_of - policy.breaker_window
+            stop = self._stop(self.breaker, policy, window_start)
+            if stop is not None:
+                by, why = stop
+                if by == "breaker" and (self.breaker.tripped_at is None or self.breaker.tripped_at <= window_start):
                     self.breaker.trip(decided.as_of)
                     limits = (policy.breaker_limit, policy.breaker_window)
                     self.tripped = tripped_history_of(decided.record, decided.as_of, *limits)
                 self.stopped[by] += 1
-                return _held(self._pair, revocation, by, why, decided.timeline)
-            self.breaker.count(decided.as_of, window)
-            self._let_through = decided.publication.new_transitions.index(revocation) + 1
+                return hold_of(decided.record, revocation, by, why, decided.timeline)
+            self.breaker.count(decided.as_of, window_start)
+            self._counted = decided.publication.new_transitions.index(revocation) + 1
         return None
 
-    def _stopped(self, breaker: BreakerState, policy: Policy, window: datetime) -> tuple[str, str] | None:
-        """Return who stops automatic revocations, and why; None if nobody does."""
-        for timeline, where in ((breaker.everywhere, "everywhere"), (self._course_run, "in this course run")):
-            switched = [entry for entry in timeline if entry.fact is Fact.AUTOMATIC_REVOCATIONS]
-            if switched and not switched[-1].value:
+    def _stop(self, breaker: BreakerState, policy: Policy, window_start: datetime) -> tuple[str, str] | None:
+        """Return what stops automatic revocations, and why; None if nothing does."""
+        for timeline, where in ((breaker.everywhere, "everywhere"), (self._configuration, "in this course run")):
+            if _is_switched_off(timeline):
                 return "kill-switch", f"automatic revocations are stopped {where}"
-        if sum(instant > window for instant in breaker.revoked) >= policy.breaker_limit:
+        if sum(instant > window_start for instant in breaker.revoked) >= policy.breaker_limit:
             span = f"{policy.breaker_window.total_seconds():g} seconds"
             return "breaker", f"more than {policy.breaker_limit} automatic revocations in this course run within {span}"
         return None
 
 
-def first_part(result: Publication) -> Publication:
-    """Return as much of what is to be published as fits into one transaction."""
-    left = len(result.new_transitions) - _MOST_NEWS
-    if left <= 0:
-        return result
-    news = result.new_transitions[:_MOST_NEWS]
-    return Publication(
-        PublishedCertificate(news[-1].certificate, result.published.transitions[:-left]), news, retained=False
-    )
+def _is_switched_off(timeline: Timeline) -> bool:
+    switches = [entry for entry in timeline if entry.fact is Fact.AUTOMATIC_REVOCATIONS]
+    return bool(switches) and not switches[-1].value
 
 
-def _decides(message: Message, course_run: StoredTimeline) -> bool:
-    """Whether what a message says of a course run can change a certificate: not if it only says what is shown."""
-    made_known = bool(course_run.timeline) and course_run.timeline[0].event_id == message.event_id
-    return made_known or any(entry.subject in _DECIDING for entry in message.entries)
+def _decides(message: Message, configuration: StoredTimeline) -> bool:
+    """Whether a message about a course run can change certificates: not if it only changes what is shown."""
+    is_first = bool(configuration.timeline) and configuration.timeline[0].event_id == message.event_id
+    return is_first or any(entry.subject in _DECIDING_SETTINGS for entry in message.entries)
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:
     return chain.from_iterable(message.entries for _, message in group)
 
 
-def _seen(stored: StoredTimeline, group: _Numbered) -> Iterable[Entry]:
-    """Return what the messages' rows add to what is stored."""
+def _observed(stored: StoredTimeline, group: _Numbered) -> Iterable[Entry]:
+    """Return the entries that the observations of the messages add to a stored timeline."""
     return entries_from(stored.timeline, chain.from_iterable(message.seen for _, message in group))
 
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from certrules import aws, publishing, storage
+from certrules import aws, publishing, settings, storage
+from certrules.core.deciding import decide_record
 from certrules.core.policy import Policies
 from certrules.core.terms import Fact
 from certrules.formats.events_out import events_of
-from certrules.ingestion import decide_record
 from certrules.storage.records import Loaded, StoredRecord
 from certrules.storage.tables import Pair
 
@@ -213,9 +213,9 @@ def _difference(
         return HISTORY_MISSING
     if not _was_told(stored, told.get(pair)):
         return CONTRADICTED
-    decided = decide_record(pair, loaded, (), policies, now)
+    decided = decide_record(loaded.known(pair, policies, settings.default_rollout()), (), now)
     if any(entry.fact is Fact.RECORDED for entry in stored.timeline):
-        old[decided.compared(policies).kind] += 1
+        old[decided.compared().kind] += 1
     due = stored.next_change_at
     pending = stored.published.pending
     overdue = (due is not None and due <= now) or (

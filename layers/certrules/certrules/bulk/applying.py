@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import msgspec
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.aws import each
 from certrules.bulk.planning import AWS_FAULTS
 from certrules.bulk.runs import (
@@ -29,9 +29,10 @@ from certrules.bulk.runs import (
     read,
     tally,
 )
+from certrules.core.deciding import decide_record
 from certrules.core.replay import Actor, Transition
 from certrules.core.terms import AUTOMATIC, Status, is_person
-from certrules.ingestion import ATTEMPTS, decide_record, first_part, save
+from certrules.ingestion import ATTEMPTS, save_decided
 from certrules.storage.records import Loaded
 from certrules.storage.tables import LostRaceError
 
@@ -145,15 +146,17 @@ class _Part:
 
     def _apply_one(self, planned: Change, loaded: Loaded) -> Row | None:
         pair = planned.pair
-        decided = decide_record(pair, loaded, (), self._policies, self._request.at)
+        known = loaded.known(pair, self._policies, settings.default_rollout())
+        decided = decide_record(known, (), self._request.at)
         now = change_of(pair, loaded, decided)
         if now is None and end_of(loaded.records[pair]) == planned.end:
             return self._row(planned, "already")
         if now is None or not now.completes(planned):
             return self._row(planned, "changed_since", now)
-        result = first_part(decided.publication)
-        save(pair, loaded, decided, result._replace(new_transitions=tuple(map(self._signed, result.new_transitions))))
-        if result is not decided.publication:
+        signed = tuple(map(self._signed, decided.publication.new_transitions))
+        publication = decided.publication._replace(new_transitions=signed)
+        saved = save_decided(loaded.records[pair], decided._replace(publication=publication))
+        if not saved.is_whole:
             raise LostRaceError("the next attempt saves the next part")
         return None
 

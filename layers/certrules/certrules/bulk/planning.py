@@ -37,8 +37,8 @@ from certrules.bulk.runs import (
     read,
     tally,
 )
+from certrules.core.deciding import decide_record
 from certrules.core.policy import Policies
-from certrules.ingestion import decide_record
 from certrules.storage.records import Loaded, StoredTimeline
 from certrules.storage.tables import Pair
 
@@ -221,7 +221,8 @@ class _Shard:
             self._write_part()
 
     def _compare(self, pair: Pair, loaded: Loaded, comparisons: Comparisons) -> None:
-        found = decide_record(pair, loaded, (), self._policies, self._request.at).compared(self._policies)
+        known = loaded.known(pair, self._policies, settings.default_rollout())
+        found = decide_record(known, (), self._request.at).compared()
         listed = comparisons.take(pair, found)
         if listed is not None:
             self._differing.append(listed)
@@ -248,7 +249,8 @@ class _Shard:
 
 def decided(pair: Pair, loaded: Loaded, request: Request, policies: Policies) -> Change | None:
     """Return the change that deciding a record again would make, at the run's instant and by its policy, if any."""
-    return change_of(pair, loaded, decide_record(pair, loaded, (), policies, request.at, request.rollout))
+    known = loaded.known(pair, policies, settings.default_rollout())
+    return change_of(pair, loaded, decide_record(known, (), request.at, as_if=request.rollout))
 
 
 # --- seal: one plan, and who has to approve it

@@ -102,24 +102,24 @@ def compare(
     as_of: datetime,
     *,
     published: PublishedCertificate | None = None,
-    terms: RolloutState | None = None,
-    compacted: datetime = BEGINNING,
+    rollout: RolloutState | None = None,
+    compacted_until: datetime = BEGINNING,
 ) -> Comparison:
     """Compare what the facts say as of an instant (UTC) with what the old logic said last.
 
-    `published` and `terms` are what was published, and who decides in the course run: where it is this service, only
+    `published` and `rollout` are what was published, and who decides in the course run: where it is this service, only
     the old logic's own words are compared, and going live does nothing.
     """
-    published, terms = published or PublishedCertificate(), terms or RolloutState(Rollout.SHADOW, BEGINNING)
+    published, rollout = published or PublishedCertificate(), rollout or RolloutState(Rollout.SHADOW, BEGINNING)
     timeline = tuple(entry for entry in record.timeline if entry.at <= as_of)
     told = published_before(
-        PublishedCertificate() if terms.is_live else published, timeline, RolloutState(Rollout.SHADOW, BEGINNING)
+        PublishedCertificate() if rollout.is_live else published, timeline, RolloutState(Rollout.SHADOW, BEGINNING)
     )
     alone = tuple(entry for entry in timeline if entry.fact is not Fact.RECORDED)
     ours = replay(Record(record.learner_id, record.course_run, alone), policies, as_of)
     effect = Effect.NONE
-    if not terms.is_live:
-        effect = _effect(told, replay(record, policies, as_of), timeline, compacted, as_of)
+    if not rollout.is_live:
+        effect = _effect(told, replay(record, policies, as_of), timeline, compacted_until, as_of)
     kind, reasons, differences = _compared(told, ours, timeline, published)
     sentence = _sentence(told.certificate, ours, (kind, reasons, differences), effect)
     exists = told.certificate is not None or ours.certificate is not None
@@ -127,9 +127,9 @@ def compare(
 
 
 def _effect(
-    told: PublishedCertificate, outcome: Outcome, timeline: Timeline, compacted: datetime, live_since: datetime
+    told: PublishedCertificate, outcome: Outcome, timeline: Timeline, compacted_until: datetime, live_since: datetime
 ) -> Effect:
-    after = next_publication(told, outcome, "new", compacted, timeline, live_since)
+    after = next_publication(told, outcome, "new", compacted_until, timeline, live_since)
     pending = after.published.pending
     if is_downloadable(told.certificate) and (after.new_transitions or pending is not None):
         return Effect.PENDING if pending is not None and pending.due is not None else Effect.HOLD

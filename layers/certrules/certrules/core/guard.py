@@ -39,7 +39,7 @@ def next_publication(
     before: PublishedCertificate,
     outcome: Outcome,
     certificate_id: str,
-    compacted: datetime = BEGINNING,
+    compacted_until: datetime = BEGINNING,
     timeline: Timeline = (),
     live_since: datetime = BEGINNING,
 ) -> Publication:
@@ -47,7 +47,7 @@ def next_publication(
 
     A published downloadable certificate gives way only to a revocation with a listed cause that came after its
     issue; if late facts leave no such revocation but no award either, it is kept as it is and held for a person.
-    So is one whose revocation lies in a past that was compacted, where a word that would have prevented it may
+    So is one whose revocation lies in a past that was compacted_until, where a word that would have prevented it may
     have been dropped; and one that was lost before `live_since`, when the old logic decided and let it stand, unless
     it was lost by itself: the breaker's place is where that is held. But a person who invalidates or releases what is
     held acts at once, and one who discards the revocation has the last word: `timeline` has what they said.
@@ -58,7 +58,7 @@ def next_publication(
         since = _downloadable_since(before)
         if (
             loss is None
-            or loss.at <= compacted
+            or loss.at <= compacted_until
             or loss.at < since
             or (loss.at < live_since and not _is_automatic(loss))
         ):
@@ -191,17 +191,19 @@ def is_downloadable(certificate: Certificate | None) -> bool:
     return certificate is not None and certificate.status is Status.DOWNLOADABLE
 
 
-def published_before(published: PublishedCertificate, timeline: Timeline, terms: RolloutState) -> PublishedCertificate:
+def published_before(
+    published: PublishedCertificate, timeline: Timeline, rollout: RolloutState
+) -> PublishedCertificate:
     """Return what learners have before anything is decided here: what was published, or what the old logic said since.
 
     The old logic's word counts where it decides. In a course run that went live it counts from before that, for a
     learner without a downloadable certificate: it was on its way, and what it issued is not issued once more.
     """
-    if not terms.is_live:
+    if not rollout.is_live:
         return _newest(published, timeline)._replace(pending=None)
-    if terms.live_since is BEGINNING or is_downloadable(published.certificate):
+    if rollout.live_since is BEGINNING or is_downloadable(published.certificate):
         return published
-    return _newest(published, tuple(entry for entry in timeline if entry.at < terms.live_since))
+    return _newest(published, tuple(entry for entry in timeline if entry.at < rollout.live_since))
 
 
 def _newest(published: PublishedCertificate, timeline: Timeline) -> PublishedCertificate:

@@ -28,9 +28,10 @@ import msgspec
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
-from certrules.core.facts import Record
+from certrules.core.deciding import Known
 from certrules.core.guard import PublishedCertificate
-from certrules.core.terms import Fact
+from certrules.core.policy import Policies
+from certrules.core.terms import Fact, Rollout
 from certrules.core.timeline import BEGINNING, Timeline
 from certrules.formats.event_types import EVERYWHERE, Name
 from certrules.formats.stored import (
@@ -106,6 +107,24 @@ class Loaded:
     verifications: dict[int, StoredTimeline]
     course_runs: dict[str, StoredTimeline]
     names: dict[int, Item]
+
+    def known(self, pair: Pair, policies: Policies, default_rollout: Rollout) -> Known:
+        """Return everything that a decision about a learner in a course run rests on."""
+        record = self.records[pair]
+        verification, configuration = self.verifications[pair.learner_id], self.course_runs[pair.course_run]
+        return Known(
+            pair.learner_id,
+            pair.course_run,
+            record.timeline,
+            record.compacted_until,
+            verification.timeline,
+            configuration.timeline,
+            max(verification.compacted_until, configuration.compacted_until),
+            record.published,
+            (verification.version, configuration.version),
+            default_rollout,
+            policies,
+        )
 
 
 def load(
@@ -230,14 +249,6 @@ def save_name(item: Item, name: Name | None, at: datetime) -> bool:
 
 
 # --- what support keeps
-
-
-def record_of(pair: Pair, loaded: Loaded, timeline: Timeline) -> Record:
-    """Return all that is known of a learner in a course run: theirs, their ID verification, the run's configuration."""
-    verification = loaded.verifications[pair.learner_id].timeline
-    configuration = loaded.course_runs[pair.course_run].timeline
-    entries = sorted((*configuration, *verification, *timeline), key=lambda entry: entry[:4])
-    return Record(pair.learner_id, pair.course_run, tuple(entries))
 
 
 # --- keys and items

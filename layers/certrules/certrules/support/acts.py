@@ -11,6 +11,7 @@ import msgspec
 
 from certrules import aws, storage
 from certrules.core.dates import shown
+from certrules.core.deciding import decide_record
 from certrules.core.facts import active_by_person
 from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Fact, Status
@@ -18,7 +19,6 @@ from certrules.core.timeline import Timeline
 from certrules.core.wording import old_logic_decides, reasons_text, status_text, when
 from certrules.formats.event_types import ERASED, OWN_SOURCE, REQUESTED
 from certrules.formats.stored import as_time
-from certrules.ingestion import decide_record
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.cases import Case, entries_of, pending_as_json, values_at
 
@@ -77,14 +77,14 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     if ACTS[act].event_type == ERASED:
         sentence = "The certificate stays; the learner's name is forgotten here, in all course runs."
         return Preview(status, status, sentence, False, None, "act", case.version)
-    decided = decide_record(case.pair, case.loaded, entries_of(case.pair, detail, now), case.policies, now)
+    decided = decide_record(case.known, entries_of(case.pair, detail, now), now)
     published = decided.publication.published
     after = published.certificate
     takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
     sentence = _sentence(status, published, decided.outcome.decision.unmet)
-    if not decided.terms.is_live:
-        found = decided.compared(case.policies)
-        sentence = f"{old_logic_decides(decided.terms.rollout)} Nothing changes now; then: {found.sentence}"
+    if not decided.rollout.is_live:
+        found = decided.compared()
+        sentence = f"{old_logic_decides(decided.rollout.rollout)} Nothing changes now; then: {found.sentence}"
     if after is not None:
         was, will = shown(before, case.record.timeline, now), shown(after, decided.record.timeline, now)
         sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from certrules import aws, settings, storage
+from certrules.core.deciding import Known
 from certrules.core.explain import explanation as explaining
 from certrules.core.explain import rendering
 from certrules.core.explain.what_if import PossibleChange, possible_changes
@@ -16,7 +17,7 @@ from certrules.core.facts import CertificateInvalidation, Enrollment, Record, in
 from certrules.core.guard import PublishedCertificate, is_downloadable
 from certrules.core.policy import Policies
 from certrules.core.replay import Outcome, Pending, replay
-from certrules.core.rollout import RolloutState, rollout_state
+from certrules.core.rollout import RolloutState
 from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline, at_instant
 from certrules.core.wording import old_logic_decides
@@ -45,7 +46,7 @@ class Case:
     @property
     def record(self) -> Record:
         """What was heard: of the learner in the course run, their ID verification, and the course run."""
-        return storage.record_of(self.pair, self.loaded, self.loaded.records[self.pair].timeline)
+        return self.known.record()
 
     @property
     def version(self) -> int:
@@ -53,9 +54,14 @@ class Case:
         return self.loaded.records[self.pair].version
 
     @property
-    def terms(self) -> RolloutState:
+    def known(self) -> Known:
+        """Everything that a decision about the case rests on."""
+        return self.loaded.known(self.pair, self.policies, settings.default_rollout())
+
+    @property
+    def rollout(self) -> RolloutState:
         """Who decides in the course run."""
-        return rollout_state(self.loaded.course_runs[self.pair.course_run].timeline, settings.default_rollout())
+        return self.known.rollout
 
     @property
     def is_known(self) -> bool:
@@ -77,8 +83,8 @@ def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Exp
         case.policies,
         as_of or now,
         published=published,
-        compacted=stored.compacted_until,
-        terms=case.terms,
+        compacted_until=stored.compacted_until,
+        rollout=case.rollout,
     )
 
 
@@ -98,7 +104,7 @@ def case_as_json(
         "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
         "history": history,
         "undelivered": aws.waiting_in(dead_letters),  # status changes, of anybody, that a consumer's queue didn't take
-        "rollout": case.terms.rollout,
+        "rollout": case.rollout.rollout,
         "version": case.version,
     }
 
@@ -221,8 +227,10 @@ def export(case: Case, now: datetime) -> dict[str, Any]:
 
 def _otherwise(case: Case, outcome: Outcome) -> str:
     published = case.published
-    if not case.terms.is_live:
-        return f"{old_logic_decides(case.terms.rollout)} What is published is its word; a replay is what this would be."
+    if not case.rollout.is_live:
+        return (
+            f"{old_logic_decides(case.rollout.rollout)} What is published is its word; a replay is what this would be."
+        )
     was, certificate = published.certificate, outcome.certificate
     if was is not None and certificate is not None:
         certificate = certificate._replace(certificate_id=was.certificate_id)

@@ -56,26 +56,26 @@ def explain(
     as_of: datetime,
     *,
     published: PublishedCertificate | None = None,
-    compacted: datetime = BEGINNING,
-    terms: RolloutState | None = None,
+    compacted_until: datetime = BEGINNING,
+    rollout: RolloutState | None = None,
 ) -> Explanation:
     """Explain a learner's certificate in a course run as of an instant (UTC).
 
-    `published` and `compacted` are what guard.settle takes: give them when `as_of` is now, so that a
-    certificate which is kept although the facts no longer carry it is explained as learners see it. `terms` tell who
+    `published` and `compacted_until` are what guard.settle takes: give them when `as_of` is now, so that a
+    certificate which is kept although the facts no longer carry it is explained as learners see it. `rollout` tell who
     decides in the course run: where the old logic does, its certificate is explained beside what the facts say.
     """
     outcome = replay(record, policies, as_of)
     told, kept = PublishedCertificate(outcome.certificate, pending=outcome.pending), False
-    if published is not None and (terms is None or terms.is_live):
-        live_since = terms.live_since if terms else BEGINNING
-        told, _, kept = next_publication(published, outcome, "", compacted, record.timeline, live_since)
+    if published is not None and (rollout is None or rollout.is_live):
+        live_since = rollout.live_since if rollout else BEGINNING
+        told, _, kept = next_publication(published, outcome, "", compacted_until, record.timeline, live_since)
     sentence = ""
-    if terms is not None and not terms.is_live:
+    if rollout is not None and not rollout.is_live:
         heard = tuple(entry for entry in record.timeline if entry.at <= as_of)
-        told = published_before(published or PublishedCertificate(), heard, terms)
-        found = compare(record, policies, as_of, published=published, terms=terms, compacted=compacted)
-        sentence = f"{old_logic_decides(terms.rollout)} {found.sentence}"
+        told = published_before(published or PublishedCertificate(), heard, rollout)
+        found = compare(record, policies, as_of, published=published, rollout=rollout, compacted_until=compacted_until)
+        sentence = f"{old_logic_decides(rollout.rollout)} {found.sentence}"
     status = told.certificate.status if told.certificate else None
     return Explanation(
         learner_id=record.learner_id,

@@ -1,0 +1,144 @@
+"""Deciding one record: a pure function of what is known, of new entries and of an instant.
+
+Ingestion, support, bulk runs, import and reconciliation all decide here. Nothing is read or written.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+from uuid import NAMESPACE_OID, uuid5
+
+from certrules.core.comparison import Comparison, compare
+from certrules.core.facts import Record
+from certrules.core.guard import (
+    Publication,
+    PublishedCertificate,
+    automatic_revocation,
+    hold_entry,
+    next_publication,
+    published_before,
+)
+from certrules.core.policy import Policies
+from certrules.core.replay import Outcome, Transition, replay
+from certrules.core.rollout import RolloutState, rollout_state
+from certrules.core.terms import Rollout
+from certrules.core.timeline import Entry, Timeline, compact, merge
+
+
+class Known(NamedTuple):
+    """Everything that a decision about one learner in one course run rests on."""
+
+    learner_id: int
+    course_run: str
+    timeline: Timeline  # of the learner in the course run
+    compacted_until: datetime  # UTC; BEGINNING: that timeline was never compacted
+    id_verification: Timeline  # of the learner
+    configuration: Timeline  # of the course run
+    shared_compacted_until: datetime  # UTC; of the ID verification and the configuration, the later one
+    published: PublishedCertificate
+    versions: tuple[int, int]  # of the ID verification and of the configuration
+    default_rollout: Rollout  # where the configuration names none
+    policies: Policies  # of the deployment
+
+    def record(self, timeline: Timeline | None = None) -> Record:
+        """Return all timelines as one record; `timeline` takes the place of the learner's own."""
+        own = self.timeline if timeline is None else timeline
+        entries = sorted((*self.configuration, *self.id_verification, *own), key=lambda entry: entry[:4])
+        return Record(self.learner_id, self.course_run, tuple(entries))
+
+    @property
+    def rollout(self) -> RolloutState:
+        """Who decides in the course run."""
+        return rollout_state(self.configuration, self.default_rollout)
+
+
+class DecidedRecord(NamedTuple):
+    """The result of deciding one record: the state to store and the certificate to publish."""
+
+    known: Known
+    timeline: Timeline  # of the learner in the course run, with the new entries
+    compacted_until: datetime  # UTC; of that timeline
+    record: Record  # all timelines as one
+    as_of: datetime  # UTC
+    outcome: Outcome  # by the facts, whoever decides in the course run
+    publication: Publication
+    rollout: RolloutState
+    before: PublishedCertificate  # what learners had before this decision
+
+    @property
+    def next_change_at(self) -> datetime | None:
+        """When (UTC) the certificate changes without a new entry; None: never, or the old logic decides."""
+        return self.outcome.next_change_at if self.rollout.is_live else None
+
+    def compared(self) -> Comparison:
+        """Compare the outcome with the certificate of the old logic."""
+        return compare(
+            self.record,
+            self.known.policies,
+            self.as_of,
+            published=self.before,
+            rollout=self.rollout,
+            compacted_until=max(self.compacted_until, self.known.shared_compacted_until),
+        )
+
+
+def decide_record(
+    known: Known, entries: Iterable[Entry], sent_at: datetime, *, as_if: Rollout | None = None
+) -> DecidedRecord:
+    """Decide what is known together with new entries, as of the instant (UTC) at which they were sent.
+
+    A decision never goes back in time: if a later entry or publication is known, it is as of that one. Where the old
+    logic decides, its last certificate is published. `as_if` decides as if the course run had this rollout from now on.
+    An automatic revocation from before the course run went live is held for a person. Raises TimelineFullError.
+    """
+    entries = tuple(entries)
+    timeline, compacted_until = compact(merge(known.timeline, entries), compacted_until=known.compacted_until)
+    record = known.record(timeline)
+    published_at = (transition.at for transition in known.published.transitions[-1:])
+    as_of = max((sent_at, *published_at, *(entry.at for entry in record.timeline[-1:])))
+    outcome = replay(record, known.policies, as_of)
+    rollout = known.rollout
+    before = published_before(known.published, timeline, rollout)
+    if as_if is not None and as_if is not rollout.rollout:
+        rollout = RolloutState(as_if, as_of)
+    publication = Publication(before, (), retained=False)
+    if rollout.is_live:
+        publication = next_publication(
+            before,
+            outcome,
+            "" if _has_id(before) or outcome.certificate is None else _new_id(record, timeline),
+            max(compacted_until, known.shared_compacted_until),
+            timeline,
+            rollout.live_since,
+        )
+        revocation = automatic_revocation(before, publication.new_transitions)
+        if revocation is not None and revocation.at < rollout.live_since:
+            why = "the old logic decided then, and let the certificate stand"
+            hold = hold_of(record, revocation, "rollout", why, timeline)
+            return decide_record(known, (*entries, hold), sent_at, as_if=as_if)
+    return DecidedRecord(known, timeline, compacted_until, record, as_of, outcome, publication, rollout, before)
+
+
+def hold_of(record: Record, revocation: Transition, by: str, why: str, timeline: Timeline) -> Entry:
+    """Return the entry that holds an automatic revocation for a person.
+
+    Its event id follows from the revocation, so the same one is held once. Raises RuntimeError if the timeline has
+    this hold already and the revocation takes effect all the same: deciding would never end.
+    """
+    name = f"{record.learner_id}:{record.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
+    entry = hold_entry(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
+    if entry in timeline:
+        raise RuntimeError(f"the revocation of {name} was held, and yet takes effect")
+    return entry
+
+
+def _has_id(published: PublishedCertificate) -> bool:
+    return published.certificate is not None and bool(published.certificate.certificate_id)
+
+
+def _new_id(record: Record, timeline: Timeline) -> str:
+    """Return the id for a certificate without one. It follows from the first event, so it is the same at each replay.
+
+    Nobody can guess it, since event ids are never published.
+    """
+    return uuid5(NAMESPACE_OID, f"{record.learner_id}:{record.course_run}:{timeline[0].event_id}").hex
