@@ -7,9 +7,8 @@ from random import Random
 from typing import Any
 
 from certrules import storage
-from certrules.core.facts import Approval, Enrollment, Grade
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade
 from certrules.core.guard import PublishedCertificate
-from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline
 from certrules.formats.stored import encode_published, encode_timeline
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade
+from certrules.core.facts import Facts, Record
 from certrules.core.policy import PRESETS
-from certrules.core.terms import PERSON, Fact
+from certrules.core.terms import PERSON
 from certrules.core.timeline import Entry
 
 COURSE_RUNS = ("course-v1:CertX+CS101+2026", "course-v1:CertX+CS102+2026", "course-v1:CertX+CS103+2026")

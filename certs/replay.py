@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from certrules.core.certificate import Outcome
 from certrules.core.explain.explanation import explain
 from certrules.core.explain.rendering import as_json as explanation_as_json
 from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
-from certrules.core.replay import Outcome, replay
+from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode

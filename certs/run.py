@@ -21,10 +21,11 @@ from certrules.core.explain.explanation import explain
 from certrules.core.explain.rendering import as_text
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
-from certrules.core.timeline import BEGINNING, Timeline
+from certrules.core.timeline import Timeline
 from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_in import MAX_BYTES, decode
 from certrules.formats.refusals import Reason, RefusedError

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from certrules.core.rules import BY_CODE
+from certrules.core.rules import RULEBOOK
 from certrules.core.terms import Status
 from certrules.formats.events_out import EVENTS_OUT
 from certs.run import Run
@@ -64,7 +64,9 @@ def outcome(console: Console, run: Run, told: Iterator[str]) -> None:
     by_status = run.by_status()
     total = sum(by_status.values())
     statuses = _counts("Certificates", by_status, total, {str(status): colour for status, colour in _COLOURS.items()})
-    reasons = _counts("Why not downloadable", run.by_reason(), total, {}, {c: r.unmet for c, r in BY_CODE.items()})
+    reasons = _counts(
+        "Why not downloadable", run.by_reason(), total, {}, {rule.code: rule.unmet for rule in RULEBOOK.rules}
+    )
     tables = [statuses, reasons]
     if run.parked:
         tables.append(_counts("Parked: could not be taken in", run.parked, sum(run.parked.values()), {}))

@@ -6,9 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from certrules.core.facts import Approval, Enrollment
+from certrules.core.fact_types import Approval, Enrollment, Fact
 from certrules.core.guard import PublishedCertificate
-from certrules.core.terms import Fact
 from certrules.core.timeline import Entry
 from certrules.formats.stored import as_time, encode_published, encode_timeline
 from certs.debug.containers import ROOT, FunctionFailedError, Json, Runner

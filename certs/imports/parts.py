@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TextIO
 from zlib import crc32
 
-from certrules.core.terms import Fact, Status
-from certrules.core.timeline import BEGINNING
+from certrules.core.fact_types import Fact
+from certrules.core.instants import BEGINNING
+from certrules.core.terms import Status
 from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.files import Line, read_rows, size_of

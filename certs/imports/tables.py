@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from certrules.core.facts import Approval, Enrollment, Grade, Recorded
-from certrules.core.terms import Fact, Status
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.terms import Status
 from certrules.formats.event_types import implies_passing
 from certrules.formats.refusals import EARLIEST, Reason
 from certrules.formats.table_rows import Observation, TableRow

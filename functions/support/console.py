@@ -41,7 +41,8 @@ from application import (
 )
 from certrules import aws
 from certrules.core.explain import what_if
-from certrules.core.terms import PERSON, Fact
+from certrules.core.fact_types import Fact
+from certrules.core.terms import PERSON
 from certrules.core.wording import status_text
 from certrules.core.wording import when as when_in_words
 from certrules.requests import RefusedActError

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from certrules import storage
 from certrules.bulk.runs import end_of
 from certrules.core.deciding import decide_record
+from certrules.core.fact_types import Fact
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
-from certrules.core.terms import Fact, Rollout
-from certrules.core.timeline import BEGINNING, Entry, merge
+from certrules.core.terms import Rollout
+from certrules.core.timeline import Entry, merge
 from certrules.ingestion import save_decided
 from certrules.storage.tables import Pair
 from tests.bulk.conftest import Run, everything

@@ -10,7 +10,7 @@ import pytest
 
 from certrules import aws
 from certrules.bulk.applying import apply_part
-from certrules.core.terms import Fact
+from certrules.core.fact_types import Fact
 from tests.bulk.conftest import Run
 from tests.bulk.test_plan_and_apply import waiting
 from tests.functions.scene import Learner, Scene, day

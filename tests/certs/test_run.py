@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from certrules.core.certificate import Outcome
 from certrules.core.policy import PRESETS, undated
-from certrules.core.replay import Outcome, replay
+from certrules.core.replay import replay
 from certrules.core.terms import Cause, Status
 from certrules.formats.events_in import decode
 from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from openedx_events.event_bus.avro.deserializer import AvroSignalDeserializer
 from openedx_events.event_bus.avro.schema import schema_from_signal
 
-from certrules.core.facts import Approval, Enrollment, Grade, Recorded
-from certrules.core.terms import Fact, Status
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.terms import Status
 from certrules.formats.event_types import EVENT_TYPES, Message
 from certrules.formats.events_in import decode
 from tests.contract.openedx import PERSONAL, READ_AT, SIGNALS, TAKEN_IN, data_of, detail, instants

@@ -16,11 +16,11 @@ from openedx_events.event_bus.avro.deserializer import AvroSignalDeserializer, d
 from openedx_events.event_bus.avro.schema import schema_from_signal
 from openedx_events.event_bus.avro.serializer import AvroSignalSerializer, serialize_event_data_to_bytes
 
+from certrules.core.certificate import Certificate, Pending, Transition
 from certrules.core.decision import decide
 from certrules.core.facts import Facts, Record
 from certrules.core.policy import DEFAULT
-from certrules.core.replay import Actor, Certificate, Pending, Transition
-from certrules.core.terms import REVOKING, Cause, Status
+from certrules.core.terms import REVOKING, Actor, Cause, Status
 from certrules.formats import events_out
 from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_in import decode

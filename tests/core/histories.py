@@ -13,9 +13,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from certrules.core.facts import Approval, Enrollment, Grade, Record, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Overrides, Policies, read_policies, undated
-from certrules.core.terms import AUTOMATIC, PERSON, Cause, Fact, Status
+from certrules.core.terms import AUTOMATIC, PERSON, Cause, Status
 from certrules.core.terms import RevocationAction as Said
 from certrules.core.timeline import Entry, merge
 

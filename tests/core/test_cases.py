@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from certrules.core.certificate import Outcome, Pending
 from certrules.core.policy import Policies, read_policies
-from certrules.core.replay import Outcome, Pending, replay
+from certrules.core.replay import replay
 from tests.core.words import CCX, COURSE_RUN, QUALIFYING, instant, record_of
 
 CASES = [

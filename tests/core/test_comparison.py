@@ -8,13 +8,15 @@ import yaml
 from hypothesis import given
 
 from certrules.core.comparison import KINDS, Comparison, Effect, Kind, compare, is_same_grade
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate, next_publication, published_before
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
-from certrules.core.terms import Fact, Rollout, Status
-from certrules.core.timeline import BEGINNING, Timeline
+from certrules.core.terms import Rollout, Status
+from certrules.core.timeline import Timeline
 from tests.core.histories import END, policies, records
 from tests.core.test_cases import facts_of, policies_of
 from tests.core.words import instant, qualifying, record_of

@@ -19,11 +19,13 @@ from typing import Any
 
 import pytest
 
-from certrules.core.facts import Approval, Enrollment, Record, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Recorded
+from certrules.core.facts import Record
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, Policies
 from certrules.core.replay import replay
-from certrules.core.terms import PERSON, Cause, Fact, Status
-from certrules.core.timeline import BEGINNING, Entry
+from certrules.core.terms import PERSON, Cause, Status
+from certrules.core.timeline import Entry
 from tests.core.words import CCX, COURSE_RUN, instant
 
 DARK = replace(DEFAULT, version="dark", web_certificates=False)

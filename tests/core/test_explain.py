@@ -13,25 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certrules.core import dates
+from certrules.core.certificate import Certificate
 from certrules.core.explain import explanation as explaining
 from certrules.core.explain import findings
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.rendering import as_json, as_text
 from certrules.core.explain.timeline import changed
 from certrules.core.explain.what_if import PossibleChange, counterfactuals, possible_changes, what_if
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate, next_publication, published_before
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, PRESETS, Modes, Overrides, Policies, read_policies, undated
-from certrules.core.replay import Certificate, replay
+from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
-from certrules.core.rules import BY_CODE, RULES, in_force
-from certrules.core.terms import Cause, Fact, Rollout, Status
-from certrules.core.timeline import BEGINNING, Entry, at_instant, merge
+from certrules.core.rules import RULEBOOK, RULES
+from certrules.core.terms import Cause, Rollout, Status
+from certrules.core.timeline import Entry, at_instant, merge
 from certrules.core.wording import RECORDS_BEGIN, dated, when
 from certrules.formats.refusals import EARLIEST
 from tests.core.histories import END, INSTANTS, instants, policies, records
 from tests.core.words import CCX, instant, qualifying, record_of
 
+RULES_BY_CODE = {rule.code: rule for rule in RULES}
 EDX = undated(DEFAULT)
 OPEN_EDX_IDV = undated(PRESETS["open-edx-idv"])
 EARNED = "The certificate has been downloadable since 3 January 2026 at 00:00 UTC because all requirements were met"
@@ -407,14 +411,14 @@ def test_every_rule_in_force_is_told_and_every_fact_that_it_looks_at_is_its_evid
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
     findings = explaining.explain(record, policies, as_of).verdicts
-    assert [finding.code for finding in findings] == [rule.code for rule in in_force(as_of)]
+    assert [finding.code for finding in findings] == [rule.code for rule in RULEBOOK.at(as_of).rules]
     known = at_instant(record.timeline, as_of)
     told: set[tuple[str, str]] = set()
     for finding in findings:
         looked_at = {(evidence.fact, evidence.subject): evidence for evidence in finding.evidence}
         told |= set(looked_at)
         for (fact, subject), entry in known.items():
-            if fact in BY_CODE[finding.code].looks_at and fact is not Fact.COURSE_RUN:
+            if fact in RULES_BY_CODE[finding.code].looks_at and fact is not Fact.COURSE_RUN:
                 evidence = looked_at[fact, subject]
                 assert (evidence.event_id, evidence.at, evidence.by) == (entry.event_id, entry.at, entry.by)
     of_rules = {fact for rule in RULES for fact in rule.looks_at}
@@ -427,7 +431,7 @@ def test_every_rule_in_force_is_told_and_every_fact_that_it_looks_at_is_its_evid
 def test_there_is_a_next_step_for_each_unmet_rule_and_for_nothing_else() -> None:
     steps = explained(qualifying(("day 2", "beta tester added"), ("day 3", "failing"), without=["grade"])).next_steps
     assert [step.reason for step in steps] == ["not_passed", "beta_tester"]
-    assert steps[1].sentence == BY_CODE["beta_tester"].remedy
+    assert steps[1].sentence == RULES_BY_CODE["beta_tester"].remedy
     assert explained(qualifying(("day 4", "enrolled in audit"))).next_steps == ()
 
 
@@ -832,7 +836,7 @@ def test_an_explanation_is_lines_of_plain_text() -> None:
         "",
         "What can be done:",
         "  - The course team publishes the course run, or an operator sends its configuration again.",
-        f"  - {BY_CODE['not_passed'].remedy}",
+        f"  - {RULES_BY_CODE['not_passed'].remedy}",
         "",
         "What would make it downloadable:",
         (

@@ -1,11 +1,12 @@
 """The guard by example: what becomes of what was published when late facts rewrite the past."""
 
+from certrules.core.certificate import Outcome, Pending
 from certrules.core.facts import Record
 from certrules.core.guard import Publication, PublishedCertificate, next_publication
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, undated
-from certrules.core.replay import Outcome, Pending, replay
+from certrules.core.replay import replay
 from certrules.core.terms import Cause, Status
-from certrules.core.timeline import BEGINNING
 from tests.core.words import instant, qualifying
 
 NOW = "day 30"

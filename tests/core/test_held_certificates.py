@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certrules.core.facts import Approval, Enrollment, Record, Recorded
+from certrules.core.certificate import Outcome
+from certrules.core.fact_types import Approval, Enrollment, Fact, Recorded
+from certrules.core.facts import Record
 from certrules.core.guard import Publication, PublishedCertificate, automatic_revocation, hold_entry, next_publication
 from certrules.core.policy import PRESETS, Policies, undated
-from certrules.core.replay import Actor, Outcome, replay
-from certrules.core.terms import PERSON, Cause, Fact, RevocationAction, Status
+from certrules.core.replay import replay
+from certrules.core.terms import PERSON, Actor, Cause, RevocationAction, Status
 from certrules.core.timeline import Entry, Timeline, merge
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from certrules.core.fact_types import Fact
 from certrules.core.facts import CertificateInvalidation, invalidations
-from certrules.core.terms import PERSON, Fact
+from certrules.core.terms import PERSON
 from certrules.core.timeline import Entry, merge
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

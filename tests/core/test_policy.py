@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import (
     DEFAULT,
     MAX_SPAN,
@@ -17,7 +18,6 @@ from certrules.core.policy import (
     read_policies,
     undated,
 )
-from certrules.core.timeline import BEGINNING
 
 
 def test_a_policy_starts_from_its_preset_and_says_so_in_its_version() -> None:

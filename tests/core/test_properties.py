@@ -9,13 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from certrules.core.certificate import Outcome
 from certrules.core.decision import decide
-from certrules.core.facts import Approval, Enrollment, Record
+from certrules.core.fact_types import Approval, Enrollment, Fact
+from certrules.core.facts import Record
 from certrules.core.guard import Publication, PublishedCertificate, next_publication
 from certrules.core.policy import Policies
-from certrules.core.replay import Outcome, replay
+from certrules.core.replay import replay
 from certrules.core.rules import RULES
-from certrules.core.terms import RELEASED, REVOKING, Cause, Fact, RevocationAction, Status
+from certrules.core.terms import RELEASED, REVOKING, Cause, RevocationAction, Status
 from certrules.core.timeline import Entry, Timeline, at_instant, compact, merge
 from tests.core.histories import (
     CORE_FACTS,

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certrules.core.certificate import Outcome, Pending
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.guard import (
     Publication,
@@ -16,11 +18,12 @@ from certrules.core.guard import (
     next_publication,
     published_before,
 )
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, Policies, undated
-from certrules.core.replay import Outcome, Pending, replay
+from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState, rollout_state
-from certrules.core.terms import Cause, Fact, Rollout, Status
-from certrules.core.timeline import BEGINNING, Entry, Timeline, merge
+from certrules.core.terms import Cause, Rollout, Status
+from certrules.core.timeline import Entry, Timeline, merge
 from tests.core.histories import END, INSTANTS, entries, policies
 from tests.core.words import COURSE_RUN, instant, qualifying, record_of, told
 

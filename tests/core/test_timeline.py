@@ -3,17 +3,9 @@
 import pytest
 
 from certrules.core import timeline as timelines
-from certrules.core.terms import Fact
-from certrules.core.timeline import (
-    BEGINNING,
-    CAPACITY,
-    HARD_LIMIT,
-    Entry,
-    TimelineFullError,
-    at_instant,
-    compact,
-    merge,
-)
+from certrules.core.fact_types import Fact
+from certrules.core.instants import BEGINNING
+from certrules.core.timeline import CAPACITY, HARD_LIMIT, Entry, TimelineFullError, at_instant, compact, merge
 from tests.core.words import instant
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from certrules.core.certificate import Outcome
 from certrules.core.policy import read_policies
-from certrules.core.replay import Outcome, replay
+from certrules.core.replay import replay
 from certrules.core.terms import Status
 from tests.core.upstream import Platform
 from tests.core.words import CCX, COURSE_RUN, instant, qualifying, record_of

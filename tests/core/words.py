@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from certrules.core.facts import Approval, Enrollment, Grade, Record, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.facts import Record
 from certrules.core.policy import read_overrides
-from certrules.core.terms import PERSON, Fact, RevocationAction, Status
+from certrules.core.terms import PERSON, RevocationAction, Status
 from certrules.core.timeline import Entry, merge
 
 COURSE_RUN = "course-v1:CertX+CS101+2026"

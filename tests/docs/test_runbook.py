@@ -6,7 +6,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-from certrules.core.rules import BY_CODE
+from certrules.core.rules import RULEBOOK
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ def test_the_dashboard_shows_every_reason() -> None:
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", body))["widgets"]
     assert len(widgets) == 9
-    assert set(re.findall(r"\"reason_(\w+)\"", body)) == set(BY_CODE)
+    assert set(re.findall(r"\"reason_(\w+)\"", body)) == {rule.code for rule in RULEBOOK.rules}
 
 
 def test_the_commands_that_runbook_and_support_guide_name_exist() -> None:

@@ -19,8 +19,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.sqs.models import sqs_backends
 
 from certrules import storage
-from certrules.core.replay import Certificate
-from certrules.core.terms import Fact
+from certrules.core.certificate import Certificate
+from certrules.core.fact_types import Fact
 from certrules.storage.records import StoredRecord
 from certrules.storage.tables import Pair
 from certs.sources import event_builders

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from certrules import storage
-from certrules.core.replay import Certificate
-from certrules.core.terms import Fact, Status
+from certrules.core.certificate import Certificate
+from certrules.core.fact_types import Fact
+from certrules.core.terms import Status
 from certrules.core.timeline import HARD_LIMIT, Entry
 from certrules.formats.event_types import EVENT_TYPES
 from certs.sources import event_builders

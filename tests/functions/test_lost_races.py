@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from certrules.core.terms import Fact, Status
+from certrules.core.fact_types import Fact
+from certrules.core.terms import Status
 from certrules.ingestion import ATTEMPTS
 from certs.sources.event_builders import Detail
 from localcloud import LocalCloud

@@ -10,8 +10,9 @@ import pytest
 
 from certrules import storage
 from certrules.core.comparison import Kind
+from certrules.core.fact_types import Fact
 from certrules.core.policy import DEFAULT, undated
-from certrules.core.terms import Cause, Fact, Status
+from certrules.core.terms import Cause, Status
 from certrules.formats.events_in import decode
 from certrules.ingestion import ingest_messages
 from certs.sources import event_builders

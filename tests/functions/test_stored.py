@@ -7,13 +7,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certrules.core.certificate import Certificate, Pending, Transition
 from certrules.core.decision import decide
-from certrules.core.facts import Approval, Enrollment, Facts, Grade, Record, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.facts import Facts, Record
 from certrules.core.guard import PublishedCertificate, PublishedTransition, next_publication
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_policies
-from certrules.core.replay import Actor, Certificate, Pending, Transition, replay
-from certrules.core.terms import Cause, Fact, RevocationAction, Status, is_ccx
-from certrules.core.timeline import BEGINNING, Entry, merge
+from certrules.core.replay import replay
+from certrules.core.terms import Actor, Cause, RevocationAction, Status, is_ccx
+from certrules.core.timeline import Entry, merge
 from certrules.formats.stored import (
     decode_published,
     decode_timeline,

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from certrules.core.certificate import Outcome
 from certrules.core.facts import Record
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, Policy
-from certrules.core.replay import Outcome, replay
-from certrules.core.timeline import BEGINNING, Timeline, merge
+from certrules.core.replay import replay
+from certrules.core.timeline import Timeline, merge
 from certrules.formats.table_rows import Observation, TableRow, decode_row, entries_from
 from certs.imports.parts import COURSE_RUNS, Reading, read_tables
 from certs.imports.tables import TABLES, table_of

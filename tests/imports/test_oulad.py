@@ -5,10 +5,12 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from certrules.core.certificate import Outcome
 from certrules.core.facts import Record
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import PRESETS, Policies
-from certrules.core.replay import Outcome, replay
-from certrules.core.timeline import BEGINNING, Entry, merge
+from certrules.core.replay import replay
+from certrules.core.timeline import Entry, merge
 from certrules.formats.events_in import decode
 from certrules.formats.table_rows import TableRow, entries_from
 from certs.sources import oulad

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from certrules import settings, storage
-from certrules.core.terms import Fact, Status
+from certrules.core.fact_types import Fact
+from certrules.core.terms import Status
 from certrules.core.timeline import at_instant
 from certrules.formats.event_types import Message
 from certrules.formats.table_rows import TableRow

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from certrules.core.replay import Certificate
+from certrules.core.certificate import Certificate
 from certrules.core.terms import Status
 from localcloud import LocalCloud
 from tests.functions.scene import OWN_EVENTS, TEMPLATE, Learner, Scene

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certrules.core.facts import Approval, Enrollment, Grade, Recorded
-from certrules.core.terms import Fact, Status
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.terms import Status
 from certrules.core.timeline import Entry, Timeline, at_instant, merge
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row, entries_from
 from tests.core.words import instant

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from certrules.core.facts import Approval, Enrollment, Grade, Recorded, invalidations
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.facts import invalidations
 from certrules.core.policy import PRESETS
-from certrules.core.terms import Cause, Fact, Status
+from certrules.core.terms import Cause, Status
 from certrules.core.timeline import Entry
 from certrules.formats.refusals import EARLIEST
 from certs.imports.rows import Why

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from certrules import storage
+from certrules.core.certificate import Certificate
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record, active_by_person
 from certrules.core.policy import DEFAULT, undated
-from certrules.core.replay import Certificate, replay
-from certrules.core.terms import REVOKING, Cause, Fact, Status
+from certrules.core.replay import replay
+from certrules.core.terms import REVOKING, Cause, Status
 from certrules.core.timeline import Entry, Timeline, merge
 from certrules.formats.event_types import REQUESTED, Message
 from certrules.formats.events_out import CHANGED, events_of

@@ -8,7 +8,8 @@ from threading import Barrier
 import pytest
 
 from certrules import aws, settings, storage
-from certrules.core.terms import Fact, Status
+from certrules.core.fact_types import Fact
+from certrules.core.terms import Status
 from certrules.formats.event_types import Message
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.requests import RefusedActError

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from certrules.core.certificate import Outcome
 from certrules.core.facts import Record
 from certrules.core.policy import DEFAULT, undated
-from certrules.core.replay import Outcome, replay
+from certrules.core.replay import replay
 from certrules.core.timeline import Entry, merge
 from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
-from certrules.core.terms import Fact
 from certrules.core.timeline import CAPACITY, Entry, merge
 from certrules.formats.record_as_events import events_from
 from certrules.formats.refusals import EARLIEST

@@ -8,8 +8,8 @@ from itertools import batched
 from typing import Any
 
 from certrules import storage
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
-from certrules.core.timeline import BEGINNING
 from certrules.formats.event_types import Message
 from certrules.formats.table_rows import TableRow
 from certrules.ingestion import BatchResult, ingest_messages

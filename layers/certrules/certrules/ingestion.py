@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from certrules import settings, storage
 from certrules.aws import each
+from certrules.core.certificate import Certificate
 from certrules.core.comparison import Kind
 from certrules.core.deciding import DecidedRecord, decide_record, hold_of
+from certrules.core.fact_types import Fact
 from certrules.core.guard import Publication, PublishedCertificate, automatic_revocation
 from certrules.core.policy import Policies, Policy
-from certrules.core.replay import Certificate
-from certrules.core.terms import Fact, Rollout
+from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.event_types import ERASED, NAMED, Message
 from certrules.formats.refusals import Reason, RefusedError

@@ -15,8 +15,8 @@ import msgspec
 
 from certrules import aws, publishing, settings, storage
 from certrules.core.deciding import decide_record
+from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies
-from certrules.core.terms import Fact
 from certrules.formats.events_out import events_of
 from certrules.storage.records import Loaded, StoredRecord
 from certrules.storage.tables import Pair

@@ -29,9 +29,9 @@ from certrules.bulk.runs import (
     read,
     tally,
 )
+from certrules.core.certificate import Transition
 from certrules.core.deciding import decide_record
-from certrules.core.replay import Actor, Transition
-from certrules.core.terms import AUTOMATIC, Status, is_person
+from certrules.core.terms import AUTOMATIC, Actor, Status, is_person
 from certrules.ingestion import ATTEMPTS, save_decided
 from certrules.storage.records import Loaded
 from certrules.storage.tables import LostRaceError

@@ -27,9 +27,9 @@ from typing import Any, Literal
 import msgspec
 
 from certrules import aws, settings
+from certrules.core.certificate import Pending
 from certrules.core.deciding import DecidedRecord
 from certrules.core.policy import Policies
-from certrules.core.replay import Pending
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.storage.records import Loaded, StoredRecord

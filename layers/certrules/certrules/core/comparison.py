@@ -1,7 +1,7 @@
-"""Comparison: a learner's certificate by the facts alone beside the old logic's, and what going live would make of it.
+"""Comparison: a learner's certificate by the facts alone and by the old logic, and what going live would change.
 
-The replay that decides starts from what the old logic recorded. Here it is left out: what is compared is what each of
-the two logics makes of the same facts.
+The replay that decides starts from recorded certificates. Here they are left out, so that each of the two logics is
+judged by its own result for the same facts.
 """
 
 from datetime import datetime, timedelta
@@ -9,21 +9,25 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from certrules.core.decision import Decision, label
+from certrules.core.certificate import Certificate, Outcome
+from certrules.core.decision import Decision
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate, is_downloadable, next_publication, published_before
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
-from certrules.core.replay import Certificate, Outcome, replay
+from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
-from certrules.core.terms import PERSON, Cause, Fact, Rollout, Status
-from certrules.core.timeline import BEGINNING, Timeline, at_instant
-from certrules.core.wording import BECAUSE, listed, reasons_text, status_text, when
+from certrules.core.rules import RULEBOOK, Rulebook
+from certrules.core.terms import PERSON, Cause, Rollout, Status
+from certrules.core.timeline import Timeline, at_instant
+from certrules.core.wording import BECAUSE, listed, status_text, when
 
 ISSUED_WITHIN = timedelta(hours=1)
-"""The old logic dates a certificate when it was made, not when it was earned: so much later, it is the same date."""
+"""The old logic dates a certificate when it was made, not when it was earned. Within this time the dates agree."""
 
 _GRADE_LENGTH = 5
-"""The platform keeps so many characters of a grade: 0.84999 may be cut to 0.849."""
+"""The platform stores so many characters of a grade: 0.84999 may be cut to 0.849."""
 
 _PERCENT_DECIMALS = 2
 """The platform rounds to whole percents."""
@@ -57,7 +61,7 @@ KINDS: dict[Kind, str] = {
 
 
 class Effect(StrEnum):
-    """What going live would do to the certificate that a learner has."""
+    """How going live would change the certificate that a learner has."""
 
     NONE = "none"
     ISSUE = "issue"
@@ -104,42 +108,42 @@ def compare(
     published: PublishedCertificate | None = None,
     rollout: RolloutState | None = None,
     compacted_until: datetime = BEGINNING,
+    rulebook: Rulebook = RULEBOOK,
 ) -> Comparison:
-    """Compare what the facts say as of an instant (UTC) with what the old logic said last.
+    """Compare the outcome of the facts as of an instant (UTC) with the last certificate of the old logic.
 
-    `published` and `rollout` are what was published, and who decides in the course run: where it is this service, only
-    the old logic's own words are compared, and going live does nothing.
+    `published` is the certificate that this service published last, and `rollout` who decides in the course run. Where
+    this service decides, only recorded certificates are compared, and going live changes nothing.
     """
     published, rollout = published or PublishedCertificate(), rollout or RolloutState(Rollout.SHADOW, BEGINNING)
     timeline = tuple(entry for entry in record.timeline if entry.at <= as_of)
-    told = published_before(
-        PublishedCertificate() if rollout.is_live else published, timeline, RolloutState(Rollout.SHADOW, BEGINNING)
-    )
-    alone = tuple(entry for entry in timeline if entry.fact is not Fact.RECORDED)
-    ours = replay(Record(record.learner_id, record.course_run, alone), policies, as_of)
+    own = PublishedCertificate() if rollout.is_live else published
+    theirs = published_before(own, timeline, RolloutState(Rollout.SHADOW, BEGINNING))
+    facts_only = tuple(entry for entry in timeline if entry.fact is not Fact.RECORDED)
+    ours = replay(Record(record.learner_id, record.course_run, facts_only), policies, as_of, rulebook)
     effect = Effect.NONE
     if not rollout.is_live:
-        effect = _effect(told, replay(record, policies, as_of), timeline, compacted_until, as_of)
-    kind, reasons, differences = _compared(told, ours, timeline, published)
-    sentence = _sentence(told.certificate, ours, (kind, reasons, differences), effect)
-    exists = told.certificate is not None or ours.certificate is not None
+        effect = _effect(theirs, replay(record, policies, as_of, rulebook), timeline, compacted_until, as_of)
+    kind, reasons, differences = _compared(theirs, ours, timeline, published)
+    sentence = _sentence(theirs.certificate, ours, (kind, reasons, differences), effect)
+    exists = theirs.certificate is not None or ours.certificate is not None
     return Comparison(kind, effect, differences, reasons, sentence, exists)
 
 
 def _effect(
-    told: PublishedCertificate, outcome: Outcome, timeline: Timeline, compacted_until: datetime, live_since: datetime
+    theirs: PublishedCertificate, outcome: Outcome, timeline: Timeline, compacted_until: datetime, live_since: datetime
 ) -> Effect:
-    after = next_publication(told, outcome, "new", compacted_until, timeline, live_since)
+    after = next_publication(theirs, outcome, "new", compacted_until, timeline, live_since)
     pending = after.published.pending
-    if is_downloadable(told.certificate) and (after.new_transitions or pending is not None):
+    if is_downloadable(theirs.certificate) and (after.new_transitions or pending is not None):
         return Effect.PENDING if pending is not None and pending.due is not None else Effect.HOLD
     if not after.new_transitions:
-        return Effect.NONE if _look_the_same(told.certificate, after.published.certificate) else Effect.DETAILS
+        return Effect.NONE if _look_the_same(theirs.certificate, after.published.certificate) else Effect.DETAILS
     return Effect.ISSUE if is_downloadable(after.published.certificate) else Effect.LABEL
 
 
 def _look_the_same(before: Certificate | None, after: Certificate | None) -> bool:
-    """Whether what a learner sees of a certificate stays, given that its status and its id do."""
+    """Whether a learner would see the same certificate, given that its status and its id stay."""
     if before is None or after is None or before.issued_at is None or after.issued_at is None:
         return before is None or after is None or before[1:3] == after[1:3]
     return before[1:3] == after[1:3] and _is_same_date(before.issued_at, after.issued_at)
@@ -149,15 +153,16 @@ type _Compared = tuple[Kind, tuple[str, ...], tuple[DifferingField, ...]]
 
 
 def _compared(
-    told: PublishedCertificate, ours: Outcome, timeline: Timeline, published: PublishedCertificate
+    published_theirs: PublishedCertificate, ours: Outcome, timeline: Timeline, published: PublishedCertificate
 ) -> _Compared:
-    theirs, status = told.certificate, _status(told.certificate, ours)
+    theirs = published_theirs.certificate
+    status = _status(theirs, ours)
     their_status = theirs.status if theirs else None
     differences = [] if status is their_status else [DifferingField("status", their_status or "", status or "")]
     if theirs is not None and ours.certificate is not None and status is their_status is Status.DOWNLOADABLE:
         differences += _differences(theirs, ours.certificate, timeline, published)
     found = tuple(differences)
-    if contradictions := _contradictions(told, ours.decision, timeline):
+    if contradictions := _contradictions(published_theirs, ours.decision, timeline):
         return Kind.CONTRADICTION, contradictions, found
     unmet = tuple(sorted(ours.decision.unmet))
     if status is not their_status:
@@ -186,8 +191,8 @@ def _status(theirs: Certificate | None, ours: Outcome) -> Status | None:
     if ours.certificate is not None or theirs is None:
         return ours.status
     if theirs.status is Status.DOWNLOADABLE:
-        return label(ours.decision.unmet, exists=True)
-    return label(ours.decision.unmet, exists=True) or theirs.status
+        return ours.decision.judgement.label_if_exists
+    return ours.decision.judgement.label_if_exists or theirs.status
 
 
 def _differences(
@@ -206,7 +211,7 @@ def _differences(
         found.append(DifferingField("grade", theirs.grade, ours.grade))
     dates: list[tuple[str, Any, Any]] = [(name, getattr(theirs, name), getattr(ours, name)) for name in _DATES]
     for name, one, other in dates:
-        # An earlier first date says nothing: the platform made the row when it first had a label.
+        # An earlier first date is no difference: the platform made the row when the certificate first had a label.
         if not _is_same_date(one, other) and (one > other or name == "issued_at"):
             found.append(DifferingField(name, when(one), when(other)))
     return found
@@ -218,9 +223,9 @@ def _is_same_date(one: datetime, other: datetime) -> bool:
 
 
 def is_same_grade(theirs: str, ours: str) -> bool:
-    """Tell whether a grade as the platform keeps it is one that is known here as a fraction of one.
+    """Whether a grade as the platform stores it is the same as one that is known here as a fraction of one.
 
-    The platform rounds to whole percents and keeps five characters: 0.8499999 may be 0.85, 0.8499 or 0.849 there.
+    The platform rounds to whole percents and stores five characters: 0.8499999 may be 0.85, 0.8499 or 0.849 there.
     """
     try:
         one, other = Decimal(theirs.strip()), Decimal(ours)
@@ -233,17 +238,17 @@ def is_same_grade(theirs: str, ours: str) -> bool:
         return theirs.strip() == ours
 
 
-def _contradictions(told: PublishedCertificate, decision: Decision, timeline: Timeline) -> tuple[str, ...]:
-    """Return what of the old logic's certificate can't be so."""
-    certificate = told.certificate
-    if certificate is None or told.transitions[-1].cause is not Cause.RECORDED:
+def _contradictions(theirs: PublishedCertificate, decision: Decision, timeline: Timeline) -> tuple[str, ...]:
+    """Return the contradictions in the certificate of the old logic, as codes."""
+    certificate = theirs.certificate
+    if certificate is None or theirs.transitions[-1].cause is not Cause.RECORDED:
         return ()
     found = []
     modes = {entry.value.mode for entry in timeline if entry.fact is Fact.ENROLLMENT}
     if certificate.mode and modes and certificate.mode not in modes:
         found.append("mode_never_held")
     if certificate.status is Status.DOWNLOADABLE:
-        then = at_instant(timeline, told.transitions[-1].at)
+        then = at_instant(timeline, theirs.transitions[-1].at)
         active = {subject for (fact, subject), entry in then.items() if fact is Fact.INVALIDATION and entry.value}
         counted = {PERSON} if decision.facts.allowlisted else decision.facts.invalidations
         if active & decision.facts.invalidations & counted:
@@ -255,19 +260,16 @@ def _contradictions(told: PublishedCertificate, decision: Decision, timeline: Ti
 
 
 def _unknown(decision: Decision, timeline: Timeline) -> set[str]:
-    """Return the rules that a core fact is missing for that was never heard of."""
-    facts = decision.facts
-    heard = any(entry.fact is Fact.ID_VERIFICATION for entry in timeline)
-    unknown = {
-        "not_enrolled": facts.mode is None,
-        "no_grade": facts.passed is None,
-        "id_not_verified": not heard,
-        "course_run_unknown": not facts.course_run_known,
+    """Return the codes of the rules that are unmet because a core fact was never received."""
+    received = {entry.fact for entry in timeline}
+    return {
+        rule.code
+        for rule in decision.edition.rules
+        if rule.unknown_without is not None and rule.unknown_without not in received
     }
-    return {code for code, missing in unknown.items() if missing}
 
 
-# --- in words
+# --- wording
 
 _CONTRADICTIONS = {
     "mode_never_held": "its mode is one that the learner never had",
@@ -279,27 +281,27 @@ _CONTRADICTIONS = {
 def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, effect: Effect) -> str:
     kind, codes, differences = compared
     has = f"The old logic has {_named(theirs)}"
-    reasons = reasons_text(ours.decision.unmet)
+    reasons = ours.decision.reasons_text
     status = next((item.ours for item in differences if item.field == "status"), None)
     if kind is Kind.CONTRADICTION:
-        said = f"{has}, but {listed([_CONTRADICTIONS[code] for code in codes])}"
+        text = f"{has}, but {listed([_CONTRADICTIONS[code] for code in codes])}"
     elif kind is Kind.NO_OPINION:
-        said = f"{has}; the facts known here can't tell, because {reasons}"
+        text = f"{has}; the facts known here can't tell, because {reasons}"
     elif kind is Kind.WOULD_ISSUE and ours.pending is not None:
         due = "a person decides" if ours.pending.due is None else when(ours.pending.due)
-        said = f"{has}; by the facts its revocation is pending until {due} because {BECAUSE[ours.pending.cause]}"
+        text = f"{has}; by the facts its revocation is pending until {due} because {BECAUSE[ours.pending.cause]}"
     elif kind is Kind.WOULD_ISSUE:
         last = ours.transitions[-1]
-        said = f"{has}; by the facts it is downloadable since {when(last.at)} because {BECAUSE[last.cause]}"
+        text = f"{has}; by the facts it is downloadable since {when(last.at)} because {BECAUSE[last.cause]}"
     elif status is not None:
         by_the_facts = f"it is {status_text(Status(status))}" if status else "there is none"
-        said = f"{has}; by the facts {by_the_facts} because {reasons}"
+        text = f"{has}; by the facts {by_the_facts} because {reasons}"
     elif kind is Kind.AGREE:
-        said = f"{has}, and so do the facts"
+        text = f"{has}, and so do the facts"
     else:
         fields = [f"{_FIELDS[item.field]} {item.theirs} there and {item.ours} here" for item in differences]
-        said = f"{has}, and so do the facts, but {listed(fields)}"
-    return f"{said}; {_EFFECTS[effect]}."
+        text = f"{has}, and so do the facts, but {listed(fields)}"
+    return f"{text}; {_EFFECTS[effect]}."
 
 
 _FIELDS = {

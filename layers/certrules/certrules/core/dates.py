@@ -1,15 +1,16 @@
-"""The date that a certificate shows, and from when learners see it: computed from the facts, never stored."""
+"""The date that a certificate shows, and since when learners see it: computed from the facts, never stored."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from certrules.core.replay import Certificate
-from certrules.core.terms import Fact, Status
+from certrules.core.certificate import Certificate
+from certrules.core.fact_types import Fact
+from certrules.core.terms import Status
 from certrules.core.timeline import Timeline, at_instant
 
 
 class Shown(NamedTuple):
-    """What the certificate page shows. Times in UTC."""
+    """The date on the certificate page. Times in UTC."""
 
     date: datetime | None  # None: not issued
     rests_on: str  # "date_override", "available_date", "course_end", "issued_at", or "" if there is no date

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
+from certrules.core.certificate import Outcome, Transition
 from certrules.core.comparison import Comparison, compare
 from certrules.core.facts import Record
 from certrules.core.guard import (
@@ -19,8 +20,9 @@ from certrules.core.guard import (
     published_before,
 )
 from certrules.core.policy import Policies
-from certrules.core.replay import Outcome, Transition, replay
+from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState, rollout_state
+from certrules.core.rules import RULEBOOK, Rulebook
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, compact, merge
 
@@ -39,6 +41,7 @@ class Known(NamedTuple):
     versions: tuple[int, int]  # of the ID verification and of the configuration
     default_rollout: Rollout  # where the configuration names none
     policies: Policies  # of the deployment
+    rulebook: Rulebook = RULEBOOK
 
     def record(self, timeline: Timeline | None = None) -> Record:
         """Return all timelines as one record; `timeline` takes the place of the learner's own."""
@@ -79,6 +82,7 @@ class DecidedRecord(NamedTuple):
             published=self.before,
             rollout=self.rollout,
             compacted_until=max(self.compacted_until, self.known.shared_compacted_until),
+            rulebook=self.known.rulebook,
         )
 
 
@@ -96,7 +100,7 @@ def decide_record(
     record = known.record(timeline)
     published_at = (transition.at for transition in known.published.transitions[-1:])
     as_of = max((sent_at, *published_at, *(entry.at for entry in record.timeline[-1:])))
-    outcome = replay(record, known.policies, as_of)
+    outcome = replay(record, known.policies, as_of, known.rulebook)
     rollout = known.rollout
     before = published_before(known.published, timeline, rollout)
     if as_if is not None and as_if is not rollout.rollout:

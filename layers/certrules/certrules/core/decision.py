@@ -1,102 +1,108 @@
-"""The one decision, at one instant: which rules are unmet, and what status that makes."""
+"""The decision at one instant: which rules are unmet, and the status that this leads to."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
 from certrules.core.facts import Facts
-from certrules.core.rules import EDITIONS, Rule, edition_at, in_force
+from certrules.core.instants import BEGINNING
+from certrules.core.rules import RULEBOOK, Edition, Rule, Rulebook
 from certrules.core.terms import Status
-from certrules.core.timeline import BEGINNING
-
-_NOT_PASSED = frozenset({"no_grade", "not_passed"})
-_ID_MISSING = frozenset({"id_not_verified", "id_verification_expired"})
-#: While one of these is unmet, a status would tell the learner of a certificate that they can't earn.
-_UNLABELLED = frozenset(
-    {
-        "not_enrolled",
-        "mode_not_eligible",
-        "course_run_unknown",
-        "web_certificates_off_instance",
-        "web_certificates_off_course_run",
-        "beta_tester",
-        "ccx",
-    }
-)
 
 
 class Verdict(NamedTuple):
-    """What one rule says."""
+    """The result of one rule."""
 
     rule: Rule
     met: bool
     waived: bool  # unmet, but the allowlist waives it
 
 
+class Judgement(NamedTuple):
+    """The codes of the rules that fail, and the status that this leads to."""
+
+    unmet: frozenset[str]  # all that fail and are not waived, never only the first
+    waived: frozenset[str]  # those that fail and that the allowlist waives
+    label: Status | None  # for a learner without a certificate
+    label_if_exists: Status | None  # for one with a certificate, whatever its status, that isn't downloadable
+
+
 class Decision(NamedTuple):
-    """What all rules say about the facts at an instant. Downloadable if nothing is unmet."""
+    """The results of all rules for the facts at an instant. Downloadable if no rule is unmet."""
 
     facts: Facts
-    unmet: frozenset[str]
-    waived: frozenset[str]
+    judgement: Judgement
+    edition: Edition  # the rules in force
+
+    @property
+    def unmet(self) -> frozenset[str]:
+        """The codes of the rules that fail and are not waived."""
+        return self.judgement.unmet
+
+    @property
+    def waived(self) -> frozenset[str]:
+        """The codes of the rules that fail and that the allowlist waives."""
+        return self.judgement.waived
 
     @property
     def policy_version(self) -> str:
-        """The version of the policy that it was judged by."""
+        """The version of the policy that it was made by."""
         return self.facts.policy.version
 
+    @property
+    def reasons_text(self) -> str:
+        """Why there is no downloadable certificate, as one clause."""
+        return self.edition.reasons_text(self.unmet)
+
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Return what each rule in force says, in the order of the rules."""
+        """Return the result of each rule in force, in the order of the rules."""
         return tuple(
             Verdict(rule, rule.code not in self.unmet and rule.code not in self.waived, rule.code in self.waived)
-            for rule in in_force(self.facts.as_of)
+            for rule in self.edition.rules
         )
 
 
-class Judgement(NamedTuple):
-    """The codes of the rules that fail, and the status to which that leads."""
-
-    unmet: frozenset[str]  # all that fail and are not waived, never only the first
-    waived: frozenset[str]  # those that fail but for the allowlist
-    label: Status | None  # for a learner without a certificate ...
-    label_if_exists: Status | None  # ... and with one, whatever its status, that isn't downloadable
-
-
-def decide(facts: Facts) -> Decision:
+def decide(facts: Facts, rulebook: Rulebook = RULEBOOK) -> Decision:
     """Judge the facts by the rules in force at their instant."""
-    judgement = judge(facts)
-    return Decision(facts, judgement.unmet, judgement.waived)
+    edition = rulebook.at(facts.as_of)
+    return Decision(facts, judge(facts, edition), edition)
 
 
-def judge(facts: Facts) -> Judgement:
-    """Return which rules fail."""
-    return judge_by(edition_at(facts[0]), facts[2:])
+def judge(facts: Facts, edition: Edition) -> Judgement:
+    """Return which of an edition's rules fail."""
+    return judge_by(edition, facts[2:])
 
 
 @lru_cache(maxsize=8192)
-def judge_by(edition: int, judged: tuple[object, ...]) -> Judgement:
+def judge_by(edition: Edition, judged: tuple[object, ...]) -> Judgement:
     """Return which of an edition's rules fail.
 
-    `judged` are the facts but for the first two, which no rule looks at: they have few values, so that most of it
-    was judged before.
+    `judged` are the facts but for the first two, which no rule looks at. The others take few values, so most
+    judgements are in the cache.
     """
     facts = Facts._make((BEGINNING, None, *judged))
-    failed = [rule for rule in EDITIONS[edition] if not rule.met(facts)]
-    waived = frozenset(rule.code for rule in failed if facts.allowlisted and rule.waived_by_allowlist)
-    unmet = frozenset(rule.code for rule in failed) - waived
-    return Judgement(unmet, waived, label(unmet, exists=False), label(unmet, exists=True))
+    failed = [rule for rule in edition.rules if not rule.met(facts)]
+    waived = [rule for rule in failed if facts.allowlisted and rule.waived_by_allowlist]
+    unmet = [rule for rule in failed if rule not in waived]
+    return Judgement(
+        frozenset(rule.code for rule in unmet),
+        frozenset(rule.code for rule in waived),
+        label(unmet, exists=False),
+        label(unmet, exists=True),
+    )
 
 
-def label(unmet: frozenset[str], *, exists: bool) -> Status | None:
+def label(unmet: list[Rule], *, exists: bool) -> Status | None:
     """Return the status of a certificate that is not downloadable and can't become so; None leaves it as it is.
 
-    `exists` tells whether there is a certificate, whatever its status.
+    `exists` is whether there is a certificate, whatever its status.
     """
-    if not unmet or unmet & _UNLABELLED:
+    labels = {rule.label for rule in unmet}
+    if not labels or None in labels:
         return None
-    if "invalidated" in unmet and exists:
+    if Status.UNAVAILABLE in labels and exists:
         return Status.UNAVAILABLE
-    if unmet & _ID_MISSING and not unmet & _NOT_PASSED:
+    if Status.UNVERIFIED in labels and Status.NOTPASSING not in labels:
         return Status.UNVERIFIED
-    if unmet <= _NOT_PASSED and exists:
+    if labels == {Status.NOTPASSING} and exists:
         return Status.NOTPASSING
     return None

@@ -1,48 +1,19 @@
-"""The facts about one learner in one course run: all that was ever heard (Record), and as of an instant (Facts)."""
+"""The facts about one learner in one course run: as a record (all timelines), and as of an instant."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
+from certrules.core.fact_types import Fact, Recorded
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, Overrides, Policy, overridden
-from certrules.core.terms import PERSON, Fact, Status, is_ccx
-from certrules.core.timeline import BEGINNING, Entry, Timeline
-
-
-class Enrollment(NamedTuple):
-    """The value of an enrollment entry."""
-
-    mode: str
-    active: bool
-
-
-class Grade(NamedTuple):
-    """The value of a grade entry. An empty letter is no evidence of failing."""
-
-    percent: float  # 0 to 1
-    letter: str
-
-
-class Approval(NamedTuple):
-    """The value of an approved ID verification attempt."""
-
-    expires_at: datetime | None  # UTC; None: never
-
-
-class Recorded(NamedTuple):
-    """A certificate as the old logic had it."""
-
-    status: Status
-    mode: str
-    grade: str  # as the platform writes it; "" if it has none
-    certificate_id: str  # "" if it has none
-    created: datetime | None = None  # UTC; None: an event said so, that carries no dates
-    modified: datetime | None = None  # UTC: the date that the platform shows
+from certrules.core.terms import PERSON, is_ccx
+from certrules.core.timeline import Entry, Timeline
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All timelines of one learner in one course run, as one: theirs in it, their ID verification, the run's own."""
+    """All timelines of one learner in one course run as one: their own, their ID verification, the configuration."""
 
     learner_id: int
     course_run: str
@@ -61,9 +32,9 @@ class CertificateInvalidation(NamedTuple):
 
 
 def invalidations(timeline: Timeline) -> tuple[CertificateInvalidation, ...]:
-    """Return every invalidation that a timeline tells of, oldest first; a repeated one counts once."""
+    """Return every invalidation in a timeline, oldest first; a repeated one counts once."""
     found: list[CertificateInvalidation] = []
-    active: dict[str, int] = {}  # where each exam's, or the person's, active one stands
+    active: dict[str, int] = {}  # by exam (PERSON: a person's): where the active one stands in `found`
     for entry in timeline:
         if entry.fact is not Fact.INVALIDATION:
             continue
@@ -84,9 +55,9 @@ def active_by_person(timeline: Timeline) -> CertificateInvalidation | None:
 
 
 class Facts(NamedTuple):
-    """What is true at an instant. None is unknown: it makes nobody eligible and revokes nothing.
+    """The facts at an instant. None is unknown: it makes nobody eligible and revokes nothing.
 
-    The first two are for the certificate and the record; rules look only at the others.
+    The first two are for the certificate and the record. Rules look only at the others.
     """
 
     as_of: datetime  # UTC
@@ -95,7 +66,7 @@ class Facts(NamedTuple):
     ccx: bool = False
     course_run_known: bool = False
     web_certificates: bool = True  # of the course run; the platform's own default
-    mode: str | None = None  # None: no enrollment was ever heard of
+    mode: str | None = None  # None: no enrollment was received
     passed: bool | None = None
     id_verified: bool = False
     id_verification_expired: bool = False  # was verified, and that attempt has not been denied since
@@ -104,116 +75,106 @@ class Facts(NamedTuple):
     invalidations: frozenset[str] = frozenset()  # PERSON and the usage keys of rejected exams
 
 
-_new_tuple = tuple.__new__  # what Facts._make calls, without its detour
-_FIELDS = {name: position for position, name in enumerate(Facts._fields)}
-_AS_OF = _FIELDS["as_of"]
-_PERCENT = _FIELDS["percent"]
-_POLICY = _FIELDS["policy"]
-_CCX = _FIELDS["ccx"]
-_COURSE_RUN_KNOWN = _FIELDS["course_run_known"]
-_WEB_CERTIFICATES = _FIELDS["web_certificates"]
-_MODE = _FIELDS["mode"]
-_PASSED = _FIELDS["passed"]
-_ID_VERIFIED = _FIELDS["id_verified"]
-_ID_VERIFICATION_EXPIRED = _FIELDS["id_verification_expired"]
-_BETA_TESTER = _FIELDS["beta_tester"]
-_ALLOWLISTED = _FIELDS["allowlisted"]
-_INVALIDATIONS = _FIELDS["invalidations"]
 UNKNOWN_FACTS = Facts(BEGINNING, None, DEFAULT)
-"""What is true before anything is told."""
+"""The facts before any entry."""
 
 
 class CurrentFacts:
-    """The facts as they stand while the entries of a record are told one after another."""
+    """The facts while the entries of a record are applied one after another."""
 
     __slots__ = (
-        "_adopted",
+        "_applied_record",
         "_approvals",
         "_overrides",
         "_policy",
         "_values",
         "changed",
         "recorded",
+        "revocation_action",
         "verified_until",
-        "word",
     )
 
     def __init__(self, record: Record, policy: Policy) -> None:
-        """Start with nothing heard."""
+        """Start before the first entry."""
         self._policy = policy
         self._overrides: Overrides | None = None
-        self._approvals: dict[str, datetime | None] = {}
-        self._values: list[Any] = [*UNKNOWN_FACTS]
-        self._values[_POLICY] = policy
-        self._values[_CCX] = is_ccx(record.course_run)
-        self.changed = False  # whether a fact that rules look at changed since the last look
-        self.recorded: Entry | None = None  # the old logic's certificate, if told since it was last taken
-        self._adopted: Recorded | None = None  # as it was last taken
-        self.verified_until: datetime | None = None  # when the ID verification runs out
-        self.word: Entry | None = None  # on a pending revocation, if told since it was last taken
+        self._approvals: dict[str, datetime | None] = {}  # by attempt: when it expires
+        self._values: dict[str, Any] = UNKNOWN_FACTS._replace(policy=policy, ccx=is_ccx(record.course_run))._asdict()
+        self.changed = False  # whether a fact that rules look at changed since the last call of `at`
+        self.recorded: Entry | None = None  # the last recorded certificate, until it is taken
+        self._applied_record: Recorded | None = None  # the last one that was taken
+        self.verified_until: datetime | None = None  # when (UTC) the ID verification expires
+        self.revocation_action: Entry | None = None  # the last one, until it is taken
 
-    def tell(self, entry: Entry) -> None:  # noqa: C901 - one branch a fact, the most frequent first
-        """Take in one entry."""
-        fact = entry.fact
-        if fact is Fact.PASSING:
-            self._put(_PASSED, entry.value)
-        elif fact is Fact.GRADE:
-            self._values[_PERCENT] = entry.value.percent
-        elif fact is Fact.ENROLLMENT:
-            self._put(_MODE, entry.value.mode)
-        elif fact is Fact.ID_VERIFICATION:
-            if entry.value is None:
-                self._approvals.pop(entry.subject, None)
-            else:
-                self._approvals[entry.subject] = entry.value.expires_at
-            self._verify(entry.at)
-        elif fact is Fact.COURSE_RUN:
-            self._configure(entry)
-        elif fact is Fact.BETA_TESTER:
-            self._put(_BETA_TESTER, entry.value)
-        elif fact is Fact.ALLOWLIST:
-            self._put(_ALLOWLISTED, entry.value)
-        elif fact is Fact.INVALIDATION:
-            active: frozenset[str] = self._values[_INVALIDATIONS]
-            self._put(_INVALIDATIONS, active | {entry.subject} if entry.value else active - {entry.subject})
-        elif fact is Fact.RECORDED:
-            self.recorded = entry
-        elif fact is Fact.REVOCATION:
-            self.word = entry
-        # Only the date that is shown depends on a date override; what stops automatic revocations has them held.
+    def apply(self, entry: Entry) -> None:  # noqa: C901 - a case for every fact
+        """Apply one entry."""
+        match entry.fact:
+            case Fact.PASSING:
+                self._put("passed", entry.value)
+            case Fact.GRADE:
+                self._values["percent"] = entry.value.percent
+            case Fact.ENROLLMENT:
+                self._put("mode", entry.value.mode)
+            case Fact.ID_VERIFICATION:
+                self._apply_id_verification(entry)
+            case Fact.COURSE_RUN:
+                self._apply_setting(entry)
+            case Fact.BETA_TESTER:
+                self._put("beta_tester", entry.value)
+            case Fact.ALLOWLIST:
+                self._put("allowlisted", entry.value)
+            case Fact.INVALIDATION:
+                active: frozenset[str] = self._values["invalidations"]
+                self._put("invalidations", active | {entry.subject} if entry.value else active - {entry.subject})
+            case Fact.RECORDED:
+                self.recorded = entry
+            case Fact.REVOCATION:
+                self.revocation_action = entry
+            case Fact.DATE_OVERRIDE | Fact.AUTOMATIC_REVOCATIONS:
+                pass  # no rule looks at them: one changes the date that is shown, one is applied by the breaker
+            case _:
+                assert_never(entry.fact)
 
-    def adopt(self, policy: Policy) -> None:
-        """Take in that the deployment has another policy."""
+    def set_policy(self, policy: Policy) -> None:
+        """Change the deployment's policy; what the course run overrides stays."""
         self._policy = policy
-        self._put(_POLICY, overridden(policy, self._overrides))
+        self._put("policy", overridden(policy, self._overrides))
 
     def at(self, instant: datetime) -> Facts:
-        """Return the facts at this instant (UTC), not before any that was told."""
+        """Return the facts at this instant (UTC), which is not before the last entry."""
         if self.verified_until is not None and self.verified_until <= instant:
             self._verify(instant)
         self.changed = False
-        self._values[_AS_OF] = instant
-        return _new_tuple(Facts, self._values)
+        self._values["as_of"] = instant
+        return Facts._make(self._values.values())
 
     def take_recorded(self) -> Entry | None:
-        """Return the old logic's certificate if it changed since it was last taken; a repeat says nothing."""
+        """Return the recorded certificate once; None if it repeats the one before."""
         entry, self.recorded = self.recorded, None
-        if entry is None or entry.value == self._adopted:
+        if entry is None or entry.value == self._applied_record:
             return None
-        self._adopted = entry.value
+        self._applied_record = entry.value
         return entry
 
-    def take_word(self) -> Entry | None:
-        """Return what was said of a pending revocation since it was last taken."""
-        word, self.word = self.word, None
-        return word
+    def take_revocation_action(self) -> Entry | None:
+        """Return the action on a pending revocation once."""
+        action, self.revocation_action = self.revocation_action, None
+        return action
 
-    def _put(self, position: int, value: object) -> None:
-        if self._values[position] != value:
-            self._values[position] = value
+    def _put(self, field: str, value: object) -> None:
+        if self._values[field] != value:
+            self._values[field] = value
             self.changed = True
 
+    def _apply_id_verification(self, entry: Entry) -> None:
+        if entry.value is None:
+            self._approvals.pop(entry.subject, None)
+        else:
+            self._approvals[entry.subject] = entry.value.expires_at
+        self._verify(entry.at)
+
     def _verify(self, instant: datetime) -> None:
+        """Work out whether any approval is unexpired at an instant, and until when."""
         ends: datetime | None = None
         verified = False
         for expires_at in self._approvals.values():
@@ -225,14 +186,14 @@ class CurrentFacts:
                 ends = expires_at if ends is None or expires_at > ends else ends
         if self.verified_until != ends:
             self.verified_until = ends
-            self.changed = True  # for the end is an instant at which a fact changes
-        self._put(_ID_VERIFIED, verified)
-        self._put(_ID_VERIFICATION_EXPIRED, bool(self._approvals) and not verified)
+            self.changed = True  # the facts change at that instant, too
+        self._put("id_verified", verified)
+        self._put("id_verification_expired", bool(self._approvals) and not verified)
 
-    def _configure(self, entry: Entry) -> None:
-        self._put(_COURSE_RUN_KNOWN, True)
+    def _apply_setting(self, entry: Entry) -> None:
+        self._put("course_run_known", value=True)
         if entry.subject == "web_certificates_enabled":
-            self._put(_WEB_CERTIFICATES, entry.value)
+            self._put("web_certificates", entry.value)
         elif entry.subject == "policy":
             self._overrides = entry.value
-            self._put(_POLICY, overridden(self._policy, self._overrides))
+            self._put("policy", overridden(self._policy, self._overrides))

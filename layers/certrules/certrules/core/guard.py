@@ -1,18 +1,19 @@
-"""The guard between what the facts say and what learners were given: nothing published is taken away unlisted."""
+"""The guard between the outcome of the facts and the publication: nothing is revoked without a listed cause."""
 
 from datetime import datetime
 from typing import NamedTuple
 
-from certrules.core.decision import label
+from certrules.core.certificate import Certificate, Outcome, Pending, Transition, as_recorded
+from certrules.core.fact_types import Fact
 from certrules.core.facts import active_by_person
-from certrules.core.replay import Actor, Certificate, Outcome, Pending, Transition, as_recorded
+from certrules.core.instants import BEGINNING
 from certrules.core.rollout import RolloutState
-from certrules.core.terms import AUTOMATIC, REVOKING, Cause, Fact, RevocationAction, Status, is_person
-from certrules.core.timeline import BEGINNING, Entry, Timeline
+from certrules.core.terms import AUTOMATIC, REVOKING, Actor, Cause, RevocationAction, Status, is_person
+from certrules.core.timeline import Entry, Timeline
 
 
 class PublishedTransition(NamedTuple):
-    """What is remembered of a transition that was published."""
+    """What is stored of a transition that was published."""
 
     at: datetime  # UTC
     status: Status
@@ -20,7 +21,7 @@ class PublishedTransition(NamedTuple):
 
 
 class PublishedCertificate(NamedTuple):
-    """What learners and other services were last told of a certificate."""
+    """The certificate as it was last published: what learners have and consumers know."""
 
     certificate: Certificate | None = None
     transitions: tuple[PublishedTransition, ...] = ()
@@ -28,11 +29,11 @@ class PublishedCertificate(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """What is to be published next."""
+    """The certificate to publish next."""
 
     published: PublishedCertificate
-    new_transitions: tuple[Transition, ...]  # the transitions that nobody was told of yet, oldest first
-    retained: bool  # the facts no longer carry the published certificate: it is kept, and held for a person
+    new_transitions: tuple[Transition, ...]  # those that were not published yet, oldest first
+    retained: bool  # the facts do not carry the published certificate: it stays, and its revocation is held
 
 
 def next_publication(
@@ -43,59 +44,61 @@ def next_publication(
     timeline: Timeline = (),
     live_since: datetime = BEGINNING,
 ) -> Publication:
-    """Return what is to be published, given what was and what the facts now amount to.
+    """Return what to publish, given what was published and the outcome of the facts.
 
-    A published downloadable certificate gives way only to a revocation with a listed cause that came after its
-    issue; if late facts leave no such revocation but no award either, it is kept as it is and held for a person.
-    So is one whose revocation lies in a past that was compacted_until, where a word that would have prevented it may
-    have been dropped; and one that was lost before `live_since`, when the old logic decided and let it stand, unless
-    it was lost by itself: the breaker's place is where that is held. But a person who invalidates or releases what is
-    held acts at once, and one who discards the revocation has the last word: `timeline` has what they said.
-    `certificate_id` is for a certificate without one.
+    A published downloadable certificate is revoked only by a transition with a listed cause that came after its issue.
+    Otherwise it is retained and its revocation is held for a person. It is retained, too,
+    - if the revocation is not after `compacted_until`: a dropped entry might have prevented it;
+    - if the revocation is before `live_since`, when the old logic decided and let it stand. An automatic revocation
+      from then is returned: the caller holds it.
+
+    A person who invalidates, or who releases what is held, revokes at once; one who discards the held revocation ends
+    it. Their entries are in `timeline`. `certificate_id` is for a certificate without an id.
     """
     if is_downloadable(before.certificate) and not is_downloadable(outcome.certificate):
-        loss = _loss(outcome)
+        revocation = _last_revocation(outcome)
         since = _downloadable_since(before)
         if (
-            loss is None
-            or loss.at <= compacted_until
-            or loss.at < since
-            or (loss.at < live_since and not _is_automatic(loss))
+            revocation is None
+            or revocation.at <= compacted_until
+            or revocation.at < since
+            or (revocation.at < live_since and not _is_automatic(revocation))
         ):
-            return _keep_unless_said(before, outcome, timeline, since, live_since)
-    if outcome.certificate is None:  # what exists once, exists: its status may go stale, not its id
+            return _retain_unless_a_person_acts(before, outcome, timeline, since, live_since)
+    if outcome.certificate is None:  # a certificate that exists keeps its id and its last status
         return Publication(before._replace(pending=outcome.pending), (), retained=False)
-    certificate = _with_its_past(outcome.certificate, before.certificate, certificate_id)
-    transitions = tuple(
-        PublishedTransition(transition.at, transition.status, transition.cause) for transition in outcome.transitions
-    )
+    certificate = _with_published_id_and_dates(outcome.certificate, before.certificate, certificate_id)
+    transitions = tuple(PublishedTransition(item.at, item.status, item.cause) for item in outcome.transitions)
     new_transitions = tuple(
-        transition._replace(certificate=transition.certificate._replace(certificate_id=certificate.certificate_id))
-        for transition in _since_live(before, _news(before, outcome, transitions), live_since)
+        item._replace(certificate=item.certificate._replace(certificate_id=certificate.certificate_id))
+        for item in _without_early(before, _new_transitions(before, outcome, transitions), live_since)
     )
     return Publication(PublishedCertificate(certificate, transitions, outcome.pending), new_transitions, retained=False)
 
 
 def automatic_revocation(before: PublishedCertificate, new_transitions: tuple[Transition, ...]) -> Transition | None:
-    """Return the first of these transitions that takes away what learners were told they have, by no person's act."""
+    """Return the first transition that revokes the published certificate without a person; None if there is none."""
     if not is_downloadable(before.certificate):
         return None
-    return next(
-        (item for item in new_transitions if item.previous is Status.DOWNLOADABLE and _is_automatic(item)), None
-    )
+    return next((item for item in new_transitions if _revokes(item) and _is_automatic(item)), None)
 
 
-def _is_automatic(loss: Transition) -> bool:
-    return loss.cause in AUTOMATIC and not is_person(loss.actor.by)
+def _revokes(transition: Transition) -> bool:
+    return transition.previous is Status.DOWNLOADABLE
+
+
+def _is_automatic(revocation: Transition) -> bool:
+    return revocation.cause in AUTOMATIC and not is_person(revocation.actor.by)
 
 
 def hold_entry(revocation: Transition, event_id: str, by: str, why: str) -> Entry:
-    """Return the entry that has a revocation wait for a person, told just when it would have taken effect."""
-    return Entry(revocation.at, event_id, Fact.REVOCATION, revocation.cause, RevocationAction.HELD, f"system:{by}", why)
+    """Return the entry that holds an automatic revocation for a person, at the instant of the revocation."""
+    actor = f"system:{by}"
+    return Entry(revocation.at, event_id, Fact.REVOCATION, revocation.cause, RevocationAction.HELD, actor, why)
 
 
-def _with_its_past(certificate: Certificate, published: Certificate | None, new_id: str) -> Certificate:
-    """Return a certificate with the id that it was published with, and the dates, if the facts no longer give any."""
+def _with_published_id_and_dates(certificate: Certificate, published: Certificate | None, new_id: str) -> Certificate:
+    """Return a certificate with the id of the published one, and with its dates if the facts give none."""
     if published is None:
         return certificate._replace(certificate_id=certificate.certificate_id or new_id)
     certificate = certificate._replace(certificate_id=published.certificate_id or certificate.certificate_id or new_id)
@@ -104,48 +107,51 @@ def _with_its_past(certificate: Certificate, published: Certificate | None, new_
     return certificate._replace(issued_at=published.issued_at, first_issued_at=published.first_issued_at)
 
 
-def _keep_unless_said(
+def _retain_unless_a_person_acts(
     before: PublishedCertificate, outcome: Outcome, timeline: Timeline, since: datetime, live_since: datetime
 ) -> Publication:
+    """Retain the certificate and hold its revocation, unless a person invalidated, released or discarded."""
     invalidation = active_by_person(timeline)
     if invalidation is not None and invalidation.at > since and invalidation.at >= live_since:
         actor = Actor(invalidation.by, invalidation.notes)
-        return _revoke(before, outcome, Status.UNAVAILABLE, invalidation.at, Cause.INVALIDATED, actor)
-    words = [entry for entry in timeline if entry.fact is Fact.REVOCATION and entry.subject == Cause.NEVER_EARNED]
-    word = words[-1] if words and words[-1].at > since else None
-    if word is not None and word.value is RevocationAction.DISCARDED:
+        return _revoke(before, outcome, Status.UNAVAILABLE, invalidation.at, (Cause.INVALIDATED, actor))
+    actions = [entry for entry in timeline if entry.fact is Fact.REVOCATION and entry.subject == Cause.NEVER_EARNED]
+    action = actions[-1] if actions and actions[-1].at > since else None
+    if action is not None and action.value is RevocationAction.DISCARDED:
         return Publication(before._replace(pending=None), (), retained=True)
     pending = before.pending
     if pending is None or pending.cause is not Cause.NEVER_EARNED:
         pending = Pending(Cause.NEVER_EARNED, outcome.decision.facts.as_of, None)
-    elif (
-        word is not None and word.value is RevocationAction.RELEASED and is_person(word.by) and word.at >= pending.since
-    ):
-        status = outcome.status or label(outcome.decision.unmet, exists=True) or Status.UNAVAILABLE
-        return _revoke(before, outcome, status, word.at, Cause.NEVER_EARNED, Actor(word.by, word.notes))
+    elif action is not None and _releases(action) and action.at >= pending.since:
+        status = outcome.status or outcome.decision.judgement.label_if_exists or Status.UNAVAILABLE
+        actor = Actor(action.by, action.notes)
+        return _revoke(before, outcome, status, action.at, (Cause.NEVER_EARNED, actor))
     return Publication(before._replace(pending=pending), (), retained=True)
 
 
+def _releases(action: Entry) -> bool:
+    return action.value is RevocationAction.RELEASED and is_person(action.by)
+
+
 def _revoke(
-    before: PublishedCertificate, outcome: Outcome, status: Status, at: datetime, cause: Cause, actor: Actor
+    before: PublishedCertificate, outcome: Outcome, status: Status, at: datetime, why: tuple[Cause, Actor]
 ) -> Publication:
-    """Take away at a person's word what the facts don't carry and the replay therefore never awarded."""
+    """Revoke, by a person's act, a certificate that the facts do not carry and that the replay never awarded."""
     assert before.certificate is not None
     certificate = before.certificate._replace(status=status)
-    transition = Transition(at, Status.DOWNLOADABLE, certificate, cause, actor, outcome.decision)
-    mark = PublishedTransition(transition.at, transition.status, transition.cause)
-    return Publication(
-        PublishedCertificate(transition.certificate, (*before.transitions, mark)), (transition,), retained=False
-    )
+    transition = Transition(at, Status.DOWNLOADABLE, certificate, *why, outcome.decision)
+    published = PublishedTransition(transition.at, transition.status, transition.cause)
+    state = PublishedCertificate(transition.certificate, (*before.transitions, published))
+    return Publication(state, (transition,), retained=False)
 
 
-def _news(
+def _new_transitions(
     before: PublishedCertificate, outcome: Outcome, transitions: tuple[PublishedTransition, ...]
 ) -> tuple[Transition, ...]:
-    """Return the transitions to be told: those that follow on what was told, even if late facts rewrote the past."""
-    told = len(before.transitions)
-    if transitions[:told] == before.transitions:
-        return outcome.transitions[told:]
+    """Return the transitions that follow on the published ones, also if late facts changed the past."""
+    count = len(before.transitions)
+    if transitions[:count] == before.transitions:
+        return outcome.transitions[count:]
     status = before.certificate.status if before.certificate else None
     if outcome.status is status:
         return ()
@@ -155,10 +161,10 @@ def _news(
     return (outcome.transitions[-1]._replace(previous=status),)
 
 
-def _since_live(
+def _without_early(
     before: PublishedCertificate, new_transitions: tuple[Transition, ...], live_since: datetime
 ) -> tuple[Transition, ...]:
-    """Return the new transitions; of those while the old logic decided, only the one that set the final state."""
+    """Return the new transitions with one in place of all from before `live_since`: the one to their final status."""
     early = tuple(transition for transition in new_transitions if transition.at < live_since)
     if not early:
         return new_transitions
@@ -168,62 +174,67 @@ def _since_live(
         return late
     if status is not Status.DOWNLOADABLE:
         return (early[-1]._replace(previous=status), *late)
-    # It was lost then, and the old logic let it stand: either it is lost still, or only what follows on it is told.
+    # It was revoked then by the facts, and the old logic let it stand: either it is revoked still, or only the
+    # transitions that follow on the published status are new.
     follows = next((position for position, item in enumerate(late) if item.previous is status), len(late))
-    return new_transitions if new_transitions[-1].status is not status and follows == len(late) else late[follows:]
+    is_revoked_still = new_transitions[-1].status is not status and follows == len(late)
+    return new_transitions if is_revoked_still else late[follows:]
 
 
-def _loss(outcome: Outcome) -> Transition | None:
+def _last_revocation(outcome: Outcome) -> Transition | None:
     """Return the last transition out of downloadable, if its cause is a listed one."""
     for transition in reversed(outcome.transitions):
-        if transition.previous is Status.DOWNLOADABLE:
+        if _revokes(transition):
             return transition if transition.cause in REVOKING else None
     return None
 
 
 def _downloadable_since(published: PublishedCertificate) -> datetime:
     """Return when the published certificate became downloadable; the date that it shows may be another."""
-    return next((mark.at for mark in reversed(published.transitions) if mark.status is Status.DOWNLOADABLE), BEGINNING)
+    downloadable = (item.at for item in reversed(published.transitions) if item.status is Status.DOWNLOADABLE)
+    return next(downloadable, BEGINNING)
 
 
 def is_downloadable(certificate: Certificate | None) -> bool:
-    """Tell whether there is a certificate that the learner can have."""
+    """Whether there is a downloadable certificate."""
     return certificate is not None and certificate.status is Status.DOWNLOADABLE
+
+
+# --- where the old logic decides
 
 
 def published_before(
     published: PublishedCertificate, timeline: Timeline, rollout: RolloutState
 ) -> PublishedCertificate:
-    """Return what learners have before anything is decided here: what was published, or what the old logic said since.
+    """Return what learners have before this decision: what was published, or a later certificate of the old logic.
 
-    The old logic's word counts where it decides. In a course run that went live it counts from before that, for a
-    learner without a downloadable certificate: it was on its way, and what it issued is not issued once more.
+    Where the old logic decides, its last certificate counts. In a course run that went live, its certificates from
+    before count for a learner without a downloadable one: they may arrive late, and must not be issued again.
     """
     if not rollout.is_live:
-        return _newest(published, timeline)._replace(pending=None)
+        return _latest(published, timeline)._replace(pending=None)
     if rollout.live_since is BEGINNING or is_downloadable(published.certificate):
         return published
-    return _newest(published, tuple(entry for entry in timeline if entry.at < rollout.live_since))
+    return _latest(published, tuple(entry for entry in timeline if entry.at < rollout.live_since))
 
 
-def _newest(published: PublishedCertificate, timeline: Timeline) -> PublishedCertificate:
-    """Return the certificate that the old logic last told of, if that is newer than what was published."""
-    words = [entry for entry in timeline if entry.fact is Fact.RECORDED]
-    if not words or (published.transitions and not _is_newer(words[-1].at, published.transitions[-1])):
+def _latest(published: PublishedCertificate, timeline: Timeline) -> PublishedCertificate:
+    """Return the last recorded certificate if it is later than the published one; else the published one."""
+    recorded = [entry for entry in timeline if entry.fact is Fact.RECORDED]
+    if not recorded or (published.transitions and not _is_later(recorded[-1].at, published.transitions[-1])):
         return published
     certificate: Certificate | None = None
-    since = words[0].at  # when it last got the status that it has
-    for word in words:
-        since = since if certificate is not None and certificate.status is word.value.status else word.at
-        certificate = as_recorded(word, certificate)
+    since = recorded[0].at  # when it got the status that it has
+    for entry in recorded:
+        since = since if certificate is not None and certificate.status is entry.value.status else entry.at
+        certificate = as_recorded(entry, certificate)
     assert certificate is not None
-    ours = tuple(mark for mark in published.transitions if mark.cause is not Cause.RECORDED)
-    if published.certificate is not None and (ours or not certificate.certificate_id):  # an id that was told stays
+    ours = tuple(item for item in published.transitions if item.cause is not Cause.RECORDED)
+    if published.certificate is not None and (ours or not certificate.certificate_id):  # a published id stays
         certificate = certificate._replace(certificate_id=published.certificate.certificate_id)
-    return PublishedCertificate(
-        certificate, (*ours, PublishedTransition(since, certificate.status, Cause.RECORDED)), published.pending
-    )
+    transitions = (*ours, PublishedTransition(since, certificate.status, Cause.RECORDED))
+    return PublishedCertificate(certificate, transitions, published.pending)
 
 
-def _is_newer(at: datetime, mark: PublishedTransition) -> bool:
-    return at > mark.at or (at == mark.at and mark.cause is Cause.RECORDED)
+def _is_later(at: datetime, published: PublishedTransition) -> bool:
+    return at > published.at or (at == published.at and published.cause is Cause.RECORDED)

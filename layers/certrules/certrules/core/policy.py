@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, cast, override
 
-from certrules.core.timeline import BEGINNING
+from certrules.core.instants import BEGINNING
 
 MAX_SPAN = timedelta(days=365)
 MOST_REVOCATIONS = 10_000  # each is remembered for as long as the breaker's window

@@ -1,17 +1,19 @@
 """The rules: what a course certificate demands, a row each. Explain, docs, metrics and tests derive from these rows.
 
 A changed rule is a new row beside the old one: the old one gets the `until` at which the new one's `since` begins,
-so that no instant of the past is ever judged by another rule than the one that was in force.
+so that each instant is judged by the rules in force at that instant, also after a release.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Facts
-from certrules.core.terms import Fact
-from certrules.core.timeline import BEGINNING
+from certrules.core.instants import BEGINNING
+from certrules.core.terms import Status
+from certrules.core.wording import clause, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,10 +24,14 @@ class Rule:
     requirement: str  # completes the sentence "The learner ..." or "The course run ..."
     unmet: str  # the sentence for support when it isn't met
     remedy: str  # who can fix it, and how
-    looks_at: tuple[Fact, ...]  # the facts that it depends on, for evidence
+    decided_in: str  # the number of the decision record that states it, in docs/decisions
     met: Callable[[Facts], bool]
+    looks_at: tuple[Fact, ...]  # the facts that it depends on
+    setting: str | None = "policy"  # of the course run's settings, the one that it depends on; None: on any
+    terms: str = ""  # the field of the policy that it depends on, or "course_run_key"
+    unknown_without: Fact | None = None  # the core fact whose absence leaves it unmet
     waived_by_allowlist: bool = False
-    decided_in: str = "0001"  # the decision record that states it
+    label: Status | None = None  # the status of a certificate while it is unmet; None: it stands against any label
     since: datetime = BEGINNING  # in force from this instant (UTC) ...
     until: datetime | None = None  # ... up to, not including, this one
 
@@ -76,12 +82,12 @@ def course_run_is_known(facts: Facts) -> bool:
 
 
 def has_grade(facts: Facts) -> bool:
-    """Whether there ever was a word on passing."""
+    """Whether an entry on passing was received."""
     return facts.passed is not None
 
 
 def is_not_failing(facts: Facts) -> bool:
-    """Whether the last word on passing, if there is one, is not that the learner fails."""
+    """Whether the last entry on passing, if there is one, is not failing."""
     return facts.passed is not False
 
 
@@ -101,24 +107,32 @@ RULES: tuple[Rule, ...] = (
         requirement="The learner has an enrollment in the course run; it need not be active.",
         unmet="No enrollment of the learner in this course run has been received.",
         remedy="The learner enrolls in the course run, or support enrolls them.",
-        looks_at=(Fact.ENROLLMENT,),
+        decided_in="0001",
         met=is_enrolled,
+        looks_at=(Fact.ENROLLMENT,),
+        unknown_without=Fact.ENROLLMENT,
     ),
     Rule(
         code="mode_not_eligible",
         requirement="The enrollment, if there is one, is in a mode that earns a certificate.",
         unmet="The learner's enrollment mode earns no certificate.",
         remedy=("The learner upgrades to a mode that earns a certificate, or support changes the enrollment mode."),
-        looks_at=(Fact.ENROLLMENT, Fact.COURSE_RUN),
+        decided_in="0001",
         met=mode_is_eligible,
+        looks_at=(Fact.ENROLLMENT, Fact.COURSE_RUN),
+        terms="eligible_modes",
     ),
     Rule(
         code="id_not_verified",
         requirement="The learner's ID has been verified, if the enrollment mode needs that.",
         unmet="No approved ID verification of the learner has been received.",
         remedy="The learner verifies their ID.",
-        looks_at=(Fact.ID_VERIFICATION, Fact.ENROLLMENT, Fact.COURSE_RUN),
+        decided_in="0001",
         met=id_was_verified,
+        looks_at=(Fact.ID_VERIFICATION, Fact.ENROLLMENT, Fact.COURSE_RUN),
+        terms="id_verification_required",
+        unknown_without=Fact.ID_VERIFICATION,
+        label=Status.UNVERIFIED,
     ),
     Rule(
         code="id_verification_expired",
@@ -127,8 +141,11 @@ RULES: tuple[Rule, ...] = (
         ),
         unmet="The learner's ID verification has expired.",
         remedy="The learner verifies their ID again.",
-        looks_at=(Fact.ID_VERIFICATION, Fact.ENROLLMENT, Fact.COURSE_RUN),
+        decided_in="0001",
         met=id_verification_is_current,
+        looks_at=(Fact.ID_VERIFICATION, Fact.ENROLLMENT, Fact.COURSE_RUN),
+        terms="id_verification_required",
+        label=Status.UNVERIFIED,
     ),
     Rule(
         code="invalidated",
@@ -138,32 +155,41 @@ RULES: tuple[Rule, ...] = (
             "Support lifts an invalidation that a person made; the exam team verifies or resets a "
             "rejected exam attempt."
         ),
-        looks_at=(Fact.INVALIDATION,),
+        decided_in="0001",
         met=is_not_invalidated,
+        looks_at=(Fact.INVALIDATION,),
+        label=Status.UNAVAILABLE,
     ),
     Rule(
         code="web_certificates_off_instance",
         requirement="Web certificates are on for the whole deployment.",
         unmet="Web certificates are switched off for the whole deployment.",
         remedy="An operator switches web certificates on in the stack's parameters.",
-        looks_at=(),
+        decided_in="0001",
         met=instance_has_web_certificates,
+        looks_at=(),
+        terms="web_certificates",
     ),
     Rule(
         code="web_certificates_off_course_run",
         requirement="Web certificates are on for the course run, if it is known.",
         unmet="Web certificates are switched off for the course run.",
         remedy="The course team switches web certificates on in the course run's settings.",
-        looks_at=(Fact.COURSE_RUN,),
+        decided_in="0001",
         met=course_run_has_web_certificates,
+        looks_at=(Fact.COURSE_RUN,),
+        setting="web_certificates_enabled",
     ),
     Rule(
         code="course_run_unknown",
         requirement="The configuration of the course run has been received.",
         unmet="The configuration of the course run has not been received.",
         remedy="The course team publishes the course run, or an operator sends its configuration again.",
-        looks_at=(Fact.COURSE_RUN,),
+        decided_in="0001",
         met=course_run_is_known,
+        looks_at=(Fact.COURSE_RUN,),
+        setting=None,
+        unknown_without=Fact.COURSE_RUN,
     ),
     Rule(
         code="no_grade",
@@ -173,9 +199,12 @@ RULES: tuple[Rule, ...] = (
             "The learner completes graded work, or an operator sends the grade again; support can add "
             "an allowlist entry."
         ),
-        looks_at=(Fact.PASSING,),
+        decided_in="0001",
         met=has_grade,
+        looks_at=(Fact.PASSING,),
+        unknown_without=Fact.PASSING,
         waived_by_allowlist=True,
+        label=Status.NOTPASSING,
     ),
     Rule(
         code="not_passed",
@@ -185,17 +214,20 @@ RULES: tuple[Rule, ...] = (
             "The learner passes the course run, or the course team corrects the grade; support can add "
             "an allowlist entry."
         ),
-        looks_at=(Fact.PASSING,),
+        decided_in="0001",
         met=is_not_failing,
+        looks_at=(Fact.PASSING,),
         waived_by_allowlist=True,
+        label=Status.NOTPASSING,
     ),
     Rule(
         code="beta_tester",
         requirement="The learner is not a beta tester in the course run.",
         unmet="The learner is a beta tester in the course run.",
         remedy="The course team removes the beta tester role; support can add an allowlist entry.",
-        looks_at=(Fact.BETA_TESTER,),
+        decided_in="0001",
         met=is_no_beta_tester,
+        looks_at=(Fact.BETA_TESTER,),
         waived_by_allowlist=True,
     ),
     Rule(
@@ -203,29 +235,47 @@ RULES: tuple[Rule, ...] = (
         requirement="The course run is not a custom course of a coach (CCX).",
         unmet="The course run is a custom course of a coach (CCX) and awards no certificates.",
         remedy="Support can add an allowlist entry.",
-        looks_at=(),
+        decided_in="0001",
         met=is_no_ccx,
+        looks_at=(),
+        terms="course_run_key",
         waived_by_allowlist=True,
     ),
 )
 
-BY_CODE = {rule.code: rule for rule in RULES}
 
-#: The instants at which the rules changed, oldest first.
-EDITION_DATES: tuple[datetime, ...] = tuple(
-    sorted({BEGINNING} | {rule.since for rule in RULES} | {rule.until for rule in RULES if rule.until is not None})
-)
-EDITIONS: tuple[tuple[Rule, ...], ...] = tuple(
-    tuple(rule for rule in RULES if rule.since <= date and (rule.until is None or date < rule.until))
-    for date in EDITION_DATES
-)
+@dataclass(frozen=True, slots=True, eq=False)
+class Edition:
+    """The rules in force between two instants at which the rules change."""
 
+    since: datetime  # UTC
+    rules: tuple[Rule, ...]
 
-def edition_at(instant: datetime) -> int:
-    """Return the number of the edition of the rules by which this instant (UTC) is judged."""
-    return bisect_right(EDITION_DATES, instant) - 1
+    def reasons_text(self, codes: Collection[str]) -> str:
+        """Return why these rules are unmet, as one clause, in the order of the rules."""
+        return listed([clause(rule.unmet) for rule in self.rules if rule.code in codes])
 
 
-def in_force(instant: datetime) -> tuple[Rule, ...]:
-    """Return the rules by which this instant (UTC) is judged."""
-    return EDITIONS[edition_at(instant)]
+class Rulebook:
+    """Dated rules, and which of them are in force at an instant."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Divide time into editions, one for each instant at which a rule begins or ends."""
+        self.rules = tuple(rules)
+        begin = {rule.since for rule in self.rules}
+        end = {rule.until for rule in self.rules if rule.until is not None}
+        self.editions = tuple(
+            Edition(
+                date, tuple(rule for rule in self.rules if rule.since <= date and (not rule.until or date < rule.until))
+            )
+            for date in sorted({BEGINNING} | begin | end)
+        )
+        self._dates = [edition.since for edition in self.editions]
+
+    def at(self, instant: datetime) -> Edition:
+        """Return the rules by which this instant (UTC) is judged."""
+        return self.editions[bisect_right(self._dates, instant) - 1]
+
+
+RULEBOOK = Rulebook(RULES)
+"""The rules of this release."""

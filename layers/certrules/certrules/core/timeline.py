@@ -5,33 +5,35 @@ the same instant the one with the greater event id does, so that every delivery 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from certrules.core.terms import Fact
-
-BEGINNING = datetime.min.replace(tzinfo=UTC)
-"""Before every instant that an event can name."""
+from certrules.core.fact_types import FACTS, EntryWording, Fact
+from certrules.core.instants import BEGINNING
 
 CAPACITY = 200
 """How many entries a timeline may hold before it is compacted."""
 
 HARD_LIMIT = 2_000
-"""How many entries a timeline may hold at all: about half of what a DynamoDB item can."""
+"""How many entries a timeline may hold after compaction: about half of what a DynamoDB item takes."""
 
 
 class Entry(NamedTuple):
-    """This fact had this value from this moment on, and who said so."""
+    """One dated value: the fact has this value from this instant on, by this event, and by this actor if it has one."""
 
     at: datetime  # UTC
     event_id: str
     fact: Fact
-    subject: str  # tells apart what runs side by side under one fact: an ID attempt, an exam, a setting
-    value: Any  # hashable; its type goes with the fact, see terms.Fact
+    subject: str  # separates values of one fact that hold side by side: an ID attempt, an exam, a setting
+    value: Any  # hashable; its type goes with the fact, see fact_types.FACTS
     by: str = ""  # the actor, "" for the platform itself
     notes: str = ""  # the actor's reason
+
+    def wording(self, as_of: datetime) -> EntryWording:
+        """Return the entry in plain English as of an instant (UTC): an ID verification may have expired since."""
+        return FACTS[self.fact].wording(self.subject, self.value, as_of)
 
 
 type Timeline = tuple[Entry, ...]
@@ -40,15 +42,15 @@ _order = attrgetter("at", "event_id", "fact", "subject")
 
 
 class TimelineFullError(ValueError):
-    """The timeline can't take more entries without forgetting one that matters. A retry can't help."""
+    """The timeline is full of entries that all matter. A retry can't help."""
 
 
 def merge(timeline: Timeline, entries: Iterable[Entry]) -> Timeline:
     """Add entries to a timeline: commutative, associative and idempotent.
 
-    An event id says one thing about one fact and subject, once. Should a producer reuse it for something else,
-    the earliest (then the least) of the two is remaining, whichever came first. What is known already returns the
-    very same tuple.
+    An event gives one value to one fact and subject. If a producer uses an event id again for another value, the
+    earlier (then the lesser) of the two entries is stored, whichever came first. If no entry is new, the same tuple
+    is returned.
     """
     known = {(entry.event_id, entry.fact, entry.subject): entry for entry in timeline}
     added = False
@@ -68,12 +70,12 @@ def _content(entry: Entry) -> tuple[datetime, str]:
 def compact(
     timeline: Timeline, capacity: int = CAPACITY, compacted_until: datetime = BEGINNING
 ) -> tuple[Timeline, datetime]:
-    """Drop entries that repeat the word before and after them, oldest first, once there are more than `capacity`.
+    """Drop entries that repeat the value before and after them, oldest first, if there are more than `capacity`.
 
-    Of every run of equal values the first entry (it dates the fact) and the last one (a late contrary word must
-    meet it) are remaining, so that the value at every instant, and with it every replay, stays the same. What is
-    dropped is told from what never came by the second result: up to this instant the timeline is compacted_until, and
-    repeats in its past (redelivered ones too) are dropped on sight.
+    Of each run of equal values the first entry stays, since it dates the fact, and the last one, since a late
+    entry with another value must meet it. So the value at every instant, and every replay, stay the same. The second
+    result is the instant (UTC) up to which the timeline is compacted: a repeat from before it is dropped when it is
+    delivered again, since nobody could tell it from a new entry.
 
     Raises TimelineFullError if more than HARD_LIMIT entries remain.
     """
@@ -86,7 +88,7 @@ def compact(
     dropped = {entry for entry in repeats if entry.at <= compacted_until}
     remaining = tuple(entry for entry in timeline if entry not in dropped) if dropped else timeline
     if len(remaining) > HARD_LIMIT:
-        message = f"{len(remaining)} entries that all differ from the one before; at most {HARD_LIMIT} can be remaining"
+        message = f"{len(remaining)} entries that all differ from the one before; at most {HARD_LIMIT} can be kept"
         raise TimelineFullError(message)
     return remaining, compacted_until
 
@@ -95,7 +97,7 @@ def _repeats(timeline: Timeline) -> list[Entry]:
     """Return the entries with an equal neighbour on both sides, oldest first."""
     lines: dict[tuple[Fact, str], list[Entry]] = {}
     for entry in timeline:
-        if entry.fact is not Fact.REVOCATION:  # a word on one pending revocation repeats none on another
+        if entry.fact is not Fact.REVOCATION:  # each action is on a pending revocation of its own
             lines.setdefault((entry.fact, entry.subject), []).append(entry)
     found = [
         entry
@@ -107,7 +109,7 @@ def _repeats(timeline: Timeline) -> list[Entry]:
 
 
 def at_instant(timeline: Timeline, instant: datetime) -> Mapping[tuple[Fact, str], Entry]:
-    """Return the entry that gave each fact and subject the value it has at this instant: the first that said so."""
+    """Return, for each fact and subject, the first entry that gave it the value that it has at this instant (UTC)."""
     sources: dict[tuple[Fact, str], Entry] = {}
     for entry in timeline:
         if entry.at > instant:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from certrules.core.facts import Approval, Enrollment, Grade, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import PolicyError, read_overrides
-from certrules.core.terms import PERSON, Cause, Fact, RevocationAction, Status
-from certrules.core.timeline import BEGINNING, Entry
+from certrules.core.terms import PERSON, Cause, RevocationAction, Status
+from certrules.core.timeline import Entry
 from certrules.formats.refusals import COURSE_KEY, Reason, RefusedError, checked_course_key, in_utc
 from certrules.formats.table_rows import Observation
 

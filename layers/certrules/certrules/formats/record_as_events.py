@@ -11,9 +11,10 @@ from itertools import groupby
 from typing import Any
 from zlib import crc32
 
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.policy import Modes, Overrides
-from certrules.core.terms import PERSON, Fact, is_ccx
+from certrules.core.terms import PERSON, is_ccx
 from certrules.core.timeline import Entry
 from certrules.formats.event_types import OWN_SOURCE, implies_passing
 from certrules.formats.stored import as_time

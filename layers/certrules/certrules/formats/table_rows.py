@@ -13,9 +13,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
-from certrules.core.terms import Fact
+from certrules.core.fact_types import Fact
+from certrules.core.instants import instant_of, micros
 from certrules.core.timeline import Entry, Timeline
-from certrules.formats.stored import entries_in, entries_out, instant_of, micros
+from certrules.formats.stored import entries_in, entries_out
 
 
 class Observation(NamedTuple):

@@ -5,12 +5,9 @@ from datetime import datetime
 
 import msgspec
 
+from certrules.core.instants import instant_of, micros
 from certrules.core.timeline import Timeline
 from certrules.formats.event_types import EVERYWHERE
-from certrules.formats.stored import (
-    instant_of,
-    micros,
-)
 from certrules.storage.tables import BREAKER, CONFIGURATION, Item, course_run_key, optional, timeline_of
 
 

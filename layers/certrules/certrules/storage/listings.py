@@ -7,10 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from certrules.core.facts import CertificateInvalidation, invalidations
-from certrules.formats.stored import (
-    instant_of,
-    micros,
-)
+from certrules.core.instants import instant_of, micros
 from certrules.storage.records import StoredRecord, stored_record
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,

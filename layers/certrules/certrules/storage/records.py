@@ -29,18 +29,14 @@ from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from certrules.core.deciding import Known
+from certrules.core.fact_types import Fact
 from certrules.core.guard import PublishedCertificate
+from certrules.core.instants import BEGINNING, instant_of, micros
 from certrules.core.policy import Policies
-from certrules.core.terms import Fact, Rollout
-from certrules.core.timeline import BEGINNING, Timeline
+from certrules.core.terms import Rollout
+from certrules.core.timeline import Timeline
 from certrules.formats.event_types import EVERYWHERE, Name
-from certrules.formats.stored import (
-    decode_published,
-    encode_published,
-    encode_timeline,
-    instant_of,
-    micros,
-)
+from certrules.formats.stored import decode_published, encode_published, encode_timeline
 from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,

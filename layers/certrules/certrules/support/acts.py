@@ -12,11 +12,13 @@ import msgspec
 from certrules import aws, storage
 from certrules.core.dates import shown
 from certrules.core.deciding import decide_record
+from certrules.core.decision import Decision
+from certrules.core.fact_types import Fact
 from certrules.core.facts import active_by_person
 from certrules.core.guard import PublishedCertificate
-from certrules.core.terms import Fact, Status
+from certrules.core.terms import Status
 from certrules.core.timeline import Timeline
-from certrules.core.wording import old_logic_decides, reasons_text, status_text, when
+from certrules.core.wording import old_logic_decides, status_text, when
 from certrules.formats.event_types import ERASED, OWN_SOURCE, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
@@ -81,7 +83,7 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     published = decided.publication.published
     after = published.certificate
     takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
-    sentence = _sentence(status, published, decided.outcome.decision.unmet)
+    sentence = _sentence(status, published, decided.outcome.decision)
     if not decided.rollout.is_live:
         found = decided.compared()
         sentence = f"{old_logic_decides(decided.rollout.rollout)} Nothing changes now; then: {found.sentence}"
@@ -93,9 +95,9 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version)
 
 
-def _sentence(before: Status | None, published: PublishedCertificate, unmet: frozenset[str]) -> str:
+def _sentence(before: Status | None, published: PublishedCertificate, decision: Decision) -> str:
     after = published.certificate.status if published.certificate else None
-    because = f" because {reasons_text(unmet)}" if unmet and after is not Status.DOWNLOADABLE else ""
+    because = f" because {decision.reasons_text}" if decision.unmet and after is not Status.DOWNLOADABLE else ""
     if before is not after and before is None:
         return f"There will be a certificate: {status_text(after)}{because}."
     if before is not after:

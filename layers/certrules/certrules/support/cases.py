@@ -8,17 +8,18 @@ from typing import Any
 import msgspec
 
 from certrules import aws, settings, storage
+from certrules.core.certificate import Outcome, Pending
 from certrules.core.deciding import Known
 from certrules.core.explain import explanation as explaining
 from certrules.core.explain import rendering
 from certrules.core.explain.what_if import PossibleChange, possible_changes
 from certrules.core.explain.what_if import what_if as outcome_after
-from certrules.core.facts import CertificateInvalidation, Enrollment, Record, invalidations
+from certrules.core.fact_types import Enrollment, Fact
+from certrules.core.facts import CertificateInvalidation, Record, invalidations
 from certrules.core.guard import PublishedCertificate, is_downloadable
 from certrules.core.policy import Policies
-from certrules.core.replay import Outcome, Pending, replay
+from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
-from certrules.core.terms import Fact
 from certrules.core.timeline import Entry, Timeline, at_instant
 from certrules.core.wording import old_logic_decides
 from certrules.formats.events_in import decode

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from certrules import settings, storage
+from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies, overridden
 from certrules.core.rollout import RolloutState, rollout_state
-from certrules.core.terms import Fact, is_ccx
+from certrules.core.terms import is_ccx
 from certrules.core.timeline import Entry, Timeline
 from certrules.core.wording import old_logic_decides, when
 from certrules.formats.event_types import EVERYWHERE

@@ -6,8 +6,9 @@ from typing import Any
 
 from certrules import settings, storage
 from certrules.bulk.runs import Request, folder_of, read
+from certrules.core.fact_types import Fact
 from certrules.core.rollout import rollout_state
-from certrules.core.terms import Fact, Rollout
+from certrules.core.terms import Rollout
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of

@@ -4,36 +4,36 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from certrules.core.certificate import Pending
 from certrules.core.decision import Decision, Verdict
+from certrules.core.fact_types import FACTS, Fact
 from certrules.core.facts import Record
 from certrules.core.policy import Policy
-from certrules.core.replay import Actor, Pending
-from certrules.core.rules import BY_CODE, Rule
-from certrules.core.terms import AUTOMATIC, Cause, Fact, Status, is_ccx
+from certrules.core.rules import Rule
+from certrules.core.terms import AUTOMATIC, Actor, Cause, Status, is_ccx
 from certrules.core.timeline import Entry, at_instant
 from certrules.core.wording import (
     dated,
     modes_text,
     on_or_off,
-    wording_of,
 )
 
 
 class Evidence(NamedTuple):
-    """Something that a rule looked at."""
+    """A fact, or a term of the policy, that a rule looked at."""
 
     sentence: str
-    fact: str  # a terms.Fact, or "policy" or "course_run_key"
+    fact: str  # a fact_types.Fact, or "policy" or "course_run_key"
     subject: str  # the ID verification attempt, the exam, the setting; "" if the fact has none
-    value: str  # in words
-    event_id: str = ""  # "" if no event said so
-    at: datetime | None = None  # UTC; None: no event said so
+    value: str  # in plain English
+    event_id: str = ""  # "" if it is from no event
+    at: datetime | None = None  # UTC; None: it is from no event
     by: str = ""
     notes: str = ""
 
 
 class Finding(NamedTuple):
-    """What one rule says, and what it looked at."""
+    """The verdict of one rule, and its evidence."""
 
     code: str
     verdict: str  # "met", "unmet", or "waived" by the allowlist
@@ -46,23 +46,6 @@ class NextStep(NamedTuple):
 
     reason: str  # a rule's code, or the cause of a pending revocation
     sentence: str
-
-
-_UNHEARD: Mapping[Fact, str] = {
-    Fact.ENROLLMENT: "enrollment",
-    Fact.PASSING: "grade that says whether the learner passes",
-    Fact.BETA_TESTER: "beta tester role",
-    Fact.INVALIDATION: "invalidation",
-    Fact.ID_VERIFICATION: "ID verification",
-    Fact.COURSE_RUN: "configuration of the course run",
-}
-
-
-#: Of the course run's settings, the one that a rule looks at (None: any); the other rules look at its policy.
-_SETTING: Mapping[str, str | None] = {
-    "course_run_unknown": None,
-    "web_certificates_off_course_run": "web_certificates_enabled",
-}
 
 
 def findings_of(record: Record, decision: Decision) -> tuple[Finding, ...]:
@@ -96,30 +79,30 @@ def verdict_sentence(verdict: Verdict) -> str:
 def _evidence(
     verdict: Verdict, record: Record, decision: Decision, sources: Mapping[tuple[Fact, str], Entry]
 ) -> tuple[Evidence, ...]:
-    """Return what the rule looked at: facts with their events, facts never heard of, and the policy."""
+    """Return the facts that the rule looked at with their events, facts never received, and the policy."""
     rule, facts = verdict.rule, decision.facts
     found: list[Evidence] = []
     for fact in rule.looks_at:
-        heard = [entry for entry in sources.values() if entry.fact is fact and _concerns(entry, rule)]
-        found += [_evidence_of(entry, facts.as_of) for entry in heard]
-        if not heard and (fact is not Fact.COURSE_RUN or rule.code in _SETTING):
-            found.append(Evidence(f"No {_UNHEARD[fact]} has been received.", fact, "", "nothing received"))
+        entries = [entry for entry in sources.values() if entry.fact is fact and _concerns(entry, rule)]
+        found += [_evidence_of(entry, facts.as_of) for entry in entries]
+        if not entries and (fact is not Fact.COURSE_RUN or rule.setting != "policy"):
+            found.append(Evidence(FACTS[fact].never_received, fact, "", "nothing received"))
     if verdict.waived:
         found.append(_evidence_of(sources[Fact.ALLOWLIST, ""], facts.as_of))
-    if rule.code in _TERMS:
-        found.append(_TERMS[rule.code](record, facts.policy))
+    if rule.terms:
+        found.append(_TERMS[rule.terms](record, facts.policy))
     return tuple(found)
 
 
 def _concerns(entry: Entry, rule: Rule) -> bool:
     """Whether the rule looks at this entry, given that it looks at its fact."""
-    return entry.fact is not Fact.COURSE_RUN or _SETTING.get(rule.code, "policy") in {None, entry.subject}
+    return entry.fact is not Fact.COURSE_RUN or rule.setting in {None, entry.subject}
 
 
 def _evidence_of(entry: Entry, as_of: datetime) -> Evidence:
-    words = wording_of(entry, as_of)
-    sentence = dated(words.event, entry.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
-    return Evidence(sentence, entry.fact, entry.subject, words.value, entry.event_id, entry.at, entry.by, entry.notes)
+    text = entry.wording(as_of)
+    sentence = dated(text.event, entry.at, Actor(entry.by, entry.notes), text.detail, entry.event_id)
+    return Evidence(sentence, entry.fact, entry.subject, text.value, entry.event_id, entry.at, entry.by, entry.notes)
 
 
 def _eligible_modes(_record: Record, policy: Policy) -> Evidence:
@@ -149,13 +132,12 @@ def _key_terms(record: Record, _policy: Policy) -> Evidence:
     return Evidence(f"The key {record.course_run} is that of {value}.", "course_run_key", "", value)
 
 
-#: What a rule looks at beside dated facts.
+#: The evidence beside dated facts, by `Rule.terms`.
 _TERMS: Mapping[str, Callable[[Record, Policy], Evidence]] = {
-    "mode_not_eligible": _eligible_modes,
-    "id_not_verified": _id_verification_terms,
-    "id_verification_expired": _id_verification_terms,
-    "web_certificates_off_instance": _deployment_terms,
-    "ccx": _key_terms,
+    "eligible_modes": _eligible_modes,
+    "id_verification_required": _id_verification_terms,
+    "web_certificates": _deployment_terms,
+    "course_run_key": _key_terms,
 }
 
 
@@ -177,7 +159,7 @@ _PENDING_STEPS: Mapping[Cause, str] = {
 
 
 def next_steps_of(status: Status | None, pending: Pending | None, decision: Decision) -> tuple[NextStep, ...]:
-    """Return what can be done; nothing about a downloadable certificate, which no unmet rule takes away."""
+    """Return who can do what; nothing for a downloadable certificate, since no unmet rule revokes it."""
     if pending is not None:
         step = _PENDING_STEPS[pending.cause]
         if pending.due is None and pending.cause in AUTOMATIC:
@@ -185,4 +167,4 @@ def next_steps_of(status: Status | None, pending: Pending | None, decision: Deci
         return (NextStep(pending.cause, step),)
     if status is Status.DOWNLOADABLE:
         return ()
-    return tuple(NextStep(code, rule.remedy) for code, rule in BY_CODE.items() if code in decision.unmet)
+    return tuple(NextStep(rule.code, rule.remedy) for rule in decision.edition.rules if rule.code in decision.unmet)

@@ -34,7 +34,7 @@ def as_text(explanation: Explanation, *, brief: bool = False) -> str:
         explanation.sentence,
         *_shown_lines(explanation),
         *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
-        *_block(wanted, [f"- {_changes_words(changes)}" for changes in explanation.counterfactuals]),
+        *_block(wanted, [f"- {_changes_text(changes)}" for changes in explanation.counterfactuals]),
     ]
     if not brief:
         findings = [line for item in explanation.verdicts for line in _finding_lines(item)]
@@ -65,14 +65,14 @@ def _finding_lines(finding: Finding) -> list[str]:
     ]
 
 
-def _changes_words(changes: tuple[PossibleChange, ...]) -> str:
+def _changes_text(changes: tuple[PossibleChange, ...]) -> str:
     return listed([f"{clause(change.sentence)} ({change.who})" for change in changes])
 
 
 def as_json(explanation: Explanation | CaseChanges) -> dict[str, Any]:
     """Return it as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
 
-    A change that could be done is told by its code, its sentence and who can do it.
+    Of a possible change only the code, the sentence and who can do it are given.
     """
     body: dict[str, Any] = _plain(explanation)
     return body

@@ -3,28 +3,29 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from certrules.core.certificate import Outcome, Transition
 from certrules.core.decision import Decision
 from certrules.core.explain.findings import (
     verdict_sentence,
     verdict_text,
 )
-from certrules.core.facts import Approval, Record
+from certrules.core.fact_types import Approval, Fact
+from certrules.core.facts import Record
 from certrules.core.policy import Policies
-from certrules.core.replay import Actor, Outcome, Transition, replay
-from certrules.core.terms import Cause, Fact, Status
+from certrules.core.replay import replay
+from certrules.core.rules import RULEBOOK, Rulebook
+from certrules.core.terms import Actor, Cause, Status
 from certrules.core.timeline import Entry
 from certrules.core.wording import (
     BECAUSE,
     dated,
-    reasons_text,
     status_text,
     when,
-    wording_of,
 )
 
 
 class Moment(NamedTuple):
-    """Something that happened: a fact or the policy changed, or the certificate its status."""
+    """Something that happened: a fact, the policy, or the certificate's status changed."""
 
     at: datetime  # UTC
     kind: str  # "fact", "policy" or "transition"
@@ -35,10 +36,10 @@ class Moment(NamedTuple):
 
 
 class ChangedFact(NamedTuple):
-    """A fact got another value."""
+    """A fact whose value changed."""
 
     name: str
-    before: str  # in words
+    before: str  # in plain English
     after: str
     at: datetime  # UTC
     by: str
@@ -48,7 +49,7 @@ class ChangedFact(NamedTuple):
 
 
 class ChangedVerdict(NamedTuple):
-    """A rule says something else than before."""
+    """A rule whose verdict changed."""
 
     code: str
     before: str  # "met", "unmet" or "waived"; "not in force" if the rules themselves changed
@@ -66,7 +67,7 @@ class CaseChanges(NamedTuple):
     status_before: Status | None
     status_after: Status | None
     sentence: str
-    facts: tuple[ChangedFact, ...]  # oldest first; one that changed and changed back is told twice
+    facts: tuple[ChangedFact, ...]  # oldest first; one that changed and changed back is listed twice
     transitions: tuple[Moment, ...]
     verdicts: tuple[ChangedVerdict, ...]
     policy_before: str
@@ -74,7 +75,7 @@ class CaseChanges(NamedTuple):
 
 
 class _FactChange(NamedTuple):
-    """A fact got another value: by an entry, or because an ID verification ran out."""
+    """A change of a fact's value: by an entry, or because an ID verification expired."""
 
     at: datetime
     entry: Entry
@@ -83,25 +84,25 @@ class _FactChange(NamedTuple):
 
 
 def _fact_changes(record: Record, until: datetime) -> list[_FactChange]:
-    """Return every change of a fact up to and including an instant, oldest first. Repeated words are none."""
+    """Return every change of a fact up to and including an instant, oldest first. A repeated value is none."""
     current: dict[tuple[Fact, str], Entry] = {}
-    turns: list[_FactChange] = []
+    found: list[_FactChange] = []
     for entry in record.timeline:
         if entry.at > until:
             break
         line = (entry.fact, entry.subject)
         before = current.get(line)
         if before is None or before.value != entry.value or entry.fact is Fact.REVOCATION:
-            turns += _expiry(before, entry.at, inclusive=False)
-            turns.append(_FactChange(entry.at, entry, before))
+            found += _expiry(before, entry.at, inclusive=False)
+            found.append(_FactChange(entry.at, entry, before))
             current[line] = entry
     for entry in current.values():
-        turns += _expiry(entry, until, inclusive=True)
-    return sorted(turns, key=lambda turn: turn.at)
+        found += _expiry(entry, until, inclusive=True)
+    return sorted(found, key=lambda change: change.at)
 
 
 def _expiry(entry: Entry | None, until: datetime, *, inclusive: bool) -> list[_FactChange]:
-    """Return the running out of an ID verification that stood until an instant, if it did run out."""
+    """Return the expiry of an ID verification, if it expired before (or at) an instant and after its approval."""
     if entry is None or not isinstance(entry.value, Approval):
         return []
     ends = entry.value.expires_at
@@ -111,9 +112,9 @@ def _expiry(entry: Entry | None, until: datetime, *, inclusive: bool) -> list[_F
 
 
 def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Moment, ...]:
-    """Interleave what was heard, what policy came into force, and what the certificate did."""
+    """Return the changes of facts, the policies that came into force, and the transitions, in order."""
     as_of = outcome.decision.facts.as_of
-    moments = [_moment_of_fact_change(turn) for turn in _fact_changes(record, as_of)]
+    moments = [_moment_of_fact_change(change) for change in _fact_changes(record, as_of)]
     moments += [
         Moment(since, "policy", dated(f"Policy {policy.version} came into force", since))
         for since, policy in policies[1:]
@@ -123,14 +124,14 @@ def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Mo
     return tuple(sorted(moments, key=lambda moment: moment.at))  # stable: facts before what comes of them
 
 
-def _moment_of_fact_change(turn: _FactChange) -> Moment:
-    entry = turn.entry
-    words = wording_of(entry, turn.at)
-    if turn.expired:
-        sentence = dated(f"{words.name} expired", turn.at, event_id=entry.event_id)
-        return Moment(turn.at, "fact", sentence, event_id=entry.event_id)
-    sentence = dated(words.event, turn.at, Actor(entry.by, entry.notes), words.detail, entry.event_id)
-    return Moment(turn.at, "fact", sentence, entry.by, entry.notes, entry.event_id)
+def _moment_of_fact_change(change: _FactChange) -> Moment:
+    entry = change.entry
+    text = entry.wording(change.at)
+    if change.expired:
+        sentence = dated(f"{text.name} expired", change.at, event_id=entry.event_id)
+        return Moment(change.at, "fact", sentence, event_id=entry.event_id)
+    sentence = dated(text.event, change.at, Actor(entry.by, entry.notes), text.detail, entry.event_id)
+    return Moment(change.at, "fact", sentence, entry.by, entry.notes, entry.event_id)
 
 
 def _moment_of_transition(transition: Transition) -> Moment:
@@ -140,11 +141,13 @@ def _moment_of_transition(transition: Transition) -> Moment:
     return Moment(transition.at, "transition", sentence, actor.by, actor.reason)
 
 
-def changed(record: Record, policies: Policies, earlier: datetime, later: datetime) -> CaseChanges:
-    """Return what changed between two instants (UTC). Raises ValueError if the earlier is after the later."""
+def changed(
+    record: Record, policies: Policies, earlier: datetime, later: datetime, rulebook: Rulebook = RULEBOOK
+) -> CaseChanges:
+    """Return the changes between two instants (UTC). Raises ValueError if the earlier is after the later."""
     if earlier > later:
         raise ValueError(f"{when(earlier)} is after {when(later)}")
-    before, after = replay(record, policies, earlier), replay(record, policies, later)
+    before, after = (replay(record, policies, until, rulebook) for until in (earlier, later))
     return CaseChanges(
         learner_id=record.learner_id,
         course_run=record.course_run,
@@ -153,7 +156,7 @@ def changed(record: Record, policies: Policies, earlier: datetime, later: dateti
         status_before=before.status,
         status_after=after.status,
         sentence=_difference_sentence(before.status, after.status, earlier, later),
-        facts=tuple(_changed_fact(turn) for turn in _fact_changes(record, later) if turn.at > earlier),
+        facts=tuple(_changed_fact(change) for change in _fact_changes(record, later) if change.at > earlier),
         transitions=tuple(_moment_of_transition(item) for item in after.transitions if item.at > earlier),
         verdicts=_changed_verdicts(before.decision, after.decision),
         policy_before=before.decision.policy_version,
@@ -168,14 +171,14 @@ def _difference_sentence(before: Status | None, after: Status | None, earlier: d
     return f"{span} the status changed from {status_text(before)} to {status_text(after)}."
 
 
-def _changed_fact(turn: _FactChange) -> ChangedFact:
-    entry = turn.entry
-    words = wording_of(entry, turn.at)
-    before = wording_of(turn.before, turn.before.at).value if turn.before else "nothing received"
-    actor = Actor() if turn.expired else Actor(entry.by, entry.notes)
-    change = f'{words.name}: from "{before}" to "{words.value}"'
-    sentence = dated(change, turn.at, actor, event_id=entry.event_id)
-    return ChangedFact(words.name, before, words.value, turn.at, actor.by, actor.reason, entry.event_id, sentence)
+def _changed_fact(change: _FactChange) -> ChangedFact:
+    entry = change.entry
+    text = entry.wording(change.at)
+    before = change.before.wording(change.before.at).value if change.before else "nothing received"
+    actor = Actor() if change.expired else Actor(entry.by, entry.notes)
+    event = f'{text.name}: from "{before}" to "{text.value}"'
+    sentence = dated(event, change.at, actor, event_id=entry.event_id)
+    return ChangedFact(text.name, before, text.value, change.at, actor.by, actor.reason, entry.event_id, sentence)
 
 
 def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict, ...]:
@@ -190,7 +193,7 @@ def _changed_verdicts(before: Decision, after: Decision) -> tuple[ChangedVerdict
 def cause_text(transition: Transition) -> str:
     """Return why a certificate changed its status, as a clause."""
     if transition.cause is Cause.LABELLED:
-        return reasons_text(transition.decision.unmet)
+        return transition.decision.reasons_text
     if transition.decision.waived and transition.cause in {Cause.EARNED, Cause.REINSTATED}:
         return f"{BECAUSE[transition.cause]} but for what the allowlist waives"
     return BECAUSE[transition.cause]

@@ -7,11 +7,14 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from certrules.core.decision import judge
-from certrules.core.facts import Approval, CurrentFacts, Enrollment, Facts, Record
+from certrules.core.certificate import Outcome
+from certrules.core.decision import Decision, judge
+from certrules.core.fact_types import Approval, Enrollment, Fact
+from certrules.core.facts import CurrentFacts, Facts, Record
 from certrules.core.policy import Policies, Policy
-from certrules.core.replay import Outcome, replay
-from certrules.core.terms import PERSON, Fact, Status
+from certrules.core.replay import replay
+from certrules.core.rules import RULEBOOK, Rulebook
+from certrules.core.terms import PERSON, Status
 from certrules.core.timeline import Entry, at_instant, merge
 
 
@@ -21,11 +24,11 @@ class PossibleChange(NamedTuple):
     code: str
     sentence: str
     who: str
-    entries: tuple[Entry, ...] = ()  # what would be heard of it, just after the instant explained
+    entries: tuple[Entry, ...] = ()  # the entries that it would bring, just after the instant explained
     policy: Policy | None = None  # what the deployment's policy would be from then on; None: as it is
 
 
-_NEXT_INSTANT = timedelta(microseconds=1)  # so that what is dated at the instant explained has happened already
+_NEXT_INSTANT = timedelta(microseconds=1)  # changes come after the entries of the instant explained
 
 
 _USUAL_MODES = ("verified", "professional", "honor", "no-id-professional")
@@ -59,51 +62,57 @@ def possible_changes(record: Record, policies: Policies, as_of: datetime) -> tup
 
 
 def what_if(record: Record, policies: Policies, as_of: datetime, changes: Iterable[PossibleChange]) -> Outcome:
-    """Return what the record as of an instant (UTC) amounts to just after these changes, and nothing else."""
+    """Return the outcome for the record as of an instant (UTC) just after these changes. Later entries are left out."""
     now = as_of + _NEXT_INSTANT
     changes = tuple(changes)
-    heard = tuple(entry for entry in record.timeline if entry.at <= as_of)
-    timeline = merge(heard, (entry for change in changes for entry in change.entries))
+    known = tuple(entry for entry in record.timeline if entry.at <= as_of)
+    timeline = merge(known, (entry for change in changes for entry in change.entries))
     past = policies[:1] + tuple(dated for dated in policies[1:] if dated[0] <= as_of)
     changed = tuple((now, change.policy) for change in changes if change.policy is not None)
     return replay(replace(record, timeline=timeline), past + changed, now)
 
 
-def smallest_changes(record: Record, policies: Policies, outcome: Outcome) -> tuple[tuple[PossibleChange, ...], ...]:
-    """Search the sets of changes by the one decision. Modes exclude each other: each is tried by itself."""
+def smallest_changes(
+    record: Record, policies: Policies, outcome: Outcome, rulebook: Rulebook = RULEBOOK
+) -> tuple[tuple[PossibleChange, ...], ...]:
+    """Search the sets of changes by the one decision. Modes exclude each other, so each is tried without the others."""
     if outcome.status is Status.DOWNLOADABLE:
         return ()
     facts = outcome.decision.facts
     now = facts.as_of + _NEXT_INSTANT
+    edition = rulebook.at(now)
     sources = at_instant(record.timeline, facts.as_of).values()
     deployed = next((policy for since, policy in reversed(policies) if since <= facts.as_of), policies[0][1])
 
     def after(changes: Iterable[PossibleChange]) -> Facts:
-        standing = CurrentFacts(record, deployed)
+        current = CurrentFacts(record, deployed)
         for entry in sources:
-            standing.tell(entry)
+            current.apply(entry)
         for change in changes:
             for entry in change.entries:
-                standing.tell(entry)
+                current.apply(entry)
             if change.policy is not None:
-                standing.adopt(change.policy)
-        return standing.at(now)
+                current.set_policy(change.policy)
+        return current.at(now)
 
     def suffices(changes: Iterable[PossibleChange]) -> bool:
-        return not judge(after(changes)).unmet
+        return not judge(after(changes), edition).unmet
 
-    offered = {after(()): PossibleChange("", "", "")}  # of changes that come to the same, or to nothing, only the first
+    offered = {
+        after(()): PossibleChange("", "", "")
+    }  # of changes with one result only the first, and none without effect
     for change in _changes(facts, deployed, now):
         offered.setdefault(after((change,)), change)
     changes = tuple(offered.values())[1:]
-    found = [enough for mode in _mode_changes(facts, now) for enough in _smallest((*mode, *changes), suffices)]
+    modes = _mode_changes(outcome.decision, now)
+    found = [enough for mode in modes for enough in _smallest((*mode, *changes), suffices)]
     return tuple(sorted(found, key=len))
 
 
 def _smallest(
     offered: tuple[PossibleChange, ...], suffices: Callable[[Iterable[PossibleChange]], bool]
 ) -> Iterator[tuple[PossibleChange, ...]]:
-    """Find the smallest sufficient sets. More never does harm, so what all need is set apart first."""
+    """Find the smallest sufficient sets. A change never does harm, so those that every set needs are found first."""
     needed = [change for change in offered if not suffices(other for other in offered if other is not change)]
     choice = [change for change in offered if change not in needed]
     found: list[set[str]] = []
@@ -115,18 +124,18 @@ def _smallest(
                 yield tuple(change for change in offered if change in needed or change in chosen)
 
 
-def _mode_changes(facts: Facts, now: datetime) -> tuple[tuple[PossibleChange, ...], ...]:
+def _mode_changes(decision: Decision, now: datetime) -> tuple[tuple[PossibleChange, ...], ...]:
     """Return the changes of mode to try, each in a tuple: only an empty one if the mode is eligible as it is.
 
-    Of the modes that lead to the same further demands only the most usual is offered.
+    Of the modes that leave the same rules unmet only the most usual is offered.
     """
-    if not judge(facts).unmet & {"not_enrolled", "mode_not_eligible"}:
+    if not decision.unmet & {"not_enrolled", "mode_not_eligible"}:
         return ((),)
-    policy = facts.policy
+    facts, policy = decision.facts, decision.facts.policy
     named = sorted(policy.eligible_modes.names | policy.modes_without_id_verification.names)
     offered: dict[frozenset[str], tuple[PossibleChange, ...]] = {}
     for mode in (*_USUAL_MODES, *named):
-        unmet = judge(facts._replace(mode=mode)).unmet
+        unmet = judge(facts._replace(mode=mode), decision.edition).unmet
         if "mode_not_eligible" not in unmet:
             offered.setdefault(unmet, (_mode_change(facts, mode, now),))
     return tuple(offered.values())

@@ -1,0 +1,368 @@
+"""Fact types: a row for each fact, with its letter and its codec at rest, its owner, and its wording.
+
+Values are in the form that `core` works with; `to_stored` makes them plain JSON and `from_stored` reads that back.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from certrules.core.instants import MICROSECOND, instant_of, micros, optional_instant, optional_micros
+from certrules.core.policy import Modes, Overrides
+from certrules.core.terms import PERSON, RevocationAction, Status
+from certrules.core.wording import on_or_off, overrides_text, status_text, when
+
+
+class Fact(StrEnum):
+    """What an entry of a timeline is about."""
+
+    ENROLLMENT = "enrollment"
+    PASSING = "passing"
+    GRADE = "grade"
+    BETA_TESTER = "beta_tester"
+    ALLOWLIST = "allowlist"
+    INVALIDATION = "invalidation"
+    DATE_OVERRIDE = "date_override"
+    RECORDED = "recorded"
+    ID_VERIFICATION = "id_verification"
+    COURSE_RUN = "course_run"
+    REVOCATION = "revocation"
+    AUTOMATIC_REVOCATIONS = "automatic_revocations"
+
+
+class Owner(StrEnum):
+    """To whose timeline a fact belongs."""
+
+    LEARNER_IN_COURSE_RUN = "learner in course run"
+    LEARNER = "learner"
+    COURSE_RUN = "course run"
+
+
+# --- values
+
+
+class Enrollment(NamedTuple):
+    """The value of an enrollment entry."""
+
+    mode: str
+    active: bool
+
+
+class Grade(NamedTuple):
+    """The value of a grade entry. An empty letter is no evidence of failing."""
+
+    percent: float  # 0 to 1
+    letter: str
+
+
+class Approval(NamedTuple):
+    """The value of an approved ID verification attempt."""
+
+    expires_at: datetime | None  # UTC; None: never
+
+
+class Recorded(NamedTuple):
+    """A certificate of the old logic."""
+
+    status: Status
+    mode: str
+    grade: str  # as the platform writes it; "" if it has none
+    certificate_id: str  # "" if it has none
+    created: datetime | None = None  # UTC; None: from an event without dates
+    modified: datetime | None = None  # UTC: the date that the platform shows
+
+
+class EntryWording(NamedTuple):
+    """An entry in plain English."""
+
+    name: str  # its subject: "Enrollment"
+    value: str  # "verified mode"
+    event: str  # what happened, up to the date: "Enrolled in verified mode"
+    detail: str = ""  # the words after the date
+
+
+# --- at rest
+
+
+def _recorded_to_stored(value: Recorded) -> list[Any]:
+    return [*value[:4], optional_micros(value.created), optional_micros(value.modified)]
+
+
+def _recorded_from_stored(value: list[Any]) -> Recorded:
+    status, mode, grade, certificate_id, created, modified = value
+    dates = optional_instant(created), optional_instant(modified)
+    return Recorded(Status(status), mode, grade, certificate_id, *dates)
+
+
+def _setting_to_stored(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return micros(value)
+    if isinstance(value, Overrides):
+        return [
+            value.preset,
+            _modes_to_stored(value.eligible_modes),
+            value.id_verification_required,
+            _modes_to_stored(value.modes_without_id_verification),
+            None if value.hold is None else value.hold // MICROSECOND,
+            value.breaker_limit,
+            None if value.breaker_window is None else value.breaker_window // MICROSECOND,
+        ]
+    return value
+
+
+def _setting_from_stored(setting: str, value: Any) -> Any:
+    if setting in {"available_date", "end"}:
+        return instant_of(value)
+    if setting == "policy":
+        preset, eligible, required, without, hold, limit, window = value
+        hold, window = (None if span is None else timedelta(microseconds=span) for span in (hold, window))
+        return Overrides(
+            preset, _modes_from_stored(eligible), required, _modes_from_stored(without), hold, limit, window
+        )
+    return value
+
+
+def _modes_to_stored(modes: Modes | None) -> list[Any] | None:
+    return None if modes is None else [modes.all_but, *sorted(modes.names)]
+
+
+def _modes_from_stored(value: list[Any] | None) -> Modes | None:
+    return None if value is None else Modes(frozenset(value[1:]), all_but=value[0])
+
+
+# --- wording, by the entry's subject, its value, and the instant (UTC) as of which it is described
+
+
+def _enrollment_wording(_subject: str, value: Enrollment, _as_of: datetime) -> EntryWording:
+    if value.active:
+        return EntryWording("Enrollment", f"{value.mode} mode", f"Enrolled in {value.mode} mode")
+    return EntryWording("Enrollment", f"{value.mode} mode, inactive", f"Unenrolled from {value.mode} mode")
+
+
+def _passing_wording(_subject: str, value: bool, _as_of: datetime) -> EntryWording:
+    return EntryWording("Passing", "passed" if value else "failing", "Passed" if value else "Graded as failing")
+
+
+def _grade_wording(_subject: str, value: Grade, _as_of: datetime) -> EntryWording:
+    text = f"{value.percent * 100:.6g}%"
+    if value.letter:
+        text = f"{text} ({value.letter})"
+    return EntryWording("Grade", text, f"Graded {text}")
+
+
+def _beta_tester_wording(_subject: str, value: bool, _as_of: datetime) -> EntryWording:
+    text = "given" if value else "removed"
+    return EntryWording("Beta tester role", text, f"Beta tester role {text}")
+
+
+def _allowlist_wording(_subject: str, value: bool, _as_of: datetime) -> EntryWording:
+    text = "added" if value else "removed"
+    return EntryWording("Allowlist entry", text, f"Allowlist entry {text}")
+
+
+def _invalidation_wording(exam: str, value: bool, _as_of: datetime) -> EntryWording:
+    if exam == PERSON:
+        event = "Certificate invalidated" if value else "Invalidation lifted"
+        return EntryWording("Invalidation", "active" if value else "lifted", event)
+    event = f"Attempt at the exam {exam} {'rejected' if value else 'verified or reset'}"
+    return EntryWording(f"Attempt at the exam {exam}", "rejected" if value else "not rejected", event)
+
+
+def _date_override_wording(_subject: str, value: datetime | None, _as_of: datetime) -> EntryWording:
+    name = "Override of the certificate's date"
+    if value is None:
+        return EntryWording(name, "none", f"{name} removed")
+    return EntryWording(name, when(value), f"{name} set", f": {when(value)}")
+
+
+def _recorded_wording(_subject: str, value: Recorded, _as_of: datetime) -> EntryWording:
+    status = status_text(value.status)
+    return EntryWording("Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}")
+
+
+def _id_verification_wording(attempt: str, value: Approval | None, as_of: datetime) -> EntryWording:
+    name = f"ID verification (attempt {attempt})"
+    if value is None:
+        return EntryWording(name, "denied", f"{name} denied")
+    if value.expires_at is None:
+        ends = "without an end"
+    elif value.expires_at > as_of:
+        ends = f"valid until {when(value.expires_at)}"
+    else:
+        ends = f"expired on {when(value.expires_at)}"
+    return EntryWording(name, f"approved, {ends}", f"{name} approved", f", {ends}")
+
+
+_SETTINGS: Mapping[str, str] = {
+    "available_date": "Certificate available date",
+    "display_behavior": "Certificate display behavior",
+    "end": "End",
+    "policy": "Policy",
+    "rollout": "Rollout",
+    "self_paced": "Self-pacing",
+    "web_certificates_enabled": "Web certificates",
+}
+
+
+def _setting_wording(setting: str, value: object, _as_of: datetime) -> EntryWording:
+    if not setting:
+        return EntryWording("Course run", "known", "Configuration of the course run received")
+    name = f"{_SETTINGS.get(setting, f'Setting {setting}')} of the course run"
+    if isinstance(value, bool):
+        return EntryWording(name, on_or_off(value), f"{name} {'enabled' if value else 'disabled'}")
+    if value is None:
+        return EntryWording(name, "none", f"{name} cleared")
+    text = f"{value}"
+    if isinstance(value, datetime):
+        text = when(value)
+    elif isinstance(value, Overrides):
+        text = overrides_text(value)
+    return EntryWording(name, text, f"{name} set", f": {text}")
+
+
+_ACTIONS: Mapping[RevocationAction, str] = {
+    RevocationAction.HELD: "Pending revocation held for a person to decide",
+    RevocationAction.RELEASED: "Pending revocation released",
+    RevocationAction.DISCARDED: "Pending revocation discarded: the certificate stays",
+}
+
+
+def _revocation_wording(_cause: str, value: RevocationAction, _as_of: datetime) -> EntryWording:
+    return EntryWording("Pending revocation", value, _ACTIONS[value])
+
+
+def _switch_wording(_subject: str, value: bool, _as_of: datetime) -> EntryWording:
+    event = f"Automatic revocations {'resumed' if value else 'stopped'}"
+    return EntryWording("Automatic revocations", on_or_off(value), event)
+
+
+# --- the table
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _plain(_subject: str, value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactType:
+    """Everything about one fact but what rules and replay make of it."""
+
+    letter: str  # names the fact at rest; never changed
+    owner: Owner
+    value: str  # the type of its values, for the docs
+    noun: str  # completes the sentence "No ... has been received."
+    wording: Callable[[str, Any, datetime], EntryWording]
+    to_stored: Callable[[Any], Any] = _as_is  # of a value that is not None
+    from_stored: Callable[[str, Any], Any] = _plain  # of an entry's subject and a value that is not None
+
+    @property
+    def never_received(self) -> str:
+        """The sentence for a fact without an entry."""
+        return f"No {self.noun} has been received."
+
+
+FACTS: Mapping[Fact, FactType] = {
+    Fact.ENROLLMENT: FactType(
+        letter="e",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="mode, is active",
+        noun="enrollment",
+        wording=_enrollment_wording,
+        from_stored=lambda _, value: Enrollment(*value),
+    ),
+    Fact.PASSING: FactType(
+        letter="p",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="yes or no",
+        noun="grade that says whether the learner passes",
+        wording=_passing_wording,
+    ),
+    Fact.GRADE: FactType(
+        letter="g",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="percent, letter",
+        noun="grade",
+        wording=_grade_wording,
+        from_stored=lambda _, value: Grade(*value),
+    ),
+    Fact.BETA_TESTER: FactType(
+        letter="b",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="yes or no",
+        noun="beta tester role",
+        wording=_beta_tester_wording,
+    ),
+    Fact.ALLOWLIST: FactType(
+        letter="a",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="listed or not",
+        noun="allowlist entry",
+        wording=_allowlist_wording,
+    ),
+    Fact.INVALIDATION: FactType(  # the subject is the exam's usage key, or PERSON
+        letter="i",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="active or lifted",
+        noun="invalidation",
+        wording=_invalidation_wording,
+    ),
+    Fact.DATE_OVERRIDE: FactType(
+        letter="d",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="date, or none",
+        noun="date override",
+        wording=_date_override_wording,
+        to_stored=micros,
+        from_stored=lambda _, value: instant_of(value),
+    ),
+    Fact.RECORDED: FactType(
+        letter="o",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="status, mode, grade, id, dates",
+        noun="certificate of the old logic",
+        wording=_recorded_wording,
+        to_stored=_recorded_to_stored,
+        from_stored=lambda _, value: _recorded_from_stored(value),
+    ),
+    Fact.ID_VERIFICATION: FactType(  # the subject is the attempt
+        letter="v",
+        owner=Owner.LEARNER,
+        value="approved with its end, or denied",
+        noun="ID verification",
+        wording=_id_verification_wording,
+        to_stored=lambda value: [optional_micros(value.expires_at)],
+        from_stored=lambda _, value: Approval(optional_instant(value[0])),
+    ),
+    Fact.COURSE_RUN: FactType(  # the subject is the setting; "" records only that the course run exists
+        letter="r",
+        owner=Owner.COURSE_RUN,
+        value="the setting's value",
+        noun="configuration of the course run",
+        wording=_setting_wording,
+        to_stored=_setting_to_stored,
+        from_stored=_setting_from_stored,
+    ),
+    Fact.REVOCATION: FactType(  # the subject is the cause of the pending revocation
+        letter="h",
+        owner=Owner.LEARNER_IN_COURSE_RUN,
+        value="held, released or discarded",
+        noun="action on a pending revocation",
+        wording=_revocation_wording,
+        from_stored=lambda _, value: RevocationAction(value),
+    ),
+    Fact.AUTOMATIC_REVOCATIONS: FactType(
+        letter="s",
+        owner=Owner.COURSE_RUN,  # or the deployment's own
+        value="on or off",
+        noun="switch of automatic revocations",
+        wording=_switch_wording,
+    ),
+}
+
+BY_LETTER: Mapping[str, tuple[Fact, FactType]] = {row.letter: (fact, row) for fact, row in FACTS.items()}
