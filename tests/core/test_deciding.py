@@ -20,7 +20,6 @@ from certrules.core.timeline import Entry, Timeline, merge
 from tests.core.histories import instants, policies, records
 from tests.core.words import instant, qualifying
 
-
 EDX = undated(DEFAULT)
 
 

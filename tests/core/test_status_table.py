@@ -40,8 +40,8 @@ def test_every_set_of_unmet_rules_is_labelled_as_designed() -> None:
     assert len(CODES) == len(set(CODES)) == 12
     sets = [frozenset(chosen) for size in range(13) for chosen in combinations(CODES, size)]
     assert len(sets) == 2**12
-    rules = {unmet: [rule for rule in RULES if rule.code in unmet] for unmet in sets}
-    labels = {(unmet, exists): label(rules[unmet], exists=exists) for unmet in sets for exists in (False, True)}
+    of_rules = {unmet: {rule.label for rule in RULES if rule.code in unmet} for unmet in sets}
+    labels = {(unmet, exists): label(of_rules[unmet], exists=exists) for unmet in sets for exists in (False, True)}
     assert labels == {key: label_by_the_design(key[0], exists=key[1]) for key in labels}
     assert set(labels.values()) == {None, Status.UNAVAILABLE, Status.UNVERIFIED, Status.NOTPASSING}
 

@@ -81,22 +81,22 @@ def judge_by(edition: Edition, judged: tuple[object, ...]) -> Judgement:
     """
     facts = Facts._make((BEGINNING, None, *judged))
     failed = [rule for rule in edition.rules if not rule.met(facts)]
-    waived = [rule for rule in failed if facts.allowlisted and rule.waived_by_allowlist]
-    unmet = [rule for rule in failed if rule not in waived]
+    waived = [rule for rule in failed if rule.waived_by_allowlist] if facts.allowlisted else []
+    unmet = [rule for rule in failed if rule not in waived] if waived else failed
+    labels = {rule.label for rule in unmet}
     return Judgement(
-        frozenset(rule.code for rule in unmet),
-        frozenset(rule.code for rule in waived),
-        label(unmet, exists=False),
-        label(unmet, exists=True),
+        frozenset([rule.code for rule in unmet]),
+        frozenset([rule.code for rule in waived]),
+        label(labels, exists=False),
+        label(labels, exists=True),
     )
 
 
-def label(unmet: list[Rule], *, exists: bool) -> Status | None:
+def label(labels: set[Status | None], *, exists: bool) -> Status | None:
     """Return the status of a certificate that is not downloadable and can't become so; None leaves it as it is.
 
-    `exists` is whether there is a certificate, whatever its status.
+    `labels` are those of the unmet rules, and `exists` is whether there is a certificate, whatever its status.
     """
-    labels = {rule.label for rule in unmet}
     if not labels or None in labels:
         return None
     if Status.UNAVAILABLE in labels and exists:
