@@ -12,7 +12,8 @@ from msgspec import inspect
 from certrules.core.policy import PRESETS, Modes
 from certrules.core.rules import RULES
 from certrules.core.terms import REVOKING, Cause, Status
-from certrules.formats.event_types import EVENT_TYPES, EventType, Metadata
+from certrules.formats.event_form import EventType, Metadata
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_out import EVENTS_OUT
 from certrules.formats.refusals import Reason
 from certrules.reconciliation import FINDING_TYPES
@@ -134,7 +135,7 @@ def events_in() -> str:
     """Render a table of the types taken in: Open edX's, then our own."""
     return _table(
         ("event type", "data key", "what it says"),
-        ((f"`{name}`", f"`{row.key}`", row.says) for name, row in EVENT_TYPES.items()),
+        ((f"`{name}`", f"`{row.key}`", row.meaning) for name, row in EVENT_TYPES.items()),
     )
 
 

@@ -17,8 +17,8 @@ from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
-from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
 from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time
 from certs.sources.lines import read_lines

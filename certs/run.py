@@ -26,8 +26,8 @@ from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
 from certrules.core.timeline import Timeline
-from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_in import MAX_BYTES, decode
+from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import as_time, decode_published, decode_timeline
 from certs.replay import lines_of

@@ -130,7 +130,7 @@ def read_tables(
                 else:
                     row = _with_what_waited(saying, line, waiting) if table.name == _CERTIFICATES else saying
                     spread.add(row)
-                    _count(reading, row.said)
+                    _count(reading, row.observations)
     for kind, line, _ in (change for changes in waiting.values() for change in changes):
         fix = f"no row of {_CERTIFICATES} has this id; import that table with this one"
         noted.add(kind, line, RejectedError(Why.NO_SUCH_CERTIFICATE, "generated_certificate_id", fix))
@@ -170,7 +170,7 @@ def _sayings(path: Path, table: Table, now: datetime, rejects: Rejects) -> Itera
 def _count(reading: Reading, said: Iterable[Observation]) -> None:
     for word in said:
         reading.facts[word.fact] += 1
-        seen = word.since if word.seen == EXPORTED else word.seen
+        seen = word.since if word.observed_at == EXPORTED else word.observed_at
         reading.exported_at = max(reading.exported_at, seen)
 
 
@@ -184,7 +184,7 @@ def _with_what_waited(row: TableRow, line: Line, waiting: _Waiting) -> TableRow:
         for change in overrides
     )
     invalidations = [change for change in changes if isinstance(change.value, bool)]
-    return row._replace(said=(*row.said, *dated, *_invalidations(invalidations)))
+    return row._replace(observations=(*row.observations, *dated, *_invalidations(invalidations)))
 
 
 def _invalidations(changes: Iterable[Change]) -> Iterator[Observation]:
@@ -213,9 +213,9 @@ def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow
     said: defaultdict[tuple[int, str], dict[object, Observation]] = defaultdict(dict)
     for row in rows:
         words = said[row.learner_id or 0, row.course_run or ""]
-        for word in row.said:
-            dated = word._replace(seen=max(exported_at, word.since)) if word.seen == EXPORTED else word
-            words[dated.fact, dated.subject, dated.since, dated.seen] = dated
+        for word in row.observations:
+            dated = word._replace(observed_at=max(exported_at, word.since)) if word.observed_at == EXPORTED else word
+            words[dated.fact, dated.subject, dated.since, dated.observed_at] = dated
     for (learner_id, course_run), words in sorted(said.items(), key=lambda item: item[0]):
         yield TableRow(learner_id or None, course_run or None, _without_fall(tuple(words.values())))
 
@@ -223,10 +223,10 @@ def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow
 def _without_fall(words: tuple[Observation, ...]) -> tuple[Observation, ...]:
     """Leave out that a grade fell where the platform's certificate stands all the same: an import takes none away."""
     certificates = [word for word in words if word.fact is Fact.RECORDED]
-    latest = max(certificates, key=lambda word: word.seen, default=None)
+    latest = max(certificates, key=lambda word: word.observed_at, default=None)
     if latest is None or latest.value.status is not Status.DOWNLOADABLE:
         return words
-    return tuple(word for word in words if word.fact is not Fact.PASSING or word.value or word.seen == EARLIEST)
+    return tuple(word for word in words if word.fact is not Fact.PASSING or word.value or word.observed_at == EARLIEST)
 
 
 def _write(path: Path, rows: Iterable[TableRow]) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
 from certrules.core.terms import Status
-from certrules.formats.event_types import implies_passing
+from certrules.formats.platform_events import implies_passing
 from certrules.formats.refusals import EARLIEST, Reason
 from certrules.formats.table_rows import Observation, TableRow
 from certs.imports.rows import Change, Fields, RejectedError, Table, Told

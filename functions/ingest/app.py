@@ -12,8 +12,8 @@ from msgspec import json
 
 from certrules import aws, settings, storage
 from certrules.core.terms import RELEASED, REVOKING
-from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
 from certrules.formats.refusals import RefusedError
 from certrules.ingestion import BatchResult, ingest_messages
 

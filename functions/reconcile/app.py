@@ -13,8 +13,8 @@ from msgspec import json
 from certrules import aws, settings, storage
 from certrules import reconciliation as reconciling
 from certrules.aws import Folder
-from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import reconciliation_finished
+from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.stored import as_time
 from certrules.reconciliation import FINDING_TYPES, Finding, Means
 

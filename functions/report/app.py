@@ -10,8 +10,8 @@ from certrules import aws, storage
 from certrules.bulk import lifecycle
 from certrules.bulk.comparison_counts import summary_of
 from certrules.bulk.reporting import write_report
-from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import comparison_finished, regeneration_finished
+from certrules.formats.messages import OWN_SOURCE
 
 logger = Logger()
 metrics = Metrics()

@@ -8,7 +8,8 @@ import pytest
 from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
-from certrules.formats.event_types import EVENT_TYPES, OWN_SOURCE
+from certrules.formats.event_types import EVENT_TYPES
+from certrules.formats.messages import OWN_SOURCE
 from tests.contract.story import delivered, story
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"

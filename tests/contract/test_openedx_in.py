@@ -15,8 +15,9 @@ from openedx_events.event_bus.avro.schema import schema_from_signal
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
 from certrules.core.terms import Status
-from certrules.formats.event_types import EVENT_TYPES, Message
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
 from tests.contract.openedx import PERSONAL, READ_AT, SIGNALS, TAKEN_IN, data_of, detail, instants
 from tests.contract.story import delivered, name, story
 

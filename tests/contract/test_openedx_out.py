@@ -22,9 +22,9 @@ from certrules.core.facts import Facts, Record
 from certrules.core.policy import DEFAULT
 from certrules.core.terms import REVOKING, Actor, Cause, Status
 from certrules.formats import events_out
-from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_in import decode
 from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED, SOURCELIB, Outgoing, events_of
+from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.stored import held_history_of, history_of
 from tests.contract.openedx import READ_AT, SIGNALS, course_keys, instants
 

@@ -11,8 +11,9 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.terms import Cause, Status
 from certrules.core.timeline import merge
-from certrules.formats.event_types import EVENT_TYPES, Message, Name
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message, Name
 from certrules.formats.refusals import Reason, RefusedError
 from tests.contract.story import CERTIFICATE_ID, COURSE_RUN, EVENTS, LEARNER, PARKED, TOLD_BY, files
 

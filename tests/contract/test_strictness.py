@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from certrules.core.terms import Status
-from certrules.formats.event_types import EVENT_TYPES, Message
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import CLOCK_SKEW, MAX_BYTES, decode
+from certrules.formats.messages import Message
 from certrules.formats.refusals import Reason, RefusedError
 from certs.reference import Field, fields_of, metadata_fields
 from tests.contract.openedx import READ_AT

@@ -239,7 +239,7 @@ class Export:
 
     def said(self, learner_id: int | None = 7, course_run: str | None = COURSE_RUN) -> tuple[Observation, ...]:
         """Return what is said of a learner in a course run, of one, or of the other."""
-        return next((row.said for row in self.rows() if row[:2] == (learner_id, course_run)), ())
+        return next((row.observations for row in self.rows() if row[:2] == (learner_id, course_run)), ())
 
     def timeline(self, known: Timeline = ()) -> Timeline:
         """Return what becomes of it for learner 7 in COURSE_RUN, all in one."""

@@ -44,7 +44,7 @@ def of_events(folder: Path) -> Outcomes:
 
 def of_tables(rows: list[TableRow]) -> Outcomes:
     """Return what the rows amount to."""
-    course_runs = {row.course_run: row.said for row in rows if row.learner_id is None}
+    course_runs = {row.course_run: row.observations for row in rows if row.learner_id is None}
     outcomes = {}
     for learner_id, course_run, said in rows:
         if learner_id is not None and course_run is not None:

@@ -14,7 +14,7 @@ from certrules import settings, storage
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
 from certrules.core.timeline import at_instant
-from certrules.formats.event_types import Message
+from certrules.formats.messages import Message
 from certrules.formats.table_rows import TableRow
 from certrules.importing import import_rows
 from certrules.storage.tables import Pair

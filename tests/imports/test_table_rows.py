@@ -67,7 +67,7 @@ ROWS = st.lists(
 
 
 @given(
-    rows=ROWS.map(lambda rows: list({(row.since, row.seen): row for row in rows}.values())),
+    rows=ROWS.map(lambda rows: list({(row.since, row.observed_at): row for row in rows}.values())),
     live=st.dictionaries(DAYS, VALUES),
 )
 def test_telling_it_again_says_nothing_new(rows: list[Observation], live: dict[int, str]) -> None:
@@ -81,7 +81,7 @@ def test_telling_it_again_says_nothing_new(rows: list[Observation], live: dict[i
 def test_by_the_time_that_it_was_seen_the_timeline_says_as_the_row(row: Observation, live: dict[int, str]) -> None:
     known = merge((), [heard(value, day) for day, value in live.items() if day < 12])
     timeline = merge(known, entries_from(known, [row]))
-    assert at_instant(timeline, row.seen)[Fact.BETA_TESTER, ""].value == row.value
+    assert at_instant(timeline, row.observed_at)[Fact.BETA_TESTER, ""].value == row.value
 
 
 @given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES, min_size=1))

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from certrules.core.timeline import Timeline
-from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
 from certs.sources.event_builders import Detail, envelope
 from tests.functions.scene import Learner, Scene, day
 

@@ -18,8 +18,9 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.terms import REVOKING, Cause, Status
 from certrules.core.timeline import Entry, Timeline, merge
-from certrules.formats.event_types import REQUESTED, Message
 from certrules.formats.events_out import CHANGED, events_of
+from certrules.formats.messages import Message
+from certrules.formats.own_events import REQUESTED
 from certrules.ingestion import ingest_messages
 from certrules.reconciliation import in_records
 from certrules.storage.tables import Pair

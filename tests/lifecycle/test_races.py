@@ -10,7 +10,7 @@ import pytest
 from certrules import aws, settings, storage
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
-from certrules.formats.event_types import Message
+from certrules.formats.messages import Message
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.requests import RefusedActError
 from certrules.storage.tables import LostRaceError, Pair

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from certrules.formats.event_types import EVENT_TYPES, Message
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
 from certrules.formats.refusals import Reason, RefusedError
 from certs.sources import course_run
 from certs.sources.course_run import COURSE_RUN, HISTORY_END, history

@@ -13,8 +13,8 @@ from certrules.core.facts import Record
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, merge
-from certrules.formats.event_types import Message
 from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
 from certs.sources.event_builders import Detail
 from certs.sources.oulad import Comparison, Difference, LearnerInRun, compare, oulad, own_outcome
 

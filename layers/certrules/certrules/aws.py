@@ -14,7 +14,8 @@ import msgspec
 from botocore.config import Config
 from botocore.session import Session
 
-from certrules.formats.event_types import OWN_SOURCE, REQUESTED
+from certrules.formats.messages import OWN_SOURCE
+from certrules.formats.own_events import REQUESTED
 from certrules.formats.stored import as_time
 
 _BATCH = 10

@@ -10,7 +10,7 @@ from typing import Any
 from certrules import storage
 from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
-from certrules.formats.event_types import Message
+from certrules.formats.messages import Message
 from certrules.formats.table_rows import TableRow
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.storage.tables import Pair
@@ -52,7 +52,9 @@ def import_rows(rows: Iterable[TableRow], policies: Policies, as_of: datetime) -
     result = PartResult()
     for batch in _batches(rows):
         messages = [
-            Message("", IMPORTED, BEGINNING, row.learner_id, row.course_run, sent_at=as_of, seen=row.said)
+            Message(
+                "", IMPORTED, BEGINNING, row.learner_id, row.course_run, sent_at=as_of, observations=row.observations
+            )
             for row in batch
         ]
         _note(result, batch, ingest_messages(messages, policies))

@@ -22,7 +22,8 @@ from certrules.core.guard import Publication, PublishedCertificate, automatic_re
 from certrules.core.policy import Policies, Policy
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
-from certrules.formats.event_types import ERASED, NAMED, Message
+from certrules.formats.messages import Message
+from certrules.formats.own_events import ERASED, NAMED
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
 from certrules.formats.table_rows import entries_from
@@ -292,7 +293,7 @@ def _entries(group: _Numbered) -> Iterable[Entry]:
 
 def _observed(stored: StoredTimeline, group: _Numbered) -> Iterable[Entry]:
     """Return the entries that the observations of the messages add to a stored timeline."""
-    return entries_from(stored.timeline, chain.from_iterable(message.seen for _, message in group))
+    return entries_from(stored.timeline, chain.from_iterable(message.observations for _, message in group))
 
 
 def _required[T](value: T | None) -> T:

@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 
 from certrules import aws, storage
-from certrules.formats.event_types import OWN_SOURCE
 from certrules.formats.events_out import Outgoing, events_of
+from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.stored import as_time
 
 type PublishedItems = Sequence[tuple[str, Sequence[str]]]

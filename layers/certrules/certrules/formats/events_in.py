@@ -1,7 +1,7 @@
-"""Events in: bytes become a message, strictly, or are refused with a reason that a machine can read.
+"""Events in: the bytes of an event become a message, or are refused with a reason that a program can read.
 
 The contract is Open edX's public events, and our own in the same form: `detail` holds `metadata` and, under a key
-of the type's own, the data. What an event says beyond what decides a certificate is not looked at.
+of the type, the data. Fields that decide nothing are not read.
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,14 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from certrules.formats.event_types import (
-    EVENT_TYPES,
-    KNOWN_STEMS,
-    OWN_SOURCE,
-    REQUESTED,
-    EntryBuilder,
-    Instant,
-    Message,
-    Metadata,
-)
+from certrules.formats.event_form import EntryBuilder, EventType, Instant, Metadata
+from certrules.formats.event_types import EVENT_TYPES, KNOWN_STEMS
+from certrules.formats.messages import OWN_SOURCE, Message
+from certrules.formats.own_events import REQUESTED
 from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, in_utc
 
 MAX_BYTES = 64 * 1024
-"""A body larger than this is no event of ours: the largest is some 2 KB."""
+"""A larger body is refused: the largest event that is read has some 2 KB."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of a producer may be."""
@@ -50,16 +44,16 @@ _decode_metadata = msgspec.json.Decoder(Metadata).decode
 def decode(body: bytes | str, received_at: datetime) -> Message | None:
     """Read one event: an EventBridge envelope, or only its `detail`.
 
-    Returns None for an event that this service sent itself. Raises RefusedError for everything that can't be
-    taken in: it is to be parked. `received_at` (UTC) is the clock by which a time is in the future.
+    Returns None for an event that this service sent. Raises RefusedError for an event that can't be read: it is parked.
+    `received_at` (UTC) is the clock for times in the future.
 
-    A message says when it was sent, and is decided as of then, however long it waited in a queue: so a hold does
-    not run out while the passing grade that ends it waits behind the failing one. That is the envelope's time; of
-    a bare request to decide again, its own; of any other bare detail, `received_at`.
+    A message is decided as of its send time, however long it waited in a queue: so a hold does not end while the
+    passing entry that cancels it waits behind the failing one. The send time is the envelope's time; for a bare request
+    to decide again, the request's own time; for any other bare detail, `received_at`.
     """
     with Refusing(""):
         text = body if isinstance(body, str) else body.decode()
-        raw = text.encode()  # UTF-8 throughout, where nothing is read too
+        raw = text.encode()  # refuses what is no UTF-8
     if len(raw) > MAX_BYTES:
         raise RefusedError(Reason.TOO_LARGE, "", f"{len(raw)} bytes; an event has at most {MAX_BYTES}")
     with Refusing(""):
@@ -82,30 +76,38 @@ def _read(detail: Mapping[str, msgspec.Raw], envelope: _Envelope | None, receive
     at = in_utc(metadata.time, "metadata.time")
     if metadata.source == OWN_SOURCE:
         return None
+    event_type = _event_type_of(metadata, envelope)
+    _refuse_impossible_time(at, received_at)
+    if event_type.key not in detail:
+        raise RefusedError(Reason.MISSING_FIELD, event_type.key, f"the data of {event_type.name} stands under this key")
+    with Refusing(event_type.key):
+        data = event_type.decoder.decode(detail[event_type.key])
+        content = event_type.read(data, EntryBuilder(metadata, event_type.key))
+    if envelope is not None and envelope.time is not None:
+        sent_at = in_utc(envelope.time, "time")
+    else:
+        sent_at = at if event_type.name == REQUESTED else received_at
+    return Message(metadata.id, event_type.name, at, *content, sent_at=min(sent_at, received_at))
+
+
+def _event_type_of(metadata: Metadata, envelope: _Envelope | None) -> EventType:
     name = metadata.event_type
     if envelope is not None and envelope.detail_type != name:
         fix = f"{name!r}, but the envelope's detail-type is {envelope.detail_type!r}: they must be the same"
         raise RefusedError(Reason.TYPE_MISMATCH, "metadata.event_type", fix)
     event_type = EVENT_TYPES.get(name)
-    if event_type is None:
-        if name.rpartition(".v")[0] in KNOWN_STEMS:
-            fix = f"{name!r}: this version is not known; v1 is"
-            raise RefusedError(Reason.UNKNOWN_VERSION, "metadata.event_type", fix)
-        raise RefusedError(Reason.UNKNOWN_TYPE, "metadata.event_type", f"{name!r} is not taken in, see docs/events.md")
+    if event_type is not None:
+        return event_type
+    if name.rpartition(".v")[0] in KNOWN_STEMS:
+        fix = f"{name!r}: this version is not known; v1 is"
+        raise RefusedError(Reason.UNKNOWN_VERSION, "metadata.event_type", fix)
+    raise RefusedError(Reason.UNKNOWN_TYPE, "metadata.event_type", f"{name!r} is not taken in, see docs/events.md")
+
+
+def _refuse_impossible_time(at: datetime, received_at: datetime) -> None:
     if at > received_at + CLOCK_SKEW:
         fix = f"{at.isoformat()} is in the future; it was {received_at.isoformat()} when the event was read"
         raise RefusedError(Reason.FUTURE_TIME, "metadata.time", fix)
     if at < EARLIEST:
         fix = f"{at.isoformat()} is before {EARLIEST:%Y}; it is to be when the fact became true"
         raise RefusedError(Reason.BAD_VALUE, "metadata.time", fix)
-    if event_type.key not in detail:
-        raise RefusedError(Reason.MISSING_FIELD, event_type.key, f"the data of {name} stands under this key")
-    with Refusing(event_type.key):
-        said = event_type.read(
-            event_type.decoder.decode(detail[event_type.key]), EntryBuilder(metadata, event_type.key)
-        )
-    if envelope is not None and envelope.time is not None:
-        sent_at = in_utc(envelope.time, "time")
-    else:
-        sent_at = at if name == REQUESTED else received_at
-    return Message(metadata.id, name, at, *said, sent_at=min(sent_at, received_at))

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from certrules.formats.event_types import OWN_SOURCE
+from certrules.formats.messages import OWN_SOURCE
 
 SOURCELIB = (11, 2, 0)
 """The version of openedx-events whose data classes these events are."""

@@ -1,7 +1,7 @@
-"""Facts as tables have them: what was so when a row was written, and since when it may have been.
+"""Table rows: observations of facts, and the entries that they add to a timeline.
 
-An event says when something changed. A row says how things stood; what it says becomes entries by what is known
-already, so that a fact that was heard live is not told twice, and one whose event got lost is told after all.
+An event states when something changed. A table row shows a value at an instant. Its observations become entries by
+what the timeline holds: a fact that an event brought is not added again, and one whose event was lost is added.
 """
 
 from bisect import insort
@@ -20,10 +20,10 @@ from certrules.formats.stored import entries_in, entries_out
 
 
 class Observation(NamedTuple):
-    """This fact had this value at an instant, and may have had it since another."""
+    """A fact as a table row shows it: its value at an instant, and since when it may have had it."""
 
-    since: datetime  # UTC: as early as it can have been so
-    seen: datetime  # UTC: when it was so
+    since: datetime  # UTC: the earliest instant at which it can have had this value
+    observed_at: datetime  # UTC: the instant at which it had this value
     fact: Fact
     value: Any  # as in an entry
     source: str  # the table and the row's key
@@ -33,50 +33,51 @@ class Observation(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """What tables say of a learner in a course run, of a learner (no course run), or of a course run (no learner)."""
+    """The observations about a learner in a course run, a learner (no course run), or a course run (no learner)."""
 
     learner_id: int | None
     course_run: str | None
-    said: tuple[Observation, ...]
+    observations: tuple[Observation, ...]
 
 
 _order = attrgetter("at", "event_id")
-_by_time = attrgetter("seen", "since", "source")
+_by_time = attrgetter("observed_at", "since", "source")
 
 
-def entries_from(timeline: Timeline, said: Iterable[Observation]) -> Iterator[Entry]:
-    """Yield what is to be added to a timeline so that it says what tables say, oldest row first.
+def entries_from(timeline: Timeline, observations: Iterable[Observation]) -> Iterator[Entry]:
+    """Yield the entries that observations add to a timeline, the oldest observation first.
 
-    A fact of which nothing was heard by then counts since it may have been so. Is another value the last that was
-    heard by then, it changed meanwhile: it counts from when it was seen. The same value is known already; what is
-    known first is then taken to have held since the row says so. Telling the same again yields nothing new.
+    If the timeline has no value by then, the observed value counts from `since`. If the last value by then is another
+    one, the fact changed meanwhile, and the observed value counts from `observed_at`. If it is the same value, nothing
+    is added; but if the first value is later than `since`, it is dated back. The same observations again add nothing.
     """
     lines: dict[tuple[Fact, str], list[Entry]] = {}
     for entry in timeline:
         lines.setdefault((entry.fact, entry.subject), []).append(entry)
-    for word in sorted(said, key=_by_time):
-        line = lines.setdefault((word.fact, word.subject), [])
-        heard = [entry for entry in line if entry.at <= word.seen]
-        news = []
-        if not heard:
-            news.append(_entry(word, word.since, word.value))
+    for observation in sorted(observations, key=_by_time):
+        line = lines.setdefault((observation.fact, observation.subject), [])
+        known = [entry for entry in line if entry.at <= observation.observed_at]
+        added = []
+        if not known:
+            added.append(_entry(observation, observation.since, observation.value))
         else:
-            if heard[0].at > word.since:
-                news.append(_entry(word._replace(by="", notes=""), word.since, heard[0].value))
-            if heard[-1].value != word.value:
-                news.append(_entry(word, word.seen, word.value))
-        for entry in news:
+            if known[0].at > observation.since:
+                added.append(_entry(observation._replace(by="", notes=""), observation.since, known[0].value))
+            if known[-1].value != observation.value:
+                added.append(_entry(observation, observation.observed_at, observation.value))
+        for entry in added:
             insort(line, entry, key=_order)
-        yield from news
+        yield from added
 
 
-def _entry(word: Observation, at: datetime, value: Any) -> Entry:
-    """Return an entry whose event id is made of what it says, so that it is the same whenever it is told."""
-    name = f"{word.source}:{word.fact}:{word.subject}:{at.isoformat()}:{value!r}"
-    return Entry(at, str(uuid5(NAMESPACE_OID, name)), word.fact, word.subject, value, word.by, word.notes)
+def _entry(observation: Observation, at: datetime, value: Any) -> Entry:
+    """Return an entry. Its event id follows from its content, so it is the same at each import."""
+    fact, subject = observation.fact, observation.subject
+    name = f"{observation.source}:{fact}:{subject}:{at.isoformat()}:{value!r}"
+    return Entry(at, str(uuid5(NAMESPACE_OID, name)), fact, subject, value, observation.by, observation.notes)
 
 
-# --- as part files have them, a line each
+# --- in part files, a line each
 
 
 _encode = msgspec.json.Encoder().encode
@@ -84,21 +85,23 @@ _decode = msgspec.json.Decoder().decode
 
 
 def encode_row(row: TableRow) -> bytes:
-    """Return a line of a part file, without its line end."""
-    said = [[micros(word.since), word.source, *entries_out([_as_entry(word)])[0]] for word in row.said]
-    return _encode([row.learner_id, row.course_run, said])
+    """Return the line of a part file, without its line end."""
+    items = [[micros(item.since), item.source, *entries_out([_as_entry(item)])[0]] for item in row.observations]
+    return _encode([row.learner_id, row.course_run, items])
 
 
 def decode_row(line: bytes) -> TableRow:
-    """Return what a line of a part file says."""
-    learner_id, course_run, said = _decode(line)
-    return TableRow(learner_id, course_run, tuple(_seen_in(*word) for word in said))
+    """Return the row of a line of a part file."""
+    learner_id, course_run, items = _decode(line)
+    return TableRow(learner_id, course_run, tuple(_observation(*item) for item in items))
 
 
-def _as_entry(word: Observation) -> Entry:
-    return Entry(word.seen, "", word.fact, word.subject, word.value, word.by, word.notes)
+def _as_entry(item: Observation) -> Entry:
+    return Entry(item.observed_at, "", item.fact, item.subject, item.value, item.by, item.notes)
 
 
-def _seen_in(since: int, source: str, *entry: Any) -> Observation:
-    (said,) = entries_in([list(entry)])
-    return Observation(instant_of(since), said.at, said.fact, said.value, source, said.subject, said.by, said.notes)
+def _observation(since: int, source: str, *stored_entry: Any) -> Observation:
+    (entry,) = entries_in([list(stored_entry)])
+    return Observation(
+        instant_of(since), entry.at, entry.fact, entry.value, source, entry.subject, entry.by, entry.notes
+    )

@@ -7,7 +7,7 @@ import msgspec
 
 from certrules.core.instants import instant_of, micros
 from certrules.core.timeline import Timeline
-from certrules.formats.event_types import EVERYWHERE
+from certrules.formats.messages import EVERYWHERE
 from certrules.storage.tables import BREAKER, CONFIGURATION, Item, course_run_key, optional, timeline_of
 
 

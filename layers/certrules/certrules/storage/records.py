@@ -35,7 +35,7 @@ from certrules.core.instants import BEGINNING, instant_of, micros
 from certrules.core.policy import Policies
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Timeline
-from certrules.formats.event_types import EVERYWHERE, Name
+from certrules.formats.messages import EVERYWHERE, Name
 from certrules.formats.stored import decode_published, encode_published, encode_timeline
 from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (

@@ -19,7 +19,8 @@ from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Status
 from certrules.core.timeline import Timeline
 from certrules.core.wording import old_logic_decides, status_text, when
-from certrules.formats.event_types import ERASED, OWN_SOURCE, REQUESTED
+from certrules.formats.messages import OWN_SOURCE
+from certrules.formats.own_events import ERASED, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.cases import Case, entries_of, pending_as_json, values_at

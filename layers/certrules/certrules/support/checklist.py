@@ -11,7 +11,7 @@ from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import is_ccx
 from certrules.core.timeline import Entry, Timeline
 from certrules.core.wording import old_logic_decides, when
-from certrules.formats.event_types import EVERYWHERE
+from certrules.formats.messages import EVERYWHERE
 from certrules.support.cases import values_at
 
 

@@ -1,0 +1,95 @@
+"""The form of an event type: its row, its metadata, the types of its fields, and the builder of its entries."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from certrules.core.fact_types import Fact
+from certrules.core.facts import Record
+from certrules.core.timeline import Entry
+from certrules.formats.messages import Name
+from certrules.formats.refusals import checked_course_key, in_utc
+
+LearnerId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+AttemptId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Text = Annotated[str, Meta(max_length=2_000)]
+ShortText = Annotated[str, Meta(max_length=255)]
+Required = Annotated[str, Meta(min_length=1, max_length=255)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class Metadata(Struct):
+    """The metadata of every event, as far as it is read."""
+
+    id: Required
+    event_type: Required
+    time: Instant
+    minorversion: int = 0
+    source: str = ""
+
+
+class EventContent(NamedTuple):
+    """Whom or what an event is about, and its entries."""
+
+    learner_id: int | None
+    course_run: str | None
+    entries: tuple[Entry, ...] = ()
+    name: Name | None = None
+
+
+class EntryBuilder:
+    """Builds the entries of one event: all have its id and its time."""
+
+    def __init__(self, metadata: Metadata, key: str) -> None:
+        """Build for an event whose data stands under `key`. Raises RefusedError if its time is not valid in UTC."""
+        self._at = in_utc(metadata.time, "metadata.time")
+        self._id = metadata.id
+        self._key = key
+
+    def entry(self, fact: Fact, value: object, subject: str = "", by: str = "", notes: str = "") -> Entry:
+        """Return an entry of this event."""
+        return Entry(self._at, self._id, fact, subject, value, by, notes)
+
+    def utc(self, instant: datetime, field: str) -> datetime:
+        """Return an instant of this event in UTC. Raises RefusedError."""
+        return in_utc(instant, f"{self._key}.{field}")
+
+    def course_run(self, course_key: str, field: str) -> str:
+        """Return the course run's key. Raises RefusedError if no course run can have it."""
+        return checked_course_key(course_key, f"{self._key}.{field}")
+
+
+type Reader = Callable[[Any, EntryBuilder], EventContent]
+"""Turns an event's decoded data into its content. Raises RefusedError."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A type of event that is read."""
+
+    name: str
+    key: str  # under which `detail` holds the data
+    meaning: str  # for the docs
+    decoder: msgspec.json.Decoder[Any]
+    read: Reader
+
+
+def event_type(name: str, key: str, data: type[Struct], read: Reader, meaning: str) -> EventType:
+    """Return the row of an event type whose data is a struct of this kind."""
+    return EventType(name, key, meaning, msgspec.json.Decoder(data), read)
+
+
+class EventData(NamedTuple):
+    """An event to write: its type, the key of its data, and the data."""
+
+    event_type: str
+    key: str
+    data: dict[str, Any]
+
+
+type Writer = Callable[[Record, Entry], EventData]
+"""Turns an entry of a record back into an event."""

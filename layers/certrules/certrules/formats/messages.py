@@ -1,0 +1,35 @@
+"""Messages: the content of one event, or of one table row, in the form that ingestion works with."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from certrules.core.instants import BEGINNING
+from certrules.core.timeline import Entry
+from certrules.formats.table_rows import Observation
+
+OWN_SOURCE = "course-certificates"
+"""The source of the events that this service sends. It ignores them when they come back."""
+
+EVERYWHERE = ""
+"""In place of a course run's key: the whole deployment."""
+
+
+class Name(NamedTuple):
+    """Personal data of a learner, stored in one item that can be erased."""
+
+    username: str
+    name: str
+
+
+class Message(NamedTuple):
+    """The content of one event."""
+
+    event_id: str
+    event_type: str
+    at: datetime  # UTC: when the facts became true
+    learner_id: int | None  # None: about the whole course run
+    course_run: str | None  # None: about the learner in all course runs
+    entries: tuple[Entry, ...] = ()
+    name: Name | None = None  # of learner.named; learner.erased has none
+    sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
+    observations: tuple[Observation, ...] = ()  # of table rows, in place of entries

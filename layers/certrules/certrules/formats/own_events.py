@@ -1,0 +1,326 @@
+"""Our own events that are read, for what Open edX has no public event: their data, their entries, and back."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from certrules.core.fact_types import Fact, Recorded
+from certrules.core.facts import Record
+from certrules.core.policy import Modes, Overrides, PolicyError, read_overrides
+from certrules.core.terms import PERSON, Cause, RevocationAction, Status
+from certrules.core.timeline import Entry
+from certrules.formats.event_form import (
+    EntryBuilder,
+    EventContent,
+    EventData,
+    EventType,
+    Instant,
+    LearnerId,
+    ShortText,
+    Text,
+    Writer,
+    event_type,
+)
+from certrules.formats.messages import EVERYWHERE, Name
+from certrules.formats.platform_events import write_exam
+from certrules.formats.refusals import Reason, RefusedError
+from certrules.formats.stored import as_time
+
+NAMED = "certificates.learner.named.v1"
+ERASED = "certificates.learner.erased.v1"
+REQUESTED = "certificates.generation.requested.v1"
+
+# --- data
+
+
+class _Act(Struct):
+    learner_id: LearnerId
+    course_key: str
+    by: Text = ""
+    notes: Text = ""
+
+
+class _Revocation(_Act, kw_only=True):
+    cause: Cause
+
+
+class _Switch(Struct):
+    course_key: str | None
+    by: Text = ""
+    notes: Text = ""
+
+
+class _DateOverride(_Act, kw_only=True):
+    date: Instant
+
+
+class _RecordedCertificate(Struct):
+    learner_id: LearnerId
+    course_key: str
+    status: Status
+    mode: ShortText | None = None
+    grade: ShortText | float | None = None
+    certificate_id: ShortText | None = None
+    created: Instant | None = None
+    modified: Instant | None = None
+
+
+class _CourseRun(Struct):
+    course_key: str
+    web_certificates_enabled: bool | UnsetType = UNSET
+    display_behavior: Literal["early_no_info", "end", "end_with_date"] | UnsetType | None = UNSET
+    available_date: Instant | UnsetType | None = UNSET
+    end: Instant | UnsetType | None = UNSET
+    self_paced: bool | UnsetType = UNSET
+    policy: Any = UNSET
+    rollout: Literal["off", "shadow", "live"] | UnsetType = UNSET
+    by: Text = ""
+    notes: Text = ""
+
+
+class _Named(Struct):
+    learner_id: LearnerId
+    username: ShortText
+    name: ShortText
+
+
+class _Erased(Struct):
+    learner_id: LearnerId
+
+
+# --- read
+
+
+def _act(fact: Fact, *, value: object) -> Callable[[_Act, EntryBuilder], EventContent]:
+    def read(body: _Act, builder: EntryBuilder) -> EventContent:
+        course_run = builder.course_run(body.course_key, "course_key")
+        return EventContent(body.learner_id, course_run, (builder.entry(fact, value, PERSON, body.by, body.notes),))
+
+    return read
+
+
+def _revocation(action: RevocationAction) -> Callable[[_Revocation, EntryBuilder], EventContent]:
+    def read(body: _Revocation, builder: EntryBuilder) -> EventContent:
+        course_run = builder.course_run(body.course_key, "course_key")
+        entry = builder.entry(Fact.REVOCATION, action, body.cause, body.by, body.notes)
+        return EventContent(body.learner_id, course_run, (entry,))
+
+    return read
+
+
+def _switch(*, on: bool) -> Callable[[_Switch, EntryBuilder], EventContent]:
+    def read(body: _Switch, builder: EntryBuilder) -> EventContent:
+        course_run = EVERYWHERE if body.course_key is None else builder.course_run(body.course_key, "course_key")
+        return EventContent(None, course_run, (builder.entry(Fact.AUTOMATIC_REVOCATIONS, on, "", body.by, body.notes),))
+
+    return read
+
+
+def _date_set(body: _DateOverride, builder: EntryBuilder) -> EventContent:
+    entry = builder.entry(Fact.DATE_OVERRIDE, builder.utc(body.date, "date"), "", body.by, body.notes)
+    return EventContent(body.learner_id, builder.course_run(body.course_key, "course_key"), (entry,))
+
+
+def _requested(body: _Act, builder: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, builder.course_run(body.course_key, "course_key"))
+
+
+def _recorded(body: _RecordedCertificate, builder: EntryBuilder) -> EventContent:
+    value = Recorded(
+        body.status,
+        body.mode or "",
+        "" if body.grade is None else str(body.grade),
+        body.certificate_id or "",
+        builder.utc(body.created, "created") if body.created else None,
+        builder.utc(body.modified, "modified") if body.modified else None,
+    )
+    return EventContent(
+        body.learner_id, builder.course_run(body.course_key, "course_key"), (builder.entry(Fact.RECORDED, value),)
+    )
+
+
+def _configured(body: _CourseRun, builder: EntryBuilder) -> EventContent:
+    course_run = builder.course_run(body.course_key, "course_key")
+    entries = [builder.entry(Fact.COURSE_RUN, value=True, by=body.by, notes=body.notes)]
+    for setting in (
+        "web_certificates_enabled",
+        "display_behavior",
+        "available_date",
+        "end",
+        "self_paced",
+        "rollout",
+    ):
+        value = getattr(body, setting)
+        if value is not UNSET:
+            value = builder.utc(value, setting) if isinstance(value, datetime) else value
+            entries.append(builder.entry(Fact.COURSE_RUN, value, setting, body.by, body.notes))
+    if body.policy is not UNSET:
+        try:
+            policy = read_overrides(body.policy)
+        except PolicyError as error:
+            field, _, fix = str(error).partition(": ")
+            raise RefusedError(Reason.BAD_VALUE, f"course_run.{field}", fix) from error
+        entries.append(builder.entry(Fact.COURSE_RUN, policy, "policy", body.by, body.notes))
+    return EventContent(None, course_run, tuple(entries))
+
+
+def _named(body: _Named, _say: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, None, (), Name(body.username, body.name))
+
+
+def _erased(body: _Erased, _say: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, None)
+
+
+OWN_EVENTS: tuple[EventType, ...] = (
+    event_type(
+        "certificates.allowlist.entry.added.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=True),
+        "On the allowlist from now on.",
+    ),
+    event_type(
+        "certificates.allowlist.entry.removed.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=False),
+        "No longer on the allowlist.",
+    ),
+    event_type(
+        "certificates.invalidation.created.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=True),
+        "Invalidated by a person from now on.",
+    ),
+    event_type(
+        "certificates.invalidation.lifted.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=False),
+        "The person's invalidation is lifted.",
+    ),
+    event_type(
+        "certificates.date_override.set.v1", "override", _DateOverride, _date_set,
+        "The certificate shows this date from now on.",
+    ),
+    event_type(
+        "certificates.date_override.removed.v1", "override", _Act, _act(Fact.DATE_OVERRIDE, value=None),
+        "The certificate shows its own date again.",
+    ),
+    event_type(
+        "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
+        "The course run exists and has these settings; what is left out stays as it was.",
+    ),
+    event_type(
+        "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
+        "The pending revocation with this cause waits for a person, without a due time.",
+    ),
+    event_type(
+        "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
+        "A person releases the pending revocation with this cause: it takes effect now.",
+    ),
+    event_type(
+        "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
+        "A person discards the pending revocation with this cause: the certificate stays.",
+    ),
+    event_type(
+        "certificates.automatic_revocations.stopped.v1", "switch", _Switch, _switch(on=False),
+        "Automatic revocations are held, in the course run or (`course_key` null) everywhere.",
+    ),
+    event_type(
+        "certificates.automatic_revocations.resumed.v1", "switch", _Switch, _switch(on=True),
+        "Automatic revocations take effect again; those that were held stay held.",
+    ),
+    event_type(REQUESTED, "request", _Act, _requested, "Decide again; changes no fact."),
+    event_type(
+        "certificates.recorded.v1", "certificate", _RecordedCertificate, _recorded,
+        "The old logic has this certificate, with its id and dates.",
+    ),
+    event_type(NAMED, "learner", _Named, _named, "The learner's name, for the certificate page; stored in one item."),
+    event_type(ERASED, "learner", _Erased, _erased, "The learner's name is erased."),
+)  # fmt: skip
+
+
+# --- write
+
+
+def write_configuration(record: Record, entries: list[Entry]) -> EventData:
+    """Return the event of the settings that one event configured."""
+    data: dict[str, Any] = {"course_key": record.course_run, "by": entries[0].by, "notes": entries[0].notes}
+    for entry in entries:
+        if entry.subject == "policy":
+            data["policy"] = None if entry.value is None else _overrides_data(entry.value)
+        elif entry.subject in {"available_date", "end"}:
+            data[entry.subject] = as_time(entry.value)
+        elif entry.subject:
+            data[entry.subject] = entry.value
+    return EventData("certificates.course_run.configured.v1", "course_run", data)
+
+
+def _overrides_data(overrides: Overrides) -> dict[str, Any]:
+    """Return a course run's policy in the form that core.policy.read_overrides reads."""
+    spans = {"hold": "hold_seconds", "breaker_window": "breaker_window_seconds"}
+    found: dict[str, Any] = {}
+    for name, value in overrides._asdict().items():
+        if isinstance(value, Modes):
+            names = sorted(value.names)
+            found[name] = {"all_but": names} if value.all_but else names
+        elif name in spans and value is not None:
+            found[spans[name]] = value.total_seconds()
+        elif value is not None:
+            found[name] = value
+    return found
+
+
+def _act_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {
+        "learner_id": record.learner_id,
+        "course_key": record.course_run,
+        "by": entry.by,
+        "notes": entry.notes,
+    }
+
+
+def _write_allowlist(record: Record, entry: Entry) -> EventData:
+    change = "added" if entry.value else "removed"
+    return EventData(f"certificates.allowlist.entry.{change}.v1", "entry", _act_data(record, entry))
+
+
+def _write_invalidation(record: Record, entry: Entry) -> EventData:
+    if entry.subject != PERSON:
+        return write_exam(record, entry)
+    change = "created" if entry.value else "lifted"
+    return EventData(f"certificates.invalidation.{change}.v1", "invalidation", _act_data(record, entry))
+
+
+def _write_date_override(record: Record, entry: Entry) -> EventData:
+    data = _act_data(record, entry)
+    if entry.value is None:
+        return EventData("certificates.date_override.removed.v1", "override", data)
+    data["date"] = as_time(entry.value)
+    return EventData("certificates.date_override.set.v1", "override", data)
+
+
+def _write_recorded(record: Record, entry: Entry) -> EventData:
+    value = entry.value
+    data = {
+        "learner_id": record.learner_id,
+        "course_key": record.course_run,
+        **value._asdict(),
+        "created": as_time(value.created),
+        "modified": as_time(value.modified),
+    }
+    return EventData("certificates.recorded.v1", "certificate", data)
+
+
+def _write_revocation_action(record: Record, entry: Entry) -> EventData:
+    data = {**_act_data(record, entry), "cause": entry.subject}
+    return EventData(f"certificates.revocation.{entry.value}.v1", "revocation", data)
+
+
+def _write_switch(record: Record, entry: Entry) -> EventData:
+    change = "resumed" if entry.value else "stopped"
+    data = {"course_key": record.course_run, "by": entry.by, "notes": entry.notes}
+    return EventData(f"certificates.automatic_revocations.{change}.v1", "switch", data)
+
+
+OWN_WRITERS: Mapping[Fact, Writer] = {
+    Fact.ALLOWLIST: _write_allowlist,
+    Fact.INVALIDATION: _write_invalidation,
+    Fact.DATE_OVERRIDE: _write_date_override,
+    Fact.RECORDED: _write_recorded,
+    Fact.REVOCATION: _write_revocation_action,
+    Fact.AUTOMATIC_REVOCATIONS: _write_switch,
+}

@@ -1,0 +1,305 @@
+"""Open edX's public events that are read: their data, their entries, and back."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+from zlib import crc32
+
+from msgspec import Meta, Struct
+
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.facts import Record
+from certrules.core.terms import Status, is_ccx
+from certrules.core.timeline import Entry
+from certrules.formats.event_form import (
+    AttemptId,
+    EntryBuilder,
+    EventContent,
+    EventData,
+    EventType,
+    Instant,
+    LearnerId,
+    Required,
+    ShortText,
+    Writer,
+    event_type,
+)
+from certrules.formats.refusals import COURSE_KEY
+from certrules.formats.stored import as_time
+
+_CERTIFICATE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_NAMED_ATTEMPTS = 2**48
+"""ID verification attempts that tables name by more than a number get one from here on; the platform's are below."""
+
+# --- data
+
+
+class _User(Struct):
+    id: LearnerId
+
+
+class _Course(Struct):
+    course_key: str
+
+
+class _CcxCourse(Struct):
+    ccx_course_key: str
+
+
+class _Enrollment(Struct):
+    user: _User
+    course: _Course
+    mode: Required
+    is_active: bool
+
+
+class _PassingStatus(Struct):
+    user: _User
+    course: _Course
+    is_passing: bool
+
+
+class _CcxPassingStatus(Struct):
+    user: _User
+    course: _CcxCourse
+    is_passing: bool
+
+
+class _GradeSummary(Struct):
+    user_id: LearnerId
+    course: _Course
+    percent_grade: Annotated[float, Meta(ge=0, le=1)]
+    letter_grade: ShortText | None
+
+
+class _IdvAttempt(Struct):
+    attempt_id: AttemptId
+    user: _User
+
+
+class _ApprovedIdvAttempt(_IdvAttempt):
+    expiration_date: Instant | None = None
+
+
+class _ExamAttempt(Struct):
+    student_user: _User
+    course_key: str
+    usage_key: Required
+
+
+class _AccessRole(Struct):
+    user: _User
+    role: str
+    course_key: str | None = None
+
+
+class _OldCertificate(Struct):
+    user: _User
+    course: _Course
+    mode: ShortText
+    grade: ShortText
+    current_status: Status
+    download_url: str = ""
+
+
+# --- read
+
+
+def _enrolled(body: _Enrollment, builder: EntryBuilder) -> EventContent:
+    value = Enrollment(body.mode, body.is_active)
+    course_run = builder.course_run(body.course.course_key, "course.course_key")
+    return EventContent(body.user.id, course_run, (builder.entry(Fact.ENROLLMENT, value),))
+
+
+def _passing(body: _PassingStatus, builder: EntryBuilder) -> EventContent:
+    course_run = builder.course_run(body.course.course_key, "course.course_key")
+    return EventContent(body.user.id, course_run, (builder.entry(Fact.PASSING, body.is_passing),))
+
+
+def _ccx_passing(body: _CcxPassingStatus, builder: EntryBuilder) -> EventContent:
+    course_run = builder.course_run(body.course.ccx_course_key, "course.ccx_course_key")
+    return EventContent(body.user.id, course_run, (builder.entry(Fact.PASSING, body.is_passing),))
+
+
+def implies_passing(letter: str) -> bool:
+    """Whether a letter grade means that the learner passes."""
+    return bool(letter) and letter.casefold() not in {"f", "fail"}
+
+
+def _graded(body: _GradeSummary, builder: EntryBuilder) -> EventContent:
+    """Read a letter as passed. None, or one that means failing, is no evidence of failing."""
+    letter = (body.letter_grade or "").strip()
+    entries = [builder.entry(Fact.GRADE, Grade(body.percent_grade, letter))]
+    if implies_passing(letter):
+        entries.append(builder.entry(Fact.PASSING, value=True))
+    return EventContent(body.user_id, builder.course_run(body.course.course_key, "course.course_key"), tuple(entries))
+
+
+def _id_approved(body: _ApprovedIdvAttempt, builder: EntryBuilder) -> EventContent:
+    value = Approval(builder.utc(body.expiration_date, "expiration_date") if body.expiration_date else None)
+    return EventContent(body.user.id, None, (builder.entry(Fact.ID_VERIFICATION, value, str(body.attempt_id)),))
+
+
+def _id_denied(body: _IdvAttempt, builder: EntryBuilder) -> EventContent:
+    return EventContent(body.user.id, None, (builder.entry(Fact.ID_VERIFICATION, None, str(body.attempt_id)),))
+
+
+def _exam(*, rejected: bool) -> Callable[[_ExamAttempt, EntryBuilder], EventContent]:
+    def read(body: _ExamAttempt, builder: EntryBuilder) -> EventContent:
+        course_run = builder.course_run(body.course_key, "course_key")
+        entry = builder.entry(
+            Fact.INVALIDATION, rejected, body.usage_key, notes="exam attempt rejected" if rejected else ""
+        )
+        return EventContent(body.student_user.id, course_run, (entry,))
+
+    return read
+
+
+def _role(*, added: bool) -> Callable[[_AccessRole, EntryBuilder], EventContent]:
+    def read(body: _AccessRole, builder: EntryBuilder) -> EventContent:
+        if body.role != "beta_testers":
+            return EventContent(body.user.id, body.course_key if COURSE_KEY.fullmatch(body.course_key or "") else None)
+        course_run = builder.course_run(body.course_key or "", "course_key")
+        return EventContent(body.user.id, course_run, (builder.entry(Fact.BETA_TESTER, added),))
+
+    return read
+
+
+def _old_certificate(body: _OldCertificate, builder: EntryBuilder) -> EventContent:
+    last = body.download_url.rstrip("/").rpartition("/")[2]
+    certificate_id = last if _CERTIFICATE_ID.fullmatch(last) else ""
+    value = Recorded(body.current_status, body.mode, body.grade, certificate_id)
+    course_run = builder.course_run(body.course.course_key, "course.course_key")
+    return EventContent(body.user.id, course_run, (builder.entry(Fact.RECORDED, value),))
+
+
+_EDX = "org.openedx.learning"
+PLATFORM_EVENTS: tuple[EventType, ...] = (
+    event_type(f"{_EDX}.course.enrollment.created.v1", "enrollment", _Enrollment, _enrolled, "Enrolled, in this mode."),
+    event_type(
+        f"{_EDX}.course.enrollment.changed.v1", "enrollment", _Enrollment, _enrolled,
+        "The enrollment has this mode now, and is active or not.",
+    ),
+    event_type(
+        f"{_EDX}.course.unenrollment.completed.v1", "enrollment", _Enrollment, _enrolled,
+        "Unenrolled: the enrollment stays, inactive.",
+    ),
+    event_type(
+        f"{_EDX}.course.passing.status.updated.v1", "course_passing_status", _PassingStatus, _passing,
+        "The learner passes, or fails, from now on.",
+    ),
+    event_type(
+        f"{_EDX}.ccx.course.passing.status.updated.v1", "course_passing_status", _CcxPassingStatus, _ccx_passing,
+        "The learner passes, or fails, in a CCX from now on.",
+    ),
+    event_type(
+        f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", _GradeSummary, _graded,
+        "Percent and letter. A letter means passed from now on; an empty one (or F) is no evidence of failing.",
+    ),
+    event_type(
+        f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
+        "ID-verified from now to the expiration date (null: no end).",
+    ),
+    event_type(f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", _IdvAttempt, _id_denied, "This attempt counts no more."),
+    event_type(
+        f"{_EDX}.exam.attempt.rejected.v1", "exam_attempt", _ExamAttempt, _exam(rejected=True),
+        "The exam invalidates the certificate, until the same exam is verified or reset.",
+    ),
+    event_type(
+        f"{_EDX}.exam.attempt.verified.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
+        "Lifts this exam's rejection.",
+    ),
+    event_type(
+        f"{_EDX}.exam.attempt.reset.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
+        "Lifts this exam's rejection.",
+    ),
+    event_type(
+        f"{_EDX}.user.course_access_role.added.v1", "course_access_role_data", _AccessRole, _role(added=True),
+        "Role `beta_testers`: a beta tester from now on. Other roles are ignored.",
+    ),
+    event_type(
+        f"{_EDX}.user.course_access_role.removed.v1", "course_access_role_data", _AccessRole, _role(added=False),
+        "Role `beta_testers`: no beta tester any more. Other roles are ignored.",
+    ),
+    event_type(
+        f"{_EDX}.certificate.created.v1", "certificate", _OldCertificate, _old_certificate,
+        "The old logic has a certificate of this status.",
+    ),
+    event_type(
+        f"{_EDX}.certificate.changed.v1", "certificate", _OldCertificate, _old_certificate,
+        "The old logic has a certificate of this status.",
+    ),
+    event_type(
+        f"{_EDX}.certificate.revoked.v1", "certificate", _OldCertificate, _old_certificate,
+        "The old logic has a certificate of this status; it takes nothing away here.",
+    ),
+)  # fmt: skip
+
+
+# --- write
+
+
+def user_data(record: Record) -> dict[str, Any]:
+    """Return the platform's UserData, without personal data."""
+    return {"id": record.learner_id, "is_active": True, "pii": {"username": "", "email": "", "name": ""}}
+
+
+def course_data(record: Record) -> dict[str, Any]:
+    """Return the platform's CourseData, with the key alone."""
+    return {"course_key": record.course_run, "display_name": "", "start": None, "end": None}
+
+
+def write_passing(record: Record, entry: Entry) -> EventData:
+    """Return the event of a passing entry."""
+    ccx = is_ccx(record.course_run)
+    course = {"ccx_course_key": record.course_run} if ccx else course_data(record)
+    data = {"is_passing": entry.value, "user": user_data(record), "course": course}
+    name = f"{_EDX}.{'ccx.' if ccx else ''}course.passing.status.updated.v1"
+    return EventData(name, "course_passing_status", data)
+
+
+def write_grade(record: Record, percent: float, letter: str) -> EventData:
+    """Return the event of a grade."""
+    data = {
+        "user_id": record.learner_id,
+        "course": course_data(record),
+        "percent_grade": percent,
+        "letter_grade": letter,
+    }
+    return EventData(f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", data)
+
+
+def write_exam(record: Record, entry: Entry) -> EventData:
+    """Return the event of an exam's invalidation."""
+    data = {"student_user": user_data(record), "course_key": record.course_run, "usage_key": entry.subject}
+    return EventData(f"{_EDX}.exam.attempt.{'rejected' if entry.value else 'reset'}.v1", "exam_attempt", data)
+
+
+def _write_enrollment(record: Record, entry: Entry) -> EventData:
+    mode, active = entry.value
+    data = {"user": user_data(record), "course": course_data(record), "mode": mode, "is_active": active}
+    return EventData(f"{_EDX}.course.enrollment.changed.v1", "enrollment", data)
+
+
+def _write_id_verification(record: Record, entry: Entry) -> EventData:
+    name = entry.subject
+    number = int(name) if name.isdecimal() else _NAMED_ATTEMPTS + crc32(name.encode())
+    data: dict[str, Any] = {"attempt_id": number, "user": user_data(record)}
+    if entry.value is None:
+        return EventData(f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", data)
+    data["expiration_date"] = as_time(entry.value.expires_at)
+    return EventData(f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", data)
+
+
+def _write_beta_tester(record: Record, entry: Entry) -> EventData:
+    data = {"user": user_data(record), "role": "beta_testers", "course_key": record.course_run, "org_key": ""}
+    change = "added" if entry.value else "removed"
+    return EventData(f"{_EDX}.user.course_access_role.{change}.v1", "course_access_role_data", data)
+
+
+PLATFORM_WRITERS: Mapping[Fact, Writer] = {
+    Fact.ENROLLMENT: _write_enrollment,
+    Fact.ID_VERIFICATION: _write_id_verification,
+    Fact.BETA_TESTER: _write_beta_tester,
+}
