@@ -16,7 +16,7 @@ from certrules.formats.event_form import EventType, Metadata
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_out import EVENTS_OUT
 from certrules.formats.refusals import Reason
-from certrules.reconciliation import FINDING_TYPES
+from certrules.reconciliation.finding_types import FINDING_TYPES
 from certs.cli import main
 from certs.imports.tables import TABLES
 

@@ -1,4 +1,4 @@
-"""Certificate history, as it is written, becomes events on the bus: none without its change, no change without."""
+"""History items become events on the bus, as the stream of the history table delivers them."""
 
 import os
 from typing import Any
@@ -20,23 +20,22 @@ HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "publish")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
-    """Return the first record that was not published wholly; the stream comes again from there on."""
+    """Return the first record that was not wholly published. The stream delivers it and all after it again."""
     history: list[tuple[str, str]] = []
     ends: list[tuple[int, str]] = []  # how many history items there are up to and including each record
     for record in event["Records"]:
-        # what is told again after a restore may say something else in the same place
-        if record["eventName"] != "REMOVE":
+        if record["eventName"] != "REMOVE":  # a changed item, after a restore, is published as well
             image = record["dynamodb"]["NewImage"]
             history.append((f"{image['p']['S']}#{image['s']['S']}", image["b"]["S"]))
         ends.append((len(history), record["dynamodb"]["SequenceNumber"]))
-    told = publishing.publish(BUS, history, CERTIFICATE_URL, HOST)
+    published = publishing.publish(BUS, history, CERTIFICATE_URL, HOST)
     try:
-        publishing.save_receipts(told, aws.now())
+        publishing.save_receipts(published, aws.now())
     except PynamoDBException:
         logger.exception("Receipts were not noted; the events were published.")
-    metrics.add_metric(name="Published", unit=MetricUnit.Count, value=sum(len(types) for _, types in told))
+    metrics.add_metric(name="Published", unit=MetricUnit.Count, value=sum(len(types) for _, types in published))
     for end, sequence_number in ends:
-        if end > len(told):
-            logger.warning("The bus did not take all events; they are sent again.", left=len(history) - len(told))
+        if end > len(published):
+            logger.warning("The bus did not take all events; they are sent again.", left=len(history) - len(published))
             return {"batchItemFailures": [{"itemIdentifier": sequence_number}]}
     return {"batchItemFailures": []}

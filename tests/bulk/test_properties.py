@@ -38,14 +38,16 @@ def told(pair: Pair, heard: list[Entry], known: int, decided_by: Policies) -> No
     kept = storage.load([pair]).records[pair]
     timeline = merge(kept.timeline, own)
     storage.save_record(
-        pair,
-        kept,
-        timeline,
-        kept.compacted_until,
-        kept.published,
-        next_change_at=kept.next_change_at,
-        based_on=(0, 0),
-        history=(),
+        storage.RecordWrite(
+            pair,
+            kept,
+            timeline,
+            kept.compacted_until,
+            kept.published,
+            kept.next_change_at,
+            (0, 0),
+            (),
+        )
     )
 
 

@@ -272,14 +272,16 @@ def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner
     )
     kept = scene.kept(learner)
     storage.save_record(
-        learner.pair,
-        kept,
-        flips,
-        kept.compacted_until,
-        kept.published,
-        next_change_at=None,
-        based_on=kept.based_on,
-        history=[],
+        storage.RecordWrite(
+            learner.pair,
+            kept,
+            flips,
+            kept.compacted_until,
+            kept.published,
+            None,
+            kept.based_on,
+            [],
+        )
     )
     other = learner.elsewhere(f"{learner.course_run}-other")
 

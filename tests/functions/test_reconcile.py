@@ -367,9 +367,9 @@ def test_parts_are_read_in_pages_and_nothing_is_lost_between_them(
         happen(scene, *Learner(learner.learner_id + 200_000 + number, learner.course_run).qualifying(), at=day(3))
     first = set(heard(scene))
     reconcile(scene)  # loads it
-    app = scene.cloud.functions["ReconcileFunction"].modules["app"]
-    monkeypatch.setattr(app, "PAGE", 3)
-    monkeypatch.setattr(app, "MOST", 3)
+    steps = scene.cloud.functions["ReconcileFunction"].modules["app"].steps
+    monkeypatch.setattr(steps, "PAGE", 3)
+    monkeypatch.setattr(steps, "MOST", 3)
     delete(scene, "SupportTable")
 
     outcome = reconcile(scene, segments=segments)

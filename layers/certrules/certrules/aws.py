@@ -7,16 +7,11 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import batched
 from typing import IO, Any
-from uuid import uuid4
 
 import botocore.session
 import msgspec
 from botocore.config import Config
 from botocore.session import Session
-
-from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.own_events import REQUESTED
-from certrules.formats.stored import as_time
 
 _BATCH = 10
 """How many messages SQS, and how many events EventBridge, takes in a request."""
@@ -44,20 +39,6 @@ def _session() -> botocore.session.Session:
 def now() -> datetime:
     """Return the time (UTC). The one place that has a clock."""
     return datetime.now(UTC)
-
-
-def request_for(learner_id: int, course_run: str, why: str, at: datetime) -> str:
-    """Return a message for the ingest queue that has a learner's certificate decided again, as of `at` (UTC)."""
-    detail = {
-        "metadata": {
-            "id": str(uuid4()),
-            "event_type": REQUESTED,
-            "time": as_time(at),
-            "source": f"{OWN_SOURCE}/{why}",
-        },
-        "request": {"learner_id": learner_id, "course_key": course_run, "by": f"system:{why}", "notes": ""},
-    }
-    return msgspec.json.encode(detail).decode()
 
 
 def send(queue_url: str, entries: Iterable[Mapping[str, Any]]) -> None:

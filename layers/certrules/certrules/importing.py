@@ -1,53 +1,120 @@
-"""Parts of an import, taken in: the rows of many learners at once, by the one way that events go, too."""
+"""Importing: the parts of an import are ingested, many learners at once, by the same way as events."""
 
+import gzip
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 
-from certrules import storage
+import msgspec
+
+from certrules import aws, decide_again, storage
 from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
 from certrules.formats.messages import Message
-from certrules.formats.table_rows import TableRow
+from certrules.formats.table_rows import TableRow, decode_row
 from certrules.ingestion import BatchResult, ingest_messages
-from certrules.storage.tables import Pair
-
-KEYS = 100
-"""How many items DynamoDB reads in a request."""
+from certrules.storage.tables import BATCH_GET_KEYS, Pair
 
 IMPORTED = "certificates.imported"
-"""In the place of an event's type."""
+"""In place of an event's type."""
 
 
 @dataclass(slots=True)
 class PartResult:
-    """What became of a part."""
+    """The result of a part. The field names are those of its JSON."""
 
     rows: int = 0
-    saved: int = 0  # records, ID verifications and course runs that were written
-    unchanged: int = 0  # ... and that were not, for everything was known
+    saved: int = 0  # records, ID verifications and configurations that were written
+    unchanged: int = 0  # those that were not written, since nothing was new
     statuses: Counter[str] = field(default_factory=Counter)  # of the certificates of all records
     causes: Counter[str] = field(default_factory=Counter)  # of the transitions
-    kept: int = 0  # certificates that the facts no longer carry, held for a person
+    kept: int = 0  # certificates that the facts do not carry: retained, and held for a person
     stopped: int = 0  # automatic revocations that were held
-    tripped: int = 0  # breakers that began to hold them
+    tripped: int = 0  # breakers that tripped
     learners: list[int] = field(default_factory=list)  # whose ID verification is new
-    course_runs: list[str] = field(default_factory=list)  # that are new, or decide otherwise now
-    refused: list[dict[str, Any]] = field(default_factory=list)  # can't be taken in
+    course_runs: list[str] = field(default_factory=list)  # that are new, or whose deciding settings changed
+    refused: list[dict[str, Any]] = field(default_factory=list)  # can't be ingested
     failed: list[dict[str, Any]] = field(default_factory=list)  # a retry can help
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result of a part as it is stored."""
+        """Return the result in the form of its file."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def import_rows(rows: Iterable[TableRow], policies: Policies, as_of: datetime) -> PartResult:
-    """Take in the rows of a part, as of when the import began (UTC): each record is decided once and written once.
+# --- a part, and its files
 
-    Again it changes nothing. What failed is named; the rest goes on.
+
+def import_part(folder: aws.Folder, part: str, policies: Policies, at: str) -> PartResult | None:
+    """Ingest a part as of `at`, and write its result; None if that was done before, without a failure."""
+    result_name = f"results/{part}.json"
+    before = folder.read(result_name)
+    if before is not None and not msgspec.json.decode(before)["failed"]:
+        return None
+    was_begun = folder.read(f"begun/{part}") is not None
+    folder.write_json(f"begun/{part}", True)
+    rows = _rows_of(folder, part)
+    result = import_rows(rows, policies, datetime.fromisoformat(at))
+    if was_begun:  # an earlier run may have changed any of them before it ended
+        result.learners = [row.learner_id for row in rows if row.learner_id is not None and row.course_run is None]
+        result.course_runs = [row.course_run for row in rows if row.course_run is not None and row.learner_id is None]
+    folder.write_json(result_name, result.as_json())
+    return result
+
+
+def _rows_of(folder: aws.Folder, part: str) -> list[TableRow]:
+    body = folder.read(part)
+    if body is None:
+        raise FileNotFoundError(folder.key(part))
+    return [decode_row(line) for line in gzip.decompress(body).splitlines()]
+
+
+class SecondLook(NamedTuple):
+    """The result of the second look at a part."""
+
+    failed: int  # rows that were not imported
+    requested: int  # records that are decided again
+    sent: int  # messages
+
+
+def look_again(folder: aws.Folder, part: str, at: str, ingest_queue: str, redecide_queue: str) -> SecondLook:
+    """Request, once, the records that were decided without the facts of a part. Raises SendError.
+
+    These are records that the part does not name: of a learner whose ID verification is new, and of a course run that
+    is new. Records that another run was creating meanwhile are saved by now, so they are found.
+    """
+    result = msgspec.json.decode(folder.read(f"results/{part}.json") or b"null")
+    failed = 1 if result is None else len(result["failed"])
+    if result is None or folder.read(f"looked/{part}") is not None:
+        return SecondLook(failed, 0, 0)
+    pairs = list(outdated_records(result["learners"]))
+    aws.send(ingest_queue, decide_again.requests_for(pairs, "import", datetime.fromisoformat(at)))
+    course_runs = [decide_again.course_run_body(course_run, at) for course_run in result["course_runs"]]
+    aws.send(redecide_queue, [{"MessageBody": body} for body in course_runs])
+    if not failed:
+        folder.write_json(f"looked/{part}", True)
+    return SecondLook(failed, len(pairs), len(pairs) + len(course_runs))
+
+
+def outdated_records(learners: Iterable[int]) -> Iterator[Pair]:
+    """Yield the records of learners that were decided with an older ID verification."""
+    for batch in batched(learners, BATCH_GET_KEYS, strict=False):
+        verifications = storage.load(learners=batch).verifications
+        for learner_id in batch:
+            for course_run, stored in storage.records_of(learner_id).items():
+                if stored.based_on[0] != verifications[learner_id].version:
+                    yield Pair(learner_id, course_run)
+
+
+# --- its rows
+
+
+def import_rows(rows: Iterable[TableRow], policies: Policies, as_of: datetime) -> PartResult:
+    """Ingest rows as of when the import began (UTC): each record is decided once and written once.
+
+    The same rows again change nothing. A row that fails is named; the others go on.
     """
     result = PartResult()
     for batch in _batches(rows):
@@ -57,59 +124,47 @@ def import_rows(rows: Iterable[TableRow], policies: Policies, as_of: datetime) -
             )
             for row in batch
         ]
-        _note(result, batch, ingest_messages(messages, policies))
+        _add(result, batch, ingest_messages(messages, policies))
     return result
 
 
 def _batches(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
-    """Yield as many rows at a time as are read in one request, with the ID verifications and course runs they need."""
+    """Yield as many rows as one request reads, with the ID verifications and configurations that they need."""
     batch: list[TableRow] = []
     keys: set[object] = set()
     for row in rows:
-        wanted: set[object] = {row.learner_id, row.course_run, row[:2]}
-        if len(keys | wanted) > KEYS:
+        needed: set[object] = {row.learner_id, row.course_run, row[:2]}
+        if len(keys | needed) > BATCH_GET_KEYS:
             yield batch
             batch, keys = [], set()
         batch.append(row)
-        keys |= wanted
+        keys |= needed
     if batch:
         yield batch
 
 
-def _note(result: PartResult, batch: list[TableRow], taken: BatchResult) -> None:
+def _add(result: PartResult, batch: list[TableRow], ingested: BatchResult) -> None:
     result.rows += len(batch)
-    result.saved += len(taken.changed) + len(taken.shared)
-    done = len(batch) - len(taken.failed) - len(taken.refused)
-    result.unchanged += done - len({pair for pair, _ in taken.changed}) - len(taken.shared)
-    result.statuses.update(
-        "no certificate" if certificate is None else str(certificate.status) for certificate in taken.decided.values()
-    )
-    result.causes.update(
-        transition.cause for _, publication in taken.changed for transition in publication.new_transitions
-    )
-    result.kept += sum(publication.retained for _, publication in taken.changed)
-    result.stopped += taken.stopped.total()
-    result.tripped += taken.tripped
-    result.learners += sorted(name for name in taken.shared if isinstance(name, int))
-    result.course_runs += sorted(taken.course_runs)
+    result.saved += len(ingested.changed) + len(ingested.shared)
+    done = len(batch) - len(ingested.failed) - len(ingested.refused)
+    result.unchanged += done - len({pair for pair, _ in ingested.changed}) - len(ingested.shared)
+    certificates = ingested.decided.values()
+    result.statuses.update("no certificate" if item is None else str(item.status) for item in certificates)
+    publications = [publication for _, publication in ingested.changed]
+    result.causes.update(item.cause for publication in publications for item in publication.new_transitions)
+    result.kept += sum(publication.retained for publication in publications)
+    result.stopped += ingested.stopped.total()
+    result.tripped += ingested.tripped
+    result.learners += sorted(owner for owner in ingested.shared if isinstance(owner, int))
+    result.course_runs += sorted(ingested.course_runs)
     result.refused += [
-        {**_named(batch[position]), **refusal.as_json()} for position, refusal in sorted(taken.refused.items())
+        {**_named(batch[position]), **refusal.as_json()} for position, refusal in sorted(ingested.refused.items())
     ]
     result.failed += [
         {**_named(batch[position]), "error": f"{type(error).__name__}: {error}"}
-        for position, error in sorted(taken.failed.items(), key=lambda item: item[0])
+        for position, error in sorted(ingested.failed.items(), key=lambda item: item[0])
     ]
 
 
 def _named(row: TableRow) -> dict[str, Any]:
     return {"learner_id": row.learner_id, "course_run": row.course_run}
-
-
-def outdated_records(learners: Iterable[int]) -> Iterator[Pair]:
-    """Yield the records of learners that were not decided with their ID verification as it is."""
-    for batch in batched(learners, KEYS, strict=False):
-        verifications = storage.load(learners=batch).verifications
-        for learner_id in batch:
-            for course_run, stored in storage.records_of(learner_id).items():
-                if stored.based_on[0] != verifications[learner_id].version:
-                    yield Pair(learner_id, course_run)

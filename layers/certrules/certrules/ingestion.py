@@ -28,14 +28,14 @@ from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
 from certrules.formats.table_rows import entries_from
 from certrules.storage.breaker import BreakerState
-from certrules.storage.records import Loaded, StoredRecord, StoredTimeline
-from certrules.storage.tables import LostRaceError, Pair
+from certrules.storage.records import Loaded, RecordWrite, StoredRecord, StoredTimeline
+from certrules.storage.tables import TRANSACTION_ITEMS, LostRaceError, Pair
 
 ATTEMPTS = 5
 """How often a record is read and decided again after a lost race; then the queue delivers its messages again."""
 
-_TRANSITIONS_AT_ONCE = 96
-"""How many transitions are saved at once: a transaction has 100 items, the record and the breaker among them."""
+_TRANSITIONS_AT_ONCE = TRANSACTION_ITEMS - 4
+"""How many transitions are saved at once: the record, the breaker, and history of a hold and of a trip come along."""
 
 _DECIDING_SETTINGS = {"web_certificates_enabled", "policy", "rollout"}
 """The settings of a course run that decide certificates; the others only decide what is shown."""
@@ -210,17 +210,18 @@ def save_decided(
     history = [history_of(transition, record) for transition in publication.new_transitions]
     if certificate and pending is not None and pending.due is None and pending != decided.before.pending:
         history.append(held_history_of(pending, certificate, record, decided.outcome.decision))
-    is_written = storage.save_record(
+    write = RecordWrite(
         Pair(record.learner_id, record.course_run),
         stored,
         decided.timeline,
         decided.compacted_until,
         publication.published,
-        next_change_at=decided.next_change_at,
-        based_on=decided.known.versions,
-        history=[*history, *more_history],
-        breaker=breaker,
+        decided.next_change_at,
+        decided.known.versions,
+        [*history, *more_history],
+        breaker,
     )
+    is_written = storage.save_record(write)
     return SavedRecord(publication, is_written, publication is decided.publication)
 
 

@@ -34,10 +34,10 @@ from certrules.core.deciding import decide_record
 from certrules.core.terms import AUTOMATIC, Actor, Status, is_person
 from certrules.ingestion import ATTEMPTS, save_decided
 from certrules.storage.records import Loaded
-from certrules.storage.tables import LostRaceError
+from certrules.storage.tables import BATCH_GET_KEYS, LostRaceError
 
-_AT_ONCE = 33
-"""How many records are read in one request, with ID verification and course run: DynamoDB takes 100 keys."""
+_AT_ONCE = BATCH_GET_KEYS // 3
+"""How many records are read in one request, each with its ID verification and its configuration."""
 
 
 def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: str = "") -> Result:

@@ -40,13 +40,13 @@ from certrules.bulk.runs import (
 from certrules.core.deciding import decide_record
 from certrules.core.policy import Policies
 from certrules.storage.records import Loaded, StoredTimeline
-from certrules.storage.tables import Pair
+from certrules.storage.tables import BATCH_GET_KEYS, Pair
 
 GROUPS = 100
 """Into how many groups course runs are put at most: with 16 shards each, that many calls plan everything."""
 
-_AT_ONCE = 50
-"""How many records are read in one request: each with its learner's ID verification, and DynamoDB takes 100 keys."""
+_AT_ONCE = BATCH_GET_KEYS // 2
+"""How many records are read in one request, each with its ID verification; the configuration is known."""
 
 _PAGE = 1_000
 

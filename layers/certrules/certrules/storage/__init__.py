@@ -23,6 +23,7 @@ from certrules.storage.listings import (
 from certrules.storage.notes import find_note, notes_of, receipts, receipts_of, save_note, save_receipts
 from certrules.storage.records import (
     Loaded,
+    RecordWrite,
     StoredRecord,
     StoredTimeline,
     load,
@@ -60,6 +61,7 @@ __all__ = [
     "LostRaceError",
     "Pair",
     "Place",
+    "RecordWrite",
     "StoredRecord",
     "StoredTimeline",
     "SupportItem",

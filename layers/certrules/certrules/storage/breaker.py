@@ -13,30 +13,30 @@ from certrules.storage.tables import BREAKER, CONFIGURATION, Item, course_run_ke
 
 @dataclass(slots=True)
 class BreakerState:
-    """What may stop an automatic revocation in a course run."""
+    """The breaker of a course run, and the deployment's kill switch."""
 
     item: Item
-    everywhere: Timeline  # the deployment's own switch
-    revoked: list[datetime]  # UTC: the last automatic revocations that were let through, in no order
-    tripped_at: datetime | None  # UTC: when the breaker last began to hold them
+    everywhere: Timeline  # the deployment's timeline, with the kill switch
+    revoked: list[datetime]  # UTC: the latest automatic revocations that took effect, in no order
+    tripped_at: datetime | None  # UTC: when the breaker last tripped
     changed: bool = False
 
     def count(self, at: datetime, since: datetime) -> None:
-        """Note that a revocation at an instant is let through, and forget those before another."""
-        self._keep([*(instant for instant in self.revoked if instant > since), at], self.tripped_at)
+        """Count a revocation that takes effect at an instant, and drop those before `since`."""
+        self._set([*(instant for instant in self.revoked if instant > since), at], self.tripped_at)
 
     def trip(self, at: datetime) -> None:
-        """Note that the breaker began to hold revocations at this instant."""
-        self._keep(self.revoked, at)
+        """Record that the breaker tripped at this instant: it holds further revocations."""
+        self._set(self.revoked, at)
 
-    def _keep(self, revoked: list[datetime], tripped_at: datetime | None) -> None:
+    def _set(self, revoked: list[datetime], tripped_at: datetime | None) -> None:
         self.revoked, self.tripped_at, self.changed = revoked, tripped_at, True
         tripped = None if tripped_at is None else micros(tripped_at)
         self.item.e = msgspec.json.encode([tripped, *(micros(instant) for instant in revoked)]).decode()
 
 
 def load_breaker(course_run: str) -> BreakerState:
-    """Read what may stop an automatic revocation in a course run, consistently: one request."""
+    """Read the breaker of a course run and the kill switch, consistently: one request."""
     keys = [(course_run_key(course_run), BREAKER), (course_run_key(EVERYWHERE), CONFIGURATION)]
     found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=True)}
     item = found.get(keys[0]) or Item(*keys[0])

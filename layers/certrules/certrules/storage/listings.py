@@ -29,34 +29,34 @@ from certrules.storage.tables import (
 
 
 class Place(NamedTuple):
-    """Where a page of an index that is spread over shards starts."""
+    """The start of a page in an index that spreads over shards."""
 
     shard: Annotated[int, msgspec.Meta(ge=0)]
     after: Pair | None = None  # None: at the shard's beginning
 
 
 def course_runs_of(learner_id: int) -> list[str]:
-    """Return the course runs in which anything is known of the learner, consistently."""
+    """Return the course runs in which the learner has a record, consistently."""
     items = Item.query(learner_key(learner_id), consistent_read=True, attributes_to_get=["p", "s"])
     return [item.s for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}]
 
 
 def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[int], Any]:
-    """Return a page of a course run's learners in one of its COURSE_RUN_SHARDS, and where the next one starts."""
+    """Return a page of a course run's learners in one of its COURSE_RUN_SHARDS, and the start of the next page."""
     page = Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=after, limit=limit, page_size=limit)
     learners = [learner_of(item.p) for item in page]
     return learners, page.last_evaluated_key
 
 
 def course_runs_in_shard(shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[str], Any]:
-    """Return a page of the course runs in one of the CATALOGUE_SHARDS, by their keys, and where the next one starts."""
+    """Return a page of the course runs in one of the CATALOGUE_SHARDS, by key, and the start of the next page."""
     key = catalogue_key(shard)
     page = Item.by_course_run.query(key, last_evaluated_key=after, limit=limit, page_size=limit)
     return [item.p.removeprefix(course_run_key("")) for item in page], page.last_evaluated_key
 
 
 def course_runs_page(start: Place | None, limit: int) -> tuple[list[str], Place | None]:
-    """Return a page of all course runs whose configuration was ever told, and where the next one starts."""
+    """Return a page of all course runs whose configuration was received, and the start of the next page."""
     place = start or Place(0)
     found: list[str] = []
     while place.shard < CATALOGUE_SHARDS and len(found) < limit:
@@ -71,7 +71,7 @@ def course_runs_page(start: Place | None, limit: int) -> tuple[list[str], Place 
 
 
 def course_runs() -> Iterator[str]:
-    """Return all course runs whose configuration was ever told: a request for each thousand."""
+    """Return all course runs whose configuration was received: a request for each thousand."""
     for shard in range(CATALOGUE_SHARDS):
         after = None
         while True:
@@ -82,7 +82,7 @@ def course_runs() -> Iterator[str]:
 
 
 def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInvalidation, ...]]]:
-    """Return the learners of a course run who were ever invalidated, with when and by whom; in no order."""
+    """Return the learners of a course run who were ever invalidated, with their invalidations, in no order."""
     for shard in range(COURSE_RUN_SHARDS):
         keys = [(item.p, item.s) for item in Item.by_invalidated.query(f"{course_run}#{shard}")]
         found = {item.p: item for item in Item.batch_get(keys)} if keys else {}
@@ -91,7 +91,7 @@ def invalidated_in(course_run: str) -> Iterator[tuple[int, tuple[CertificateInva
 
 
 def due_by(instant: datetime, shard: int, limit: int) -> list[tuple[datetime, Pair]]:
-    """Return records of one of the DUE_SHARDS that change by themselves by this instant, with when, earliest first."""
+    """Return the records of one of the DUE_SHARDS that are due by an instant, with their due times, in order."""
     items = Item.by_due.query(str(shard), Item.t <= micros(instant), limit=limit)
     return [(instant_of(int(item.t)), Pair(learner_of(item.p), item.s)) for item in items]
 
@@ -108,12 +108,12 @@ def history_of(pair: Pair) -> Iterator[tuple[str, str]]:
 
 
 def history_items(keys: Iterable[tuple[str, str]]) -> Iterable[HistoryItem]:
-    """Return those of these items of history that are there, in no order, consistently."""
+    """Return the history items that exist under these keys, in no order, consistently."""
     return HistoryItem.batch_get(keys, consistent_read=True)
 
 
 def scan_records(segment: int, of: int, after: dict[str, Any] | None, limit: int) -> tuple[list[Pair], Any]:
-    """Return whose records are on a page of a segment of the table, and where the next one starts; not consistently."""
+    """Return the records of a page of a table segment, and the start of the next page. Not consistent."""
     keys = ["p", "s"]
     page = Item.scan(
         segment=segment,
@@ -130,25 +130,25 @@ def scan_records(segment: int, of: int, after: dict[str, Any] | None, limit: int
 
 
 def scan_history(segment: int, of: int, after: dict[str, Any] | None, limit: int) -> tuple[list[HistoryItem], Any]:
-    """Return a page of a segment of history, each certificate's in order, and where the next one starts."""
+    """Return a page of a segment of history, each certificate's in order, and the start of the next page."""
     page = HistoryItem.scan(segment=segment, total_segments=of, last_evaluated_key=after, limit=limit, page_size=limit)
     return list(page), page.last_evaluated_key
 
 
 def records_of(learner_id: int) -> dict[str, StoredRecord]:
-    """Return what is stored of a learner, by course run."""
+    """Return the stored records of a learner, by course run."""
     items = Item.query(learner_key(learner_id), consistent_read=True)
     return {item.s: stored_record(item) for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}}
 
 
 def owner_of(certificate_id: str) -> Pair | None:
-    """Return whose certificate, in which course run, has this id; None if none has."""
+    """Return the learner and course run of a certificate id, None if there is none."""
     found = next(iter(Item.by_certificate.query(certificate_id, limit=1)), None)
     return None if found is None else Pair(learner_of(found.p), found.s)
 
 
 def learners_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
-    """Return a page of a course run's learners, from all shards, and where the next one starts (None: nowhere)."""
+    """Return a page of a course run's learners, from all shards, and the start of the next page (None: none)."""
 
     def query(shard: int, after: Pair | None, limit: int) -> Any:
         key = None if after is None else {**_key_of(after), "r": {"S": f"{course_run}#{shard}"}}
@@ -158,7 +158,7 @@ def learners_page(course_run: str, start: Place | None, limit: int) -> tuple[lis
 
 
 def pending_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
-    """Return a page of revocations that are pending in a course run ("": in all), and where the next one starts."""
+    """Return a page of revocations that are pending in a course run ("": in all), and the start of the next page."""
     condition = Item.s == course_run if course_run else None
 
     def query(shard: int, after: Pair | None, limit: int) -> Any:

@@ -1,27 +1,10 @@
-"""What is stored in DynamoDB: the models, loading and saving. Nothing else talks to DynamoDB.
-
-Keys, and what they spread over:
-- `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
-- `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, one
-  unit each (strongly consistent), so its partition serves 3,000 batches, or 30,000 messages, a second of one run.
-- index `course-run`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions.
-  Course runs' configurations are in it as `R#<CRC-32 of their key modulo 4>`: 100,000 course runs, listed in 4 threads.
-- index `certificate`: `i` = the certificate's id, random.
-- index `due`: `d` = `<learner modulo 4>`, `t` = when a record changes by itself. Sparse.
-- index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
-- index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
-- `p` = `R#<course run>`, `s` = `B`: the automatic revocations that a course run's breaker let through of late.
-  Only read and written when there is one.
-- history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts the transitions of the
-  record, so a restored table in which the same events are taken in again numbers, and so names, them as before.
-- support: receipts of what was published have the key of their history; an act that was asked for is `K#<hash of who
-  asked and the key they gave>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same.
-"""
+"""Records, ID verifications, configurations and names: loading and saving them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -65,11 +48,11 @@ from certrules.storage.tables import (
 
 @dataclass(slots=True)
 class StoredTimeline:
-    """A timeline as it is stored, of whatever it belongs to."""
+    """A stored timeline: of a learner in a course run, of a learner, or of a course run."""
 
     item: Item
     timeline: Timeline = ()
-    compacted_until: datetime = BEGINNING  # up to here it was compacted
+    compacted_until: datetime = BEGINNING  # UTC; BEGINNING: never
 
     @property
     def version(self) -> int:
@@ -82,22 +65,22 @@ _UNPUBLISHED = PublishedCertificate()
 
 @dataclass(slots=True)
 class StoredRecord(StoredTimeline):
-    """What is stored of a learner in a course run."""
+    """The stored record of a learner in a course run."""
 
     published: PublishedCertificate = _UNPUBLISHED
-    based_on: tuple[int, int] = (0, 0)  # the versions of the ID verification and of the course run looked at
+    based_on: tuple[int, int] = (0, 0)  # versions of the ID verification and of the configuration
     history_count: int = 0  # how many items its history has
 
     @property
     def next_change_at(self) -> datetime | None:
-        """When it changes by itself (UTC)."""
+        """When (UTC) the certificate changes without a new entry; None: never."""
         due = optional(self.item.t)
         return None if due is None else instant_of(int(due))
 
 
 @dataclass(slots=True)
 class Loaded:
-    """All that a batch of messages needs, read at once."""
+    """Everything that a batch of messages needs, read in one request."""
 
     records: dict[Pair, StoredRecord]
     verifications: dict[int, StoredTimeline]
@@ -132,10 +115,10 @@ def load(
     known: Mapping[str, StoredTimeline] = MappingProxyType({}),
     consistent: bool = True,
 ) -> Loaded:
-    """Read what is stored of these, with the learners' ID verification and the course runs of the pairs: one request.
+    """Read these items, with the ID verifications and configurations that the pairs need: one request.
 
-    Reads are strongly consistent unless that is not wanted: an evaluation sees the fact for which it was sent. What
-    isn't there is new. Course runs that are `known` are not read again.
+    Reads are strongly consistent by default, so that a decision sees the fact that it was requested for. Items that
+    don't exist are new ones. Course runs in `known` are not read again.
     """
     pairs = set(pairs)
     learners = {*learners, *(pair.learner_id for pair in pairs)}
@@ -152,10 +135,13 @@ def load(
 
     return Loaded(
         {pair: stored_record(item(record_key(pair))) for pair in pairs},
-        {learner_id: _kept(item((learner_key(learner_id), ID_VERIFICATION))) for learner_id in learners},
+        {learner_id: _stored_timeline(item((learner_key(learner_id), ID_VERIFICATION))) for learner_id in learners},
         {
             **known,
-            **{course_run: _kept(item((course_run_key(course_run), CONFIGURATION))) for course_run in course_runs},
+            **{
+                course_run: _stored_timeline(item((course_run_key(course_run), CONFIGURATION)))
+                for course_run in course_runs
+            },
         },
         {learner_id: item((learner_key(learner_id), LEARNER_NAME)) for learner_id in names},
     )
@@ -172,63 +158,65 @@ def save_timeline(stored: StoredTimeline, timeline: Timeline, compacted_until: d
     stored.timeline, stored.compacted_until = timeline, compacted_until
 
 
-def save_record(
-    pair: Pair,
-    stored: StoredRecord,
-    timeline: Timeline,
-    compacted_until: datetime,
-    published: PublishedCertificate,
-    *,
-    next_change_at: datetime | None,
-    based_on: tuple[int, int],
-    history: Sequence[str],
-    breaker: BreakerState | None = None,
-) -> bool:
-    """Save a record, with its history in the same transaction: one request, or none if nothing changed.
+class RecordWrite(NamedTuple):
+    """The new state of a record, to be saved."""
 
-    `based_on` are the versions of the ID verification and of the course run that were looked at; `breaker`, if an
-    automatic revocation was let through or stopped, are saved with it. Returns whether anything was written.
-    Raises LostRaceError.
+    pair: Pair
+    stored: StoredRecord  # as it was loaded
+    timeline: Timeline
+    compacted_until: datetime  # UTC
+    published: PublishedCertificate
+    next_change_at: datetime | None  # UTC
+    based_on: tuple[int, int]  # versions of the ID verification and of the configuration
+    history: Sequence[str] = ()  # the new history items, as JSON
+    breaker: BreakerState | None = None  # if it counted or held an automatic revocation
+
+
+def save_record(write: RecordWrite) -> bool:
+    """Save a record, its history and the breaker in one transaction: one request, or none if nothing changed.
+
+    Returns whether anything was written. Raises LostRaceError.
     """
+    stored, published, pair = write.stored, write.published, write.pair
     item = stored.item
-    entries = encode_timeline(timeline, item.e, stored.timeline)
-    history_count = stored.history_count + len(history)
-    state = encode_published(published, *based_on, history_count)
-    due = None if next_change_at is None else micros(next_change_at)
+    entries = encode_timeline(write.timeline, item.e, stored.timeline)
+    history_count = stored.history_count + len(write.history)
+    state = encode_published(published, *write.based_on, history_count)
+    due = None if write.next_change_at is None else micros(write.next_change_at)
     if item.e == entries and item.c == state and optional(item.t) == due:
         return False
     shard = shard_key(pair.course_run, pair.learner_id)
-    item.e, item.c, item.t, item.k = entries, state, due, _compaction_out(compacted_until)
+    item.e, item.c, item.t, item.k = entries, state, due, _compaction_out(write.compacted_until)
     item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
     item.r = shard
     item.i = (published.certificate.certificate_id or None) if published.certificate else None
     item.h = None if published.pending is None else str(pair.learner_id % PENDING_SHARDS)
-    item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in timeline) else None
-    if not history:
-        put_item(item)
+    item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in write.timeline) else None
+    if write.history:
+        _save_with_history(item, write)
     else:
-        try:
-            with TransactWrite(connection=shared_connection()) as transaction:
-                transaction.save(item)
-                for number, body in enumerate(history, stored.history_count + 1):
-                    transaction.save(HistoryItem(*history_key(pair, number), b=body))
-                if breaker is not None and breaker.changed:
-                    transaction.save(breaker.item)
-        except TransactWriteError as error:
-            if LOST_RACE_CODES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
-                raise LostRaceError from error
-            raise
-    stored.timeline, stored.compacted_until, stored.published, stored.history_count = (
-        timeline,
-        compacted_until,
-        published,
-        history_count,
-    )
+        put_item(item)
+    stored.timeline, stored.compacted_until = write.timeline, write.compacted_until
+    stored.published, stored.history_count = published, history_count
     return True
 
 
+def _save_with_history(item: Item, write: RecordWrite) -> None:
+    try:
+        with TransactWrite(connection=shared_connection()) as transaction:
+            transaction.save(item)
+            for number, body in enumerate(write.history, write.stored.history_count + 1):
+                transaction.save(HistoryItem(*history_key(write.pair, number), b=body))
+            if write.breaker is not None and write.breaker.changed:
+                transaction.save(write.breaker.item)
+    except TransactWriteError as error:
+        if LOST_RACE_CODES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
+            raise LostRaceError from error
+        raise
+
+
 def save_name(item: Item, name: Name | None, at: datetime) -> bool:
-    """Save a learner's name, or erase it (None): one request, or none if a later word is known already.
+    """Save a learner's name, or erase it (None): one request, or none if a later name is stored already.
 
     Raises LostRaceError.
     """
@@ -241,15 +229,6 @@ def save_name(item: Item, name: Name | None, at: datetime) -> bool:
     return True
 
 
-# --- whole tables, in segments that can be read at the same time
-
-
-# --- what support keeps
-
-
-# --- keys and items
-
-
 def _compaction_out(compacted_until: datetime) -> int | None:
     return None if compacted_until is BEGINNING else micros(compacted_until)
 
@@ -259,7 +238,7 @@ def _compaction_in(item: Item) -> datetime:
     return BEGINNING if compacted_until is None else instant_of(int(compacted_until))
 
 
-def _kept(item: Item) -> StoredTimeline:
+def _stored_timeline(item: Item) -> StoredTimeline:
     return StoredTimeline(item, timeline_of(item), _compaction_in(item))
 
 

@@ -1,4 +1,22 @@
-"""The tables: models, keys and shards, and the client that all models share."""
+"""The tables: models, keys and shards, and the client that all models share.
+
+Keys, and what they spread over:
+- `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
+- `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, one
+  unit each (strongly consistent), so its partition serves 3,000 batches, or 30,000 messages, a second of one run.
+- index `course-run`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions.
+  Course runs' configurations are in it as `R#<CRC-32 of their key modulo 4>`: 100,000 course runs, listed in 4 threads.
+- index `certificate`: `i` = the certificate's id, random.
+- index `due`: `d` = `<learner modulo 4>`, `t` = when a certificate changes without a new entry. Sparse.
+- index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
+- index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
+- `p` = `R#<course run>`, `s` = `B`: the latest automatic revocations that a course run's breaker counted.
+  Only read and written when there is one.
+- history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts the transitions of the
+  record, so a restored table that ingests the same events again gives the same numbers, and the same event ids.
+- support: a receipt has the key of its history item; an act is `K#<hash of the actor and of their idempotency
+  key>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same.
+"""
 
 import os
 from typing import Any, NamedTuple, Self, override
@@ -15,37 +33,29 @@ from certrules.formats.stored import (
     decode_timeline,
 )
 
-COURSE_RUN_SHARDS = 16
-"""Over how many a course run's learners spread."""
+BATCH_GET_KEYS = 100
+"""How many items DynamoDB reads in one request."""
 
+TRANSACTION_ITEMS = 100
+"""How many items DynamoDB writes in one transaction."""
+
+COURSE_RUN_SHARDS = 16
+"""Over how many partitions the learners of a course run spread."""
 
 CATALOGUE_SHARDS = 4
-"""Over how many the course runs themselves spread."""
-
+"""Over how many partitions the course runs spread."""
 
 DUE_SHARDS = 4
-
-
 PENDING_SHARDS = 16
 
-
 ID_VERIFICATION = "ID"
-
-
 LEARNER_NAME = "NAME"
-
-
 CONFIGURATION = "-"
-
-
 BREAKER = "B"
-
-
 WITHOUT_TIMELINE = {LEARNER_NAME, BREAKER}
-"""Sort keys of items that hold something else."""
+"""Sort keys of items without a timeline."""
 
-
-LOST_RACE_CODES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was, or is being, faster
+LOST_RACE_CODES = {"ConditionalCheckFailed", "TransactionConflict"}  # another writer was faster
 
 
 class LostRaceError(Exception):
@@ -97,7 +107,7 @@ class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
 
 
 class _Limits:
-    """How long to wait for DynamoDB, which answers in milliseconds, before trying again."""
+    """How long to wait for DynamoDB before a retry. It answers in milliseconds."""
 
     connect_timeout_seconds = 2
     read_timeout_seconds = 5
@@ -105,14 +115,14 @@ class _Limits:
 
 
 class _Plain(Model):
-    """A model of strings and whole numbers, which is read and written without asking each attribute how."""
+    """A model of strings and whole numbers only, which needs no serializer for each attribute."""
 
     @classmethod
     @override
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         """Return an item as it was read."""
         item = cls()
-        item.attribute_values = {name: int(told["N"]) if "N" in told else told["S"] for name, told in data.items()}
+        item.attribute_values = {name: int(value["N"]) if "N" in value else value["S"] for name, value in data.items()}
         return item
 
     @override
@@ -133,15 +143,15 @@ class Item(_Plain):
     p = UnicodeAttribute(hash_key=True)
     s = UnicodeAttribute(range_key=True)
     v = VersionAttribute()
-    e = UnicodeAttribute(null=True)  # the timeline; of NAME, its content
-    c = UnicodeAttribute(null=True)  # what was published, and the versions that it rests on
+    e = UnicodeAttribute(null=True)  # the timeline; of NAME, the name
+    c = UnicodeAttribute(null=True)  # the published certificate, and the versions that it is based on
     r = UnicodeAttribute(null=True)
     i = UnicodeAttribute(null=True)
     d = UnicodeAttribute(null=True)
     t = NumberAttribute(null=True)
     x = UnicodeAttribute(null=True)
     h = UnicodeAttribute(null=True)
-    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, since when it holds
+    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, since when it is known
 
     by_course_run = _ByCourseRun()
     by_certificate = _ByCertificate()
@@ -160,11 +170,11 @@ class HistoryItem(_Plain):
 
     p = UnicodeAttribute(hash_key=True)
     s = UnicodeAttribute(range_key=True)
-    b = UnicodeAttribute()  # JSON, see wire.stored
+    b = UnicodeAttribute()  # JSON, see formats.stored
 
 
 class SupportItem(_Plain):
-    """What support needs beside certificates: receipts, acts, bulk revocations."""
+    """Support's own items: receipts, acts, bulk revocations, bulk runs."""
 
     class Meta(_Limits):
         """Bound by `connect`."""
@@ -175,21 +185,21 @@ class SupportItem(_Plain):
     s = UnicodeAttribute(range_key=True)
     v = VersionAttribute()
     b = UnicodeAttribute()  # JSON
-    ttl = NumberAttribute(null=True)  # seconds since 1970; when it may be forgotten
+    ttl = NumberAttribute(null=True)  # seconds since 1970; when DynamoDB may delete it
 
 
 def connect(certificates_table: str, history_table: str, support_table: str = "", region: str | None = None) -> None:
-    """Bind the models to their tables, over one client for all, which is made when it is first needed."""
+    """Bind the models to their tables. All share one client, which is created on first use."""
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     shared: Connection | None = None
     for model, table in ((Item, certificates_table), (HistoryItem, history_table), (SupportItem, support_table)):
         meta: Any = model.Meta
         meta.table_name = table
         meta.region = region
-        model._connection = None  # noqa: SLF001 - else a model keeps its first table
+        model._connection = None  # noqa: SLF001 - or the model stays with its first table
         if not table:
             continue
-        bound = model._get_connection()  # noqa: SLF001 - PynamoDB's only way to share a client, or to make it lean
+        bound = model._get_connection()  # noqa: SLF001 - PynamoDB's only way to share a client
         if shared is None:
             shared = bound.connection
             lean(shared.session)
@@ -211,7 +221,7 @@ def shard_of(learner_id: int) -> int:
 
 
 def place_of(item: HistoryItem) -> tuple[Pair, int]:
-    """Return whose history an item is of, and which it is, counted from 1."""
+    """Return the learner and course run of a history item, and its number, counted from 1."""
     course_run, _, number = item.s.rpartition("#")
     return Pair(learner_of(item.p), course_run), int(number)
 
@@ -232,7 +242,7 @@ def record_key(pair: Pair) -> tuple[str, str]:
 
 
 def history_key(pair: Pair, number: int) -> tuple[str, str]:
-    """Return the key of what was told of a record, counted from 1."""
+    """Return the key of a history item, counted from 1."""
     return learner_key(pair.learner_id), f"{pair.course_run}#{number:08d}"
 
 

@@ -1,0 +1,131 @@
+"""Batches: SQS records of the ingest queue are read, ingested, fanned out, parked and counted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from aws_lambda_powertools import Logger
+
+from certrules import aws, decide_again
+from certrules.core.policy import Policies
+from certrules.core.terms import RELEASED, REVOKING
+from certrules.formats.events_in import decode
+from certrules.formats.messages import Message
+from certrules.formats.refusals import RefusedError
+from certrules.ingestion import BatchResult, ingest_messages
+from certrules.parking import Refused, park
+
+
+class Queues(NamedTuple):
+    """The addresses of the queues that a batch is fanned out to."""
+
+    ingest: str
+    parked: str
+    redecide: str
+
+
+class IngestedBatch(NamedTuple):
+    """The result of a batch."""
+
+    retried: set[str]  # ids of the messages that SQS delivers again
+    counts: Counter[str]  # metrics
+    sent_at: datetime | None  # UTC: when the oldest ingested message was sent; None: none was ingested
+
+
+class _Read(NamedTuple):
+    """The records of a batch that were read, and those that were refused. Our own events are left out."""
+
+    messages: list[Message]
+    records: list[dict[str, Any]]  # the SQS record of each message
+    refused: list[Refused]
+
+
+def ingest_batch(
+    records: Sequence[dict[str, Any]], policies: Policies, queues: Queues, now: datetime, logger: Logger
+) -> IngestedBatch:
+    """Ingest SQS records as of `now` (UTC). Failures are logged, and their messages are to be retried."""
+    read = _read(records, now)
+    result = ingest_messages(read.messages, policies) if read.messages else BatchResult()
+    refused = read.refused + [(read.records[position], refusal) for position, refusal in result.refused.items()]
+    retried = {read.records[position]["messageId"] for position in result.failed}
+    retried |= _fan_out(result, read, retried, queues, logger)
+    retried |= _park(refused, queues, logger)
+    if result.failed:
+        errors = sorted({f"{type(error).__name__}: {error}" for error in result.failed.values()})
+        logger.error("Messages are retried.", errors=errors, count=len(result.failed))
+    ingested = [message.sent_at for position, message in enumerate(read.messages) if position not in result.failed]
+    first = {"Messages": len(records), "Parked": len(refused), "Retried": len(retried)}
+    counts = Counter({**first, **_counts(result, refused)})
+    return IngestedBatch(retried, counts, min(ingested, default=None))
+
+
+def _read(records: Sequence[dict[str, Any]], now: datetime) -> _Read:
+    read = _Read([], [], [])
+    for record in records:
+        try:
+            message = decode(record["body"], now)
+        except RefusedError as refusal:
+            read.refused.append((record, refusal))
+        else:
+            if message is not None:
+                read.messages.append(message)
+                read.records.append(record)
+    return read
+
+
+def _fan_out(result: BatchResult, read: _Read, retried: set[str], queues: Queues, logger: Logger) -> set[str]:
+    """Request every certificate again that a new fact of a learner or a course run may change.
+
+    Returns the messages to retry. A message that is delivered again fans out again, though it changes nothing: the
+    first run may have ended before. A learner's message is sent once more, delayed, for a record that another run
+    was creating meanwhile.
+    """
+    unsent: set[str] = set()
+    for message, record in zip(read.messages, read.records, strict=True):
+        if record["messageId"] in retried or not message.entries:
+            continue
+        try:
+            if message.learner_id is None and message.course_run is not None:
+                if message.course_run in result.course_runs:
+                    decide_again.request_course_run(queues.redecide, message.course_run, message.sent_at)
+            elif message.learner_id is not None and message.course_run is None:
+                decide_again.request_learner(queues.ingest, message.learner_id, message.sent_at)
+                if not decide_again.is_delayed_copy(record):
+                    aws.send(queues.ingest, [decide_again.delayed_copy(record["body"])])
+        except Exception:
+            logger.exception("The fan-out failed; the message is retried.", message_id=record["messageId"])
+            unsent.add(record["messageId"])
+    return unsent
+
+
+def _park(refused: list[Refused], queues: Queues, logger: Logger) -> set[str]:
+    """Park refused messages. Returns the messages to retry."""
+    if not refused:
+        return set()
+    try:
+        park(queues.parked, refused)
+    except Exception:
+        logger.exception("Parking failed; the messages are retried.")
+        return {record["messageId"] for record, _ in refused}
+    return set()
+
+
+def _counts(result: BatchResult, refused: list[Refused]) -> Counter[str]:
+    counts = Counter(
+        {
+            "Saved": len(result.changed),
+            "LostRaces": result.lost_races,
+            "RevocationsStopped": result.stopped.total(),
+            "BreakerTripped": result.tripped,
+            **{f"cause_{cause}": 0 for cause in REVOKING - RELEASED},  # for the alarm's baseline
+        }
+    )
+    counts.update(f"parked_{refusal.reason}" for _, refusal in refused)
+    counts.update({f"shadow_{kind}": count for kind, count in result.compared.items()})
+    for _, publication in result.changed:
+        for transition in publication.new_transitions:
+            counts[f"cause_{transition.cause}"] += 1
+            counts.update(f"reason_{code}" for code in transition.decision.unmet)
+        counts["RevocationsRefused"] += publication.retained
+    return counts

@@ -1,0 +1,21 @@
+"""Parking: a refused message goes to the parked queue, with its original bytes, the reason, the field and the fix."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from certrules import aws
+from certrules.formats.refusals import RefusedError
+
+type Refused = tuple[dict[str, Any], RefusedError]
+"""An SQS record, and why it was refused."""
+
+
+def park(parked_queue: str, refused: Iterable[Refused]) -> None:
+    """Send refused messages to the parked queue. Raises SendError."""
+    aws.send(parked_queue, [_parked(record, refusal) for record, refusal in refused])
+
+
+def _parked(record: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
+    texts = {**refusal.as_json(), "message_id": record["messageId"]}
+    attributes = {name: {"DataType": "String", "StringValue": value[:1000]} for name, value in texts.items() if value}
+    return {"MessageBody": record["body"], "MessageAttributes": attributes}
