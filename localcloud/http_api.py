@@ -1,7 +1,7 @@
 """An HTTP API of the template, as API Gateway runs it: routes, the JWT authorizer, events of payload format 2.0.
 
-Tokens are signed with a secret of this process, for there is no identity provider here; all else about them is
-checked as in the cloud.
+Tokens are signed with a secret of this process, since there is no identity provider here. The authorizer requires
+everything else that API Gateway requires.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ import time
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from http.cookies import SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, override
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import uuid4
 
+from werkzeug import Request
+
+from localcloud import serving
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from werkzeug import Response
 
 COOKIE = "local-token"
 METHODS = {"x-amazon-apigateway-any-method": "ANY"}
 
 
 class Route(NamedTuple):
-    """A method and path of the API, and what answers it."""
+    """A method and path of the API, and the function behind it."""
 
     method: str  # or ANY
     path: str  # with {parameters}; {proxy+} takes the rest
@@ -37,7 +40,7 @@ class Route(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the API answers."""
+    """A response of the API."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -59,11 +62,11 @@ class HttpApi:
         self._audience = settings[0]["audience"][0]
 
     def token(self, actor: str, scopes: Iterable[str], lifetime: timedelta = timedelta(hours=8), **claims: Any) -> str:
-        """Return a token by which somebody may do something here."""
+        """Return a token for an actor with these scopes."""
         now = int(time.time())
-        said = {"iss": self._issuer, "aud": self._audience, "sub": actor, "scope": " ".join(scopes)}
-        said |= {"iat": now, "exp": now + int(lifetime.total_seconds()), **claims}
-        signed = ".".join(_part(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, said))
+        payload = {"iss": self._issuer, "aud": self._audience, "sub": actor, "scope": " ".join(scopes)}
+        payload |= {"iat": now, "exp": now + int(lifetime.total_seconds()), **claims}
+        signed = ".".join(_part(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, payload))
         return f"{signed}.{self._signature(signed)}"
 
     def request(
@@ -86,14 +89,14 @@ class HttpApi:
         scopes = str(claims.get("scope") or claims.get("scp") or "").split()
         if route.scopes and not set(scopes) & set(route.scopes):
             return _message(403, "Forbidden")
-        event = _event(route, method, path, parts.query, lowered, body, claims)
+        event = _event(_Request(route, method, path, parts.query, lowered, body, claims))
         try:
             return _answer(self._invoke(route.function, event))
-        except Exception:  # noqa: BLE001 - whatever a handler raises is the same to API Gateway
+        except Exception:  # noqa: BLE001 - API Gateway answers every error of a handler alike
             return _message(500, "Internal Server Error")
 
     def _claims(self, authorization: str) -> dict[str, Any] | None:
-        """Return what a token says; None if it is not to be trusted."""
+        """Return the claims of a token; None if it is not valid."""
         signed, _, signature = authorization.removeprefix("Bearer ").rpartition(".")
         if not signed or not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
             return None
@@ -127,41 +130,46 @@ def _fits(route: Route, path: str) -> bool:
     return path.startswith(stem) and path != stem if parameter else path == route.path
 
 
-def _event(
-    route: Route,
-    method: str,
-    path: str,
-    query: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    claims: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return the event that the function is given."""
+class _Request(NamedTuple):
+    """A request that the authorizer allows."""
+
+    route: Route
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    claims: Mapping[str, Any]
+
+
+def _event(request: _Request) -> dict[str, Any]:
+    """Return the event that the function gets: payload format 2.0."""
     now = datetime.now(UTC)
     values: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
+    for name, value in parse_qsl(request.query, keep_blank_values=True):
         values[name] = f"{values[name]},{value}" if name in values else value
-    text, encoded = _text(body)
+    text, encoded = _text(request.body)
+    route, headers = request.route, request.headers
     key = f"{route.method} {route.path}"
-    jwt = {"claims": {name: str(value) for name, value in claims.items()}, "scopes": list(route.scopes) or None}
+    claims = {name: str(value) for name, value in request.claims.items()}
     return {
         "version": "2.0",
         "routeKey": key,
-        "rawPath": path,
-        "rawQueryString": query,
+        "rawPath": request.path,
+        "rawQueryString": request.query,
         "cookies": [part.strip() for part in headers.get("cookie", "").split(";") if part.strip()],
         "headers": {name: value for name, value in headers.items() if name != "cookie"},
         "queryStringParameters": values,
-        "pathParameters": {"proxy": path[1:]} if "{proxy+}" in route.path else {},
+        "pathParameters": {"proxy": request.path[1:]} if "{proxy+}" in route.path else {},
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "local",
-            "authorizer": {"jwt": jwt},
+            "authorizer": {"jwt": {"claims": claims, "scopes": list(route.scopes) or None}},
             "domainName": headers.get("host", "localhost"),
             "domainPrefix": "local",
             "http": {
-                "method": method,
-                "path": path,
+                "method": request.method,
+                "path": request.path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "127.0.0.1",
                 "userAgent": headers.get("user-agent", ""),
@@ -202,52 +210,23 @@ def _message(status: int, text: str) -> Answer:
 
 
 def serve(api: HttpApi, host: str, port: int) -> tuple[int, Callable[[], None]]:
-    """Serve the API on this port (0: any free one), for browsers too. Return the port and what stops it.
+    """Serve the API on this port (0: any free one), for browsers too. Return the port and a function that stops it.
 
-    `/sign-in?token=…` keeps the token in a cookie, and what comes with the cookie goes to the API with the token:
-    as the proxy in front of a deployment does it.
+    `/sign-in?token=…` stores the token in a cookie. A request with the cookie goes to the API with the token, as the
+    proxy in front of a deployment would send it.
     """
 
-    class Requests(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    @Request.application
+    def application(request: Request) -> Response:
+        target = serving.target_of(request)
+        if request.path == "/sign-in":
+            token = request.args.get("token", "")
+            cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
+            return serving.response(303, [("set-cookie", cookie), ("location", "/")], b"")
+        headers = dict(request.headers.items())
+        if "Authorization" not in headers and COOKIE in request.cookies:
+            headers["Authorization"] = f"Bearer {request.cookies[COOKIE]}"
+        answer = api.request(request.method, target, headers, request.get_data())
+        return serving.response(answer.status, answer.headers, answer.body)
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = dict(self.headers.items())
-            parts = urlsplit(self.path)
-            if parts.path == "/sign-in":
-                token = dict(parse_qsl(parts.query)).get("token", "")
-                cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
-                self._send(Answer(303, [("set-cookie", cookie), ("location", "/")], b""))
-                return
-            cookies = SimpleCookie(headers.get("Cookie", ""))
-            if "Authorization" not in headers and COOKIE in cookies:
-                headers["Authorization"] = f"Bearer {cookies[COOKIE].value}"
-            self._send(api.request(self.command, self.path, headers, body))
-
-        do_GET = do_PUT = do_DELETE = do_HEAD = do_POST  # noqa: N815 - http.server's names
-
-        @override
-        def log_message(self, *args: object) -> None:
-            pass
-
-        def _send(self, answer: Answer) -> None:
-            self.send_response(answer.status)
-            for name, value in answer.headers:
-                if name.lower() not in {"content-length", "connection"}:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-    server = ThreadingHTTPServer((host, port), Requests)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return server.server_port, stop
+    return serving.serve(application, host, port)
