@@ -26,7 +26,7 @@ from bench.course_runs import ENDS, items, load
 from bench.event import ROOT, dynamodb_local
 from bench.tables import put
 from localcloud import LocalCloud
-from localcloud.cloud import ENVIRONMENT, REGION
+from localcloud.replacements import ENVIRONMENT, REGION
 
 COURSE_RUN = "course-v1:ScaleX+Run+2026"
 SIZES = (1_000, 10_000, 100_000)

@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 import traceback
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast, override
 
 import boto3
-import moto.backends
-import moto.dynamodb.models
-import moto.dynamodb.models.dynamo_type
-import moto.events.models
-import moto.s3.models
-import moto.s3.urls
-import moto.sqs.models
 from botocore.client import BaseClient
 from botocore.config import Config
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json, get_model_map
-from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
-from localcloud import requests, steps
 from localcloud.delivery import Deliveries, LocalShard, Mapping, QueueSource, RemoteShard, Source, StreamSource
 from localcloud.functions import LocalFunction
 from localcloud.http_api import HttpApi
 from localcloud.http_api import serve as serve_http
 from localcloud.machines import Machines
 from localcloud.queues import LocalSqs
+from localcloud.replacements import ENVIRONMENT, REGION, REPLACED, own_environment, replaced
 from localcloud.roles import Roles
-from localcloud.rules import LocalBus, LocalReplay, LocalRule
 from localcloud.server import serve
-from localcloud.tables import Attributes, LocalDynamoDB, LocalTable, Untracked
+from localcloud.tables import LocalDynamoDB
 from localcloud.template import UnsupportedTemplateError, read_template
 
 if TYPE_CHECKING:
@@ -52,35 +42,8 @@ if TYPE_CHECKING:
     from localcloud.machines import Execution
     from localcloud.template import FunctionSource
 
-REGION = "eu-west-1"
 STACK = "local"
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    # Moto's streams don't know the addresses that contain an account's number.
-    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
-}
-# What moto does too slowly, not atomically or not at all.
-REPLACED: tuple[tuple[object, str, object], ...] = (
-    (botocore_stubber, "process_request", requests.answer),
-    (dynamodb_backends, "backend", LocalDynamoDB),
-    (moto.dynamodb.models, "Table", LocalTable),
-    (moto.dynamodb.models.dynamo_type, "LimitedSizeDict", Attributes),
-    (moto.dynamodb.models.dynamo_type.Item, "instances_tracked", Untracked()),
-    (moto.events.models, "EventBus", LocalBus),
-    (moto.events.models, "Replay", LocalReplay),
-    (moto.events.models, "Rule", LocalRule),
-    (moto.s3.models.S3Backend, "_url_module", moto.s3.urls),  # it is loaded anew at each request, in any thread
-    (moto.sqs.models.Message, "instances_tracked", Untracked()),
-    (sqs_backends, "backend", LocalSqs),
-    *steps.REPLACED,
-)
-# What DynamoDB Local is told of a table.
+# The properties of a table that DynamoDB Local takes.
 TABLE_PROPERTIES = (
     "AttributeDefinitions",
     "BillingMode",
@@ -89,7 +52,7 @@ TABLE_PROPERTIES = (
     "LocalSecondaryIndexes",
     "ProvisionedThroughput",
 )
-# What a rule's schedule sends, if the template doesn't say anything else.
+# The event of a rule's schedule, unless the template has an input of its own.
 SCHEDULED_EVENT = {
     "version": "0",
     "id": "00000000-0000-0000-0000-000000000000",
@@ -107,7 +70,7 @@ Json = dict[str, Any]
 
 
 class _Nowhere(io.TextIOBase):
-    """A file that keeps nothing."""
+    """A file that drops what is written."""
 
     @override
     def write(self, text: str) -> int:
@@ -151,13 +114,13 @@ class LocalCloud:
     def __enter__(self) -> Self:
         """Create the stack. Raises UnsupportedTemplateError."""
         with ExitStack() as undo:
-            undo.enter_context(_own_environment())
+            undo.enter_context(own_environment())
             for owner, name, ours in REPLACED:
-                undo.enter_context(_replaced(owner, name, ours))
-            undo.enter_context(_replaced(LambdaSimpleBackend, "invoke", self._answer_lambda))
-            undo.enter_context(_replaced(BaseClient, "_make_api_call", self._roles.function()))
+                undo.enter_context(replaced(owner, name, ours))
+            undo.enter_context(replaced(LambdaSimpleBackend, "invoke", self._answer_lambda))
+            undo.enter_context(replaced(BaseClient, "_make_api_call", self._roles.function()))
             for owner, name, ours in self._machines.replaced:
-                undo.enter_context(_replaced(owner, name, ours))
+                undo.enter_context(replaced(owner, name, ours))
             undo.enter_context(
                 mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}})
             )
@@ -243,11 +206,11 @@ class LocalCloud:
         """
         moment = (at or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for target, event in self._schedules:
-            told = json.loads(json.dumps(event).replace("<aws.scheduler.scheduled-time>", moment))
+            sent = json.loads(json.dumps(event).replace("<aws.scheduler.scheduled-time>", moment))
             if target.split(":")[2] == "states":
-                self._machines.start(target, told)
+                self._machines.start(target, sent)
             else:
-                self.invoke(self._function(target), told)
+                self.invoke(self._function(target), sent)
 
     def serve(self, port: int, host: str = "0.0.0.0") -> str:  # noqa: S104 - containers must reach it
         """Serve the same backends over HTTP until the cloud is left. Return the endpoint's URL."""
@@ -428,27 +391,3 @@ class LocalCloud:
 
 def _is_past(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() > deadline
-
-
-@contextmanager
-def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
-    """Have an attribute of moto's be ours for a while."""
-    before = getattr_static(owner, name) if isinstance(owner, type) else getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextmanager
-def _own_environment() -> Iterator[None]:
-    """Take every AWS setting of this process away for a while: only the local cloud is to be found."""
-    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[name]
-        os.environ.update(before)

@@ -44,7 +44,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Deliveries:
-    """What was delivered, by function; `idle` tells that nothing deliverable was left.
+    """The deliveries, by function. `idle`: nothing deliverable was left.
 
     `errors` are the first few tracebacks of handlers that raised.
     """

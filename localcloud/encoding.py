@@ -1,6 +1,9 @@
 """Binary values in JSON."""
 
+from __future__ import annotations
+
 import base64
+from typing import Any, override
 
 
 def base64_text(value: object) -> str:
@@ -11,3 +14,11 @@ def base64_text(value: object) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} isn't JSON")
+
+
+class Untracked(list[Any]):
+    """In place of moto's list of all instances of a class, which would hold every one for ever."""
+
+    @override
+    def append(self, _: object) -> None:
+        """Keep nothing."""

@@ -52,7 +52,7 @@ class Execution:
     """One execution of a state machine.
 
     `machine` is its logical id. `status` is RUNNING (for one that waits for a task token, too), SUCCEEDED, FAILED,
-    TIMED_OUT or ABORTED. `error` and `cause` say why it failed, or what whoever stopped it gave as the reason.
+    TIMED_OUT or ABORTED. `error` and `cause` are why it failed, or the reason of whoever stopped it.
     """
 
     name: str
@@ -95,7 +95,7 @@ class _Worker(Thread):
 
     @contextmanager
     def resting(self, is_over: Callable[[], bool]) -> Iterator[None]:
-        """Rest until the block is left, or until it is about to be because `is_over` says so."""
+        """Pause until the block is left, or until `is_over` returns true."""
         self.wait = _Rest(is_over)
         self._machines.moved.set()
         try:
@@ -140,7 +140,7 @@ class _Task:
         self._answers: list[Any] = []
 
     def run(self) -> Any:
-        """Run the function, let the state go on, and return the answer, too."""
+        """Run the function, end the state with its answer, and return the answer."""
         try:
             self._answers.append(self._run())
         finally:

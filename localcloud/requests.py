@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
 ADDRESS = re.compile(r"https://dynamodb\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/")
-# All that read or write items, so that they agree on how binary values are kept.
+# All operations on items, so that they agree on how binary values are stored.
 OPERATIONS = {
     "DynamoDB_20120810.BatchGetItem": DynamoHandler.batch_get_item,
     "DynamoDB_20120810.BatchWriteItem": DynamoHandler.batch_write_item,

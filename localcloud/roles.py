@@ -1,6 +1,6 @@
 """What a function's role allows it: each of its calls is refused here that AWS would refuse.
 
-Who calls is told by the session token, as in Lambda: a function's clients have its own.
+The session token names the caller, as in Lambda: each function's clients have a token of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Need(NamedTuple):
     """One thing that a call needs to be allowed."""
 
     action: str
-    resource: str  # the last part of its ARN: table/NAME, NAME of a queue, BUCKET/KEY; "" where the call doesn't say
+    resource: str  # the last part of its ARN: table/NAME, NAME of a queue, BUCKET/KEY; "" where the call names none
     prefix: str = ""  # of keys, in a bucket
 
 
@@ -63,7 +63,7 @@ class Roles:
         try:
             return _make_api_call(client, operation, asked)
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:  # only who may list is told
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:  # only a caller who may list gets this answer
                 self._demand(token, Need("s3:ListBucket", asked["Bucket"], asked["Key"]), operation)
             raise
 
@@ -112,7 +112,7 @@ def needs(service: str, operation: str, asked: Json) -> Iterator[Need]:
         buses = {entry.get("EventBusName", "default") for entry in asked.get("Entries", [asked])}
         yield from (Need(f"events:{operation}", bus if ":" in bus else f"event-bus/{bus}") for bus in sorted(buses))
     else:
-        arn = asked.get("stateMachineArn") or asked.get("executionArn") or ""  # a task's token doesn't say whose it is
+        arn = asked.get("stateMachineArn") or asked.get("executionArn") or ""  # a task's token names no machine
         yield Need(f"{'states' if service == 'stepfunctions' else service}:{operation}", arn)
 
 

@@ -108,8 +108,8 @@ class LocalStepFunctions(StepFunctionsParserBackend):
         trace_header: str | None = None,
     ) -> Any:
         """Start an execution; one without a name gets one, as it does in the cloud."""
-        told = execution_input or "{}"
-        return super().start_execution(state_machine_arn, name or str(uuid.uuid4()), told, cast("str", trace_header))
+        payload = execution_input or "{}"
+        return super().start_execution(state_machine_arn, name or str(uuid.uuid4()), payload, cast("str", trace_header))
 
     def all(self) -> list[LocalExecution]:
         """Return all executions, of each machine the oldest first."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,8 +22,10 @@ from moto.dynamodb.exceptions import (
 )
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
-from moto.dynamodb.models.table import StreamShard, Table
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import bytesize
+
+from localcloud.streams import LocalStreamShard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,6 @@ Json = dict[str, Any]
 
 LARGEST_TRANSACTION = 100
 LARGEST_ITEM = 405_000  # bytes, as moto has measured it
-STREAM_KEPT = 10_000  # records behind the last reader that a stream keeps at least
 
 
 class Attributes(LimitedSizeDict):
@@ -74,89 +73,11 @@ def _weight(value: Any) -> int:
     return value.size() if isinstance(value, DynamoType) else bytesize(str(value))
 
 
-class Untracked(list[Any]):
-    """In the place of moto's list of all instances of a class, which would keep every one for ever."""
-
-    @override
-    def append(self, _: object) -> None:
-        """Keep nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One item's change, as a stream tells it. `at` is in seconds since 1970."""
-
-    sequence_number: int
-    before: Item | None
-    after: Item | None
-    at: float
-
-    def record(self, table: LocalTable) -> Json:
-        """Return the change as a stream record, as Lambda passes it on."""
-        item = self.after or self.before
-        assert item is not None
-        view = cast("dict[str, str]", table.stream_specification)["StreamViewType"]
-        images: Json = {"Keys": table.key_of(item)}
-        if self.after is not None and view in {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}:
-            images["NewImage"] = self.after.to_json()["Attributes"]
-        if self.before is not None and view in {"OLD_IMAGE", "NEW_AND_OLD_IMAGES"}:
-            images["OldImage"] = self.before.to_json()["Attributes"]
-        return {
-            "eventID": uuid.uuid5(uuid.NAMESPACE_OID, f"{table.table_arn}/{self.sequence_number}").hex,
-            "eventName": "INSERT" if self.before is None else "REMOVE" if self.after is None else "MODIFY",
-            "eventVersion": "1.1",
-            "eventSource": "aws:dynamodb",
-            "awsRegion": table.region_name,
-            "dynamodb": {
-                "ApproximateCreationDateTime": float(int(self.at)),
-                **images,
-                "SequenceNumber": str(self.sequence_number),
-                "SizeBytes": sum(image.size() for image in (self.before, self.after) if image is not None),
-                "StreamViewType": view,
-            },
-        }
-
-
-class Changes(StreamShard):
-    """A stream's only shard. Moto's would render each change at once, and keep all of them for ever."""
-
-    table: LocalTable
-    items: list[Change]  # type: ignore[assignment]
-
-    @override
-    def add(self, old: Item | None, new: Item | None) -> None:
-        """Note a change. Moto calls this for every write."""
-        if not self.table.in_transaction:
-            self.table.publish(old, new)
-
-    def append(self, old: Item | None, new: Item | None) -> None:
-        """Put a change at the end of the stream."""
-        number = self.starting_sequence_number + len(self.items)
-        self.items.append(Change(number, old, new, time.time()))
-
-    @override
-    def get(self, start: int, quantity: int) -> list[Json]:
-        """Return up to so many records from this sequence number on, as GetRecords does."""
-        return [change.record(self.table) for change in self.changes(start, quantity)]
-
-    def changes(self, start: int, quantity: int) -> list[Change]:
-        """Return up to so many changes from this sequence number on; 0 is the oldest that is kept."""
-        first = max(0, start - self.starting_sequence_number)
-        return self.items[first : first + quantity]
-
-    def forget(self, before: int) -> None:
-        """Forget what lies far enough before this sequence number, which every reader has passed."""
-        passed = before - self.starting_sequence_number
-        if passed > 2 * STREAM_KEPT:
-            del self.items[: passed - STREAM_KEPT]
-            self.starting_sequence_number += passed - STREAM_KEPT
-
-
 class LocalTable(Table):
     """A table that finds an item, a partition or an index's partition without looking at the others.
 
     An item that is in the table is never changed in place: a write puts another in its stead. So what
-    was read once stays as it was, and the stream may keep it.
+    was read once stays as it was, and the stream may hold it.
     """
 
     in_transaction = False
@@ -170,7 +91,7 @@ class LocalTable(Table):
     def set_stream_specification(self, streams: dict[str, Any] | None) -> None:
         """Start or stop the stream. There is a shard in any case: it hears of every write."""
         super().set_stream_specification(streams)
-        self.stream_shard = Changes(self.account_id, self)
+        self.stream_shard = LocalStreamShard(self.account_id, self)
 
     @override
     def put_item(self, item_attrs: Json, *args: Any, **kwargs: Any) -> Item:
@@ -182,9 +103,9 @@ class LocalTable(Table):
         return super().put_item(item_attrs, *args, **kwargs)
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> LocalStreamShard:
         """The stream's shard."""
-        return cast("Changes", self.stream_shard)
+        return cast("LocalStreamShard", self.stream_shard)
 
     def key_of(self, item: Item) -> Json:
         """Return the item's key attributes as DynamoDB JSON."""
@@ -208,7 +129,7 @@ class LocalTable(Table):
             self.items[hash_key][range_key] = item
 
     def publish(self, before: Item | None, after: Item | None) -> None:
-        """Tell the indexes and the stream of a change. One that changes nothing isn't told."""
+        """Apply a change to the indexes and the stream. One that changes nothing is left out."""
         if before is None and after is None:
             return
         if before is not None and after is not None and before.attrs == after.attrs:
@@ -242,7 +163,7 @@ class LocalTable(Table):
         return super().all_items() if self._candidates is None else self._candidates
 
     def _index_partitions(self, index: SecondaryIndex) -> dict[tuple[DynamoType, ...], dict[ItemKey, Item]]:
-        """Return the index by partition; it is built when it is first asked, and kept from then on."""
+        """Return the index by partition; it is built on first use."""
         if index.name not in self._partitions:
             self._partitions[index.name] = {}
             for item in super().all_items():
@@ -343,12 +264,12 @@ class LocalDynamoDB(DynamoDBBackend):
 
     @contextmanager
     def _all_or_nothing(self, targets: Iterable[tuple[LocalTable, ItemKey]]) -> Iterator[None]:
-        """Undo all changes to these items if the block fails; else tell each item's change, once."""
+        """Undo all changes to these items if the block fails; else publish each item's change, once."""
         before = [(table, key, table.find(key)) for table, key in targets]
         for table, key, item in before:
             table.in_transaction = True
             if item is not None:
-                # Moto updates in place: let it have a copy.
+                # Moto updates in place, so it gets a copy.
                 table.replace(key, deepcopy(item))
         try:
             yield

@@ -42,7 +42,7 @@ INTEGRATIONS = ("lambda:invoke", "sqs:sendMessage", "dynamodb:", "events:putEven
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 LONGEST_COMPLAINT = 300  # characters: the parser names all that could have stood there
 EMPTY_ZIP = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="
-# What an event source mapping may say here; scaling makes no difference to one poller.
+# The properties of an event source mapping that count here; scaling makes no difference to one poller.
 MAPPING_PROPERTIES = {
     "BatchSize",
     "BisectBatchOnFunctionError",
@@ -79,7 +79,7 @@ class FunctionSource:
 class Template:
     """What a SAM template asks for. All properties still hold their intrinsic functions.
 
-    `stack` is the plain CloudFormation template that moto can create; `left_out` says why each other
+    `stack` is the plain CloudFormation template that moto can create; `left_out` has the reason for each other
     resource isn't in it.
     """
 
@@ -248,7 +248,7 @@ def _refuse_undeliverable(name: str, resource: Resource) -> None:
     if kind == "AWS::Lambda::EventSourceMapping" and (unknown := properties.keys() - MAPPING_PROPERTIES):
         raise UnsupportedTemplateError(f"{name}: {', '.join(sorted(unknown))} isn't honoured")
     if kind == "AWS::S3::Bucket" and "NotificationConfiguration" in properties:
-        raise UnsupportedTemplateError(f"{name}: a bucket tells nothing of its objects")
+        raise UnsupportedTemplateError(f"{name}: a bucket sends no events about its objects")
     sources = properties.get("EventPattern", {}).get("source", [])
     if kind == "AWS::Events::Rule" and any(str(source).startswith("aws.") for source in sources):
         raise UnsupportedTemplateError(f"{name}: no service of AWS puts events on a bus")

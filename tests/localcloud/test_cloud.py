@@ -185,7 +185,7 @@ def test_another_client_sees_the_same_cloud_over_http(shop: Shop) -> None:
         (
             """Type: AWS::S3::Bucket
     Properties: {NotificationConfiguration: {EventBridgeConfiguration: {}}}""",
-            "a bucket tells nothing",
+            "a bucket sends no events",
         ),
         (
             """Type: AWS::SQS::Queue

@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 
 from localcloud import Execution, LocalCloud, UnsupportedTemplateError
-from localcloud.cloud import ENVIRONMENT
+from localcloud.replacements import ENVIRONMENT
 from tests.localcloud.conftest import TEMPLATE, Shop
 
 Json = dict[str, Any]
