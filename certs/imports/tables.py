@@ -148,25 +148,25 @@ def _is_deletion(fields: Fields) -> bool:
 def _invalidation(fields: Fields, source: str) -> Iterator[Change]:
     created = fields.past("created")
     until = None if fields.flag("active") else max(created, fields.past("modified"))
-    yield _change(fields, source, created, True, "invalidated_by_id", "notes", until)
+    yield _change(fields, source, created, True, ("invalidated_by_id", "notes"), until)
 
 
 def _invalidation_history(fields: Fields, source: str) -> Iterator[Change]:
     active = fields.flag("active") and not _is_deletion(fields)
     at = fields.past("history_date")
     who = "invalidated_by_id" if active else "history_user_id"
-    yield _change(fields, source, at, active, who, "notes")
+    yield _change(fields, source, at, active, (who, "notes"))
 
 
 def _override(fields: Fields, source: str) -> Iterator[Change]:
     at = max(fields.past("created"), fields.past("modified"))
-    yield _change(fields, source, at, _date(fields), "overridden_by_id", "reason")
+    yield _change(fields, source, at, _date(fields), ("overridden_by_id", "reason"))
 
 
 def _override_history(fields: Fields, source: str) -> Iterator[Change]:
     gone = _is_deletion(fields)
     who = "history_user_id" if gone else "overridden_by_id"
-    yield _change(fields, source, fields.past("history_date"), None if gone else _date(fields), who, "reason")
+    yield _change(fields, source, fields.past("history_date"), None if gone else _date(fields), (who, "reason"))
 
 
 def _date(fields: Fields) -> datetime:
@@ -177,11 +177,13 @@ def _date(fields: Fields) -> datetime:
 
 
 def _change(
-    fields: Fields, source: str, at: datetime, value: object, who: str, notes: str, until: datetime | None = None
+    fields: Fields, source: str, at: datetime, value: object, columns: tuple[str, str], until: datetime | None = None
 ) -> Change:
     certificate = fields.number("generated_certificate_id")
     row, is_history = fields.required("id"), bool(fields.text("history_type"))
-    return Change(certificate, source, row, is_history, at, until, value, fields.person(who), fields.notes(notes))
+    return Change(
+        certificate, source, row, is_history, at, until, value, fields.person(columns[0]), fields.notes(columns[1])
+    )
 
 
 # --- learners

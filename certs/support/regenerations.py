@@ -49,6 +49,7 @@ _run_argument = click.argument("run_id", metavar="ID")
 @stack_option
 @json_option
 def start(
+    *,
     course_runs: tuple[str, ...],
     statuses: tuple[str, ...],
     learners: tuple[int, ...],
@@ -57,7 +58,6 @@ def start(
     reason: str,
     key: str | None,
     stack: str | None,
-    *,
     everything: bool,
     dry_run: bool,
     as_json: bool,

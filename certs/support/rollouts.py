@@ -234,6 +234,7 @@ def _set(
     course_runs: list[str],
     reason: str,
     key: str,
+    *,
     comparison: str | None = None,
     accepted: dict[str, int] | None = None,
 ) -> None:

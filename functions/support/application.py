@@ -270,7 +270,7 @@ def acted(asked: Asked, key: str) -> dict[str, Any]:
         return detail, {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
 
     request = asked.model_dump(mode="json", exclude={"version"})
-    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, aws.now(), planned)
+    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, now=aws.now(), planned=planned)
     return answer
 
 
@@ -287,7 +287,7 @@ def switched(switch: str, asked: Switch, key: str) -> dict[str, Any]:
         return acts.switch_detail(switch, where, event_id, now, actor(), asked.reason), {"event_id": event_id}
 
     answer: dict[str, Any] = acts.once(
-        BUS, actor(), key, {"switch": switch, **asked.model_dump(mode="json")}, now, planned
+        BUS, actor(), key, {"switch": switch, **asked.model_dump(mode="json")}, now=now, planned=planned
     )
     return answer
 
@@ -299,5 +299,7 @@ def discarded(asked: BulkDiscard, key: str) -> dict[str, Any]:
     wanted = None if asked.learners is None else set(asked.learners)
     plan = partial(revocations.plan_discards, key_of(asked.course_run), wanted, actor(), asked.reason, aws.now())
     request = {"discard": asked.model_dump(mode="json")}
-    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, aws.now(), plan, revocations.discards)
+    answer: dict[str, Any] = acts.once(
+        BUS, actor(), key, request, now=aws.now(), planned=plan, events_of=revocations.discards
+    )
     return answer

@@ -332,7 +332,7 @@ def ask_page() -> Response[str]:
     except ValidationError as error:
         raise unread(error) from error
     key = key_in(said)
-    revocations.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, aws.now(), key)
+    revocations.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, now=aws.now(), key=key)
     return see("/revocations")
 
 

@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from application import ABOUT, actor, app, demand, metrics
+from bulk_run_answers import BulkRunAnswer, BulkRunProgress, BulkRuns, Piece
 from certrules import aws
 from certrules.bulk import lifecycle
 from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
@@ -19,6 +20,7 @@ from certrules.formats.refusals import RefusedError, checked_course_key
 from certrules.requests import RefusedActError, identity
 from console import asked, form, key_in, page, see, unread
 from models import Key, Learner, Reason, RunKey, Strict
+from openapi import call
 
 BUCKET = os.environ["BULK_BUCKET"]
 MACHINE = os.environ["REGENERATE_MACHINE"]
@@ -109,26 +111,32 @@ def resumed(run_id: str) -> dict[str, Any]:
     return lifecycle.resume(MACHINE, BUCKET, run_id, aws.now())
 
 
-@app.post("/v1/regenerations", summary="Have whole course runs decided again")
+@app.post(
+    "/v1/regenerations",
+    summary="Have whole course runs decided again",
+    **call(BulkRunAnswer, scope="act", status=202, refuses=(415,)),
+)
 def start_regeneration(wanted: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
     """Start a run, once for a key."""
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, started(wanted, key))
 
 
-@app.get("/v1/regenerations", summary="The last bulk runs")
+@app.get("/v1/regenerations", summary="The last bulk runs", **call(BulkRuns))
 def regenerations() -> dict[str, Any]:
     """Return what was asked for, by whom, and what became of it."""
     return {"regenerations": lifecycle.runs(MACHINE, BUCKET, aws.now())}
 
 
-@app.get("/v1/regenerations/<run_id>", summary="A bulk run, and how far it is")
+@app.get("/v1/regenerations/<run_id>", summary="A bulk run, and how far it is", **call(BulkRunProgress, refuses=(404,)))
 def regeneration(run_id: RunId) -> dict[str, Any]:
     """Return the plan in numbers, who has to approve it, and how much is done."""
     ABOUT["run"] = run_id
     return lifecycle.run(MACHINE, BUCKET, run_id, aws.now())
 
 
-@app.get("/v1/regenerations/<run_id>/report", summary="A bulk run's report, a piece at a time")
+@app.get(
+    "/v1/regenerations/<run_id>/report", summary="A bulk run's report, a piece at a time", **call(Piece, refuses=(404,))
+)
 def regeneration_report(
     run_id: RunId,
     form: Annotated[Literal["json", "csv", "html"], Query(description="Which of the report's files.")] = "json",
@@ -140,13 +148,21 @@ def regeneration_report(
     return {"text": piece, "next": following}
 
 
-@app.post("/v1/regenerations/<run_id>/resume", summary="Have an interrupted bulk run go on")
+@app.post(
+    "/v1/regenerations/<run_id>/resume",
+    summary="Have an interrupted bulk run go on",
+    **call(BulkRunAnswer, scope="act", status=202, refuses=(404, 409, 415)),
+)
 def resume_regeneration(run_id: RunId) -> Response[dict[str, Any]]:
     """Do what is missing, and nothing twice."""
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, resumed(run_id))
 
 
-@app.post("/v1/regenerations/<run_id>/<word>", summary="Approve or decline the plan of a bulk run")
+@app.post(
+    "/v1/regenerations/<run_id>/<word>",
+    summary="Approve or decline the plan of a bulk run",
+    **call(BulkRunAnswer, scope="approve", refuses=(404, 409, 415)),
+)
 def decide_regeneration(run_id: RunId, word: str, plan: Annotated[PlanWord, Body()]) -> dict[str, Any]:
     """Let it be applied, or not: the plan that has this hash."""
     return decided(run_id, word, plan.hash)

@@ -7,11 +7,13 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, Field
 
+from answers import RolledOut, Rollouts
 from application import ABOUT, BUS, PAGE, actor, app, demand, key_of, read_cursor, write_cursor
 from certrules import aws, storage
 from certrules.core.terms import Rollout
 from certrules.support import acts, rollouts
 from models import Cursor, Key, Reason, RunKey, Strict
+from openapi import call
 from regenerations import BUCKET, course_key
 
 
@@ -33,7 +35,7 @@ class Setting(Strict):
     ] = None
 
 
-@app.get("/v1/rollout", summary="Who decides in course runs, a page at a time")
+@app.get("/v1/rollout", summary="Who decides in course runs, a page at a time", **call(Rollouts))
 def rollout(
     course_run: Annotated[str, Query(max_length=255, description="Only this one.")] = "", cursor: Cursor = None
 ) -> dict[str, Any]:
@@ -44,7 +46,11 @@ def rollout(
     return {"course_runs": rollouts.status_of(found), "next": write_cursor(following)}
 
 
-@app.post("/v1/rollout/<setting>", summary="Change who decides in course runs")
+@app.post(
+    "/v1/rollout/<setting>",
+    summary="Change who decides in course runs",
+    **call(RolledOut, scope="approve", status=202, refuses=(409, 415)),
+)
 def set_rollout(
     setting: Annotated[Literal[*Rollout], Path(description="off, shadow or live")],  # type: ignore[valid-type]
     asked: Annotated[Setting, Body()],
@@ -64,6 +70,12 @@ def set_rollout(
         return {**plan, "event_id": event_id}, answer
 
     answer = acts.once(
-        BUS, by, key, request, now, planned, lambda plan: rollouts.events_of(plan["event_id"], plan, by, asked.reason)
+        BUS,
+        by,
+        key,
+        request,
+        now=now,
+        planned=planned,
+        events_of=lambda plan: rollouts.events_of(plan["event_id"], plan, by, asked.reason),
     )
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)

@@ -189,8 +189,8 @@ def test_of_two_who_decide_a_bulk_revocation_at_the_same_time_one_does(
             [each.learner_id for each in learners],
             "ada",
             "void",
-            aws.now(),
-            f"key-{number}",
+            now=aws.now(),
+            key=f"key-{number}",
         )
         together = Barrier(4)
 

@@ -170,6 +170,7 @@ def once(
     by: str,
     key: str,
     asked: object,
+    *,
     now: datetime,
     planned: Callable[[str], tuple[Any, Any]],
     events_of: Callable[[Any], Iterable[Mapping[str, Any]]] = lambda plan: [plan],

@@ -76,7 +76,7 @@ def discards(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def request_revocation(
-    act: str, course_run: str, learners: Iterable[int] | None, by: str, reason: str, now: datetime, key: str
+    act: str, course_run: str, learners: Iterable[int] | None, by: str, reason: str, *, now: datetime, key: str
 ) -> dict[str, Any]:
     """Ask for several learners' certificates to be revoked: `release` what is held, or `invalidate`.
 

@@ -1,0 +1,141 @@
+"""Answers about bulk runs."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from answers import Answer, Instants
+from certrules.bulk.runs import Approvers
+from certrules.core.comparison import Effect, Kind
+from certrules.core.terms import Rollout
+from models import Instant
+
+
+class RunRequest(Answer):
+    """What a bulk run was asked for as."""
+
+    course_runs: list[str] | Literal["all"]
+    by: str
+    reason: str
+    at: Annotated[Instant, Field(description="As of when everything is decided.")]
+    statuses: list[str] | None = None
+    learners: Annotated[int | None, Field(description="How many are named.")]
+    dry_run: bool = False
+    purpose: Literal["regenerate", "compare"] = "regenerate"
+    as_if: Rollout | None = None
+    concurrency: int = 20
+    records_per_second: int | None = None
+    approval_seconds: int = 86_400
+
+
+class PlanInNumbers(Answer):
+    """What a person has to know who approves a plan."""
+
+    hash: str
+    approvers: Approvers
+    records: int
+    changes: int
+    revocations: int
+    undecided: Annotated[int, Field(description="How many records could not be decided; the report names them.")]
+    course_runs_changed: int
+    by_status: Annotated[dict[str, int], Field(description="From and to, as in `downloadable > notpassing`.")]
+    by_cause: dict[str, int]
+    by_reason: dict[str, int]
+
+
+class RunApproval(Answer):
+    """Who approved which plan."""
+
+    hash: str
+    by: str
+    at: Instant
+
+
+class RunOutcome(Answer):
+    """What became of the planned changes."""
+
+    applied: int
+    already: int
+    changed_since: int
+    failed: int
+    unknown: int
+
+
+class PartsDone(Answer):
+    """How many parts of a plan there are, and are done."""
+
+    all: int
+    done: int
+
+
+class Agreed(Answer):
+    """How the old logic's certificates compare, in numbers."""
+
+    learners: int
+    certificates: Annotated[int, Field(description="Learners of whom either logic has one.")]
+    agreement: Annotated[float, Field(description="The part of the certificates on which both agree.")]
+    classes: dict[Kind, int]
+    going_live: Annotated[dict[Effect, int], Field(description="What going live would do.")]
+    revocations: Annotated[int, Field(description="Certificates that the facts don't carry, or that would be held.")]
+    undecided: int
+    ready: Annotated[int, Field(description="How many course runs are ready to go live; the report names them.")]
+    not_ready: int
+
+
+class RunReport(Answer):
+    """How a run ended."""
+
+    outcome: RunOutcome
+    parts: PartsDone
+    problem: str | None
+    finished_at: Instant
+    cost: Annotated[dict[str, Any], Field(description="Estimated: units and dollars, with the assumptions.")]
+    failures: int
+    comparison: Annotated[Agreed | None, Field(description="Only of a comparison.")] = None
+
+
+class BulkRunAnswer(Answer):
+    """A bulk run."""
+
+    id: str
+    request: RunRequest
+    state: Literal[
+        "started", "planning", "waiting", "approved", "applying", "interrupted",
+        "planned", "done", "incomplete", "failed", "declined", "expired",
+    ]  # fmt: skip
+    attempt: int
+    resumable: bool
+    plan: PlanInNumbers | None
+    approval: RunApproval | None
+    decided_by: str | None
+    decided_at: Instants
+    expires_at: Instants
+    report: RunReport | None
+
+
+class Progress(Answer):
+    """How far a run is."""
+
+    shards: int | None
+    shards_planned: int
+    parts: int | None
+    parts_applied: int
+
+
+class BulkRunProgress(BulkRunAnswer):
+    """A bulk run, and how far it is."""
+
+    progress: Progress
+
+
+class BulkRuns(Answer):
+    """Bulk runs, newest first."""
+
+    regenerations: list[BulkRunAnswer]
+
+
+class Piece(Answer):
+    """A piece of a report."""
+
+    text: str
+    next: int | None

@@ -1,0 +1,129 @@
+"""Calls about one case: find it, explain it, what if, preview an act, act."""
+
+import os
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+
+from answers import (
+    Case,
+    Changes,
+    CourseRuns,
+    Done,
+    Exported,
+    LearnersPage,
+    Outcome,
+    Owner,
+    Seen,
+)
+from application import (
+    ABOUT,
+    CERTIFICATE_URL,
+    CONSUMER_DEAD_LETTERS,
+    PAGE,
+    POLICIES,
+    acted,
+    app,
+    key_of,
+    owner_of,
+    pair_of,
+    previewed,
+    read_cursor,
+    write_cursor,
+)
+from certrules import aws, storage
+from certrules.core.explain import rendering, timeline
+from certrules.requests import RefusedActError
+from certrules.support import cases
+from models import (
+    Asked,
+    AsOf,
+    CourseRun,
+    Cursor,
+    Instant,
+    Key,
+    LearnerId,
+    LearnerInPath,
+    WhatIf,
+)
+from openapi import call
+
+
+@app.get(
+    "/v1/learners/<learner_id>", summary="A learner's course runs, with the certificate in each", **call(CourseRuns)
+)
+def learner(learner_id: LearnerInPath) -> dict[str, Any]:
+    """Return where anything is known of a learner; a learner of whom nothing is known has none."""
+    ABOUT["learner_id"] = learner_id
+    return {"learner_id": learner_id, "course_runs": cases.course_runs_of(learner_id)}
+
+
+@app.get("/v1/certificates/<certificate_id>", summary="Whose certificate this is", **call(Owner, refuses=(404,)))
+def certificate(certificate_id: str) -> dict[str, Any]:
+    """Return learner and course run of a certificate."""
+    return owner_of(certificate_id)._asdict()
+
+
+@app.get("/v1/course-run/learners", summary="A course run's learners, a page at a time", **call(LearnersPage))
+def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
+    """Return learners of whom anything is known in a course run."""
+    key = key_of(course_run)
+    pairs, following = storage.learners_page(key, read_cursor(cursor, key), PAGE)
+    return {"course_run": key, "learners": [pair.learner_id for pair in pairs], "next": write_cursor(following)}
+
+
+# --- a case
+
+
+@app.get("/v1/case", summary="Why a learner has a certificate in a course run, or hasn't", **call(Case))
+def case(learner_id: LearnerId, course_run: CourseRun, as_of: AsOf = None) -> dict[str, Any]:
+    """Return the case now as it is published, or as of an instant."""
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    return cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+
+
+@app.get("/v1/case/changes", summary="What changed in a case between two instants", **call(Changes))
+def changes(
+    learner_id: LearnerId, course_run: CourseRun, since: Annotated[Instant, Query()], until: AsOf = None
+) -> dict[str, Any]:
+    """Return facts, transitions and verdicts that changed."""
+    later = until or aws.now()
+    if since > later:
+        raise RefusedActError(422, "since is after until", "swap them", "since")
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    return rendering.as_json(timeline.changed(found.record, POLICIES, since, later))
+
+
+@app.get("/v1/case/events", summary="The events that reproduce a case in `certs replay`", **call(Exported))
+def case_events(learner_id: LearnerId, course_run: CourseRun) -> dict[str, Any]:
+    """Return what was heard, as events."""
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    settings = {"policy": os.environ["POLICY"], "web_certificates": os.environ["WEB_CERTIFICATES"]}
+    return {**cases.export(found, aws.now()), **settings}
+
+
+@app.post("/v1/case/what-if", summary="What a case would amount to; nothing is stored", **call(Outcome, refuses=(415,)))
+def what_if(asked: Annotated[WhatIf, Body()]) -> dict[str, Any]:
+    """Return the outcome of changes to a copy."""
+    found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
+    return cases.what_if(found, asked.changes, asked.events, aws.now())
+
+
+@app.post(
+    "/v1/case/preview",
+    summary="What an act will do to the certificate; nothing is stored",
+    **call(Seen, refuses=(404, 409, 415)),
+)
+def preview(asked: Annotated[Asked, Body()]) -> dict[str, Any]:
+    """Return what the act would do, and which scope it takes."""
+    return previewed(asked, "preview")[1]._asdict()
+
+
+@app.post(
+    "/v1/case/act", summary="Act on a certificate", **call(Done, scope="act", status=202, refuses=(404, 409, 415))
+)
+def act(asked: Annotated[Asked, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Send the act as an event, once for a key, if the person may do what it will do."""
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, acted(asked, key))

@@ -1,0 +1,77 @@
+"""Calls about a course run: its checklist, invalidations and held revocations, and the kill switch."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+
+from answers import (
+    Checklist,
+    Discarded,
+    HeldPage,
+    Invalidations,
+    Switched,
+)
+from application import (
+    PAGE,
+    POLICIES,
+    app,
+    discarded,
+    key_of,
+    read_cursor,
+    switched,
+    write_cursor,
+)
+from certrules import aws
+from certrules.support import cases, checklist
+from certrules.support import revocations as bulk_revocations
+from models import (
+    BulkDiscard,
+    CourseRun,
+    Cursor,
+    Key,
+    Switch,
+)
+from openapi import call
+
+
+@app.get("/v1/course-run", summary="Why a course run can issue no certificates", **call(Checklist))
+def course_run(course_run: CourseRun) -> dict[str, Any]:
+    """Return the checklist over a course run's configuration."""
+    checks = checklist.checks_of(key_of(course_run), POLICIES, aws.now())
+    return {"course_run": key_of(course_run), "ok": all(check["ok"] for check in checks), "checks": checks}
+
+
+@app.get("/v1/invalidations", summary="A course run's invalidations, active and lifted", **call(Invalidations))
+def invalidations(course_run: CourseRun) -> dict[str, Any]:
+    """Return whose they are, by whom or which exam, when and why."""
+    return {"invalidations": cases.invalidations_in(key_of(course_run))}
+
+
+@app.get("/v1/held", summary="Revocations that are pending or held", **call(HeldPage))
+def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor = None) -> dict[str, Any]:
+    """Return a page of them, of a course run or of all."""
+    key = key_of(course_run) if course_run else ""
+    rows, following = bulk_revocations.pending_in(key, read_cursor(cursor, key), PAGE)
+    return {"held": rows, "next": write_cursor(following)}
+
+
+@app.post(
+    "/v1/held/discard",
+    summary="Have all certificates stay whose revocation is held",
+    **call(Discarded, scope="act", status=202, refuses=(415,)),
+)
+def discard(asked: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Send an event for each, once for a key; where more are held than one call takes, it says how many are left."""
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, discarded(asked, key))
+
+
+@app.post(
+    "/v1/automatic-revocations/<switch>",
+    summary="Stop or resume automatic revocations",
+    **call(Switched, scope="act", status=202, refuses=(404, 415)),
+)
+def automatic_revocations(switch: str, asked: Annotated[Switch, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Send the switch as an event, once for a key."""
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, switched(switch, asked, key))

@@ -1,0 +1,64 @@
+"""Calls about bulk revocations: one person asks, another approves."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Body
+
+from answers import (
+    Revocation,
+    Revocations,
+)
+from application import (
+    ABOUT,
+    BUS,
+    actor,
+    app,
+    demand,
+    key_of,
+)
+from certrules import aws
+from certrules.requests import RefusedActError
+from certrules.support import revocations as bulk_revocations
+from models import (
+    BulkRevocation,
+    Key,
+)
+from openapi import call
+
+
+@app.get("/v1/revocations", summary="Bulk revocations that were asked for", **call(Revocations))
+def revocations() -> dict[str, Any]:
+    """Return the last of them."""
+    return {"revocations": bulk_revocations.revocations(aws.now())}
+
+
+@app.post(
+    "/v1/revocations",
+    summary="Ask for several certificates to be revoked",
+    **call(Revocation, scope="revoke", status=201, refuses=(404, 409, 415)),
+)
+def request_revocation(asked: Annotated[BulkRevocation, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Keep what is asked for until a second person approves it."""
+    demand("revoke")
+    ABOUT["act"] = f"ask for: {asked.act}"
+    course_run = key_of(asked.course_run)
+    body = bulk_revocations.request_revocation(
+        asked.act, course_run, asked.learners, actor(), asked.reason, now=aws.now(), key=key
+    )
+    return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
+
+
+@app.post(
+    "/v1/revocations/<revocation_id>/<word>",
+    summary="Approve or decline a bulk revocation",
+    **call(Revocation, scope="approve", refuses=(404, 409, 415)),
+)
+def decide_revocation(revocation_id: str, word: str) -> dict[str, Any]:
+    """Let it happen, or not."""
+    if word not in {"approve", "decline"}:
+        raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
+    demand("approve")
+    ABOUT["act"] = word
+    return bulk_revocations.decide_revocation(BUS, revocation_id, actor(), aws.now(), approve=word == "approve")
