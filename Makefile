@@ -32,7 +32,9 @@ test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core
 
 lint: $(DEV_STAMP) ## style, import contracts, and whether the lock and generated docs are current
 	@.tools/uv/bin/uv lock --check --quiet
-	@$(EXPORT) layer | diff layers/certrules/requirements.txt - && $(EXPORT) support | diff functions/support/requirements.txt - || \
+	@{ $(EXPORT) layer | diff layers/certrules/requirements.txt - && \
+		$(EXPORT) support | diff functions/support/requirements.txt - && \
+		$(EXPORT) report | diff functions/report/requirements.txt -; } || \
 		{ echo "requirements.txt is not what uv.lock says: run make docs"; exit 1; }
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -50,7 +52,7 @@ docs: $(DEV_STAMP) ## regenerate the generated parts of docs/, and the layer's r
 	@$(BIN)/cog -r docs/*.md
 	@$(BIN)/python -m certs.openapi > docs/openapi.json
 	@$(EXPORT) layer > layers/certrules/requirements.txt
-	@$(EXPORT) support > functions/support/requirements.txt
+	@for name in support report; do $(EXPORT) $$name > functions/$$name/requirements.txt; done
 
 bench: $(DEV_STAMP) ## measure against the goals of docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)

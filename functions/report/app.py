@@ -9,6 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from certrules import aws, storage
 from certrules.bulk import lifecycle
 from certrules.bulk.comparison_counts import summary_of
+from certrules.bulk.report_page import page
 from certrules.bulk.reporting import write_report
 from certrules.formats.events_out import comparison_finished, regeneration_finished
 from certrules.formats.messages import OWN_SOURCE
@@ -30,7 +31,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         lifecycle.wait(BUCKET, run, event["token"], now)
         metrics.add_metric(name="PlansToApprove", unit=MetricUnit.Count, value=1)
         return {}
-    report = write_report(BUCKET, run, now)
+    report = write_report(BUCKET, run, now, page)
     compared = report.get("comparison")
     if compared is None:
         finished = regeneration_finished(report, event["execution"], HOST)

@@ -1,7 +1,7 @@
 """The report of a bulk run: what came back, counted against the plan, as JSON, CSV and a page with charts."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from io import TextIOWrapper
 from itertools import batched
@@ -15,7 +15,6 @@ from certrules.aws import each
 from certrules.bulk import comparison_counts
 from certrules.bulk.comparison_counts import Compared
 from certrules.bulk.planning import shards_of
-from certrules.bulk.report_page import page
 from certrules.bulk.runs import (
     MOST_LISTED,
     Change,
@@ -54,8 +53,10 @@ ASSUMPTIONS = (
 )
 
 
-def write_report(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Count what came back against the plan, and write the report. Returns it."""
+def write_report(
+    bucket: str, run: dict[str, Any], now: datetime, page: Callable[[Mapping[str, Any]], str]
+) -> dict[str, Any]:
+    """Compare the results with the plan, and write the report, also as a table and as a page. Returns it."""
     folder = folder_of(bucket, run["id"])
     request = read(folder, "request.json", Request)
     if request is None:  # it never began
