@@ -261,28 +261,28 @@ class LocalCloud:
         """Return the resource's properties with every intrinsic function resolved."""
         return cast("Json", clean_json(resource.get("Properties", {}), self._stack.resource_map))
 
-    def _finish_table(self, table: str, wanted: Json) -> None:
+    def _finish_table(self, table: str, names: Json) -> None:
         """Do what moto leaves undone when it makes a table, and make it at the endpoint, too."""
         here = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
-        if recovery := wanted.get("PointInTimeRecoverySpecification"):
+        if recovery := names.get("PointInTimeRecoverySpecification"):
             here.update_continuous_backups(table, recovery)
-        if expiry := wanted.get("TimeToLiveSpecification"):
+        if expiry := names.get("TimeToLiveSpecification"):
             here.update_time_to_live(table, expiry)
         if self._endpoint is None:
             return
-        request = {name: wanted[name] for name in TABLE_PROPERTIES if name in wanted}
-        if stream := wanted.get("StreamSpecification"):
+        request = {name: names[name] for name in TABLE_PROPERTIES if name in names}
+        if stream := names.get("StreamSpecification"):
             request["StreamSpecification"] = {**stream, "StreamEnabled": True}
         there = self.client("dynamodb")
         there.create_table(TableName=table, **request)
         self._undo.callback(there.delete_table, TableName=table)
 
-    def _finish_bucket(self, bucket: str, wanted: Json) -> None:
+    def _finish_bucket(self, bucket: str, names: Json) -> None:
         """Do what moto leaves undone when it makes a bucket; nothing here gets as old as a lifecycle needs."""
         s3 = self.client("s3")
-        if access := wanted.get("PublicAccessBlockConfiguration"):
+        if access := names.get("PublicAccessBlockConfiguration"):
             s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=access)
-        if versions := wanted.get("VersioningConfiguration"):
+        if versions := names.get("VersioningConfiguration"):
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versions)
 
     def _deliver_batches(self, source: Source, deliveries: Deliveries, deadline: float | None) -> None:
@@ -313,8 +313,8 @@ class LocalCloud:
         return self._machines.proceed()
 
     def _add_function(self, name: str, source: FunctionSource, resource: Json) -> None:
-        wanted = self._resolved(resource)
-        variables = {k: str(v) for k, v in wanted.get("Environment", {}).get("Variables", {}).items()}
+        names = self._resolved(resource)
+        variables = {k: str(v) for k, v in names.get("Environment", {}).get("Variables", {}).items()}
         if self._endpoint is not None:
             variables |= {"AWS_ENDPOINT_URL_DYNAMODB": self._endpoint}
         self.functions[name] = LocalFunction(
@@ -323,8 +323,8 @@ class LocalCloud:
             source=source,
             environment=variables,
             surroundings={**ENVIRONMENT, "AWS_SESSION_TOKEN": name},
-            timeout=float(wanted.get("Timeout", 3)),
-            memory=int(wanted.get("MemorySize", 128)),
+            timeout=float(names.get("Timeout", 3)),
+            memory=int(names.get("MemorySize", 128)),
             log=self._log,
         )
 
@@ -355,17 +355,17 @@ class LocalCloud:
 
     def _source(self, mapping: Json) -> Source:
         """Return what polls for this event source mapping."""
-        wanted = self._resolved(mapping)
-        function = self._function(wanted["FunctionName"])
-        arn = wanted["EventSourceArn"]
-        resolved = Mapping(logical_id=function, function=self.functions[function], source_arn=arn, properties=wanted)
+        names = self._resolved(mapping)
+        function = self._function(names["FunctionName"])
+        arn = names["EventSourceArn"]
+        resolved = Mapping(logical_id=function, function=self.functions[function], source_arn=arn, properties=names)
         sqs = cast("LocalSqs", sqs_backends[DEFAULT_ACCOUNT_ID][REGION])
         kind, resource = arn.split(":")[2], arn.split(":")[5]
         if kind == "sqs":
             return QueueSource(resolved, sqs)
         if kind != "dynamodb":
             raise UnsupportedTemplateError(f"events of {arn} aren't delivered by the local cloud")
-        from_start = wanted["StartingPosition"] == "TRIM_HORIZON"
+        from_start = names["StartingPosition"] == "TRIM_HORIZON"
         return StreamSource(resolved, self._shards(resource.split("/")[1], from_start=from_start), sqs)
 
     def _shards(self, table: str, *, from_start: bool) -> list[Shard]:
@@ -379,10 +379,10 @@ class LocalCloud:
 
     def _fired(self, schedule: Json) -> Iterator[tuple[str, object]]:
         """Yield the functions and state machines that a schedule invokes, by ARN, each with its event."""
-        wanted = self._resolved(schedule)
-        if wanted.get("State") == "DISABLED":
+        names = self._resolved(schedule)
+        if names.get("State") == "DISABLED":
             return
-        for target in wanted["Targets"] if "Targets" in wanted else [wanted["Target"]]:
+        for target in names["Targets"] if "Targets" in names else [names["Target"]]:
             if target["Arn"].split(":")[2] not in {"lambda", "states"}:
                 raise UnsupportedTemplateError(f"a schedule's target {target['Arn']} isn't run")
             event = json.loads(target["Input"]) if "Input" in target else SCHEDULED_EVENT

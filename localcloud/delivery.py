@@ -1,4 +1,4 @@
-"""What a Lambda event source mapping does: batches of a queue's or a stream's records for a function.
+"""Lambda event source mappings: batches of a queue's or a stream's records for a function.
 
 Nothing waits: batching windows don't, a failed message or batch is tried again at once.
 """
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-ERRORS_KEPT = 20
+MOST_ERRORS = 20
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a function was given.
+    """A batch that a function got.
 
     `failed` counts each failed try of a record, or of a state machine's task; `dead_lettered` a record's end.
     """
@@ -60,7 +60,7 @@ class Deliveries:
     def fail(self, function: str, tries: int, trace: str) -> None:
         """Count the failed tries of a handler that raised."""
         self[function].failed += tries
-        if len(self.errors) < ERRORS_KEPT:
+        if len(self.errors) < MOST_ERRORS:
             self.errors.append(trace)
 
 
@@ -127,7 +127,7 @@ class Source(Protocol):
         """Start a delivery: what gave up in the last one is tried again."""
 
     def hurry(self) -> None:
-        """Don't wait for what is delayed."""
+        """Don't wait for delayed messages."""
 
     def deliver_batch(self, deliveries: Deliveries) -> bool:
         """Deliver one batch; False if there is none."""
@@ -328,7 +328,7 @@ class StreamSource:
         """Nothing to do."""
 
     def _deliver(self, waiting: deque[Batch], shard_id: str, deliveries: Deliveries) -> None:
-        """Deliver the first waiting batch; what is left of it stays first."""
+        """Deliver the first waiting batch; the rest of it stays first."""
         batch = waiting.popleft()
         numbers = [record["dynamodb"]["SequenceNumber"] for record in batch.records]
         try:
@@ -355,7 +355,7 @@ class StreamSource:
                 self._blocked.add(shard_id)
 
     def _give_up(self, batch: Batch, shard_id: str) -> None:
-        """Tell the on-failure destination which records are skipped; Lambda doesn't send the records."""
+        """Send the on-failure destination which records are skipped; Lambda doesn't send the records."""
         destination = self.mapping.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination is None:
             return

@@ -21,4 +21,4 @@ class Untracked(list[Any]):
 
     @override
     def append(self, _: object) -> None:
-        """Keep nothing."""
+        """Drop the value."""

@@ -121,7 +121,9 @@ def _routes(body: Mapping[str, Any], resolve: Callable[[Any], Any]) -> Iterator[
         for name, method in methods.items():
             uri = json.dumps(method["x-amazon-apigateway-integration"]["uri"])
             function = uri.partition("functions/${")[2].partition(".")[0]
-            scopes = [scope for wanted in method.get("security", []) for named in wanted.values() for scope in named]
+            scopes = [
+                scope for requirement in method.get("security", []) for named in requirement.values() for scope in named
+            ]
             yield Route(METHODS.get(name, name.upper()), path, function, tuple(resolve(scope) for scope in scopes))
 
 

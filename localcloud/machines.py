@@ -106,7 +106,7 @@ class _Worker(Thread):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rest:
-    """What a thread waits for."""
+    """The condition that a thread waits for."""
 
     is_over: Callable[[], bool]
 
@@ -131,7 +131,7 @@ class _Signal(Event):
 
 
 class _Task:
-    """What a state asks of a function."""
+    """A state's request to a function."""
 
     def __init__(self, function: str, run: Callable[[], Any]) -> None:
         self.function = function
@@ -181,7 +181,7 @@ class Machines:
 
     @property
     def replaced(self) -> Iterator[tuple[object, str, object]]:
-        """What is another in moto while the cloud is there: owner, attribute, value."""
+        """The attributes of moto that are replaced while the cloud exists: owner, attribute, value."""
         threads = SimpleNamespace(Thread=partial(_Worker, self), Event=_Signal, Lock=Lock, RLock=RLock)
         for module in (
             program,
@@ -273,7 +273,7 @@ class Machines:
         utils.TMP_THREADS.clear()
 
     def _all_rest(self) -> bool:
-        """Tell whether no thread of the interpreter can go on by itself.
+        """Whether every thread of the interpreter waits for something.
 
         Only if all rest twice in the same way none ran in between: one that was seen resting may have been woken by
         one that was looked at later.

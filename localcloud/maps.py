@@ -54,8 +54,8 @@ def _map_run(self: DistributedIterationComponent, env: Environment, eval_input: 
     """Run the children of a map, which fails if more of them fail than are tolerated; moto's would succeed."""
     record = eval_input.map_run_record
     record.results = {}
-    wanted = record.max_concurrency or MOST_CHILDREN
-    record.max_concurrency = max(1, min(wanted, len(env.stack[-1]), MOST_CHILDREN))
+    options = record.max_concurrency or MOST_CHILDREN
+    record.max_concurrency = max(1, min(options, len(env.stack[-1]), MOST_CHILDREN))
     _moto_map_run(self, env, eval_input)
     results = [record.results[index] for index in sorted(record.results)]
     failed = [result for result in results if result["Status"] != "SUCCEEDED"]
@@ -80,7 +80,7 @@ def _eval_input(self: Any, env_frame: Environment) -> None:
 
 
 def _eval_job(self: Any, env: Environment, job: Any) -> None:
-    """Run a child and remember how it ended, in the words of a ResultWriter's files."""
+    """Run a child and record how it ended, in the form of a ResultWriter's files."""
     _moto_eval_job(self, env, job)
     state, execution = env.program_state(), env.states.context_object.context_object_data["Execution"]
     result = {"ExecutionArn": execution["Id"], "Name": execution["Name"], "Input": json.dumps(execution["Input"])}
@@ -134,7 +134,7 @@ def _failure(env: Environment, name: StatesErrorNameType, cause: str) -> Failure
     )
 
 
-# What is another in moto while a cloud is there: owner, attribute, value.
+# The attributes of moto that are replaced while a cloud exists: owner, attribute, value.
 REPLACED: tuple[tuple[object, str, object], ...] = (
     (Child, "_eval_input", _eval_input),
     (Child, "_eval_job", _eval_job),

@@ -1,4 +1,4 @@
-"""What a function's role allows it: each of its calls is refused here that AWS would refuse.
+"""The rights of a function's role: each call is refused here that AWS would refuse.
 
 The session token names the caller, as in Lambda: each function's clients have a token of their own.
 """
@@ -45,26 +45,26 @@ class Roles:
             self._allowed[token] = [item for document in documents for item in _list(document["Statement"])]
 
     def function(self) -> Callable[[Any, str, Json], Any]:
-        """Return what is to stand in the place of botocore's method."""
+        """Return the replacement of botocore's method."""
 
-        def call(client: Any, operation: str, asked: Json) -> Any:
-            return self._call(client, operation, asked)
+        def call(client: Any, operation: str, request: Json) -> Any:
+            return self._call(client, operation, request)
 
         return call
 
-    def _call(self, client: Any, operation: str, asked: Json) -> Any:
+    def _call(self, client: Any, operation: str, request: Json) -> Any:
         """Make a client's call if its role allows it. Raises AWS's AccessDenied."""
-        credentials = client._request_signer._credentials  # noqa: SLF001 - what the call will be signed with
+        credentials = client._request_signer._credentials  # noqa: SLF001 - the credentials that sign the call
         token = credentials.token if credentials else None
         if token not in self._allowed:
-            return _make_api_call(client, operation, asked)
-        for need in needs(client.meta.service_model.service_name, operation, asked):
+            return _make_api_call(client, operation, request)
+        for need in needs(client.meta.service_model.service_name, operation, request):
             self._demand(token, need, operation)
         try:
-            return _make_api_call(client, operation, asked)
+            return _make_api_call(client, operation, request)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:  # only a caller who may list gets this answer
-                self._demand(token, Need("s3:ListBucket", asked["Bucket"], asked["Key"]), operation)
+                self._demand(token, Need("s3:ListBucket", request["Bucket"], request["Key"]), operation)
             raise
 
     def _demand(self, token: str, need: Need, operation: str) -> None:
@@ -93,38 +93,38 @@ def _covers(statement: Json, need: Need) -> bool:
 
 
 def _names(arn: str, resource: str) -> bool:
-    asked = resource.split(":", 5)[-1] if resource.startswith("arn:") else resource
-    return not asked or fnmatchcase(asked, arn.split(":", 5)[-1])
+    request = resource.split(":", 5)[-1] if resource.startswith("arn:") else resource
+    return not request or fnmatchcase(request, arn.split(":", 5)[-1])
 
 
-def needs(service: str, operation: str, asked: Json) -> Iterator[Need]:
-    """Yield what a call needs to be allowed."""
+def needs(service: str, operation: str, request: Json) -> Iterator[Need]:
+    """Yield the rights that a call needs."""
     if service == "dynamodb":
-        yield from _of_tables(operation, asked)
+        yield from _of_tables(operation, request)
     elif service == "s3":
         action = f"s3:{S3_ACTIONS.get(operation, operation)}"
         yield Need(
-            action, "/".join(asked[part] for part in ("Bucket", "Key") if part in asked), asked.get("Prefix", "")
+            action, "/".join(request[part] for part in ("Bucket", "Key") if part in request), request.get("Prefix", "")
         )
     elif service == "sqs":
-        yield Need(f"sqs:{operation.removesuffix('Batch')}", asked["QueueUrl"].rpartition("/")[2])
+        yield Need(f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rpartition("/")[2])
     elif service == "events":
-        buses = {entry.get("EventBusName", "default") for entry in asked.get("Entries", [asked])}
+        buses = {entry.get("EventBusName", "default") for entry in request.get("Entries", [request])}
         yield from (Need(f"events:{operation}", bus if ":" in bus else f"event-bus/{bus}") for bus in sorted(buses))
     else:
-        arn = asked.get("stateMachineArn") or asked.get("executionArn") or ""  # a task's token names no machine
+        arn = request.get("stateMachineArn") or request.get("executionArn") or ""  # a task's token names no machine
         yield Need(f"{'states' if service == 'stepfunctions' else service}:{operation}", arn)
 
 
-def _of_tables(operation: str, asked: Json) -> Iterator[Need]:
+def _of_tables(operation: str, request: Json) -> Iterator[Need]:
     if operation.startswith("Batch"):
-        yield from (_of_table(operation, table) for table in asked["RequestItems"])
+        yield from (_of_table(operation, table) for table in request["RequestItems"])
     elif operation.startswith("Transact"):
-        items = {(kind, item["TableName"]) for items in asked["TransactItems"] for kind, item in items.items()}
+        items = {(kind, item["TableName"]) for items in request["TransactItems"] for kind, item in items.items()}
         yield from (_of_table(TRANSACTED.get(kind, "GetItem"), table) for kind, table in sorted(items))
     else:
-        index = f"/index/{asked['IndexName']}" if asked.get("IndexName") else ""
-        yield _of_table(operation, f"{asked['TableName']}{index}")
+        index = f"/index/{request['IndexName']}" if request.get("IndexName") else ""
+        yield _of_table(operation, f"{request['TableName']}{index}")
 
 
 def _of_table(operation: str, table: str) -> Need:

@@ -93,10 +93,10 @@ class LocalRule(Rule):
         sqs_backends[account][region].send_message(queue, body, **kwargs)
 
 
-def _matches(pattern: EventPattern, event: dict[str, Any]) -> bool:
-    """Tell whether the event fits. The event is plain JSON already: moto would dump and load it again."""
-    wanted = pattern.get_pattern()
-    return not wanted or pattern._does_event_match(EventPattern._flatten_dict(event), wanted)  # noqa: SLF001
+def _matches(event_pattern: EventPattern, event: dict[str, Any]) -> bool:
+    """Whether the event fits. The event is plain JSON already: moto would dump and load it again."""
+    pattern = event_pattern.get_pattern()
+    return not pattern or event_pattern._does_event_match(EventPattern._flatten_dict(event), pattern)  # noqa: SLF001
 
 
 def _as_sent(event: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Step Functions: moto's, and what it lacks: names, causes, one answer a token, an end for what is stopped."""
+"""Step Functions: moto's, with names, causes, one answer for each token, and an end for stopped executions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class _JsonPath:
         self._kind = None if DEFINITE.fullmatch(path) else _one_of_many
 
     def find(self, value: Any) -> list[Any]:
-        """Return what is there."""
+        """Return the stored value."""
         return [SimpleNamespace(value=m.value, path=self._kind, context=None) for m in self._path.find(value)]
 
 
@@ -230,7 +230,7 @@ def _from_state_props(self: StateTaskServiceLambda, state_props: StateProps) -> 
 
 
 def _matches(self: ErrorEqualsDecl, env: Environment) -> None:
-    """Tell whether an error is meant; what ends an execution in the cloud isn't by States.ALL."""
+    """Whether an error is matched. In the cloud, States.ALL does not match errors that end the execution."""
     error = env.stack[-1]
     if isinstance(error, StatesErrorName) and error.typ in TERMINAL:
         env.stack[-1] = error in self.error_names

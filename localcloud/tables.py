@@ -89,7 +89,7 @@ class LocalTable(Table):
 
     @override
     def set_stream_specification(self, streams: dict[str, Any] | None) -> None:
-        """Start or stop the stream. There is a shard in any case: it hears of every write."""
+        """Start or stop the stream. There is a shard in any case: it gets every write."""
         super().set_stream_specification(streams)
         self.stream_shard = LocalStreamShard(self.account_id, self)
 
@@ -116,7 +116,7 @@ class LocalTable(Table):
         return self.get_item(*key)
 
     def replace(self, key: ItemKey, item: Item | None) -> None:
-        """Put the item (None: nothing) in the place of what has this key, without telling the stream."""
+        """Put the item (None: nothing) in place of the one with this key, without a stream record."""
         hash_key, range_key = key
         if item is None:
             if range_key is None:
@@ -142,7 +142,7 @@ class LocalTable(Table):
 
     @contextmanager
     def narrowed(self, hash_key: Json | None, index_name: str | None, conditions: Json) -> Iterator[None]:
-        """Have all_items return one partition's items for a while: what a query asks for.
+        """Make all_items return one partition's items for a while, for a query.
 
         `conditions` are the values of an index's partition key by attribute name.
         """

@@ -1,4 +1,4 @@
-"""A SAM template, split into what CloudFormation creates and what the local cloud runs by itself."""
+"""A SAM template, split into what CloudFormation creates and the parts that the local cloud runs itself."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FunctionSource:
 
 @dataclass(slots=True, kw_only=True)
 class Template:
-    """What a SAM template asks for. All properties still hold their intrinsic functions.
+    """The parts of a SAM template. All properties still hold their intrinsic functions.
 
     `stack` is the plain CloudFormation template that moto can create; `left_out` has the reason for each other
     resource isn't in it.
@@ -151,7 +151,7 @@ def _sever_code(sam: dict[str, Any], folder: Path, resource_type: str, code_prop
 
 
 def _put_definition(name: str, properties: dict[str, Any], file: Path | None) -> None:
-    """Put a state machine's definition, with what is substituted in it, into its properties.
+    """Put a state machine's definition, with its substitutions, into its properties.
 
     Raises UnsupportedTemplateError for what isn't run as in the cloud.
     """
@@ -177,7 +177,7 @@ def _put_definition(name: str, properties: dict[str, Any], file: Path | None) ->
 
 
 def _not_run(fragment: object) -> Iterator[str]:
-    """Yield what the local cloud doesn't run in this part of a definition."""
+    """Yield the parts of a definition that the local cloud doesn't run."""
     if isinstance(fragment, list):
         for part in fragment:
             yield from _not_run(part)

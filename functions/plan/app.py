@@ -1,4 +1,4 @@
-"""The plan of a bulk run: what is to be planned, each shard of it, the sealed plan, and what is to be applied of it."""
+"""The plan of a bulk run: its shards, the plan of each, the sealed plan, and the parts to apply."""
 
 import os
 from typing import Any

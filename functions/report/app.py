@@ -25,7 +25,7 @@ HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "report")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Note that a plan waits for its approval; or write the report of a run, and tell that it has ended."""
+    """Record that a plan waits for its approval; or write the report of a run, and publish that it has ended."""
     run, now = event["run"], aws.now()
     if event["do"] == "ask":
         lifecycle.wait(BUCKET, run, event["token"], now)

@@ -16,13 +16,13 @@ type Instants = Instant | None
 
 
 class Answer(BaseModel):
-    """What is answered; nothing else stands in it."""
+    """An answer, with these fields and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Problem(Answer):
-    """What is wrong, where, and what to do about it."""
+    """A problem: its title, its place, and the way out."""
 
     type: Literal["about:blank"]
     title: str
@@ -46,7 +46,7 @@ class PossibleChange(Answer):
 
 
 def model_of(kind: Any, name: str = "", **more: Any) -> type[BaseModel]:
-    """Return the model of a named tuple as JSON has it; so the document can't say anything else than the code."""
+    """Return the model of a named tuple's JSON, so that the document follows the code."""
     fields: dict[str, Any] = {field: (_as_json(hint), ...) for field, hint in get_type_hints(kind).items()}
     return create_model(name or kind.__name__, __base__=Answer, __doc__=kind.__doc__, **fields, **more)
 
@@ -57,7 +57,7 @@ def _as_json(hint: Any) -> Any:
     if get_origin(hint) is tuple:
         return list[_as_json(get_args(hint)[0])]  # type: ignore[misc]
     if get_origin(hint) in {Union, UnionType}:
-        return Union[tuple(_as_json(part) for part in get_args(hint))]  # noqa: UP007 - made of what is known only here
+        return Union[tuple(_as_json(part) for part in get_args(hint))]  # noqa: UP007 - its parts are known only here
     return model_of(hint) if hasattr(hint, "_fields") else hint
 
 
@@ -152,7 +152,7 @@ class Invalidations(Answer):
     invalidations: list[InvalidationOf]
 
 
-class Told(Answer):
+class HistoryEntry(Answer):
     """A change that was published, or a revocation that was held."""
 
     at: Instant
@@ -174,7 +174,7 @@ Case = model_of(
     text=(str, ...),
     fields=(ForTheTicket, ...),
     invalidations=(list[Invalidation], ...),
-    history=(list[Told], ...),
+    history=(list[HistoryEntry], ...),
     undelivered=(Annotated[int, Field(description="Status changes, of anybody, that missed a consumer's queue.")], ...),
     rollout=(
         Annotated[Rollout, Field(description="Who decides: the old logic, but where it is live.")],
@@ -183,7 +183,7 @@ Case = model_of(
     version=(int, ...),
 )
 Changes = model_of(CaseChanges)
-Seen = model_of(Preview)
+ActPreview = model_of(Preview)
 Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...))
 
 
@@ -200,20 +200,20 @@ class Exported(Answer):
 
 
 class Amounts(Answer):
-    """What a case amounts to."""
+    """The outcome of a case."""
 
     status: Status | None
     reasons: list[str]
 
 
 class WouldAmount(Amounts):
-    """What a case would amount to."""
+    """The outcome that a case would have."""
 
     pending: Pending | None
 
 
 class Outcome(Answer):
-    """What would come of changes."""
+    """The outcome of changes."""
 
     stored: Literal[False]
     changes: list[PossibleChange]
@@ -266,8 +266,8 @@ class Switched(Answer):
     event_id: str
 
 
-class AskedFor(Answer):
-    """What a bulk revocation was asked for as."""
+class RevocationRequest(Answer):
+    """The request for a bulk revocation."""
 
     act: Literal["release", "invalidate"]
     course_run: str
@@ -278,7 +278,7 @@ class Revocation(Answer):
     """A bulk revocation."""
 
     id: str
-    asked: AskedFor
+    asked: RevocationRequest
     act: Literal["release", "invalidate"]
     course_run: str
     learners: Annotated[dict[str, Cause], Field(description="Whose certificates, and the cause of each revocation.")]
@@ -303,8 +303,8 @@ class RolloutOf(Answer):
 
     course_run: str
     rollout: Rollout
-    known: Annotated[bool, Field(description="Whether anything of its configuration was ever told.")]
-    at: Annotated[Instants, Field(description="Since when it has this word; null: it has the deployment's default.")]
+    known: Annotated[bool, Field(description="Whether its configuration was received.")]
+    at: Annotated[Instants, Field(description="Since when it has this setting; null: it has the deployment's default.")]
     by: str
     reason: str
 

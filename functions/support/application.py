@@ -1,4 +1,4 @@
-"""What the API and the console share: who asks and what they may do, what is asked for, and what went wrong."""
+"""The parts that the API and the console share: actors and scopes, cursors, acts, and problems."""
 
 import os
 import re
@@ -27,7 +27,7 @@ from certrules.storage.listings import Place
 from certrules.storage.tables import LostRaceError, Pair
 from certrules.support import acts, cases, revocations
 from certrules.support.acts import ACTS, SWITCHES
-from models import Asked, BulkDiscard, Switch
+from models import ActRequest, BulkDiscard, Switch
 
 logger = Logger()
 metrics = Metrics()
@@ -54,14 +54,14 @@ def actor() -> str:
 
 
 def claims() -> dict[str, Any]:
-    """Return what the token says, as API Gateway has verified it."""
+    """Return the claims of the token, which API Gateway has verified."""
     context = app.current_event.raw_event.get("requestContext", {})
     found: dict[str, Any] = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
     return found
 
 
 def scopes() -> set[str]:
-    """Return what the person may do: view, act, revoke, approve."""
+    """Return the scopes of the person: view, act, revoke, approve."""
     named = str(claims().get("scope") or claims().get("scp") or "").strip("[]").replace(",", " ").split()
     return {name.removeprefix(SCOPE_PREFIX) for name in named if name.startswith(SCOPE_PREFIX)}
 
@@ -83,7 +83,7 @@ def admitted(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Re
 
 
 ABOUT: dict[str, Any] = {}
-"""What the call is about, as far as it could be read: ids, keys and our own words, nothing that somebody wrote."""
+"""The subject of the call for the audit log: ids, keys and names of acts, never a text that somebody wrote."""
 
 _HARMLESS = re.compile(r"[\w/.\-]{1,200}", re.ASCII)
 
@@ -147,11 +147,11 @@ def owner_of(certificate_id: str) -> Pair:
 
 
 PROBLEM_PAGE: list[Callable[[int, str, str, str], Response[str]]] = []
-"""How the console says it; it adds itself."""
+"""The console's page for a problem; the console adds it."""
 
 
 def problem(status: int, title: str, fix: str = "", field: str = "") -> Response[str]:
-    """Return the answer that names what is wrong, where, and what to do."""
+    """Return a problem as the answer."""
     if not app.current_event.path.startswith("/v1"):
         return PROBLEM_PAGE[0](status, title, fix, field)
     body = {"type": "about:blank", "title": title, "status": status, "field": field or None, "fix": fix or None}
@@ -193,7 +193,7 @@ def unreadable(_error: Exception) -> Response[str]:
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def failed(error: Exception) -> Response[str]:
-    """Answer what is our own fault."""
+    """Answer a fault of the service."""
     logger.error("The request failed.", exc_info=error)
     fix = "have an operator look at it: runbook, support-failing"
     return problem(500, "it could not be done, and that is our fault", fix)
@@ -226,7 +226,7 @@ def write_cursor(place: Place | None) -> str | None:
 def read_cursor(cursor: str | None, course_run: str = "") -> Place | None:
     """Return where a page of a course run ("": of all) starts. Raises RefusedActError for what no page gave out.
 
-    One that somebody made up only says where to start in what they may see anyway.
+    An invented cursor is harmless: it only starts elsewhere in a list that the person may see.
     """
     if not cursor:
         return None
@@ -242,64 +242,64 @@ def read_cursor(cursor: str | None, course_run: str = "") -> Place | None:
 # --- acts
 
 
-def previewed(asked: Asked, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
+def previewed(request: ActRequest, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
     """Return the event that is the act, and what it will do. Raises RefusedActError."""
     now = aws.now()
-    ABOUT["act"] = asked.act
-    found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
-    if asked.version is not None and asked.version != found.version:
+    ABOUT["act"] = request.act
+    found = cases.open_case(pair_of(request.learner_id, request.course_run), POLICIES)
+    if request.version is not None and request.version != found.version:
         raise RefusedActError(409, "the case changed since it was looked at", "look at it again", "version")
-    if not found.is_known and asked.act not in {"erase-name", "allowlist-add"}:
+    if not found.is_known and request.act not in {"erase-name", "allowlist-add"}:
         raise RefusedActError(404, "nothing is known of this learner here", "compare learner id and course run")
     detail = acts.detail_of(
-        asked.act, found, event_id=event_id, at=now, by=actor(), reason=asked.reason, date=asked.date
+        request.act, found, event_id=event_id, at=now, by=actor(), reason=request.reason, date=request.date
     )
-    return detail, acts.preview(found, asked.act, detail, now), now
+    return detail, acts.preview(found, request.act, detail, now), now
 
 
-def acted(asked: Asked, key: str) -> dict[str, Any]:
+def acted(request: ActRequest, key: str) -> dict[str, Any]:
     """Send the act as an event, once for a key. Raises RefusedActError, SendError, LostRaceError."""
-    demand(ACTS[asked.act].scope)
+    demand(ACTS[request.act].scope)
 
     def planned(event_id: str) -> tuple[Any, Any]:
-        detail, seen, now = previewed(asked, event_id)
-        demand(seen.scope)
-        if seen.takes_away:
+        detail, preview, now = previewed(request, event_id)
+        demand(preview.scope)
+        if preview.takes_away:
             acts.count_alone(actor(), event_id, now)
-        metrics.add_metric(name=f"act_{asked.act}", unit=MetricUnit.Count, value=1)
-        return detail, {"event_id": event_id, "at": detail["metadata"]["time"], **seen._asdict()}
+        metrics.add_metric(name=f"act_{request.act}", unit=MetricUnit.Count, value=1)
+        return detail, {"event_id": event_id, "at": detail["metadata"]["time"], **preview._asdict()}
 
-    request = asked.model_dump(mode="json", exclude={"version"})
-    answer: dict[str, Any] = acts.once(BUS, actor(), key, request, now=aws.now(), planned=planned)
+    body = request.model_dump(mode="json", exclude={"version"})
+    answer: dict[str, Any] = acts.once(BUS, actor(), key, body, now=aws.now(), planned=planned)
     return answer
 
 
-def switched(switch: str, asked: Switch, key: str) -> dict[str, Any]:
+def switched(switch: str, request: Switch, key: str) -> dict[str, Any]:
     """Send the event that stops or resumes automatic revocations, once for a key. Raises like `acted`."""
     if switch not in SWITCHES:
         raise RefusedActError(404, f"{switch} is neither stop nor resume", "POST to one of them", "switch")
     demand("act" if switch == "stop" else "revoke")
     ABOUT["act"] = switch
-    where = None if asked.course_run is None else key_of(asked.course_run)
+    where = None if request.course_run is None else key_of(request.course_run)
     now = aws.now()
 
     def planned(event_id: str) -> tuple[Any, Any]:
-        return acts.switch_detail(switch, where, event_id, now, actor(), asked.reason), {"event_id": event_id}
+        return acts.switch_detail(switch, where, event_id, now, actor(), request.reason), {"event_id": event_id}
 
     answer: dict[str, Any] = acts.once(
-        BUS, actor(), key, {"switch": switch, **asked.model_dump(mode="json")}, now=now, planned=planned
+        BUS, actor(), key, {"switch": switch, **request.model_dump(mode="json")}, now=now, planned=planned
     )
     return answer
 
 
-def discarded(asked: BulkDiscard, key: str) -> dict[str, Any]:
+def discarded(request: BulkDiscard, key: str) -> dict[str, Any]:
     """Send the events that have certificates stay whose revocation is held, once for a key. Raises like `acted`."""
     demand("act")
     ABOUT["act"] = "discard"
-    wanted = None if asked.learners is None else set(asked.learners)
-    plan = partial(revocations.plan_discards, key_of(asked.course_run), wanted, actor(), asked.reason, aws.now())
-    request = {"discard": asked.model_dump(mode="json")}
+    learners = None if request.learners is None else set(request.learners)
+    plan = partial(revocations.plan_discards, key_of(request.course_run), learners, actor(), request.reason, aws.now())
+    body = {"discard": request.model_dump(mode="json")}
     answer: dict[str, Any] = acts.once(
-        BUS, actor(), key, request, now=aws.now(), planned=plan, events_of=revocations.discards
+        BUS, actor(), key, body, now=aws.now(), planned=plan, events_of=revocations.discards
     )
     return answer

@@ -12,7 +12,7 @@ from models import Instant
 
 
 class RunRequest(Answer):
-    """What a bulk run was asked for as."""
+    """The request for a bulk run."""
 
     course_runs: list[str] | Literal["all"]
     by: str
@@ -29,7 +29,7 @@ class RunRequest(Answer):
 
 
 class PlanInNumbers(Answer):
-    """What a person has to know who approves a plan."""
+    """The summary of a plan for its approver."""
 
     hash: str
     approvers: Approvers

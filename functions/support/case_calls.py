@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
 from answers import (
+    ActPreview,
     Case,
     Changes,
     CourseRuns,
@@ -16,7 +17,6 @@ from answers import (
     LearnersPage,
     Outcome,
     Owner,
-    Seen,
 )
 from application import (
     ABOUT,
@@ -38,7 +38,7 @@ from certrules.core.explain import rendering, timeline
 from certrules.requests import RefusedActError
 from certrules.support import cases
 from models import (
-    Asked,
+    ActRequest,
     AsOf,
     CourseRun,
     Cursor,
@@ -98,32 +98,32 @@ def changes(
 
 @app.get("/v1/case/events", summary="The events that reproduce a case in `certs replay`", **call(Exported))
 def case_events(learner_id: LearnerId, course_run: CourseRun) -> dict[str, Any]:
-    """Return what was heard, as events."""
+    """Return the case's entries as events."""
     found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
     settings = {"policy": os.environ["POLICY"], "web_certificates": os.environ["WEB_CERTIFICATES"]}
     return {**cases.export(found, aws.now()), **settings}
 
 
 @app.post("/v1/case/what-if", summary="What a case would amount to; nothing is stored", **call(Outcome, refuses=(415,)))
-def what_if(asked: Annotated[WhatIf, Body()]) -> dict[str, Any]:
+def what_if(request: Annotated[WhatIf, Body()]) -> dict[str, Any]:
     """Return the outcome of changes to a copy."""
-    found = cases.open_case(pair_of(asked.learner_id, asked.course_run), POLICIES)
-    return cases.what_if(found, asked.changes, asked.events, aws.now())
+    found = cases.open_case(pair_of(request.learner_id, request.course_run), POLICIES)
+    return cases.what_if(found, request.changes, request.events, aws.now())
 
 
 @app.post(
     "/v1/case/preview",
     summary="What an act will do to the certificate; nothing is stored",
-    **call(Seen, refuses=(404, 409, 415)),
+    **call(ActPreview, refuses=(404, 409, 415)),
 )
-def preview(asked: Annotated[Asked, Body()]) -> dict[str, Any]:
-    """Return what the act would do, and which scope it takes."""
-    return previewed(asked, "preview")[1]._asdict()
+def preview(request: Annotated[ActRequest, Body()]) -> dict[str, Any]:
+    """Return the effect of the act, and the scope that it takes."""
+    return previewed(request, "preview")[1]._asdict()
 
 
 @app.post(
     "/v1/case/act", summary="Act on a certificate", **call(Done, scope="act", status=202, refuses=(404, 409, 415))
 )
-def act(asked: Annotated[Asked, Body()], key: Key) -> Response[dict[str, Any]]:
+def act(request: Annotated[ActRequest, Body()], key: Key) -> Response[dict[str, Any]]:
     """Send the act as an event, once for a key, if the person may do what it will do."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, acted(asked, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, acted(request, key))

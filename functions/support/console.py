@@ -44,11 +44,11 @@ from certrules.core.explain import what_if
 from certrules.core.fact_types import Fact
 from certrules.core.terms import PERSON
 from certrules.core.wording import status_text
-from certrules.core.wording import when as when_in_words
+from certrules.core.wording import when as when_text
 from certrules.requests import RefusedActError
 from certrules.support import acts, cases, checklist, revocations
 from certrules.support.acts import ACTS
-from models import Asked, BulkDiscard, BulkRevocation, Switch, read_instant
+from models import ActRequest, BulkDiscard, BulkRevocation, Switch, read_instant
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -62,7 +62,7 @@ def when(instant: datetime | str | None) -> str:
     """Write an instant for people; "" for none."""
     if instant is None:
         return ""
-    return when_in_words(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
+    return when_text(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
 
 
 def link(path: str, **query: object) -> str:
@@ -82,7 +82,7 @@ def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response
 
 
 def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]:
-    """Return the page that says what is wrong, and the way out; to somebody unknown, only that."""
+    """Return the page of a problem, without the navigation for an unknown person."""
     person, may = (actor(), scopes()) if claims().get(ACTOR_CLAIM) else ("", set())
     html = pages.get_template("problem.html").render(person=person, scopes=may, title=title, fix=fix, field=field)
     return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
@@ -96,13 +96,13 @@ def see(path: str, **query: object) -> Response[str]:
     return Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers={"Location": link(path, **query)})
 
 
-def asked(name: str, default: str = "") -> str:
+def query(name: str, default: str = "") -> str:
     """Return a value of the page's query."""
     return (app.current_event.query_string_parameters or {}).get(name, default).strip()
 
 
 def form() -> dict[str, str]:
-    """Return what a form says. Raises RefusedActError for one of another site."""
+    """Return the fields of a form. Raises RefusedActError for a form of another site."""
     origin = app.current_event.headers.get("sec-fetch-site", "")
     if origin != "same-origin":
         raise RefusedActError(403, "this form was not sent from the console", "open the page again and send its form")
@@ -143,9 +143,9 @@ def start() -> Response[str]:
 @app.get("/find", include_in_schema=False)
 def find() -> Response[str]:
     """Go where the search leads: to a case, a learner, a course run, or a certificate's owner."""
-    if certificate_id := asked("certificate_id"):
+    if certificate_id := query("certificate_id"):
         return see("/case", **owner_of(certificate_id)._asdict())
-    learner, course_run = asked("learner_id"), asked("course_run")
+    learner, course_run = query("learner_id"), query("course_run")
     if learner and course_run:
         return see("/case", learner_id=number(learner), course_run=key_of(course_run))
     if learner:
@@ -158,15 +158,15 @@ def find() -> Response[str]:
 @app.get("/learner", include_in_schema=False)
 def learner_page() -> Response[str]:
     """Return a learner's course runs."""
-    learner_id = number(asked("learner_id"))
+    learner_id = number(query("learner_id"))
     return page("learner.html", learner_id=learner_id, course_runs=cases.course_runs_of(learner_id))
 
 
 @app.get("/case", include_in_schema=False)
 def case_page() -> Response[str]:
     """Return a case, now or as of an instant."""
-    as_of = instant(asked("as_of"), "as_of")
-    found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
+    as_of = instant(query("as_of"), "as_of")
+    found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
     body = cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
     changes = what_if.possible_changes(found.record, POLICIES, aws.now())
     acts = offered(found) if as_of is None else {}
@@ -177,10 +177,10 @@ def case_page() -> Response[str]:
         as_of=as_of,
         acts=acts,
         suggested=[name for name in acts if name in {*helpful, "release", "discard"}],
-        chosen=asked("act"),
+        chosen=query("act"),
         changes=[change for change in changes if not change.code.startswith("reset_exam")],
-        done=asked("done") or None,
-        arrived=any(entry.event_id == asked("done") for entry in found.record.timeline),
+        done=query("done") or None,
+        arrived=any(entry.event_id == query("done") for entry in found.record.timeline),
     )
 
 
@@ -210,8 +210,8 @@ def offered(case: cases.Case) -> dict[str, acts.Act]:
 
 @app.get("/what-if", include_in_schema=False)
 def what_if_page() -> Response[str]:
-    """Return what a case would amount to after some changes; nothing is stored."""
-    found = cases.open_case(pair_of(number(asked("learner_id")), asked("course_run")), POLICIES)
+    """Return the outcome of a case after some changes; nothing is stored."""
+    found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
     codes = app.current_event.query_string_parameters.get("change", "").split(",")
     outcome = cases.what_if(found, [code for code in codes if code], [], aws.now())
     return page("what_if.html", pair=found.pair, outcome=outcome)
@@ -219,22 +219,28 @@ def what_if_page() -> Response[str]:
 
 @app.post("/preview", include_in_schema=False)
 def preview_page() -> Response[str]:
-    """Return what an act will do, and ask whether to do it."""
-    said = form()
-    act = act_of(said)
-    _, seen, _ = previewed(act, "preview")
-    allowed = seen.scope in scopes()
+    """Return the preview of an act, with the form that confirms it."""
+    fields = form()
+    act = act_of(fields)
+    _, preview, _ = previewed(act, "preview")
+    allowed = preview.scope in scopes()
     return page(
-        "preview.html", asked=act, said=said, seen=seen, allowed=allowed, label=ACTS[act.act].label, key=uuid4()
+        "preview.html",
+        request=act,
+        fields=fields,
+        preview=preview,
+        allowed=allowed,
+        label=ACTS[act.act].label,
+        key=uuid4(),
     )
 
 
 @app.post("/act", include_in_schema=False)
 def act_page() -> Response[str]:
-    """Do what was confirmed, and go back to the case."""
-    said = form()
-    act = act_of(said)
-    answer = acted(act, key_in(said))
+    """Do the confirmed act, and return to the case."""
+    fields = form()
+    act = act_of(fields)
+    answer = acted(act, key_in(fields))
     done = answer["event_id"] if act.act not in _CHANGE_NO_FACT else "sent"
     return see("/case", learner_id=act.learner_id, course_run=act.course_run, done=done)
 
@@ -243,24 +249,24 @@ _CHANGE_NO_FACT = {"redecide", "erase-name"}
 """Of these a case doesn't show that they have arrived."""
 
 
-def key_in(said: Mapping[str, str]) -> str:
+def key_in(fields: Mapping[str, str]) -> str:
     """Return the key by which a form counts once. Raises RefusedActError."""
-    key = said.get("key", "")
+    key = fields.get("key", "")
     if not 8 <= len(key) <= 255:
         raise RefusedActError(422, "the form has no key", "open the page again and send its form", "key")
     return key
 
 
-def act_of(said: Mapping[str, str]) -> Asked:
+def act_of(fields: Mapping[str, str]) -> ActRequest:
     """Read an act from a form. Raises RefusedActError."""
     try:
-        return Asked(
-            act=said.get("act", ""),
-            learner_id=number(said.get("learner_id", "")),
-            course_run=key_of(said.get("course_run", "")),
-            reason=said.get("reason", ""),
-            date=instant(said.get("date", ""), "date") if said.get("act") == "date-set" else None,
-            version=number(said["version"], "version") if said.get("version") else None,
+        return ActRequest(
+            act=fields.get("act", ""),
+            learner_id=number(fields.get("learner_id", "")),
+            course_run=key_of(fields.get("course_run", "")),
+            reason=fields.get("reason", ""),
+            date=instant(fields.get("date", ""), "date") if fields.get("act") == "date-set" else None,
+            version=number(fields["version"], "version") if fields.get("version") else None,
         )
     except ValidationError as error:
         raise unread(error) from error
@@ -275,10 +281,10 @@ def unread(error: ValidationError) -> RefusedActError:
 
 @app.get("/course-run", include_in_schema=False)
 def course_run_page() -> Response[str]:
-    """Return a course run: what it allows, and what is held in it."""
-    course_run = key_of(asked("course_run"))
+    """Return a course run: its checklist, and its held revocations."""
+    course_run = key_of(query("course_run"))
     checks = checklist.checks_of(course_run, POLICIES, aws.now())
-    held, following = revocations.pending_in(course_run, read_cursor(asked("cursor"), course_run), 50)
+    held, following = revocations.pending_in(course_run, read_cursor(query("cursor"), course_run), 50)
     stopped = any(check["code"] == "automatic_revocations" and not check["ok"] for check in checks)
     return page(
         "course_run.html",
@@ -294,13 +300,13 @@ def course_run_page() -> Response[str]:
 @app.post("/course-run/act", include_in_schema=False)
 def course_run_act() -> Response[str]:
     """Discard all that is held in a course run, or stop or resume automatic revocations there or ("") everywhere."""
-    said = form()
-    course_run, key, word = said.get("course_run") or None, key_in(said), said.get("word", "")
+    fields = form()
+    course_run, key, decision = fields.get("course_run") or None, key_in(fields), fields.get("word", "")
     try:
-        if word == "discard":
-            discarded(BulkDiscard(course_run=course_run or "", reason=said.get("reason", "")), key)
+        if decision == "discard":
+            discarded(BulkDiscard(course_run=course_run or "", reason=fields.get("reason", "")), key)
         else:
-            switched(word, Switch(course_run=course_run, reason=said.get("reason", "")), key)
+            switched(decision, Switch(course_run=course_run, reason=fields.get("reason", "")), key)
     except ValidationError as error:
         raise unread(error) from error
     return see("/course-run", course_run=course_run) if course_run else see("/revocations")
@@ -309,7 +315,7 @@ def course_run_act() -> Response[str]:
 @app.get("/revocations", include_in_schema=False)
 def revocations_page() -> Response[str]:
     """Return the bulk revocations that were asked for, and all that is pending or held."""
-    held, following = revocations.pending_in("", read_cursor(asked("cursor")), 50)
+    held, following = revocations.pending_in("", read_cursor(query("cursor")), 50)
     return page(
         "revocations.html",
         revocations=revocations.revocations(aws.now()),
@@ -323,15 +329,15 @@ def revocations_page() -> Response[str]:
 @app.post("/revocations/ask", include_in_schema=False)
 def ask_page() -> Response[str]:
     """Ask for all held revocations of a course run to be released; a second person has to approve it."""
-    said = form()
+    fields = form()
     demand("revoke")
     try:
         bulk = BulkRevocation(
-            act="release", course_run=key_of(said.get("course_run", "")), reason=said.get("reason", "")
+            act="release", course_run=key_of(fields.get("course_run", "")), reason=fields.get("reason", "")
         )
     except ValidationError as error:
         raise unread(error) from error
-    key = key_in(said)
+    key = key_in(fields)
     revocations.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, now=aws.now(), key=key)
     return see("/revocations")
 
@@ -339,8 +345,8 @@ def ask_page() -> Response[str]:
 @app.post("/revocations/decide", include_in_schema=False)
 def decide_page() -> Response[str]:
     """Approve or decline a bulk revocation."""
-    said = form()
+    fields = form()
     demand("approve")
-    approve = said.get("word") == "approve"
-    revocations.decide_revocation(BUS, said.get("id", ""), actor(), aws.now(), approve=approve)
+    approve = fields.get("word") == "approve"
+    revocations.decide_revocation(BUS, fields.get("id", ""), actor(), aws.now(), approve=approve)
     return see("/revocations")

@@ -62,9 +62,9 @@ def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor 
     summary="Have all certificates stay whose revocation is held",
     **call(Discarded, scope="act", status=202, refuses=(415,)),
 )
-def discard(asked: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[str, Any]]:
-    """Send an event for each, once for a key; where more are held than one call takes, it says how many are left."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, discarded(asked, key))
+def discard(request: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Send an event for each, once for a key. `left` is how many are held beyond the limit of one call."""
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, discarded(request, key))
 
 
 @app.post(
@@ -72,6 +72,6 @@ def discard(asked: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[st
     summary="Stop or resume automatic revocations",
     **call(Switched, scope="act", status=202, refuses=(404, 415)),
 )
-def automatic_revocations(switch: str, asked: Annotated[Switch, Body()], key: Key) -> Response[dict[str, Any]]:
+def automatic_revocations(switch: str, request: Annotated[Switch, Body()], key: Key) -> Response[dict[str, Any]]:
     """Send the switch as an event, once for a key."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, switched(switch, asked, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, switched(switch, request, key))

@@ -32,7 +32,7 @@ def read_instant(text: object) -> datetime:
 
 
 def readable(text: str) -> str:
-    """Return a text without what a terminal obeys, or what turns other text around. Raises ValueError if it had any."""
+    """Return a text without control characters and changes of direction. Raises ValueError if it has any."""
     if any((ord(letter) < 32 and letter not in "\n\t\r") or 127 <= ord(letter) < 160 for letter in text):
         raise ValueError("leave out control characters")
     if _TURNS_TEXT & {ord(letter) for letter in text}:
@@ -94,7 +94,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Asked(Strict):
+class ActRequest(Strict):
     """An act on one learner's certificate in one course run."""
 
     act: Literal[*ACTS]  # type: ignore[valid-type]

@@ -18,7 +18,7 @@ from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
 from certrules.core.terms import Rollout, Status
 from certrules.formats.refusals import RefusedError, checked_course_key
 from certrules.requests import RefusedActError, identity
-from console import asked, form, key_in, page, see, unread
+from console import form, key_in, page, query, see, unread
 from models import Key, Learner, Reason, RunKey, Strict
 from openapi import call
 
@@ -76,36 +76,36 @@ class BulkRun(Strict):
         return self
 
 
-class PlanWord(Strict):
+class PlanDecision(Strict):
     """The plan that is approved or declined."""
 
     hash: Annotated[str, Field(min_length=64, max_length=64, description="The plan's hash, as it was looked at.")]
 
 
-def started(wanted: BulkRun, key: str) -> dict[str, Any]:
-    """Start a bulk run, once for a key. Raises RefusedActError, LostRaceError, and what AWS says."""
+def started(request: BulkRun, key: str) -> dict[str, Any]:
+    """Start a bulk run, once for a key. Raises RefusedActError, LostRaceError, and AWS's errors."""
     demand("act")
     ABOUT["act"] = "start a bulk run"
-    request = wanted.model_dump(mode="json")
-    if wanted.course_runs != "all":
-        request["course_runs"] = sorted(set(wanted.course_runs))
+    body = request.model_dump(mode="json")
+    if request.course_runs != "all":
+        body["course_runs"] = sorted(set(request.course_runs))
     metrics.add_metric(name="BulkRunsStarted", unit=MetricUnit.Count, value=1)
-    found = lifecycle.start(MACHINE, request, actor(), key, aws.now())
+    found = lifecycle.start(MACHINE, body, actor(), key, aws.now())
     ABOUT["run"] = found["id"]
     return found
 
 
-def decided(run_id: str, word: str, plan_hash: str) -> dict[str, Any]:
-    """Approve or decline the plan of a bulk run. Raises RefusedActError, LostRaceError, and what AWS says."""
-    if word not in {"approve", "decline"}:
-        raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
+def decided(run_id: str, decision: str, plan_hash: str) -> dict[str, Any]:
+    """Approve or decline the plan of a bulk run. Raises RefusedActError, LostRaceError, and AWS's errors."""
+    if decision not in {"approve", "decline"}:
+        raise RefusedActError(404, f"{decision} is neither approve nor decline", "POST to one of them")
     demand("approve")
-    ABOUT.update(act=word, run=run_id)
-    return lifecycle.decide(MACHINE, BUCKET, run_id, plan_hash, actor(), aws.now(), approve=word == "approve")
+    ABOUT.update(act=decision, run=run_id)
+    return lifecycle.decide(MACHINE, BUCKET, run_id, plan_hash, actor(), aws.now(), approve=decision == "approve")
 
 
 def resumed(run_id: str) -> dict[str, Any]:
-    """Have a bulk run go on. Raises RefusedActError, LostRaceError, and what AWS says."""
+    """Resume a bulk run. Raises RefusedActError, LostRaceError, and AWS's errors."""
     demand("act")
     ABOUT.update(act="resume", run=run_id)
     return lifecycle.resume(MACHINE, BUCKET, run_id, aws.now())
@@ -116,14 +116,14 @@ def resumed(run_id: str) -> dict[str, Any]:
     summary="Have whole course runs decided again",
     **call(BulkRunAnswer, scope="act", status=202, refuses=(415,)),
 )
-def start_regeneration(wanted: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
+def start_regeneration(request: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
     """Start a run, once for a key."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, started(wanted, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, started(request, key))
 
 
 @app.get("/v1/regenerations", summary="The last bulk runs", **call(BulkRuns))
 def regenerations() -> dict[str, Any]:
-    """Return what was asked for, by whom, and what became of it."""
+    """Return the run, its actor and its outcome."""
     return {"regenerations": lifecycle.runs(MACHINE, BUCKET, aws.now())}
 
 
@@ -154,18 +154,18 @@ def regeneration_report(
     **call(BulkRunAnswer, scope="act", status=202, refuses=(404, 409, 415)),
 )
 def resume_regeneration(run_id: RunId) -> Response[dict[str, Any]]:
-    """Do what is missing, and nothing twice."""
+    """Complete the run; nothing is done twice."""
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, resumed(run_id))
 
 
 @app.post(
-    "/v1/regenerations/<run_id>/<word>",
+    "/v1/regenerations/<run_id>/<decision>",
     summary="Approve or decline the plan of a bulk run",
     **call(BulkRunAnswer, scope="approve", refuses=(404, 409, 415)),
 )
-def decide_regeneration(run_id: RunId, word: str, plan: Annotated[PlanWord, Body()]) -> dict[str, Any]:
+def decide_regeneration(run_id: RunId, decision: str, plan: Annotated[PlanDecision, Body()]) -> dict[str, Any]:
     """Let it be applied, or not: the plan that has this hash."""
-    return decided(run_id, word, plan.hash)
+    return decided(run_id, decision, plan.hash)
 
 
 # --- the console
@@ -188,7 +188,7 @@ def regenerations_page() -> Response[str]:
 @app.get("/regeneration", include_in_schema=False)
 def regeneration_page() -> Response[str]:
     """Return a bulk run: its plan, and what may be done with it."""
-    run = lifecycle.run(MACHINE, BUCKET, asked("id"), aws.now())
+    run = lifecycle.run(MACHINE, BUCKET, query("id"), aws.now())
     one_s_own = identity(run["request"]["by"]) == identity(actor())
     alone = run["plan"] is not None and run["plan"]["approvers"] == Approvers.SOMEBODY_ELSE and one_s_own
     return page("regeneration.html", run=run, which=which, alone=alone)
@@ -197,24 +197,24 @@ def regeneration_page() -> Response[str]:
 @app.post("/regenerations/start", include_in_schema=False)
 def start_page() -> Response[str]:
     """Start a bulk run over the course runs that a form names, or only plan it."""
-    said = form()
+    texts = form()
     try:
-        wanted = BulkRun(
-            course_runs=said.get("course_runs", "").split(),
-            reason=said.get("reason", ""),
-            dry_run=said.get("word") == "plan",
+        request = BulkRun(
+            course_runs=texts.get("course_runs", "").split(),
+            reason=texts.get("reason", ""),
+            dry_run=texts.get("word") == "plan",
         )
     except ValidationError as error:
         raise unread(error) from error
-    return see("/regeneration", id=started(wanted, key_in(said))["id"])
+    return see("/regeneration", id=started(request, key_in(texts))["id"])
 
 
 @app.post("/regenerations/decide", include_in_schema=False)
 def decide_page() -> Response[str]:
     """Approve or decline the plan that was looked at."""
-    said = form()
-    run_id = said.get("id", "")
-    decided(run_id, said.get("word", ""), said.get("hash", ""))
+    texts = form()
+    run_id = texts.get("id", "")
+    decided(run_id, texts.get("word", ""), texts.get("hash", ""))
     return see("/regeneration", id=run_id)
 
 

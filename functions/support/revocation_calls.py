@@ -39,26 +39,26 @@ def revocations() -> dict[str, Any]:
     summary="Ask for several certificates to be revoked",
     **call(Revocation, scope="revoke", status=201, refuses=(404, 409, 415)),
 )
-def request_revocation(asked: Annotated[BulkRevocation, Body()], key: Key) -> Response[dict[str, Any]]:
-    """Keep what is asked for until a second person approves it."""
+def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Store the request until a second person approves it."""
     demand("revoke")
-    ABOUT["act"] = f"ask for: {asked.act}"
-    course_run = key_of(asked.course_run)
+    ABOUT["act"] = f"ask for: {request.act}"
+    course_run = key_of(request.course_run)
     body = bulk_revocations.request_revocation(
-        asked.act, course_run, asked.learners, actor(), asked.reason, now=aws.now(), key=key
+        request.act, course_run, request.learners, actor(), request.reason, now=aws.now(), key=key
     )
     return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
 
 
 @app.post(
-    "/v1/revocations/<revocation_id>/<word>",
+    "/v1/revocations/<revocation_id>/<decision>",
     summary="Approve or decline a bulk revocation",
     **call(Revocation, scope="approve", refuses=(404, 409, 415)),
 )
-def decide_revocation(revocation_id: str, word: str) -> dict[str, Any]:
+def decide_revocation(revocation_id: str, decision: str) -> dict[str, Any]:
     """Let it happen, or not."""
-    if word not in {"approve", "decline"}:
-        raise RefusedActError(404, f"{word} is neither approve nor decline", "POST to one of them")
+    if decision not in {"approve", "decline"}:
+        raise RefusedActError(404, f"{decision} is neither approve nor decline", "POST to one of them")
     demand("approve")
-    ABOUT["act"] = word
-    return bulk_revocations.decide_revocation(BUS, revocation_id, actor(), aws.now(), approve=word == "approve")
+    ABOUT["act"] = decision
+    return bulk_revocations.decide_revocation(BUS, revocation_id, actor(), aws.now(), approve=decision == "approve")

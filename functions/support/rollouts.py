@@ -53,19 +53,21 @@ def rollout(
 )
 def set_rollout(
     setting: Annotated[Literal[*Rollout], Path(description="off, shadow or live")],  # type: ignore[valid-type]
-    asked: Annotated[Setting, Body()],
+    change: Annotated[Setting, Body()],
     key: Key,
 ) -> Response[dict[str, Any]]:
     """Send an event for each course run, once for a key; live only as a comparison has shown."""
     demand("approve")
     ABOUT["act"] = f"rollout {setting}"
     by, now = actor(), aws.now()
-    course_runs = sorted(set(asked.course_runs))
+    course_runs = sorted(set(change.course_runs))
     ABOUT["course_run"] = course_runs[0]
-    request = {"rollout": setting, **asked.model_dump(mode="json")}
+    request = {"rollout": setting, **change.model_dump(mode="json")}
 
     def planned(event_id: str) -> tuple[Any, Any]:
-        plan = rollouts.planned(BUCKET, Rollout(setting), course_runs, asked.comparison, asked.accept_revocations, now)
+        plan = rollouts.planned(
+            BUCKET, Rollout(setting), course_runs, change.comparison, change.accept_revocations, now
+        )
         answer = {"rollout": setting, "course_runs": len(course_runs), "at": plan["at"]}
         return {**plan, "event_id": event_id}, answer
 
@@ -76,6 +78,6 @@ def set_rollout(
         request,
         now=now,
         planned=planned,
-        events_of=lambda plan: rollouts.events_of(plan["event_id"], plan, by, asked.reason),
+        events_of=lambda plan: rollouts.events_of(plan["event_id"], plan, by, change.reason),
     )
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)

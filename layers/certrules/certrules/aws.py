@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 _BATCH = 10
-"""How many messages SQS, and how many events EventBridge, takes in a request."""
+"""How many messages SQS, and how many events EventBridge, accepts in one request."""
 
 
 _BATCH_BYTES = 128 * 1024
@@ -22,7 +22,7 @@ _BATCH_BYTES = 128 * 1024
 
 
 class SendError(Exception):
-    """Some of a request's messages or events were not taken; a retry can help. Says how many and why."""
+    """Some messages or events of a request were not accepted. A retry can help."""
 
 
 @cache
@@ -73,7 +73,7 @@ def waiting_in(queue_url: str) -> int:
 
 def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
     """Put (type, detail) on the bus, in order; return how many were taken before the first that was not."""
-    taken = 0
+    accepted = 0
     for batch in batched(events, _BATCH, strict=False):
         entries = [
             {"EventBusName": bus, "Source": source, "DetailType": event_type, "Detail": detail}
@@ -82,9 +82,9 @@ def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
         response = client("events").put_events(Entries=entries)
         for result in response["Entries"]:
             if "ErrorCode" in result:
-                return taken
-            taken += 1
-    return taken
+                return accepted
+            accepted += 1
+    return accepted
 
 
 class Folder:
@@ -99,7 +99,7 @@ class Folder:
         return f"{self.path}/{name}"
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> bytes | None:
-        """Return what a file holds, or so many bytes of it; None if there is no such file."""
+        """Return the content of a file, or so many bytes of it; None if there is no such file."""
         s3 = client("s3")
         piece = {} if size is None else {"Range": f"bytes={start}-{start + size - 1}"}
         try:
@@ -117,7 +117,7 @@ class Folder:
         client("s3").put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType=content_type)
 
     def write_json(self, name: str, body: object) -> bytes:
-        """Write a file of JSON. Returns what was written."""
+        """Write a file of JSON. Returns its content."""
         content = msgspec.json.encode(body)
         self.write(name, content, "application/json")
         return content
@@ -135,7 +135,7 @@ _WORTH_THREADS = 1024
 
 
 def each[T, R](act: Callable[[T], R], subjects: Iterable[T]) -> list[R]:
-    """Return what comes of acting on each subject, in order; what waits for AWS overlaps where the CPU allows it."""
+    """Return the results of acting on each subject, in order. Waiting for AWS overlaps where the CPU allows it."""
     subjects = list(subjects)
     workers = _workers()
     if workers is None or len(subjects) < 2:
@@ -150,7 +150,7 @@ def _workers() -> ThreadPoolExecutor | None:
 
 
 def lean(session: Session) -> Session:
-    """Have the session's clients say one thing of themselves, and those of DynamoDB stay at one endpoint."""
+    """Return the session with a fixed user agent, and a fixed endpoint for DynamoDB: 20 % of a request's CPU."""
     session.set_default_client_config(Config(user_agent="course-certificates"))
     session.register("creating-client-class.dynamodb", _at_one_endpoint)
     return session
@@ -158,6 +158,6 @@ def lean(session: Session) -> Session:
 
 def _at_one_endpoint(**making: Any) -> None:
     def endpoint(client: Any, *_: object) -> tuple[str, dict[str, str], dict[str, Any]]:
-        return client.meta.endpoint_url, {}, {}  # what botocore says of a service that has no rules for it
+        return client.meta.endpoint_url, {}, {}  # botocore's answer for a service without endpoint rules
 
     making["class_attributes"]["_resolve_endpoint_ruleset"] = endpoint

@@ -190,7 +190,7 @@ class _Attempt:
 
 
 class SavedRecord(NamedTuple):
-    """What was saved of a decided record."""
+    """The saved part of a decided record."""
 
     publication: Publication
     is_written: bool  # False: nothing had changed

@@ -1,4 +1,4 @@
-"""What a person asks for with a key, done once; and refusals of it."""
+"""Requests of people with an idempotency key: each is done once, or refused."""
 
 import unicodedata
 from collections.abc import Callable
@@ -20,12 +20,12 @@ def event_id_of(*names: object) -> str:
 
 
 def identity(actor: str) -> str:
-    """Return what is the same for one person, however their identity provider spells the name."""
+    """Return one name for a person, however their identity provider writes it."""
     return unicodedata.normalize("NFKC", actor).casefold().strip()
 
 
-def remembered(by: str, key: str, asked: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
-    """Return the plan and the answer of what a person asks for with a key, those of the first time.
+def remembered(by: str, key: str, request: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
+    """Return the plan and the answer of a person's request with a key: those of the first time.
 
     `planned` is given a name that is the same for both, and returns them. Raises what it raises, LostRaceError (ask
     again), and RefusedActError if the key was for something else.
@@ -34,22 +34,22 @@ def remembered(by: str, key: str, asked: object, now: datetime, planned: Callabl
     item = storage.find_note(f"K#{name}", "-")
     if item.v:
         stored = msgspec.json.decode(item.b)
-        refuse_another_use(stored["asked"], asked)
+        refuse_another_use(stored["asked"], request)
     else:
         plan, answer = planned(name)
-        stored = {"asked": asked, "plan": plan, "answer": answer}
+        stored = {"asked": request, "plan": plan, "answer": answer}
         storage.save_note(item, stored, now + REMEMBERED)
     return stored
 
 
-def refuse_another_use(stored: object, asked: object) -> None:
-    """Raise RefusedActError if a key was for something else than what is asked for now."""
-    if stored != msgspec.json.decode(msgspec.json.encode(asked)):
+def refuse_another_use(stored: object, request: object) -> None:
+    """Raise RefusedActError if the key was used for another request."""
+    if stored != msgspec.json.decode(msgspec.json.encode(request)):
         raise RefusedActError(422, "this key was used for something else", "use a new one", "Idempotency-Key")
 
 
 class RefusedActError(Exception):
-    """What was asked for can't be done. `field` is what is wrong with it, `fix` the way out; `status` is HTTP's."""
+    """A request that can't be done. `field` is where it is wrong, `fix` the way out; `status` is HTTP's."""
 
     def __init__(self, status: int, title: str, fix: str, field: str = "") -> None:
         """Refuse, with the way out."""

@@ -1,4 +1,4 @@
-"""The stack's parameters: who gets a certificate, and who decides where a course run does not say."""
+"""The stack's parameters: the policies, and the rollout of course runs that name none."""
 
 import os
 from typing import NamedTuple
@@ -10,14 +10,14 @@ from certrules.core.terms import Rollout
 
 
 class PolicyParameters(NamedTuple):
-    """What the stack's parameters say of policy."""
+    """The stack's parameters about policy."""
 
     policy: str = "edx-2021"  # a preset's name, or as JSON one policy or a list of dated ones
-    web_certificates: str = "on"  # `on` or `off`; counts where the policy doesn't say
+    web_certificates: str = "on"  # `on` or `off`; for policies without this field
 
 
 def policy_parameters() -> PolicyParameters:
-    """Return what the stack's parameters say of policy."""
+    """Return the stack's parameters about policy."""
     names = {"policy": "POLICY", "web_certificates": "WEB_CERTIFICATES"}
     return PolicyParameters(**{field: os.environ[name] for field, name in names.items() if name in os.environ})
 
@@ -38,5 +38,5 @@ def policies(deployed: PolicyParameters | None = None) -> Policies:
 
 
 def default_rollout() -> Rollout:
-    """Return who decides in course runs that have no word on it, of the stack's parameters. Raises ValueError."""
+    """Return the rollout of course runs that name none, by the stack's parameters. Raises ValueError."""
     return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))

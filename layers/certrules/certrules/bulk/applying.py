@@ -14,12 +14,12 @@ from certrules import aws, settings, storage
 from certrules.aws import each
 from certrules.bulk.planning import AWS_FAULTS
 from certrules.bulk.runs import (
-    Change,
+    AppliedPart,
+    BulkRequest,
+    ChangeOutcome,
+    ChangeResult,
     Failed,
-    Request,
-    Result,
-    Row,
-    RowOutcome,
+    PlannedChange,
     Tally,
     change_of,
     digest_of,
@@ -40,10 +40,10 @@ _AT_ONCE = BATCH_GET_KEYS // 3
 """How many records are read in one request, each with its ID verification and its configuration."""
 
 
-def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: str = "") -> Result:
-    """Apply a part, or what was left of it, and say in its result what became of each change."""
+def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: str = "") -> AppliedPart:
+    """Apply a part, or the rest of it, and write the outcome of each change to its result."""
     folder = folder_of(bucket, run_id)
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     assert request is not None, "the run has begun"
     try:
         result = _Part(folder, request, part, approved_by).apply(sha256)
@@ -57,60 +57,60 @@ def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: st
 class _Part:
     """A part of a plan that is being applied."""
 
-    def __init__(self, folder: aws.Folder, request: Request, part: str, approved_by: str) -> None:
+    def __init__(self, folder: aws.Folder, request: BulkRequest, part: str, approved_by: str) -> None:
         self._folder = folder
         self._request = request
         self._part = part
         self._policies = request.policies()
         self._approver = Actor(approved_by, f"{request.reason} (bulk run {request.id}, asked for by {request.by})")
 
-    def apply(self, sha256: str) -> Result:
+    def apply(self, sha256: str) -> AppliedPart:
         """Apply the changes that are left; of those that were applied before, the result stays."""
         started = monotonic()
         content = self._folder.read(f"plan/{self._part}.json")
         if content is None or digest_of(content) != sha256:
             error = "its file is not what was approved: start a new run for what it would have changed"
-            return Result(part=self._part, changes=0, applied=0, told=0, seconds=0, rows=[], error=error)
-        changes = msgspec.json.decode(content, type=list[Change])
-        before = read(self._folder, f"results/{self._part}.json", Result)
-        rows: list[Row] = []
+            return AppliedPart(part=self._part, changes=0, applied=0, published=0, seconds=0, rows=[], error=error)
+        changes = msgspec.json.decode(content, type=list[PlannedChange])
+        before = read(self._folder, f"results/{self._part}.json", AppliedPart)
+        rows: list[ChangeResult] = []
         todo = changes
-        applied = told = 0
+        applied = published = 0
         causes: Tally = {}
         if before is not None and not before.error:
             failed = {(row.learner_id, row.course_run) for row in before.rows if row.outcome == "failed"}
             todo = [change for change in changes if change.pair in failed]
             rows = [row for row in before.rows if row.outcome != "failed"]
-            applied, told = before.applied, before.told
+            applied, published = before.applied, before.published
         for some in batched(todo, _AT_ONCE, strict=False):
             began = monotonic()
             for change, row in self._apply(some):
                 if row is None:
                     applied += 1
-                    told += bool(change.steps)
+                    published += bool(change.steps)
                     tally(causes, *(step.cause for step in change.steps))
                 else:
                     rows.append(row)
             sleep(max(0.0, began + self._span(len(some)) - monotonic()))
-        return Result(
+        return AppliedPart(
             part=self._part,
             changes=len(changes),
             applied=applied,
-            told=told,
+            published=published,
             causes=causes,
             seconds=round(monotonic() - started, 3),
             rows=rows,
         )
 
     def _span(self, records: int) -> float:
-        """Return how many seconds so many records have to take, for all parts together to keep the pace."""
+        """Return the seconds that so many records have to take, so that all parts together stay at the rate."""
         request = self._request
         return 0.0 if request.records_per_second is None else records * request.concurrency / request.records_per_second
 
-    def _apply(self, changes: Sequence[Change]) -> Iterator[tuple[Change, Row | None]]:
-        """Apply some changes; say of each what became of it, None if it was simply applied."""
+    def _apply(self, changes: Sequence[PlannedChange]) -> Iterator[tuple[PlannedChange, ChangeResult | None]]:
+        """Apply some changes; yield the outcome of each, None if it was applied."""
         for _ in range(ATTEMPTS):
-            lost: list[Change] = []
+            lost: list[PlannedChange] = []
             for group, loaded in self._loaded(changes):
                 for change, outcome in zip(group, each(partial(self._attempt, loaded), group), strict=True):
                     if isinstance(outcome, LostRaceError):
@@ -121,7 +121,7 @@ class _Part:
         for change in changes:
             yield change, self._failed(change, LostRaceError(f"lost {ATTEMPTS} races for the record"))
 
-    def _loaded(self, changes: Sequence[Change]) -> Iterator[tuple[Sequence[Change], Loaded | Exception]]:
+    def _loaded(self, changes: Sequence[PlannedChange]) -> Iterator[tuple[Sequence[PlannedChange], Loaded | Exception]]:
         """Read the records, one by one if one of them can't be read."""
         if not changes:
             return
@@ -136,7 +136,7 @@ class _Part:
                 for change in changes:
                     yield from self._loaded([change])
 
-    def _attempt(self, loaded: Loaded | Exception, change: Change) -> Row | LostRaceError | None:
+    def _attempt(self, loaded: Loaded | Exception, change: PlannedChange) -> ChangeResult | LostRaceError | None:
         try:
             return self._failed(change, loaded) if isinstance(loaded, Exception) else self._apply_one(change, loaded)
         except LostRaceError as error:
@@ -144,7 +144,7 @@ class _Part:
         except Exception as error:  # noqa: BLE001 - one record's failure is no other's
             return self._failed(change, error)
 
-    def _apply_one(self, planned: Change, loaded: Loaded) -> Row | None:
+    def _apply_one(self, planned: PlannedChange, loaded: Loaded) -> ChangeResult | None:
         pair = planned.pair
         known = loaded.known(pair, self._policies, settings.default_rollout())
         decided = decide_record(known, (), self._request.at)
@@ -161,14 +161,14 @@ class _Part:
         return None
 
     def _signed(self, transition: Transition) -> Transition:
-        """Have the person who approved it answer for a revocation that would have happened by itself."""
+        """Make the approver the actor of an automatic revocation."""
         takes_away = transition.previous is Status.DOWNLOADABLE and transition.cause in AUTOMATIC
         if takes_away and is_person(self._approver.by) and not is_person(transition.actor.by):
             return transition._replace(actor=self._approver)
         return transition
 
-    def _failed(self, change: Change, error: Exception) -> Row:
+    def _failed(self, change: PlannedChange, error: Exception) -> ChangeResult:
         return msgspec.structs.replace(self._row(change, "failed"), error=error_of(error))
 
-    def _row(self, change: Change, outcome: RowOutcome, now: Change | None = None) -> Row:
-        return Row(learner_id=change.learner_id, course_run=change.course_run, outcome=outcome, now=now)
+    def _row(self, change: PlannedChange, outcome: ChangeOutcome, now: PlannedChange | None = None) -> ChangeResult:
+        return ChangeResult(learner_id=change.learner_id, course_run=change.course_run, outcome=outcome, now=now)

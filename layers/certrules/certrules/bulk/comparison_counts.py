@@ -65,7 +65,7 @@ class Agreement(msgspec.Struct):
         return 1 - differing / self.certificates if self.certificates else 1.0
 
     def obstacles(self) -> list[str]:
-        """Say why the course run is not ready to go live; nothing if it is."""
+        """Return why the course run is not ready to go live; empty if it is ready."""
         counted = (
             (self.kinds.get(Kind.WOULD_REVOKE, 0), "downloadable by the old logic, and not by the facts"),
             (self.effects.get(Effect.HOLD, 0), "would be held for a person"),
@@ -86,7 +86,7 @@ class Comparisons(msgspec.Struct):
     samples: dict[str, dict[str, list[Compared]]] = msgspec.field(default_factory=dict)  # by course run, then class
 
     def take(self, pair: Pair, found: Comparison) -> Compared | None:
-        """Count a learner. Returns what is to be listed, None where both agree and nothing would change."""
+        """Count a learner. Returns the line to list, None where both agree and nothing would change."""
         counts = self.course_runs.setdefault(pair.course_run, Agreement())
         counts.learners += 1
         counts.certificates += found.certificate
@@ -110,7 +110,7 @@ class Comparisons(msgspec.Struct):
         return listed
 
     def fail(self, pair: Pair) -> None:
-        """Count a learner of whom nothing can be said."""
+        """Count a learner who could not be compared."""
         self.course_runs.setdefault(pair.course_run, Agreement()).undecided += 1
 
     def merge(self, other: "Comparisons") -> None:
@@ -129,7 +129,7 @@ class Comparisons(msgspec.Struct):
             del of_kind[SAMPLES:]
 
     def report(self) -> dict[str, Any]:
-        """Return the report: of the catalogue, and of each course run, with what is recommended."""
+        """Return the report: of the catalogue, and of each course run, with a recommendation."""
         total = Agreement()
         for counts in self.course_runs.values():
             total.add(counts)
@@ -177,7 +177,7 @@ def _by_count(counts: Tally) -> Tally:
 
 
 def as_json(item: Compared) -> dict[str, Any]:
-    """Return what is listed of a learner."""
+    """Return the line of a learner as JSON."""
     differences = [{"field": field, "old_logic": theirs, "facts": ours} for field, theirs, ours in item.differences]
     return {
         "learner_id": item.learner_id,
@@ -194,7 +194,7 @@ COLUMNS = ("learner_id", "course_run", "class", "going_live", "reasons", "differ
 
 
 def lines(found: Iterable[Compared]) -> Iterator[tuple[object, ...]]:
-    """Return what is listed of learners as lines of a table with COLUMNS."""
+    """Return the lines of learners as rows of a table with COLUMNS."""
     for item in found:
         differences = "; ".join(f"{field}: {theirs or '-'} / {ours or '-'}" for field, theirs, ours in item.differences)
         reasons = " ".join(item.reasons)
@@ -202,7 +202,7 @@ def lines(found: Iterable[Compared]) -> Iterator[tuple[object, ...]]:
 
 
 def summary_of(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of a report what an event says."""
+    """Return the part of a report that its event carries."""
     counts = report["all"]
     names = ("learners", "certificates", "agreement", "classes", "going_live", "revocations", "undecided")
     return {**{name: counts[name] for name in names}, "ready": len(report["ready"]), "not_ready": report["not_ready"]}

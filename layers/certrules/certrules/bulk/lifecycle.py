@@ -1,7 +1,7 @@
 """Bulk runs as people see them: asked for once, approved or declined, followed, resumed.
 
-What is known of a run beside its files is a note of support's table: `B` and the run's id. The token by which its
-approval is awaited is a note of its own, which is never shown.
+Beside its files, a run has a note in support's table, under `B` and the run's id. The token with which the state
+machine waits for the approval is a note of its own, which is never shown.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from certrules import aws, storage
 from certrules.bulk.comparison_counts import summary_of as summary_of_comparison
 from certrules.bulk.planning import shards_of
 from certrules.bulk.reporting import DECLINED
-from certrules.bulk.runs import Approvers, Plan, Request, folder_of, read
+from certrules.bulk.runs import Approvers, BulkRequest, Plan, folder_of, read
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, identity, remembered
 from certrules.storage.tables import LostRaceError, SupportItem
 
 RUN, TOKEN = "B", "B#token"
-KEPT = timedelta(days=365)
+RETENTION = timedelta(days=365)
 """How long it is remembered that there was a run."""
 
 ENDED = {"planned", "done", "incomplete", "failed", "declined", "expired"}
@@ -37,9 +37,9 @@ _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 # --- asked for
 
 
-def start(machine: str, asked: Mapping[str, Any], by: str, key: str, now: datetime) -> dict[str, Any]:
+def start(machine: str, scope: Mapping[str, Any], by: str, key: str, now: datetime) -> dict[str, Any]:
     """Start a run, once for a key. Raises RefusedActError, LostRaceError and botocore's errors: ask again."""
-    if len(msgspec.json.encode(asked)) > MOST_BYTES:
+    if len(msgspec.json.encode(scope)) > MOST_BYTES:
         raise RefusedActError(
             422, "so much can't be named at once", "name fewer learners or course runs, or all", "body"
         )
@@ -47,15 +47,15 @@ def start(machine: str, asked: Mapping[str, Any], by: str, key: str, now: dateti
     def planned(name: str) -> tuple[None, str]:
         return None, f"{now:%Y%m%dT%H%M%SZ}-{name[:6]}"
 
-    run_id = remembered(by, key, {"bulk run": asked}, now, planned)["answer"]
+    run_id = remembered(by, key, {"bulk run": scope}, now, planned)["answer"]
     item = storage.find_note(RUN, run_id)
     if item.v:
         body: dict[str, Any] = msgspec.json.decode(item.b)
     else:
-        request = {**asked, "by": by, "at": as_time(now)}
-        msgspec.convert({**request, "id": run_id}, Request)
+        request = {**scope, "by": by, "at": as_time(now)}
+        msgspec.convert({**request, "id": run_id}, BulkRequest)
         body = _new(run_id, request)
-        storage.save_note(item, body, now + KEPT)
+        storage.save_note(item, body, now + RETENTION)
     _execute(machine, body)
     return shown(body, body["state"])
 
@@ -87,7 +87,7 @@ def resume(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, A
     if body["attempt"] == ATTEMPTS:
         raise RefusedActError(409, f"it was tried {ATTEMPTS} times", "mend what its report names, then start a new one")
     body |= {"state": "started", "attempt": body["attempt"] + 1, "report": None}
-    storage.save_note(item, body, now + KEPT)
+    storage.save_note(item, body, now + RETENTION)
     _execute(machine, body)
     return shown(body, "started")
 
@@ -106,7 +106,7 @@ def run(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, Any]
     _, body = _note(run_id)
     folder = folder_of(bucket, run_id)
     plan = read(folder, "plan.json", Plan)
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     begun = request is not None and folder.read("shards.json") is not None
     progress = {
         "shards": len(shards_of(folder, request)) if request and begun else None,
@@ -134,7 +134,7 @@ def shown(body: Mapping[str, Any], state: str) -> dict[str, Any]:
 
 
 def summary_of(plan: Plan) -> dict[str, Any]:
-    """Return what a person has to know who approves a plan."""
+    """Return the summary of a plan for its approver."""
     counts = plan.counts
     return {
         "hash": plan.hash,
@@ -169,7 +169,7 @@ def _note(run_id: str) -> tuple[SupportItem, dict[str, Any]]:
 
 
 def _state(machine: str, bucket: str, body: Mapping[str, Any], now: datetime) -> str:
-    """Return what a run is at: what it ended as, or whether it still runs."""
+    """Return the state of a run: how it ended, or how far it is."""
     state: str = body["state"]
     if state in ENDED:
         return state
@@ -192,7 +192,7 @@ def _state(machine: str, bucket: str, body: Mapping[str, Any], now: datetime) ->
 
 
 def wait(bucket: str, run: Mapping[str, Any], token: str, now: datetime) -> None:
-    """Note that a plan waits to be approved, and by which token the state machine is told."""
+    """Record that a plan waits for its approval, with the token of the state machine."""
     plan = read(folder_of(bucket, run["id"]), "plan.json", Plan)
     assert plan is not None, "the plan is sealed"
     expires_at = now + timedelta(seconds=run["begun"]["approval_seconds"])
@@ -216,8 +216,8 @@ def decide(
     botocore's errors: ask again.
     """
     item, body = _note(run_id)
-    said = "approved" if approve else "declined"
-    if not (body["state"] == said and body["decided_by"] == by):
+    result = "approved" if approve else "declined"
+    if not (body["state"] == result and body["decided_by"] == by):
         state = _state(machine, bucket, body, now)
         if state != "waiting":
             raise RefusedActError(409, f"it is {state}, and waits for nobody", "see what it is at", "id")
@@ -229,8 +229,8 @@ def decide(
         if approve and plan["approvers"] == Approvers.SOMEBODY_ELSE and identity(body["request"]["by"]) == identity(by):
             raise RefusedActError(403, "nobody approves what they asked for", "have a second person approve it")
         approval = {"hash": plan_hash, "by": by, "at": as_time(now)} if approve else None
-        body |= {"state": said, "approval": approval, "decided_by": by, "decided_at": as_time(now)}
-        storage.save_note(item, body, now + KEPT)
+        body |= {"state": result, "approval": approval, "decided_by": by, "decided_at": as_time(now)}
+        storage.save_note(item, body, now + RETENTION)
     token = msgspec.json.decode(storage.find_note(TOKEN, run_id).b)
     client = aws.client("stepfunctions")
     try:
@@ -241,7 +241,7 @@ def decide(
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE:
             raise
-    return shown(body, said)
+    return shown(body, result)
 
 
 # --- ended
@@ -249,20 +249,20 @@ def decide(
 
 def finish(report: Mapping[str, Any], run: Mapping[str, Any], now: datetime) -> None:
     """Note how a run ended."""
-    said = {name: report[name] for name in ("outcome", "parts", "problem", "finished_at", "cost")}
-    said["failures"] = len(report["failures"])
+    result = {name: report[name] for name in ("outcome", "parts", "problem", "finished_at", "cost")}
+    result["failures"] = len(report["failures"])
     if "comparison" in report:
-        said["comparison"] = summary_of_comparison(report["comparison"])
-    _update(run, now, state=report["state"], report=said)
+        result["comparison"] = summary_of_comparison(report["comparison"])
+    _update(run, now, state=report["state"], report=result)
 
 
 def _update(run: Mapping[str, Any], now: datetime, **changes: Any) -> None:
-    """Change what is noted of a run; one that was not asked for through the API is noted from then on."""
+    """Change the note of a run; a run that was not started through the API gets one."""
     for _ in range(5):
         item = storage.find_note(RUN, run["id"])
         body = msgspec.json.decode(item.b) if item.v else _new(run["id"], run["request"])
         try:
-            storage.save_note(item, {**body, **changes}, now + KEPT)
+            storage.save_note(item, {**body, **changes}, now + RETENTION)
         except LostRaceError:
             continue
         return

@@ -19,16 +19,16 @@ from certrules.bulk.comparison_counts import Compared, Comparisons
 from certrules.bulk.runs import (
     MOST_LISTED,
     PART,
+    AppliedPart,
     Approval,
     Approvers,
-    Change,
+    BulkRequest,
     Counts,
     Failed,
     PartName,
     Plan,
-    Planned,
-    Request,
-    Result,
+    PlannedChange,
+    PlannedShard,
     Tally,
     change_of,
     digest_of,
@@ -58,19 +58,19 @@ class PlanError(Exception):
     """The plan is not what it has to be. A retry can't help."""
 
 
-# --- begin: what is to be planned
+# --- begin: the shards to plan
 
 
 def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Note what was asked for, with the policy in force, and list the shards that are still to be planned.
+    """Write the request, with the policy in force, and list the shards that are not planned yet.
 
     Beginning again changes nothing of it. Raises msgspec.ValidationError, which names the field, and PlanError.
     """
     folder = folder_of(bucket, run["id"])
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     if request is None:
-        asked = msgspec.convert({**run["request"], "id": run["id"]}, Request)
-        request = msgspec.structs.replace(asked, terms=settings.policy_parameters(), began_at=now)
+        stored = msgspec.convert({**run["request"], "id": run["id"]}, BulkRequest)
+        request = msgspec.structs.replace(stored, terms=settings.policy_parameters(), began_at=now)
         request.policies()
         folder.write_json("request.json", request)
     shards = shards_of(folder, request)
@@ -85,7 +85,7 @@ def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def shards_of(folder: aws.Folder, request: Request) -> list[str]:
+def shards_of(folder: aws.Folder, request: BulkRequest) -> list[str]:
     """Return the names of all shards of a run; the first time, group its course runs."""
     groups = len(list(folder.names("course-runs/")))
     if not groups or read(folder, "groups.json", int) != groups:
@@ -97,18 +97,18 @@ def shards_of(folder: aws.Folder, request: Request) -> list[str]:
             folder.write_json(f"course-runs/{groups:03}.json", group)
             groups += 1
         folder.write_json("groups.json", groups)
-    wanted = range(storage.COURSE_RUN_SHARDS)
-    shards = sorted({storage.shard_of(learner) for learner in request.learners}) if request.learners else wanted
+    learners = range(storage.COURSE_RUN_SHARDS)
+    shards = sorted({storage.shard_of(learner) for learner in request.learners}) if request.learners else learners
     return [f"{group:03}-{shard:02}" for group in range(groups) for shard in shards]
 
 
 # --- a shard
 
 
-def plan_shard(bucket: str, run_id: str, shard: str) -> Planned:
+def plan_shard(bucket: str, run_id: str, shard: str) -> PlannedShard:
     """Plan a shard: read and decide its records, and write what would change, part by part."""
     folder = folder_of(bucket, run_id)
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     assert request is not None, "the run has begun"
     try:
         return _Shard(folder, request, shard).plan()
@@ -118,16 +118,16 @@ def plan_shard(bucket: str, run_id: str, shard: str) -> Planned:
 
 
 class _Shard:
-    """What is being planned of a shard; in memory are a page of learners and a part of the plan."""
+    """The plan of a shard in progress; a page of learners and a part of the plan are in memory."""
 
-    def __init__(self, folder: aws.Folder, request: Request, shard: str) -> None:
+    def __init__(self, folder: aws.Folder, request: BulkRequest, shard: str) -> None:
         self._folder = folder
         self._request = request
         self._shard = shard
         self._policies = request.policies()
         self._requests: Tally = {}
         self._records = 0
-        self._changes: list[Change] = []
+        self._changes: list[PlannedChange] = []
         self._parts: list[PartName] = []
         self._counts = Counts()
         self._failed: list[Failed] = []
@@ -135,8 +135,8 @@ class _Shard:
         self._differing: list[Compared] = []
         self._differing_parts = 0
 
-    def plan(self) -> Planned:
-        """Plan it, and say so in its file."""
+    def plan(self) -> PlannedShard:
+        """Plan the shard, and write its file."""
         started = monotonic()
         group, _, number = self._shard.partition("-")
         course_runs = read(self._folder, f"course-runs/{group}.json", list[str])
@@ -152,7 +152,7 @@ class _Shard:
         if self._comparisons is not None:
             self._write_differing()
             self._folder.write_json(f"compared/{self._shard}.json", self._comparisons)
-        planned = Planned(
+        planned = PlannedShard(
             shard=self._shard,
             records=self._records,
             seconds=round(monotonic() - started, 3),
@@ -169,8 +169,8 @@ class _Shard:
         """Return the records of a shard that are wanted."""
         for course_run in course_runs:
             if self._request.learners is not None:
-                wanted = {learner for learner in self._request.learners if storage.shard_of(learner) == shard}
-                yield from (Pair(learner, course_run) for learner in sorted(wanted))
+                named = {learner for learner in self._request.learners if storage.shard_of(learner) == shard}
+                yield from (Pair(learner, course_run) for learner in sorted(named))
                 continue
             after = None
             while True:
@@ -201,7 +201,7 @@ class _Shard:
         yield from ((pair, loaded) for pair in pairs)
 
     def _take(self, pair: Pair, loaded: Loaded) -> None:
-        """Decide a record, and list what would change; compare it, if that is what the run is for."""
+        """Decide a record and list its change; compare it, if the run is a comparison."""
         if not loaded.records[pair].version:
             return
         self._records += 1
@@ -247,7 +247,7 @@ class _Shard:
             self._comparisons.fail(pair)
 
 
-def decided(pair: Pair, loaded: Loaded, request: Request, policies: Policies) -> Change | None:
+def decided(pair: Pair, loaded: Loaded, request: BulkRequest, policies: Policies) -> PlannedChange | None:
     """Return the change that deciding a record again would make, at the run's instant and by its policy, if any."""
     known = loaded.known(pair, policies, settings.default_rollout())
     return change_of(pair, loaded, decide_record(known, (), request.at, as_if=request.rollout))
@@ -257,12 +257,12 @@ def decided(pair: Pair, loaded: Loaded, request: Request, policies: Policies) ->
 
 
 def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
-    """Put what was planned of the shards together, and seal it. Returns what the state machine has to know.
+    """Put the plans of the shards together, and seal the plan. Returns the input of the state machine's next step.
 
     Sealed once, a plan stays as it is. `next` is `ask`, `apply` or `report`.
     """
     folder = folder_of(bucket, run["id"])
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     assert request is not None, "the run has begun"
     plan = read(folder, "plan.json", Plan)
     if plan is None:
@@ -273,7 +273,7 @@ def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
         requests: Tally = {}
         records, seconds, missing = 0, 0.0, 0
         for some in batched(shards, 100, strict=False):
-            for found in each(lambda shard: read(folder, f"shards/{shard}.json", Planned), some):
+            for found in each(lambda shard: read(folder, f"shards/{shard}.json", PlannedShard), some):
                 if found is None:
                     missing += 1
                     continue
@@ -312,7 +312,7 @@ def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comparison(folder: aws.Folder, shards: Iterable[str]) -> dict[str, Any]:
-    """Put together what was compared of the shards."""
+    """Put the comparisons of the shards together."""
     total = Comparisons()
     for some in batched(shards, 100, strict=False):
         for found in each(lambda shard: read(folder, f"compared/{shard}.json", Comparisons), some):
@@ -326,22 +326,22 @@ def hash_of(parts: Iterable[PartName]) -> str:
     return digest_of("".join(f"{part.name} {part.sha256}\n" for part in parts).encode())
 
 
-def _approvers(request: Request, revocations: int) -> Approvers:
+def _approvers(request: BulkRequest, revocations: int) -> Approvers:
     if not request.applies or not revocations:
         return Approvers.NOBODY
     return Approvers.A_PERSON if revocations == 1 else Approvers.SOMEBODY_ELSE
 
 
-# --- what is to be applied
+# --- the parts to apply
 
 
 def list_parts(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
     """List the parts of the approved plan that are still to be applied.
 
-    Raises PlanError if the plan is not what was approved.
+    Raises PlanError if the plan is not the approved one.
     """
     folder = folder_of(bucket, run["id"])
-    request, plan = read(folder, "request.json", Request), read(folder, "plan.json", Plan)
+    request, plan = read(folder, "request.json", BulkRequest), read(folder, "plan.json", Plan)
     parts = read(folder, "parts.json", list[PartName])
     assert request is not None
     assert plan is not None
@@ -364,6 +364,6 @@ def list_parts(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
 def _complete(folder: aws.Folder) -> Iterator[str]:
     """Return the names of the parts of which nothing is left to do."""
     for names in batched(folder.names("results/"), 100, strict=False):
-        for result in each(lambda name: read(folder, name, Result), names):
+        for result in each(lambda name: read(folder, name, AppliedPart), names):
             if result is not None and result.complete:
                 yield result.part

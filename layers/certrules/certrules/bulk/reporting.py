@@ -17,13 +17,13 @@ from certrules.bulk.comparison_counts import Compared
 from certrules.bulk.planning import shards_of
 from certrules.bulk.runs import (
     MOST_LISTED,
-    Change,
+    AppliedPart,
+    BulkRequest,
+    ChangeResult,
     Failed,
     PartName,
     Plan,
-    Request,
-    Result,
-    Row,
+    PlannedChange,
     folder_of,
     read,
 )
@@ -58,9 +58,9 @@ def write_report(
 ) -> dict[str, Any]:
     """Compare the results with the plan, and write the report, also as a table and as a page. Returns it."""
     folder = folder_of(bucket, run["id"])
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     if request is None:  # it never began
-        request = msgspec.convert({**run["request"], "id": run["id"]}, Request)
+        request = msgspec.convert({**run["request"], "id": run["id"]}, BulkRequest)
     plan = read(folder, "plan.json", Plan)
     parts = (read(folder, "parts.json", list[PartName]) or []) if plan else []
     applied = run.get("parts") is not None  # it came to applying
@@ -117,8 +117,8 @@ class _Found:
     def __init__(self) -> None:
         self.outcome = dict.fromkeys(OUTCOMES, 0)
         self.failures: list[Failed] = []
-        self.changed_since: list[Row] = []
-        self.done = self.told = 0
+        self.changed_since: list[ChangeResult] = []
+        self.done = self.published = 0
         self.seconds = 0.0
 
     def take(self, folder: aws.Folder, parts: Iterable[PartName]) -> None:
@@ -130,7 +130,7 @@ class _Found:
                 self.failures.append(Failed(f"part {part.name}", error))
                 continue
             self.done += result.complete
-            self.told += result.told
+            self.published += result.published
             self.seconds += result.seconds
             self.outcome["applied"] += result.applied
             for row in result.rows:
@@ -141,7 +141,7 @@ class _Found:
                     self.changed_since.append(row)
 
 
-def _state(request: Request, run: dict[str, Any], plan: Plan | None, found: _Found) -> str:
+def _state(request: BulkRequest, run: dict[str, Any], plan: Plan | None, found: _Found) -> str:
     if (ended := run.get("ended")) is not None:
         return "declined" if ended["Error"] == DECLINED else "expired"
     if plan is None or (run.get("parts") is None and (request.applies or run.get("problem"))):
@@ -156,7 +156,7 @@ def _problem(run: dict[str, Any]) -> str | None:
     return None if problem is None else f"{problem.get('Error', '')}: {problem.get('Cause', '')}"[:2000]
 
 
-def _missing_shards(folder: aws.Folder, request: Request) -> Iterator[Failed]:
+def _missing_shards(folder: aws.Folder, request: BulkRequest) -> Iterator[Failed]:
     planned = set(folder.names("shards/"))
     for shard in shards_of(folder, request):
         if f"shards/{shard}.json" not in planned:
@@ -164,25 +164,27 @@ def _missing_shards(folder: aws.Folder, request: Request) -> Iterator[Failed]:
 
 
 def _why(folder: aws.Folder, name: str) -> str:
-    """Return why nothing came back, if that could still be said."""
+    """Return why there is no result, if a failure was written."""
     failed = read(folder, name, Failed)
     return failed.error if failed else "nothing came back: its function was killed, or ran out of time or memory"
 
 
-def _results(folder: aws.Folder, parts: Iterable[PartName]) -> Iterator[tuple[PartName, Result | None]]:
+def _results(folder: aws.Folder, parts: Iterable[PartName]) -> Iterator[tuple[PartName, AppliedPart | None]]:
     for some in batched(parts, 100, strict=False):
-        yield from zip(some, each(lambda part: read(folder, f"results/{part.name}.json", Result), some), strict=True)
+        yield from zip(
+            some, each(lambda part: read(folder, f"results/{part.name}.json", AppliedPart), some), strict=True
+        )
 
 
 def _cost(plan: Plan | None, found: _Found) -> dict[str, Any]:
-    """Return about what the run cost, in dollars."""
+    """Return an estimate of the run's cost, in dollars."""
     records = plan.records if plan else 0
     done = sum(found.outcome.values())
     parts = plan.parts if plan else 0
     shards = plan.shards if plan else 0
     units = {
         "DynamoDB read units": records * 1.02 + 3 * done,
-        "DynamoDB write units": 5 * found.told + 2 * (found.outcome["applied"] - found.told),
+        "DynamoDB write units": 5 * found.published + 2 * (found.outcome["applied"] - found.published),
         "Lambda GB-seconds": (plan.seconds if plan else 0.0) + found.seconds,
         "Step Functions transitions": 10 + 2 * (shards + parts),
         "S3 requests": 20 + 3 * shards + 4 * parts,
@@ -202,7 +204,7 @@ def _write_csv(file: IO[bytes], folder: aws.Folder, parts: Iterable[PartName], *
     table.writerow(COLUMNS)
     for part, result in _results(folder, parts) if applied else ((part, None) for part in parts):
         rows = {(row.learner_id, row.course_run): row for row in result.rows} if result else {}
-        for change in read(folder, f"plan/{part.name}.json", list[Change]) or ():
+        for change in read(folder, f"plan/{part.name}.json", list[PlannedChange]) or ():
             row = rows.get(change.pair)
             if not applied:
                 outcome = "planned"
@@ -225,7 +227,7 @@ def _write_differing(file: IO[bytes], folder: aws.Folder) -> None:
     text.detach()
 
 
-def _line(change: Change, outcome: str, error: str) -> tuple[object, ...]:
+def _line(change: PlannedChange, outcome: str, error: str) -> tuple[object, ...]:
     return (
         change.learner_id,
         change.course_run,

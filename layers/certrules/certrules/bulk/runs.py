@@ -1,15 +1,15 @@
-"""A bulk run: what was asked for, the changes that it makes, and its files.
+"""A bulk run: its request, the changes that it makes, and its files.
 
 The files of a run are under `runs/<id>/` in the bulk bucket. Each is written whole, by one function at a time, so
 that what is there is complete, and a run that was interrupted goes on from what is missing:
 
-- `request.json`: what was asked for, with the policy that all of it is decided by;
+- `request.json`: the request, with the policy that decides all of it;
 - `course-runs/<group>.json`: the course runs, in groups;
-- `shards.json`: what is to be planned: an item a group and shard, <group>-<shard>;
+- `shards.json`: the shards to plan: an item for each group and shard, <group>-<shard>;
 - `plan/<shard>-<number>.json`: parts of the plan, at most PART changes each;
-- `shards/<shard>.json`: what was planned of a shard; written last, it names its parts with their SHA-256;
+- `shards/<shard>.json`: the plan of a shard; written last, it names its parts with their SHA-256;
 - `compared/<shard>.json` and `differences/<shard>-<number>.json`: of a comparison, counts, and who differs;
-- `comparison.json`: what was compared of all shards;
+- `comparison.json`: the comparison of all shards;
 - `parts.json` and `plan.json`: all parts, and the plan as it is approved, sealed by its hash;
 - `apply.json`: the parts that are to be applied;
 - `results/<part>.json`: what became of each change of a part;
@@ -52,11 +52,11 @@ NO_CERTIFICATE = "none"
 
 
 NO_TRANSITION = "no transition"
-"""What stands for the cause of a change that only moves a date or what is due."""
+"""In place of the cause of a change that moves only a date or a due time."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a bulk run is to do, as somebody asked for it."""
+class BulkRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The request for a bulk run."""
 
     id: str
     course_runs: list[str] | Literal["all"]
@@ -67,7 +67,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     learners: list[int] | None = None  # only theirs
     dry_run: bool = False
     purpose: Literal["regenerate", "compare"] = "regenerate"
-    as_if: Rollout | None = None  # what would come of another setting of the course runs; nothing is applied
+    as_if: Rollout | None = None  # as if the course runs had this rollout; nothing is applied
     concurrency: int = 20  # how many shards, and parts, are worked on at once
     approval_seconds: int = 86_400  # how long the plan waits to be approved
     records_per_second: int | None = None  # how fast parts are applied, all together
@@ -81,7 +81,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def rollout(self) -> Rollout | None:
-        """As if what were set of the course runs; None: as it is."""
+        """The rollout as if which the run decides; None: the actual one."""
         return self.as_if or (Rollout.LIVE if self.purpose == "compare" else None)
 
     def policies(self) -> Policies:
@@ -99,15 +99,15 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored of a certificate after a change."""
+    """The stored state of a certificate after a change."""
 
     certificate: dict[str, Any] | None
     pending: tuple[str, str, str | None] | None  # cause, since, due
-    due: str | None  # when it changes by itself
+    due: str | None  # when it changes without a new entry
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
-    """What saving a record would alter: its certificate, what is published, what is pending or due."""
+class PlannedChange(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
+    """The change that saving a record would make: to the certificate, its publication, or what is pending or due."""
 
     learner_id: int
     course_run: str
@@ -130,10 +130,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from"
         """Whether it takes a certificate away, if only for a time."""
         return any(step.previous == Status.DOWNLOADABLE for step in self.steps)
 
-    def completes(self, planned: "Change") -> bool:
-        """Whether this is what is left of a planned change: it ends the same, and says nothing that isn't planned."""
-        said = len(planned.steps) - len(self.steps)
-        return self.end == planned.end and said >= 0 and planned.steps[said:] == self.steps
+    def completes(self, planned: "PlannedChange") -> bool:
+        """Whether this is the rest of a planned change: it has the same end, and no step that isn't planned."""
+        done = len(planned.steps) - len(self.steps)
+        return self.end == planned.end and done >= 0 and planned.steps[done:] == self.steps
 
 
 class PartName(msgspec.Struct, frozen=True, array_like=True):
@@ -145,7 +145,7 @@ class PartName(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A record that could not be decided, or a part or shard of which nothing can be said."""
+    """A record that could not be decided, or a part or shard without a result."""
 
     what: str
     error: str
@@ -163,7 +163,7 @@ def tally(counts: Tally, *names: str, by: int = 1) -> None:
 
 
 class Counts(msgspec.Struct):
-    """How many changes there are, by what they are."""
+    """The changes in numbers."""
 
     changes: int = 0
     revocations: int = 0
@@ -172,7 +172,7 @@ class Counts(msgspec.Struct):
     by_reason: Tally = msgspec.field(default_factory=dict)
     by_course_run: Tally = msgspec.field(default_factory=dict)
 
-    def take(self, change: Change) -> None:
+    def take(self, change: PlannedChange) -> None:
         """Count a change."""
         self.changes += 1
         self.revocations += change.revokes
@@ -190,8 +190,8 @@ class Counts(msgspec.Struct):
                 tally(getattr(self, name), key, by=count)
 
 
-class Planned(msgspec.Struct, kw_only=True):
-    """What was planned of a shard."""
+class PlannedShard(msgspec.Struct, kw_only=True):
+    """The plan of a shard."""
 
     shard: str
     records: int
@@ -212,7 +212,7 @@ class Approvers(StrEnum):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed plan: what is approved is its hash."""
+    """A sealed plan. Its hash is approved."""
 
     hash: str
     approvers: Approvers
@@ -226,29 +226,29 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     course_runs_changed: int
 
 
-type RowOutcome = Literal["already", "changed_since", "failed"]
+type ChangeOutcome = Literal["already", "changed_since", "failed"]
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ChangeResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a planned change that was not simply applied."""
 
     learner_id: int
     course_run: str
-    outcome: RowOutcome
+    outcome: ChangeOutcome
     error: str = ""
-    now: Change | None = None  # what deciding again would change now, where that isn't the plan
+    now: PlannedChange | None = None  # what deciding again would change now, where that isn't the plan
 
 
-class Result(msgspec.Struct, kw_only=True):
-    """What became of a part."""
+class AppliedPart(msgspec.Struct, kw_only=True):
+    """The result of a part."""
 
     part: str
     changes: int
     applied: int
-    told: int  # of these, with history: a transaction
+    published: int = msgspec.field(name="told")  # of these, with history: a transaction
     causes: Tally = msgspec.field(default_factory=dict)  # of the transitions that were published
     seconds: float
-    rows: list[Row]
+    rows: list[ChangeResult]
     error: str = ""  # why nothing of it was applied
 
     @property
@@ -271,7 +271,7 @@ def folder_of(bucket: str, run_id: str) -> aws.Folder:
 
 
 def read[T](folder: aws.Folder, name: str, kind: type[T]) -> T | None:
-    """Return what a file of a run says, None if there is no such file."""
+    """Return the content of a file of a run, None if there is no such file."""
     content = folder.read(name)
     if content is None:
         return None
@@ -301,21 +301,21 @@ def error_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def change_of(pair: Pair, loaded: Loaded, decided: DecidedRecord) -> Change | None:
+def change_of(pair: Pair, loaded: Loaded, decided: DecidedRecord) -> PlannedChange | None:
     """Return what saving a record that was decided again would alter, None if nothing."""
     stored = loaded.records[pair]
-    published, news, _ = decided.publication
+    published, new_transitions, _ = decided.publication
     end = End(
         certificate=None if published.certificate is None else certificate_as_json(published.certificate),
         pending=_pending(published.pending),
         due=as_time(decided.next_change_at),
     )
-    if not news and end == end_of(stored):
+    if not new_transitions and end == end_of(stored):
         return None
-    last = news[-1] if news else None
+    last = new_transitions[-1] if new_transitions else None
     status = None if published.certificate is None else published.certificate.status
-    before = news[0].previous if news else status
-    return Change(
+    before = new_transitions[0].previous if new_transitions else status
+    return PlannedChange(
         learner_id=pair.learner_id,
         course_run=pair.course_run,
         versions=(
@@ -328,13 +328,13 @@ def change_of(pair: Pair, loaded: Loaded, decided: DecidedRecord) -> Change | No
         cause=_cause(last.cause if last else None, published.pending, decided.before.pending),
         at=as_time(last.at) if last else None,
         reasons=() if status is Status.DOWNLOADABLE else tuple(sorted(decided.outcome.decision.unmet)),
-        steps=tuple(Step(str(as_time(item.at)), item.previous, item.status, item.cause) for item in news),
+        steps=tuple(Step(str(as_time(item.at)), item.previous, item.status, item.cause) for item in new_transitions),
         end=end,
     )
 
 
 def end_of(stored: StoredRecord) -> End:
-    """Return what is stored of a certificate."""
+    """Return the stored state of a certificate."""
     certificate = stored.published.certificate
     return End(
         certificate=None if certificate is None else certificate_as_json(certificate),
@@ -343,11 +343,11 @@ def end_of(stored: StoredRecord) -> End:
     )
 
 
-def _cause(told: Cause | None, pending: Pending | None, before: Pending | None) -> Cause | None:
+def _cause(transition: Cause | None, pending: Pending | None, before: Pending | None) -> Cause | None:
     """Return the cause of the last transition, or of what becomes pending."""
-    if told is None and pending is not None and pending != before:
+    if transition is None and pending is not None and pending != before:
         return pending.cause
-    return told
+    return transition
 
 
 def _pending(pending: Pending | None) -> tuple[str, str, str | None] | None:

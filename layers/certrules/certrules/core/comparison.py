@@ -66,7 +66,7 @@ class Effect(StrEnum):
     NONE = "none"
     ISSUE = "issue"
     LABEL = "label"
-    DETAILS = "details"  # it keeps its status and its id
+    DETAILS = "details"  # its status and its id stay
     HOLD = "hold"  # it stays, and a person decides on its revocation
     PENDING = "pending"  # it stays until its revocation is due
 

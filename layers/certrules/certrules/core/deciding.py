@@ -1,4 +1,4 @@
-"""Deciding one record: a pure function of what is known, of new entries and of an instant.
+"""Deciding one record: a pure function of the known state, of new entries and of an instant.
 
 Ingestion, support, bulk runs, import and reconciliation all decide here. Nothing is read or written.
 """

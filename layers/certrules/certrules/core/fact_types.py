@@ -16,7 +16,7 @@ from certrules.core.wording import on_or_off, overrides_text, status_text, when
 
 
 class Fact(StrEnum):
-    """What an entry of a timeline is about."""
+    """The subject of an entry of a timeline."""
 
     ENROLLMENT = "enrollment"
     PASSING = "passing"

@@ -13,7 +13,7 @@ from certrules.core.timeline import Entry, Timeline
 
 
 class PublishedTransition(NamedTuple):
-    """What is stored of a transition that was published."""
+    """A transition that was published, in short."""
 
     at: datetime  # UTC
     status: Status
@@ -65,7 +65,7 @@ def next_publication(
             or (revocation.at < live_since and not _is_automatic(revocation))
         ):
             return _retain_unless_a_person_acts(before, outcome, timeline, since, live_since)
-    if outcome.certificate is None:  # a certificate that exists keeps its id and its last status
+    if outcome.certificate is None:  # an existing certificate stays, with its id and its last status
         return Publication(before._replace(pending=outcome.pending), (), retained=False)
     certificate = _with_published_id_and_dates(outcome.certificate, before.certificate, certificate_id)
     transitions = tuple(PublishedTransition(item.at, item.status, item.cause) for item in outcome.transitions)

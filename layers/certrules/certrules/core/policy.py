@@ -20,12 +20,12 @@ class Modes:
     all_but: bool = False
 
     def __contains__(self, mode: object) -> bool:
-        """Tell whether the mode is in the set."""
+        """Whether the mode is in the set."""
         return (mode in self.names) is not self.all_but
 
     @override
     def __repr__(self) -> str:
-        """Write it the same way in every process: timelines are ordered by it where nothing else tells them apart."""
+        """Write the same text in every process: `merge` orders equal entries by it."""
         return f"Modes({sorted(self.names)}, all_but={self.all_but})"
 
 
@@ -44,7 +44,7 @@ class Policy:
 
 
 class Overrides(NamedTuple):
-    """What a course run sets instead of the deployment's policy; None leaves it."""
+    """The fields that a course run sets in place of the deployment's policy; None: not set."""
 
     preset: str | None = None
     eligible_modes: Modes | None = None
@@ -109,16 +109,16 @@ def undated(policy: Policy) -> Policies:
 
 @lru_cache(maxsize=1024)
 def overridden(policy: Policy, overrides: Overrides | None) -> Policy:
-    """Return the policy of a course run: the deployment's, with what the course run sets instead.
+    """Return the policy of a course run: the deployment's, with the fields that the course run sets.
 
-    The same two give the very same policy again, so that decisions by it can be told to be the same.
+    The same two give the same object again: policies are compared by identity.
     """
     if overrides is None:
         return policy
     if overrides.preset is not None:
         preset = PRESETS[overrides.preset]
-        kept = ("hold", "web_certificates", "breaker_limit", "breaker_window")
-        policy = replace(preset, **{name: getattr(policy, name) for name in kept})
+        inherited = ("hold", "web_certificates", "breaker_limit", "breaker_window")
+        policy = replace(preset, **{name: getattr(policy, name) for name in inherited})
     changes: dict[str, Any] = {
         name: value for name, value in overrides._asdict().items() if value is not None and name != "preset"
     }

@@ -26,7 +26,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 # --- the data of the events, as far as it decides anything
 
 
-# --- what they say, as entries
+# --- read
 
 
 class _Envelope(Struct):

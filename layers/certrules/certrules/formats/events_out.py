@@ -1,7 +1,7 @@
-"""Events out: what history keeps becomes the events that Open edX consumers expect, and our own.
+"""Events out: history items become the events that Open edX consumers expect, and our own.
 
-An event's id is made of its place in history and of what it says, so that an event that is sent twice can be told, and
-one that says something else in the same place, after a restore, is not taken for it.
+An event's id follows from its place in history and from its content. So an event that is sent twice has one id, and
+another event in the same place, after a restore, has another.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ EVENTS_OUT: Mapping[str, str] = {
     TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
     COMPARED: "Course runs were compared with the old logic: on how many certificates both agree, the rest by class.",
     REGENERATED: "A bulk run has ended, whatever came of it.",
-    RECONCILED: "What is kept was compared with what was told and with the facts: what differed, and what was healed.",
+    RECONCILED: "Certificates were compared with published ones and with the facts: differences found, and healed.",
 }
 
 
@@ -44,9 +44,9 @@ class Outgoing(NamedTuple):
 
 
 def events_of(history_id: str, body: str, certificate_url: str, host: str) -> Iterator[Outgoing]:
-    """Return the events that one history item is told by.
+    """Return the events of one history item.
 
-    `history_id` is its key, `body` its JSON (see wire.stored); `certificate_url` is what a certificate's id is put
+    `history_id` is its key, `body` its JSON (see formats.stored); `certificate_url` is what a certificate's id is put
     after to give its address.
     """
     item = msgspec.json.decode(body)
@@ -86,8 +86,8 @@ def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) 
 
 def comparison_finished(report: Mapping[str, Any], counts: Mapping[str, Any], execution: str, host: str) -> Outgoing:
     """Return the event that course runs were compared; of each execution, the same event every time."""
-    asked = {name: report[name] for name in ("id", "state", "course_runs")}
-    data = {**asked, "requested_by": report["by"], "notes": report["reason"], **counts}
+    scope = {name: report[name] for name in ("id", "state", "course_runs")}
+    data = {**scope, "requested_by": report["by"], "notes": report["reason"], **counts}
     return _event(COMPARED, execution, {"at": report["finished_at"]}, host, {"comparison": data})
 
 
@@ -99,10 +99,10 @@ def reconciliation_finished(outcome: Mapping[str, Any], host: str) -> Outgoing:
 def _event(
     event_type: str, history_id: str, item: Mapping[str, Any], host: str, content: Mapping[str, Any]
 ) -> Outgoing:
-    said = ":".join(str(item.get(name)) for name in ("at", "previous", "status", "cause"))
+    content_key = ":".join(str(item.get(name)) for name in ("at", "previous", "status", "cause"))
     detail = {
         "metadata": {
-            "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}:{said}")),
+            "id": str(uuid5(NAMESPACE_URL, f"{OWN_SOURCE}:{history_id}:{event_type}:{content_key}")),
             "event_type": event_type,
             "minorversion": 0,
             "time": item["at"].replace("Z", "+00:00"),

@@ -166,11 +166,11 @@ def _configured(body: _CourseRun, builder: EntryBuilder) -> EventContent:
     return EventContent(None, course_run, tuple(entries))
 
 
-def _named(body: _Named, _say: EntryBuilder) -> EventContent:
+def _named(body: _Named, _builder: EntryBuilder) -> EventContent:
     return EventContent(body.learner_id, None, (), Name(body.username, body.name))
 
 
-def _erased(body: _Erased, _say: EntryBuilder) -> EventContent:
+def _erased(body: _Erased, _builder: EntryBuilder) -> EventContent:
     return EventContent(body.learner_id, None)
 
 

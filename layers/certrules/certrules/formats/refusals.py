@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
 
 class RefusedError(ValueError):
-    """An event that can't be taken in as it is; a retry can't help. Names the field and the fix."""
+    """An event that can't be ingested. A retry can't help. Names the field and the fix."""
 
     def __init__(self, reason: Reason, field: str, fix: str) -> None:
         """Refuse for a reason; `field` is its path within the event, "" for the whole."""
@@ -57,7 +57,7 @@ class RefusedError(ValueError):
 
 
 def _printable(text: str) -> str:
-    """Escape what a queue doesn't take in an attribute, should it come from the event."""
+    """Escape characters of the event that a queue does not accept in an attribute."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
@@ -70,7 +70,7 @@ def checked_course_key(course_key: str, field: str) -> str:
 
 
 class Refusing:
-    """Turns what the decoder says into a refusal that names the field."""
+    """Turns an error of the decoder into a refusal that names the field."""
 
     def __init__(self, field: str) -> None:
         self._field = field
@@ -84,7 +84,7 @@ class Refusing:
             raise RefusedError(Reason.NOT_JSON, self._field, str(error)) from error
 
 
-_SAYINGS = (
+_DECODER_MESSAGES = (
     ("Object missing required field", Reason.MISSING_FIELD),
     ("Expected `datetime` with a timezone", Reason.NAIVE_TIME),
     ("Invalid", Reason.BAD_VALUE),
@@ -98,10 +98,10 @@ _SAYINGS = (
 )
 
 
-def _refusal(prefix: str, saying: str) -> RefusedError:
-    """Return the refusal for a decoder's saying, such as "Expected `int`, got `str` - at `$.user.id`"."""
-    fix, _, path = saying.partition(" - at `$")
-    reason = next((reason for start, reason in _SAYINGS if fix.startswith(start)), Reason.WRONG_TYPE)
+def _refusal(prefix: str, message: str) -> RefusedError:
+    """Return the refusal for a decoder's message, such as "Expected `int`, got `str` - at `$.user.id`"."""
+    fix, _, path = message.partition(" - at `$")
+    reason = next((reason for start, reason in _DECODER_MESSAGES if fix.startswith(start)), Reason.WRONG_TYPE)
     field = path.rstrip("`").partition("[")[0]
     if reason is Reason.MISSING_FIELD:
         field += "." + fix.split("`")[1]

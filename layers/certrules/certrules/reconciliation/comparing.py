@@ -108,12 +108,12 @@ def _loaded(pairs: Sequence[Pair], *, consistent: bool) -> tuple[Loaded, list[Pa
 
 def _last_published(records: Mapping[Pair, StoredRecord]) -> dict[Pair, dict[str, Any] | None]:
     """Return the last history item with a certificate of each record, None where it can't be read."""
-    wanted = {
+    last_keys = {
         storage.history_key(pair, stored.history_count): pair
         for pair, stored in records.items()
         if stored.history_count
     }
-    found = {wanted[item.p, item.s]: read_body(item) for item in storage.history_items(wanted)}
+    found = {last_keys[item.p, item.s]: read_body(item) for item in storage.history_items(last_keys)}
     for pair, body in found.items():
         if body is not None and body["kind"] == "tripped":  # the breaker's item follows that of the certificate
             before = list(storage.history_items([storage.history_key(pair, records[pair].history_count - 1)]))

@@ -18,7 +18,7 @@ class FindingType(NamedTuple):
 UNPUBLISHED = FindingType(
     "unpublished",
     "A change was saved, but its events never reached the bus.",
-    "They are put on the bus under the ids that they were to have; what followed them is told once more, in order.",
+    "They are put on the bus under their own ids, and those after them once more, in order.",
     is_healed=True,
 )
 
@@ -41,8 +41,8 @@ OTHERWISE = FindingType(
 
 CONTRADICTED = FindingType(
     "contradicted",
-    "The certificate is not what its history, or the old logic, told last.",
-    "The record was changed by other hands. Explain the case, then redecide it: that writes what the facts say.",
+    "The certificate is not the one in its last history item, nor one that the old logic recorded.",
+    "Something else changed the record. Explain the case, then redecide it: that writes the outcome of the facts.",
     is_healed=False,
 )
 
@@ -57,7 +57,7 @@ HISTORY_MISSING = FindingType(
 
 RECORD_MISSING = FindingType(
     "record_missing",
-    "History tells of a change that the record knows nothing of, or there is no record.",
+    "History has a change that the record does not count, or there is no record.",
     "The certificates table is older than history: replay the archive from the time of its backup on.",
     is_healed=False,
 )

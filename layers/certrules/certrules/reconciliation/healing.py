@@ -1,4 +1,4 @@
-"""Healing: what was lost on its way is sent again."""
+"""Healing: lost events and requests are sent again."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -36,15 +36,15 @@ def folder_of(bucket: str, run: str) -> Folder:
     return Folder(bucket, f"reconciliations/{run}")
 
 
-def begin(run: str, asked: Mapping[str, Any], started: str) -> dict[str, Any]:
+def begin(run: str, options: Mapping[str, Any], started: str) -> dict[str, Any]:
     """Divide the tables into parts. Records are due by the schedule's time, or by the start of the run."""
-    of = int(asked.get("segments", SEGMENTS))
-    common = {"run": run, "at": asked.get("time", started), "of": of, "page": 0, "after": None, "done": False}
+    of = int(options.get("segments", SEGMENTS))
+    common = {"run": run, "at": options.get("time", started), "of": of, "page": 0, "after": None, "done": False}
     tables = product(("history", "records"), range(of))
     return {
         "run": run,
         "at": common["at"],
-        "settle_seconds": int(asked.get("settle_seconds", SETTLE_SECONDS)),
+        "settle_seconds": int(options.get("settle_seconds", SETTLE_SECONDS)),
         "parts": [{**common, "table": table, "segment": segment} for table, segment in tables],
     }
 

@@ -1,4 +1,4 @@
-"""What is stored in DynamoDB. Nothing else talks to DynamoDB."""
+"""Records, history and notes in DynamoDB. Only this package talks to DynamoDB."""
 
 from certrules.storage.breaker import BreakerState, load_breaker
 from certrules.storage.listings import (

@@ -1,6 +1,6 @@
 """The tables: models, keys and shards, and the client that all models share.
 
-Keys, and what they spread over:
+The keys, and how they spread over partitions:
 - `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
 - `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, one
   unit each (strongly consistent), so its partition serves 3,000 batches, or 30,000 messages, a second of one run.
@@ -127,7 +127,7 @@ class _Plain(Model):
 
     @override
     def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
-        """Return the item as it is to be written; what is None is left out."""
+        """Return the item in its written form, without attributes that are None."""
         known = ((name, value) for name, value in self.attribute_values.items() if value is not None)
         return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in known}
 

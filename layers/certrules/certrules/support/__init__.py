@@ -1,1 +1,1 @@
-"""What support sees and does: a learner's case, acts on certificates, what is held, a course run's checklist."""
+"""Support: cases, acts on certificates, held revocations, and the checklist of a course run."""

@@ -1,4 +1,4 @@
-"""What a person does to a certificate: an event like any other.
+"""Acts: what a person does to a certificate is an event like any other.
 
 Before it is sent, the very decision that `intake` will take is taken here, so that a person knows what it will do.
 """
@@ -61,7 +61,7 @@ SWITCHES: Mapping[str, str] = {
 
 
 class Preview(NamedTuple):
-    """What an act will do, decided as `intake` will decide it."""
+    """The effect of an act, by the same decision that ingestion will make."""
 
     before: Status | None
     after: Status | None
@@ -73,7 +73,7 @@ class Preview(NamedTuple):
 
 
 def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> Preview:
-    """Say what an act will do to the certificate. Raises RefusedActError if it contradicts what stands."""
+    """Return the effect of an act on the certificate. Raises RefusedActError if it contradicts the current state."""
     _refuse_contradictions(case, act)
     before = case.published.certificate
     status = before.status if before else None
@@ -112,7 +112,7 @@ def _sentence(before: Status | None, published: PublishedCertificate, decision: 
 
 
 def is_allowlisted(timeline: Timeline) -> bool:
-    """Whether the learner is on the allowlist, by the last word."""
+    """Whether the learner is on the allowlist, by the last entry."""
     return bool(timeline and values_at(timeline, timeline[-1].at).get((Fact.ALLOWLIST, "")))
 
 
@@ -169,19 +169,19 @@ def once(
     bus: str,
     by: str,
     key: str,
-    asked: object,
+    request: object,
     *,
     now: datetime,
     planned: Callable[[str], tuple[Any, Any]],
     events_of: Callable[[Any], Iterable[Mapping[str, Any]]] = lambda plan: [plan],
 ) -> Any:
-    """Do what a person asks for with a key, once; return the answer that was given the first time.
+    """Do a person's request with a key once; return the answer of the first time.
 
     `planned` is given an event id and returns a plan and the answer, `events_of` the plan's events (the plan itself
-    is one, unless it says otherwise). The plan is stored before its events are sent: killed in between, the same call
+    is one by default). The plan is stored before its events are sent: after a crash in between, the same call
     sends the same events under the same ids, so that they count once. Raises like `remembered`, and SendError.
     """
-    stored = remembered(by, key, asked, now, planned)
+    stored = remembered(by, key, request, now, planned)
     send(bus, events_of(stored["plan"]))
     return stored["answer"]
 
@@ -189,8 +189,8 @@ def once(
 def count_alone(by: str, event_id: str, now: datetime) -> None:
     """Note that a person takes a certificate away. Raises RefusedActError when it becomes a bulk revocation."""
     item = storage.find_note(f"K#{event_id_of('alone', identity(by))}", "-")
-    taken: dict[str, str] = msgspec.json.decode(item.b) if item.v else {}
-    recent = {name: at for name, at in taken.items() if datetime.fromisoformat(at) > now - ALONE_WITHIN}
+    accepted: dict[str, str] = msgspec.json.decode(item.b) if item.v else {}
+    recent = {name: at for name, at in accepted.items() if datetime.fromisoformat(at) > now - ALONE_WITHIN}
     if event_id in recent:
         return
     if len(recent) >= ALONE:
@@ -202,6 +202,6 @@ def count_alone(by: str, event_id: str, now: datetime) -> None:
 def send(bus: str, details: Iterable[Mapping[str, Any]]) -> None:
     """Put events on the bus. Raises SendError unless all were taken."""
     events = [(item["metadata"]["event_type"], msgspec.json.encode(item).decode()) for item in details]
-    taken = aws.put_events(bus, SOURCE, events)
-    if taken < len(events):
-        raise aws.SendError(f"{len(events) - taken} of {len(events)} events were not taken; ask again")
+    accepted = aws.put_events(bus, SOURCE, events)
+    if accepted < len(events):
+        raise aws.SendError(f"{len(events) - accepted} of {len(events)} events were not taken; ask again")

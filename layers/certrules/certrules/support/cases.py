@@ -41,12 +41,12 @@ class Case:
 
     @property
     def published(self) -> PublishedCertificate:
-        """What learners and other services were last told."""
+        """The certificate as it was last published."""
         return self.loaded.records[self.pair].published
 
     @property
     def record(self) -> Record:
-        """What was heard: of the learner in the course run, their ID verification, and the course run."""
+        """All timelines of the case as one record."""
         return self.known.record()
 
     @property
@@ -66,7 +66,7 @@ class Case:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything was ever heard of the learner in the course run."""
+        """Whether there is a stored record of the learner in the course run."""
         return self.version > 0
 
 
@@ -131,7 +131,7 @@ def invalidations_in(course_run: str) -> list[dict[str, Any]]:
 
 
 def _history(pair: Pair) -> list[dict[str, Any]]:
-    """Return what was published, oldest first, with when the bus took it and as which events (None: not yet)."""
+    """Return the history, oldest first, with when the bus accepted which events (None: not yet)."""
     receipts = storage.receipts_of(pair)
     found = []
     for key, body in storage.history_of(pair):
@@ -212,9 +212,9 @@ def pending_as_json(pending: Pending | None) -> dict[str, Any] | None:
 
 
 def export(case: Case, now: datetime) -> dict[str, Any]:
-    """Return the events that reproduce the case in `certs replay`, with the instant, and what is published.
+    """Return the events that reproduce the case in `certs replay`, with the instant and the published certificate.
 
-    `otherwise` says why what is published isn't what the facts alone come to, should it not be; else it is empty.
+    `otherwise` is why the published certificate is not the outcome of the facts alone; empty if it is.
     """
     published, outcome = case.published, replay(case.record, case.policies, now)
     return {
@@ -246,7 +246,7 @@ def _otherwise(case: Case, outcome: Outcome) -> str:
 
 
 def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """Return what the case would amount to after changes by their codes, and events; nothing is stored.
+    """Return the outcome of the case after changes (by their codes) and events; nothing is stored.
 
     Raises RefusedActError for a code that can't be offered here, or an event that can't be read.
     """
@@ -260,9 +260,9 @@ def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]
             )
         chosen.append(offered[code])
     entries = [entry for event in events for entry in entries_of(case.pair, event, now)]
-    told = PossibleChange("events", "", "", tuple(entry._replace(at=now) for entry in entries))
+    change = PossibleChange("events", "", "", tuple(entry._replace(at=now) for entry in entries))
     before = replay(case.record, case.policies, now)
-    after = outcome_after(case.record, case.policies, now, [*chosen, told])
+    after = outcome_after(case.record, case.policies, now, [*chosen, change])
     return {
         "stored": False,
         "changes": [{"code": change.code, "sentence": change.sentence, "who": change.who} for change in chosen],
@@ -272,7 +272,7 @@ def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]
 
 
 def entries_of(pair: Pair, detail: Mapping[str, Any], now: datetime) -> tuple[Entry, ...]:
-    """Return what an event says of a learner. Raises RefusedActError for one that can't be read."""
+    """Return an event's entries about a learner. Raises RefusedActError for one that can't be read."""
     try:
         message = decode(msgspec.json.encode(detail), now)
     except RefusedError as refusal:

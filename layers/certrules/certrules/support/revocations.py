@@ -20,7 +20,7 @@ from certrules.support.cases import pending_as_json
 APPROVAL_TIME = timedelta(days=1)
 """How long a bulk revocation waits for the second person."""
 
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 """How long a bulk revocation stays on the list; what came of it stays in the certificates' history."""
 
 MOST_LEARNERS = 1_000
@@ -54,7 +54,7 @@ def all_pending_in(course_run: str) -> Iterator[dict[str, Any]]:
 
 
 def plan_discards(
-    course_run: str, wanted: set[int] | None, by: str, reason: str, now: datetime, event_id: str
+    course_run: str, learner_ids: set[int] | None, by: str, reason: str, now: datetime, event_id: str
 ) -> tuple[Any, Any]:
     """Plan to have certificates stay whose revocation is held in a course run: these learners', or (None) all.
 
@@ -63,7 +63,7 @@ def plan_discards(
     held = {
         str(row["learner_id"]): row["cause"]
         for row in all_pending_in(course_run)
-        if wanted is None or row["learner_id"] in wanted
+        if learner_ids is None or row["learner_id"] in learner_ids
     }
     chosen = dict(islice(held.items(), MOST_LEARNERS))
     plan = {"id": event_id, "course_run": course_run, "learners": chosen, "by": by, "notes": reason}
@@ -78,23 +78,23 @@ def discards(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def request_revocation(
     act: str, course_run: str, learners: Iterable[int] | None, by: str, reason: str, *, now: datetime, key: str
 ) -> dict[str, Any]:
-    """Ask for several learners' certificates to be revoked: `release` what is held, or `invalidate`.
+    """Request a bulk revocation: `release` held revocations, or `invalidate`.
 
     `learners` None: all whose revocation is held in the course run, as far as nobody asked for them already. A second
     person has to approve it. The same person and key give the same request. Raises RefusedActError.
     """
     name = event_id_of("revocation", by, key)
     item = storage.find_note("V", name)
-    wanted = None if learners is None else set(learners)
-    asked = {"act": act, "course_run": course_run, "learners": None if wanted is None else sorted(wanted)}
+    learner_ids = None if learners is None else set(learners)
+    requested = {"act": act, "course_run": course_run, "learners": None if learner_ids is None else sorted(learner_ids)}
     if item.v:
         stored: dict[str, Any] = msgspec.json.decode(item.b)
-        refuse_another_use(stored["asked"], asked)
+        refuse_another_use(stored["asked"], requested)
         return stored
-    chosen = _to_release(course_run, wanted, now) if act == "release" else _to_invalidate(course_run, wanted)
+    chosen = _to_release(course_run, learner_ids, now) if act == "release" else _to_invalidate(course_run, learner_ids)
     body = {
         "id": name,
-        "asked": asked,
+        "asked": requested,
         "act": act,
         "course_run": course_run,
         "learners": dict(islice(chosen.items(), MOST_LEARNERS)),
@@ -107,35 +107,35 @@ def request_revocation(
         "decided_by": None,
         "decided_at": None,
     }
-    storage.save_note(item, body, now + KEPT)
+    storage.save_note(item, body, now + RETENTION)
     return body
 
 
-def _to_release(course_run: str, wanted: set[int] | None, now: datetime) -> dict[str, str]:
+def _to_release(course_run: str, learner_ids: set[int] | None, now: datetime) -> dict[str, str]:
     """Return the learners whose held revocation is to be released, each with its cause."""
     causes = {row["learner_id"]: str(row["cause"]) for row in all_pending_in(course_run)}
-    if wanted is not None and (missing := wanted - causes.keys()):
+    if learner_ids is not None and (missing := learner_ids - causes.keys()):
         raise RefusedActError(409, f"nothing is held of: {_some(missing)}", "leave them out", "learners")
-    if wanted is None:
+    if learner_ids is None:
         waiting = (item for item in revocations(now) if item["state"] == "requested" and item["act"] == "release")
-        wanted = causes.keys() - {
+        learner_ids = causes.keys() - {
             int(who) for item in waiting if item["course_run"] == course_run for who in item["learners"]
         }
-    if not wanted:
+    if not learner_ids:
         raise RefusedActError(409, "nothing is held here that nobody asked for yet", "see the held list", "learners")
-    return {str(learner): causes[learner] for learner in sorted(wanted)}
+    return {str(learner): causes[learner] for learner in sorted(learner_ids)}
 
 
-def _to_invalidate(course_run: str, wanted: set[int] | None) -> dict[str, str]:
+def _to_invalidate(course_run: str, learner_ids: set[int] | None) -> dict[str, str]:
     """Return the learners whose certificate is to be invalidated. An allowlist entry contradicts that."""
-    if not wanted:
+    if not learner_ids:
         raise RefusedActError(422, "whom?", "name the learners; only release takes all that are held", "learners")
-    records = storage.load(Pair(learner, course_run) for learner in wanted).records
+    records = storage.load(Pair(learner, course_run) for learner in learner_ids).records
     if unknown := {pair.learner_id for pair, stored in records.items() if not stored.version}:
         fix = "compare learner ids and course run, or leave them out"
         raise RefusedActError(404, f"nothing is known here of: {_some(unknown)}", fix, "learners")
     _refuse_allowlisted(records)
-    return {str(learner): Cause.INVALIDATED for learner in sorted(wanted)}
+    return {str(learner): Cause.INVALIDATED for learner in sorted(learner_ids)}
 
 
 def _refuse_allowlisted(records: Mapping[Pair, StoredRecord]) -> None:
@@ -164,33 +164,33 @@ def _with_expiry(body: dict[str, Any], now: datetime) -> dict[str, Any]:
 def decide_revocation(bus: str, name: str, by: str, now: datetime, *, approve: bool) -> dict[str, Any]:
     """Approve a bulk revocation, which then happens, or decline it. Raises RefusedActError, SendError, LostRaceError.
 
-    Who says the same again is told what came of it. Killed in between, it is carried on by whoever approves it again.
+    The same decision again gets the same answer. After a crash in between, whoever approves it again completes it.
     """
     item = storage.find_note("V", name)
     if not item.v:
         raise RefusedActError(404, "no such revocation was asked for", "see the list of revocations", "id")
     body = _with_expiry(msgspec.json.decode(item.b), now)
-    said = "approved" if approve else "declined"
+    decision = "approved" if approve else "declined"
     if approve and identity(body["requested_by"]) == identity(by):
         raise RefusedActError(403, "nobody approves what they asked for", "have a second person approve it")
     if body["state"] == "requested":
         if approve and body["act"] == "invalidate":
             _refuse_allowlisted(storage.load(Pair(int(who), body["course_run"]) for who in body["learners"]).records)
-        body |= {"state": said, "decided_by": by, "decided_at": as_time(now)}
-        storage.save_note(item, body, _kept_until(body))
+        body |= {"state": decision, "decided_by": by, "decided_at": as_time(now)}
+        storage.save_note(item, body, _expiry(body))
     elif body["state"] == "done" and approve and body["decided_by"] == by:
         return body
-    elif body["state"] != said or (body["decided_by"] != by and not approve):
+    elif body["state"] != decision or (body["decided_by"] != by and not approve):
         raise RefusedActError(409, f"it is {body['state']} already", "ask for it again if it is still wanted")
     if approve:
         send(bus, _revocation_events(body))
         body["state"] = "done"
-        storage.save_note(item, body, _kept_until(body))
+        storage.save_note(item, body, _expiry(body))
     return body
 
 
-def _kept_until(body: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(body["requested_at"]) + KEPT
+def _expiry(body: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(body["requested_at"]) + RETENTION
 
 
 def _revocation_events(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from certrules import settings, storage
-from certrules.bulk.runs import Request, folder_of, read
+from certrules.bulk.runs import BulkRequest, folder_of, read
 from certrules.core.fact_types import Fact
 from certrules.core.rollout import rollout_state
 from certrules.core.terms import Rollout
@@ -17,22 +17,22 @@ from certrules.support.acts import event_of
 CONFIGURED = "certificates.course_run.configured.v1"
 
 VALID_FOR = timedelta(days=1)
-"""How long a comparison tells what going live will do."""
+"""How long a comparison is valid."""
 
 MOST = 500
 """How many course runs are changed by one call: an event each."""
 
 
 def status_of(course_runs: Sequence[str]) -> list[dict[str, Any]]:
-    """Return who decides in these course runs, since when, and who said so: a request for each hundred."""
+    """Return who decides in these course runs, since when, and by whom: a request for each hundred."""
     default = settings.default_rollout()
     loaded = storage.load(course_runs=course_runs).course_runs if course_runs else {}
     return [{"course_run": name, **_status(loaded[name].timeline, default)} for name in course_runs]
 
 
 def _status(timeline: Timeline, default: Rollout) -> dict[str, Any]:
-    words = [entry for entry in timeline if entry.fact is Fact.COURSE_RUN and entry.subject == "rollout"]
-    last = words[-1] if words else None
+    entries = [entry for entry in timeline if entry.fact is Fact.COURSE_RUN and entry.subject == "rollout"]
+    last = entries[-1] if entries else None
     return {
         "rollout": rollout_state(timeline, default).rollout,
         "known": bool(timeline),
@@ -50,7 +50,7 @@ def planned(
     accepted: int | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return what an act on course runs' rollout says. Raises RefusedActError if one of them may not go live yet."""
+    """Return the plan of a change of rollout. Raises RefusedActError if one of the course runs may not go live yet."""
     if rollout is Rollout.LIVE:
         _refuse_unseen(bucket, course_runs, compared, accepted, now)
         unknown = [row["course_run"] for row in status_of(course_runs) if not row["known"]]
@@ -65,7 +65,7 @@ def _refuse_unseen(
 ) -> None:
     fix = "compare the course runs first (certs rollout compare), and name the run"
     folder = folder_of(bucket, compared or "-")
-    request = read(folder, "request.json", Request)
+    request = read(folder, "request.json", BulkRequest)
     comparison = read(folder, "comparison.json", dict[str, Any])
     if request is None or comparison is None:
         raise RefusedActError(409, "no comparison says what going live will do", fix, "comparison")

@@ -26,7 +26,7 @@ _RESTS_ON: Mapping[str, str] = {
 def as_text(explanation: Explanation, *, brief: bool = False) -> str:
     """Write an explanation as lines of plain text, the last one ended too; a brief one without what it rests on."""
     downloadable = explanation.status is Status.DOWNLOADABLE
-    wanted = "What would make the facts carry it" if downloadable else "What would make it downloadable"
+    title = "What would make the facts carry it" if downloadable else "What would make it downloadable"
     lines = [
         f"Learner {explanation.learner_id} in {explanation.course_run}",
         f"As of {when(explanation.as_of)}, by the policy {explanation.policy_version}",
@@ -34,7 +34,7 @@ def as_text(explanation: Explanation, *, brief: bool = False) -> str:
         explanation.sentence,
         *_shown_lines(explanation),
         *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
-        *_block(wanted, [f"- {_changes_text(changes)}" for changes in explanation.counterfactuals]),
+        *_block(title, [f"- {_changes_text(changes)}" for changes in explanation.counterfactuals]),
     ]
     if not brief:
         findings = [line for item in explanation.verdicts for line in _finding_lines(item)]

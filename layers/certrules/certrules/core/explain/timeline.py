@@ -121,7 +121,7 @@ def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Mo
         if since <= as_of
     ]
     moments += [_moment_of_transition(transition) for transition in outcome.transitions]
-    return tuple(sorted(moments, key=lambda moment: moment.at))  # stable: facts before what comes of them
+    return tuple(sorted(moments, key=lambda moment: moment.at))  # stable: facts before the transitions that they cause
 
 
 def _moment_of_fact_change(change: _FactChange) -> Moment:

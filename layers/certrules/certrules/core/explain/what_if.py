@@ -19,7 +19,7 @@ from certrules.core.timeline import Entry, at_instant, merge
 
 
 class PossibleChange(NamedTuple):
-    """Something that could be done. `what_if` tells what comes of it."""
+    """A change that could be made. `what_if` returns its outcome."""
 
     code: str
     sentence: str
@@ -204,7 +204,7 @@ _POSSIBLE: tuple[tuple[str, str, str, Fact, str, Any], ...] = (
 
 @lru_cache(maxsize=64)
 def _with_web_certificates(policy: Policy) -> Policy:
-    """Return the very same policy for the same one, so that decisions by it can be told to be the same."""
+    """Return the same object for the same policy: policies are compared by identity."""
     if policy.web_certificates:
         return policy
     return replace(policy, version=f"{policy.version}+web-certificates", web_certificates=True)
