@@ -1,6 +1,6 @@
 """The form of an event type: its row, its metadata, the types of its fields, and the builder of its entries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
@@ -66,30 +66,34 @@ class EntryBuilder:
 type Reader = Callable[[Any, EntryBuilder], EventContent]
 """Turns an event's decoded data into its content. Raises RefusedError."""
 
+type Writer = Callable[[Record, Sequence[Entry]], dict[str, Any]]
+"""Returns the data of the event that brings these entries of a record: the reverse of a Reader."""
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """A type of event that is read."""
+    """A type of event that is read: one row."""
 
     name: str
     key: str  # under which `detail` holds the data
     meaning: str  # for the docs
     decoder: msgspec.json.Decoder[Any]
     read: Reader
+    write: Writer | None  # None: no entry is exported as this event
 
 
-def event_type(name: str, key: str, data: type[Struct], read: Reader, meaning: str) -> EventType:
+def event_type(
+    name: str, key: str, data: type[Struct], read: Reader, meaning: str, *, write: Writer | None = None
+) -> EventType:
     """Return the row of an event type whose data is a struct of this kind."""
-    return EventType(name, key, meaning, msgspec.json.Decoder(data), read)
+    return EventType(name, key, meaning, msgspec.json.Decoder(data), read, write)
 
 
-class EventData(NamedTuple):
-    """An event to write: its type, the key of its data, and the data."""
+def from_one_entry(write: Callable[[Record, Entry], dict[str, Any]]) -> Writer:
+    """Return the writer of an event that brings exactly one entry."""
 
-    event_type: str
-    key: str
-    data: dict[str, Any]
+    def write_one(record: Record, entries: Sequence[Entry]) -> dict[str, Any]:
+        (entry,) = entries
+        return write(record, entry)
 
-
-type Writer = Callable[[Record, Entry], EventData]
-"""Turns an entry of a record back into an event."""
+    return write_one

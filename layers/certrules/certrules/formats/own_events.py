@@ -1,30 +1,32 @@
-"""Our own events that are read, for what Open edX has no public event: their data, their entries, and back."""
+"""Our own events that are read, where Open edX has no public event: a row for each, with data, reader and writer.
 
-from collections.abc import Callable, Mapping
+`event_type_of` names the event type, Open edX's or our own, that each entry is exported as.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from msgspec import UNSET, Struct, UnsetType
 
 from certrules.core.fact_types import Fact, Recorded
 from certrules.core.facts import Record
 from certrules.core.policy import Modes, Overrides, PolicyError, read_overrides
-from certrules.core.terms import PERSON, Cause, RevocationAction, Status
+from certrules.core.terms import PERSON, Cause, RevocationAction, Status, is_ccx
 from certrules.core.timeline import Entry
+from certrules.formats import platform_events as platform
 from certrules.formats.event_form import (
     EntryBuilder,
     EventContent,
-    EventData,
     EventType,
     Instant,
     LearnerId,
     ShortText,
     Text,
-    Writer,
     event_type,
+    from_one_entry,
 )
 from certrules.formats.messages import EVERYWHERE, Name
-from certrules.formats.platform_events import write_exam
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import as_time
 
@@ -174,70 +176,11 @@ def _erased(body: _Erased, _builder: EntryBuilder) -> EventContent:
     return EventContent(body.learner_id, None)
 
 
-OWN_EVENTS: tuple[EventType, ...] = (
-    event_type(
-        "certificates.allowlist.entry.added.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=True),
-        "On the allowlist from now on.",
-    ),
-    event_type(
-        "certificates.allowlist.entry.removed.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=False),
-        "No longer on the allowlist.",
-    ),
-    event_type(
-        "certificates.invalidation.created.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=True),
-        "Invalidated by a person from now on.",
-    ),
-    event_type(
-        "certificates.invalidation.lifted.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=False),
-        "The person's invalidation is lifted.",
-    ),
-    event_type(
-        "certificates.date_override.set.v1", "override", _DateOverride, _date_set,
-        "The certificate shows this date from now on.",
-    ),
-    event_type(
-        "certificates.date_override.removed.v1", "override", _Act, _act(Fact.DATE_OVERRIDE, value=None),
-        "The certificate shows its own date again.",
-    ),
-    event_type(
-        "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
-        "The course run exists and has these settings; what is left out stays as it was.",
-    ),
-    event_type(
-        "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
-        "The pending revocation with this cause waits for a person, without a due time.",
-    ),
-    event_type(
-        "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
-        "A person releases the pending revocation with this cause: it takes effect now.",
-    ),
-    event_type(
-        "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
-        "A person discards the pending revocation with this cause: the certificate stays.",
-    ),
-    event_type(
-        "certificates.automatic_revocations.stopped.v1", "switch", _Switch, _switch(on=False),
-        "Automatic revocations are held, in the course run or (`course_key` null) everywhere.",
-    ),
-    event_type(
-        "certificates.automatic_revocations.resumed.v1", "switch", _Switch, _switch(on=True),
-        "Automatic revocations take effect again; those that were held stay held.",
-    ),
-    event_type(REQUESTED, "request", _Act, _requested, "Decide again; changes no fact."),
-    event_type(
-        "certificates.recorded.v1", "certificate", _RecordedCertificate, _recorded,
-        "The old logic has this certificate, with its id and dates.",
-    ),
-    event_type(NAMED, "learner", _Named, _named, "The learner's name, for the certificate page; stored in one item."),
-    event_type(ERASED, "learner", _Erased, _erased, "The learner's name is erased."),
-)  # fmt: skip
-
-
 # --- write
 
 
-def write_configuration(record: Record, entries: list[Entry]) -> EventData:
-    """Return the event of the settings that one event configured."""
+def _course_run_data(record: Record, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Write the settings that one event configured."""
     data: dict[str, Any] = {"course_key": record.course_run, "by": entries[0].by, "notes": entries[0].notes}
     for entry in entries:
         if entry.subject == "policy":
@@ -246,7 +189,7 @@ def write_configuration(record: Record, entries: list[Entry]) -> EventData:
             data[entry.subject] = as_time(entry.value)
         elif entry.subject:
             data[entry.subject] = entry.value
-    return EventData("certificates.course_run.configured.v1", "course_run", data)
+    return data
 
 
 def _overrides_data(overrides: Overrides) -> dict[str, Any]:
@@ -273,54 +216,175 @@ def _act_data(record: Record, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _write_allowlist(record: Record, entry: Entry) -> EventData:
-    change = "added" if entry.value else "removed"
-    return EventData(f"certificates.allowlist.entry.{change}.v1", "entry", _act_data(record, entry))
+_one_act_data = from_one_entry(_act_data)
 
 
-def _write_invalidation(record: Record, entry: Entry) -> EventData:
-    if entry.subject != PERSON:
-        return write_exam(record, entry)
-    change = "created" if entry.value else "lifted"
-    return EventData(f"certificates.invalidation.{change}.v1", "invalidation", _act_data(record, entry))
+@from_one_entry
+def _date_override_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {**_act_data(record, entry), "date": as_time(entry.value)}
 
 
-def _write_date_override(record: Record, entry: Entry) -> EventData:
-    data = _act_data(record, entry)
-    if entry.value is None:
-        return EventData("certificates.date_override.removed.v1", "override", data)
-    data["date"] = as_time(entry.value)
-    return EventData("certificates.date_override.set.v1", "override", data)
-
-
-def _write_recorded(record: Record, entry: Entry) -> EventData:
+@from_one_entry
+def _recorded_data(record: Record, entry: Entry) -> dict[str, Any]:
     value = entry.value
-    data = {
+    return {
         "learner_id": record.learner_id,
         "course_key": record.course_run,
         **value._asdict(),
         "created": as_time(value.created),
         "modified": as_time(value.modified),
     }
-    return EventData("certificates.recorded.v1", "certificate", data)
 
 
-def _write_revocation_action(record: Record, entry: Entry) -> EventData:
-    data = {**_act_data(record, entry), "cause": entry.subject}
-    return EventData(f"certificates.revocation.{entry.value}.v1", "revocation", data)
+@from_one_entry
+def _revocation_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {**_act_data(record, entry), "cause": entry.subject}
 
 
-def _write_switch(record: Record, entry: Entry) -> EventData:
-    change = "resumed" if entry.value else "stopped"
-    data = {"course_key": record.course_run, "by": entry.by, "notes": entry.notes}
-    return EventData(f"certificates.automatic_revocations.{change}.v1", "switch", data)
+@from_one_entry
+def _switch_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {"course_key": record.course_run, "by": entry.by, "notes": entry.notes}
 
 
-OWN_WRITERS: Mapping[Fact, Writer] = {
-    Fact.ALLOWLIST: _write_allowlist,
-    Fact.INVALIDATION: _write_invalidation,
-    Fact.DATE_OVERRIDE: _write_date_override,
-    Fact.RECORDED: _write_recorded,
-    Fact.REVOCATION: _write_revocation_action,
-    Fact.AUTOMATIC_REVOCATIONS: _write_switch,
+# --- rows
+
+# fmt: off
+ALLOWLIST_ADDED = event_type(
+    "certificates.allowlist.entry.added.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=True),
+    "On the allowlist from now on.",
+    write=_one_act_data,
+)
+ALLOWLIST_REMOVED = event_type(
+    "certificates.allowlist.entry.removed.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=False),
+    "No longer on the allowlist.",
+    write=_one_act_data,
+)
+INVALIDATION_CREATED = event_type(
+    "certificates.invalidation.created.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=True),
+    "Invalidated by a person from now on.",
+    write=_one_act_data,
+)
+INVALIDATION_LIFTED = event_type(
+    "certificates.invalidation.lifted.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=False),
+    "The person's invalidation is lifted.",
+    write=_one_act_data,
+)
+DATE_OVERRIDE_SET = event_type(
+    "certificates.date_override.set.v1", "override", _DateOverride, _date_set,
+    "The certificate shows this date from now on.",
+    write=_date_override_data,
+)
+DATE_OVERRIDE_REMOVED = event_type(
+    "certificates.date_override.removed.v1", "override", _Act, _act(Fact.DATE_OVERRIDE, value=None),
+    "The certificate shows its own date again.",
+    write=_one_act_data,
+)
+COURSE_RUN_CONFIGURED = event_type(
+    "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
+    "The course run exists and has these settings; what is left out stays as it was.",
+    write=_course_run_data,
+)
+REVOCATION_HELD = event_type(
+    "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
+    "The pending revocation with this cause waits for a person, without a due time.",
+    write=_revocation_data,
+)
+REVOCATION_RELEASED = event_type(
+    "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
+    "A person releases the pending revocation with this cause: it takes effect now.",
+    write=_revocation_data,
+)
+REVOCATION_DISCARDED = event_type(
+    "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
+    "A person discards the pending revocation with this cause: the certificate stays.",
+    write=_revocation_data,
+)
+REVOCATIONS_STOPPED = event_type(
+    "certificates.automatic_revocations.stopped.v1", "switch", _Switch, _switch(on=False),
+    "Automatic revocations are held, in the course run or (`course_key` null) everywhere.",
+    write=_switch_data,
+)
+REVOCATIONS_RESUMED = event_type(
+    "certificates.automatic_revocations.resumed.v1", "switch", _Switch, _switch(on=True),
+    "Automatic revocations take effect again; those that were held stay held.",
+    write=_switch_data,
+)
+GENERATION_REQUESTED = event_type(
+    REQUESTED, "request", _Act, _requested,
+    "Decide again; changes no fact.",
+)
+CERTIFICATE_RECORDED = event_type(
+    "certificates.recorded.v1", "certificate", _RecordedCertificate, _recorded,
+    "The old logic has this certificate, with its id and dates.",
+    write=_recorded_data,
+)
+LEARNER_NAMED = event_type(
+    NAMED, "learner", _Named, _named,
+    "The learner's name, for the certificate page; stored in one item.",
+)
+LEARNER_ERASED = event_type(
+    ERASED, "learner", _Erased, _erased,
+    "The learner's name is erased.",
+)
+# fmt: on
+
+OWN_EVENTS: tuple[EventType, ...] = (
+    ALLOWLIST_ADDED,
+    ALLOWLIST_REMOVED,
+    INVALIDATION_CREATED,
+    INVALIDATION_LIFTED,
+    DATE_OVERRIDE_SET,
+    DATE_OVERRIDE_REMOVED,
+    COURSE_RUN_CONFIGURED,
+    REVOCATION_HELD,
+    REVOCATION_RELEASED,
+    REVOCATION_DISCARDED,
+    REVOCATIONS_STOPPED,
+    REVOCATIONS_RESUMED,
+    GENERATION_REQUESTED,
+    CERTIFICATE_RECORDED,
+    LEARNER_NAMED,
+    LEARNER_ERASED,
+)
+
+
+# --- from entries to event types
+
+_REVOCATIONS: Mapping[RevocationAction, EventType] = {
+    RevocationAction.HELD: REVOCATION_HELD,
+    RevocationAction.RELEASED: REVOCATION_RELEASED,
+    RevocationAction.DISCARDED: REVOCATION_DISCARDED,
 }
+
+
+def event_type_of(record: Record, entry: Entry) -> EventType:  # noqa: C901, PLR0912 - a case for every fact
+    """Return the event type that an entry is exported as."""
+    match entry.fact:
+        case Fact.ENROLLMENT:
+            return platform.ENROLLMENT_CHANGED
+        case Fact.PASSING:
+            return platform.CCX_PASSING_UPDATED if is_ccx(record.course_run) else platform.PASSING_UPDATED
+        case Fact.GRADE:
+            return platform.GRADE_CHANGED
+        case Fact.BETA_TESTER:
+            return platform.BETA_TESTER_ADDED if entry.value else platform.BETA_TESTER_REMOVED
+        case Fact.ALLOWLIST:
+            return ALLOWLIST_ADDED if entry.value else ALLOWLIST_REMOVED
+        case Fact.INVALIDATION if entry.subject == PERSON:
+            return INVALIDATION_CREATED if entry.value else INVALIDATION_LIFTED
+        case Fact.INVALIDATION:
+            return platform.EXAM_REJECTED if entry.value else platform.EXAM_RESET
+        case Fact.DATE_OVERRIDE:
+            return DATE_OVERRIDE_REMOVED if entry.value is None else DATE_OVERRIDE_SET
+        case Fact.RECORDED:
+            return CERTIFICATE_RECORDED
+        case Fact.ID_VERIFICATION:
+            return platform.ID_DENIED if entry.value is None else platform.ID_APPROVED
+        case Fact.COURSE_RUN:
+            return COURSE_RUN_CONFIGURED
+        case Fact.REVOCATION:
+            return _REVOCATIONS[entry.value]
+        case Fact.AUTOMATIC_REVOCATIONS:
+            return REVOCATIONS_RESUMED if entry.value else REVOCATIONS_STOPPED
+        case _:
+            assert_never(entry.fact)

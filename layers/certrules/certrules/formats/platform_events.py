@@ -1,7 +1,7 @@
-"""Open edX's public events that are read: their data, their entries, and back."""
+"""Open edX's public events that are read: a row for each, with its data, its reader and its writer."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from zlib import crc32
 
@@ -9,20 +9,19 @@ from msgspec import Meta, Struct
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
 from certrules.core.facts import Record
-from certrules.core.terms import Status, is_ccx
+from certrules.core.terms import Status
 from certrules.core.timeline import Entry
 from certrules.formats.event_form import (
     AttemptId,
     EntryBuilder,
     EventContent,
-    EventData,
     EventType,
     Instant,
     LearnerId,
     Required,
     ShortText,
-    Writer,
     event_type,
+    from_one_entry,
 )
 from certrules.formats.refusals import COURSE_KEY
 from certrules.formats.stored import as_time
@@ -174,132 +173,164 @@ def _old_certificate(body: _OldCertificate, builder: EntryBuilder) -> EventConte
     return EventContent(body.user.id, course_run, (builder.entry(Fact.RECORDED, value),))
 
 
-_EDX = "org.openedx.learning"
-PLATFORM_EVENTS: tuple[EventType, ...] = (
-    event_type(f"{_EDX}.course.enrollment.created.v1", "enrollment", _Enrollment, _enrolled, "Enrolled, in this mode."),
-    event_type(
-        f"{_EDX}.course.enrollment.changed.v1", "enrollment", _Enrollment, _enrolled,
-        "The enrollment has this mode now, and is active or not.",
-    ),
-    event_type(
-        f"{_EDX}.course.unenrollment.completed.v1", "enrollment", _Enrollment, _enrolled,
-        "Unenrolled: the enrollment stays, inactive.",
-    ),
-    event_type(
-        f"{_EDX}.course.passing.status.updated.v1", "course_passing_status", _PassingStatus, _passing,
-        "The learner passes, or fails, from now on.",
-    ),
-    event_type(
-        f"{_EDX}.ccx.course.passing.status.updated.v1", "course_passing_status", _CcxPassingStatus, _ccx_passing,
-        "The learner passes, or fails, in a CCX from now on.",
-    ),
-    event_type(
-        f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", _GradeSummary, _graded,
-        "Percent and letter. A letter means passed from now on; an empty one (or F) is no evidence of failing.",
-    ),
-    event_type(
-        f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
-        "ID-verified from now to the expiration date (null: no end).",
-    ),
-    event_type(f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", _IdvAttempt, _id_denied, "This attempt counts no more."),
-    event_type(
-        f"{_EDX}.exam.attempt.rejected.v1", "exam_attempt", _ExamAttempt, _exam(rejected=True),
-        "The exam invalidates the certificate, until the same exam is verified or reset.",
-    ),
-    event_type(
-        f"{_EDX}.exam.attempt.verified.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
-        "Lifts this exam's rejection.",
-    ),
-    event_type(
-        f"{_EDX}.exam.attempt.reset.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
-        "Lifts this exam's rejection.",
-    ),
-    event_type(
-        f"{_EDX}.user.course_access_role.added.v1", "course_access_role_data", _AccessRole, _role(added=True),
-        "Role `beta_testers`: a beta tester from now on. Other roles are ignored.",
-    ),
-    event_type(
-        f"{_EDX}.user.course_access_role.removed.v1", "course_access_role_data", _AccessRole, _role(added=False),
-        "Role `beta_testers`: no beta tester any more. Other roles are ignored.",
-    ),
-    event_type(
-        f"{_EDX}.certificate.created.v1", "certificate", _OldCertificate, _old_certificate,
-        "The old logic has a certificate of this status.",
-    ),
-    event_type(
-        f"{_EDX}.certificate.changed.v1", "certificate", _OldCertificate, _old_certificate,
-        "The old logic has a certificate of this status.",
-    ),
-    event_type(
-        f"{_EDX}.certificate.revoked.v1", "certificate", _OldCertificate, _old_certificate,
-        "The old logic has a certificate of this status; it takes nothing away here.",
-    ),
-)  # fmt: skip
-
-
 # --- write
 
 
-def user_data(record: Record) -> dict[str, Any]:
+def _user_data(record: Record) -> dict[str, Any]:
     """Return the platform's UserData, without personal data."""
     return {"id": record.learner_id, "is_active": True, "pii": {"username": "", "email": "", "name": ""}}
 
 
-def course_data(record: Record) -> dict[str, Any]:
+def _course_data(record: Record) -> dict[str, Any]:
     """Return the platform's CourseData, with the key alone."""
     return {"course_key": record.course_run, "display_name": "", "start": None, "end": None}
 
 
-def write_passing(record: Record, entry: Entry) -> EventData:
-    """Return the event of a passing entry."""
-    ccx = is_ccx(record.course_run)
-    course = {"ccx_course_key": record.course_run} if ccx else course_data(record)
-    data = {"is_passing": entry.value, "user": user_data(record), "course": course}
-    name = f"{_EDX}.{'ccx.' if ccx else ''}course.passing.status.updated.v1"
-    return EventData(name, "course_passing_status", data)
-
-
-def write_grade(record: Record, percent: float, letter: str) -> EventData:
-    """Return the event of a grade."""
-    data = {
-        "user_id": record.learner_id,
-        "course": course_data(record),
-        "percent_grade": percent,
-        "letter_grade": letter,
-    }
-    return EventData(f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", data)
-
-
-def write_exam(record: Record, entry: Entry) -> EventData:
-    """Return the event of an exam's invalidation."""
-    data = {"student_user": user_data(record), "course_key": record.course_run, "usage_key": entry.subject}
-    return EventData(f"{_EDX}.exam.attempt.{'rejected' if entry.value else 'reset'}.v1", "exam_attempt", data)
-
-
-def _write_enrollment(record: Record, entry: Entry) -> EventData:
+@from_one_entry
+def _enrollment_data(record: Record, entry: Entry) -> dict[str, Any]:
     mode, active = entry.value
-    data = {"user": user_data(record), "course": course_data(record), "mode": mode, "is_active": active}
-    return EventData(f"{_EDX}.course.enrollment.changed.v1", "enrollment", data)
+    return {"user": _user_data(record), "course": _course_data(record), "mode": mode, "is_active": active}
 
 
-def _write_id_verification(record: Record, entry: Entry) -> EventData:
+@from_one_entry
+def _passing_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {"is_passing": entry.value, "user": _user_data(record), "course": _course_data(record)}
+
+
+@from_one_entry
+def _ccx_passing_data(record: Record, entry: Entry) -> dict[str, Any]:
+    course = {"ccx_course_key": record.course_run}
+    return {"is_passing": entry.value, "user": _user_data(record), "course": course}
+
+
+def _grade_data(record: Record, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Write a grade and the passing entry that its letter implies. Without that entry the letter is left out."""
+    percent, letter = entries[0].value
+    return {
+        "user_id": record.learner_id,
+        "course": _course_data(record),
+        "percent_grade": percent,
+        "letter_grade": "" if implies_passing(letter) and len(entries) == 1 else letter,
+    }
+
+
+def _idv_attempt_data(record: Record, entry: Entry) -> dict[str, Any]:
     name = entry.subject
     number = int(name) if name.isdecimal() else _NAMED_ATTEMPTS + crc32(name.encode())
-    data: dict[str, Any] = {"attempt_id": number, "user": user_data(record)}
-    if entry.value is None:
-        return EventData(f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", data)
-    data["expiration_date"] = as_time(entry.value.expires_at)
-    return EventData(f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", data)
+    return {"attempt_id": number, "user": _user_data(record)}
 
 
-def _write_beta_tester(record: Record, entry: Entry) -> EventData:
-    data = {"user": user_data(record), "role": "beta_testers", "course_key": record.course_run, "org_key": ""}
-    change = "added" if entry.value else "removed"
-    return EventData(f"{_EDX}.user.course_access_role.{change}.v1", "course_access_role_data", data)
+@from_one_entry
+def _id_approved_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {**_idv_attempt_data(record, entry), "expiration_date": as_time(entry.value.expires_at)}
 
 
-PLATFORM_WRITERS: Mapping[Fact, Writer] = {
-    Fact.ENROLLMENT: _write_enrollment,
-    Fact.ID_VERIFICATION: _write_id_verification,
-    Fact.BETA_TESTER: _write_beta_tester,
-}
+@from_one_entry
+def _exam_data(record: Record, entry: Entry) -> dict[str, Any]:
+    return {"student_user": _user_data(record), "course_key": record.course_run, "usage_key": entry.subject}
+
+
+@from_one_entry
+def _beta_tester_data(record: Record, _entry: Entry) -> dict[str, Any]:
+    return {"user": _user_data(record), "role": "beta_testers", "course_key": record.course_run, "org_key": ""}
+
+
+# --- rows
+
+_EDX = "org.openedx.learning"
+
+# fmt: off
+ENROLLMENT_CREATED = event_type(
+    f"{_EDX}.course.enrollment.created.v1", "enrollment", _Enrollment, _enrolled,
+    "Enrolled, in this mode.",
+)
+ENROLLMENT_CHANGED = event_type(
+    f"{_EDX}.course.enrollment.changed.v1", "enrollment", _Enrollment, _enrolled,
+    "The enrollment has this mode now, and is active or not.",
+    write=_enrollment_data,
+)
+UNENROLLMENT_COMPLETED = event_type(
+    f"{_EDX}.course.unenrollment.completed.v1", "enrollment", _Enrollment, _enrolled,
+    "Unenrolled: the enrollment stays, inactive.",
+)
+PASSING_UPDATED = event_type(
+    f"{_EDX}.course.passing.status.updated.v1", "course_passing_status", _PassingStatus, _passing,
+    "The learner passes, or fails, from now on.",
+    write=_passing_data,
+)
+CCX_PASSING_UPDATED = event_type(
+    f"{_EDX}.ccx.course.passing.status.updated.v1", "course_passing_status", _CcxPassingStatus, _ccx_passing,
+    "The learner passes, or fails, in a CCX from now on.",
+    write=_ccx_passing_data,
+)
+GRADE_CHANGED = event_type(
+    f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", _GradeSummary, _graded,
+    "Percent and letter. A letter means passed from now on; an empty one (or F) is no evidence of failing.",
+    write=_grade_data,
+)
+ID_APPROVED = event_type(
+    f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
+    "ID-verified from now to the expiration date (null: no end).",
+    write=_id_approved_data,
+)
+ID_DENIED = event_type(
+    f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", _IdvAttempt, _id_denied,
+    "This attempt counts no more.",
+    write=from_one_entry(_idv_attempt_data),
+)
+EXAM_REJECTED = event_type(
+    f"{_EDX}.exam.attempt.rejected.v1", "exam_attempt", _ExamAttempt, _exam(rejected=True),
+    "The exam invalidates the certificate, until the same exam is verified or reset.",
+    write=_exam_data,
+)
+EXAM_VERIFIED = event_type(
+    f"{_EDX}.exam.attempt.verified.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
+    "Lifts this exam's rejection.",
+)
+EXAM_RESET = event_type(
+    f"{_EDX}.exam.attempt.reset.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
+    "Lifts this exam's rejection.",
+    write=_exam_data,
+)
+BETA_TESTER_ADDED = event_type(
+    f"{_EDX}.user.course_access_role.added.v1", "course_access_role_data", _AccessRole, _role(added=True),
+    "Role `beta_testers`: a beta tester from now on. Other roles are ignored.",
+    write=_beta_tester_data,
+)
+BETA_TESTER_REMOVED = event_type(
+    f"{_EDX}.user.course_access_role.removed.v1", "course_access_role_data", _AccessRole, _role(added=False),
+    "Role `beta_testers`: no beta tester any more. Other roles are ignored.",
+    write=_beta_tester_data,
+)
+OLD_CERTIFICATE_CREATED = event_type(
+    f"{_EDX}.certificate.created.v1", "certificate", _OldCertificate, _old_certificate,
+    "The old logic has a certificate of this status.",
+)
+OLD_CERTIFICATE_CHANGED = event_type(
+    f"{_EDX}.certificate.changed.v1", "certificate", _OldCertificate, _old_certificate,
+    "The old logic has a certificate of this status.",
+)
+OLD_CERTIFICATE_REVOKED = event_type(
+    f"{_EDX}.certificate.revoked.v1", "certificate", _OldCertificate, _old_certificate,
+    "The old logic has a certificate of this status; it takes nothing away here.",
+)
+# fmt: on
+
+PLATFORM_EVENTS: tuple[EventType, ...] = (
+    ENROLLMENT_CREATED,
+    ENROLLMENT_CHANGED,
+    UNENROLLMENT_COMPLETED,
+    PASSING_UPDATED,
+    CCX_PASSING_UPDATED,
+    GRADE_CHANGED,
+    ID_APPROVED,
+    ID_DENIED,
+    EXAM_REJECTED,
+    EXAM_VERIFIED,
+    EXAM_RESET,
+    BETA_TESTER_ADDED,
+    BETA_TESTER_REMOVED,
+    OLD_CERTIFICATE_CREATED,
+    OLD_CERTIFICATE_CHANGED,
+    OLD_CERTIFICATE_REVOKED,
+)

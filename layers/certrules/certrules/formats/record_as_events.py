@@ -6,53 +6,47 @@ the letter is left out; it decides nothing. And attempts of ID verification that
 a number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
 from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.timeline import Entry
-from certrules.formats.event_form import EventData, Writer
 from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.own_events import OWN_WRITERS, write_configuration
-from certrules.formats.platform_events import PLATFORM_WRITERS, implies_passing, write_grade, write_passing
+from certrules.formats.own_events import event_type_of
+from certrules.formats.platform_events import implies_passing
 from certrules.formats.stored import as_time
-
-WRITERS: Mapping[Fact, Writer] = {**PLATFORM_WRITERS, **OWN_WRITERS}
-"""Each writes one entry as one event. The other facts share events: a grade and its passing entry, settings."""
 
 
 def events_from(record: Record) -> list[dict[str, Any]]:
     """Return the events that bring a record's entries, as details, oldest first."""
     details = []
     for (at, event_id), group in groupby(record.timeline, key=lambda entry: entry[:2]):
-        for event in _events_of(record, list(group)):
+        for entries in _entries_of_each_event(list(group)):
+            event_type = event_type_of(record, entries[0])
+            assert event_type.write is not None, event_type.name  # event_type_of names only types with a writer
             metadata = {
                 "id": event_id,
-                "event_type": event.event_type,
+                "event_type": event_type.name,
                 "minorversion": 0,
                 "time": as_time(at),
                 "source": f"{OWN_SOURCE}/export",
             }
-            details.append({"metadata": metadata, event.key: event.data})
+            details.append({"metadata": metadata, event_type.key: event_type.write(record, entries)})
     return details
 
 
-def _events_of(record: Record, entries: list[Entry]) -> list[EventData]:
-    """Return the events that bring entries with one event id; nearly always one."""
-    events: list[EventData] = []
+def _entries_of_each_event(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield entries with one event id by the event that brings them; nearly always one event.
+
+    Settings share an event, and so do a grade and the passing entry that its letter implies. Any other entry has an
+    event of its own.
+    """
     settings = [entry for entry in entries if entry.fact is Fact.COURSE_RUN]
-    if settings:
-        events.append(write_configuration(record, settings))
-    passing = next((entry for entry in entries if entry.fact is Fact.PASSING), None)
-    grade = next((entry for entry in entries if entry.fact is Fact.GRADE), None)
-    if grade is not None:
-        letter = grade.value.letter
-        if implies_passing(letter):
-            letter = letter if passing is not None else ""
-            passing = None
-        events.append(write_grade(record, grade.value.percent, letter))
-    if passing is not None:
-        events.append(write_passing(record, passing))
-    return events + [WRITERS[entry.fact](record, entry) for entry in entries if entry.fact in WRITERS]
+    grade = [entry for entry in entries if entry.fact is Fact.GRADE]
+    passing = [entry for entry in entries if entry.fact is Fact.PASSING]
+    if grade and implies_passing(grade[0].value.letter):
+        grade, passing = grade + passing, []
+    yield from (shared for shared in (settings, grade, passing) if shared)
+    yield from ([entry] for entry in entries if entry.fact not in {Fact.COURSE_RUN, Fact.GRADE, Fact.PASSING})
