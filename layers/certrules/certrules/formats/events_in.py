@@ -23,12 +23,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of a producer may be."""
 
 
-# --- the data of the events, as far as it decides anything
-
-
-# --- read
-
-
 class _Envelope(Struct):
     detail_type: str = msgspec.field(name="detail-type")
     source: str

@@ -31,7 +31,7 @@ EVENTS_OUT: Mapping[str, str] = {
     HELD: "A revocation is held until a person decides; the certificate stays as it is.",
     TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
     COMPARED: "Course runs were compared with the old logic: on how many certificates both agree, the rest by class.",
-    REGENERATED: "A bulk run has ended, whatever came of it.",
+    REGENERATED: "A bulk run has ended, with any outcome.",
     RECONCILED: "Certificates were compared with published ones and with the facts: differences found, and healed.",
 }
 

@@ -9,13 +9,8 @@ import msgspec
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """Before this, an event's time is a clock that was never set."""
 
-
 _PIECE = r"[\w\-~.:]+"
-
-
 _OLD_PIECE = r"[\w\-.%]+"
-
-
 COURSE_KEY = re.compile(
     rf"course-v1:{_PIECE}\+{_PIECE}\+{_PIECE}"
     rf"|ccx-v1:{_PIECE}\+{_PIECE}\+{_PIECE}\+ccx@\d+"
