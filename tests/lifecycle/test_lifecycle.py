@@ -22,7 +22,7 @@ from certrules.formats.events_out import CHANGED, events_of
 from certrules.formats.messages import Message
 from certrules.formats.own_events import REQUESTED
 from certrules.ingestion import ingest_messages
-from certrules.reconciliation.comparing import in_records
+from certrules.reconciliation.comparing_records import in_records
 from certrules.storage.tables import Pair
 from tests.core.histories import INSTANTS, STEP, WORDS, Word
 

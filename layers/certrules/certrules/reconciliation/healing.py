@@ -6,8 +6,8 @@ from itertools import batched
 from typing import NamedTuple
 
 from certrules import aws, decide_again, publishing, storage
-from certrules.reconciliation.comparing import read_body
 from certrules.reconciliation.finding_types import UNDECIDED, UNPUBLISHED, Finding
+from certrules.reconciliation.reading import read_body
 from certrules.storage.tables import BATCH_GET_KEYS, Pair
 
 

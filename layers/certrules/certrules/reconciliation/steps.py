@@ -1,9 +1,9 @@
 """The steps of the reconciliation's state machine: begin, look at a part, look again and heal, report."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from itertools import product
+from itertools import batched, product
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,9 +12,11 @@ from certrules import aws, storage
 from certrules.aws import Folder
 from certrules.core.policy import Policies
 from certrules.formats.stored import as_time
-from certrules.reconciliation.comparing import confirmed, in_history, in_records
+from certrules.reconciliation.comparing_history import in_history
+from certrules.reconciliation.comparing_records import in_records
 from certrules.reconciliation.finding_types import FINDING_TYPES, Finding
 from certrules.reconciliation.healing import Means, heal
+from certrules.storage.tables import BATCH_GET_KEYS
 
 SEGMENTS = 16
 """Into how many segments each table is divided by default. One function reads one at a time."""
@@ -86,6 +88,17 @@ def look_again(bucket: str, part: dict[str, Any], policies: Policies, means: Mea
     heal(found, means, at, aws.now())
     files.write_json(f"found/{_file_of(part)}", {**body, "findings": found})
     return {**part, "page": part["page"] + 1}
+
+
+def confirmed(findings: Iterable[Finding], policies: Policies, now: datetime) -> list[Finding]:
+    """Compare again, consistently, and return the findings that are still there."""
+    again: set[Finding] = set()
+    first = list(findings)
+    for some in batched(first, BATCH_GET_KEYS, strict=False):
+        pairs = sorted({finding.pair for finding in some})
+        again.update(in_records(pairs, policies, now, consistent=True))
+        again.update(in_history((item for pair in pairs for item in storage.history_items_of(pair)), consistent=True))
+    return [finding for finding in first if finding in again]
 
 
 def _file_of(part: Mapping[str, Any]) -> str:

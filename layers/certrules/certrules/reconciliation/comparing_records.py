@@ -1,65 +1,27 @@
-"""History compared with receipts and records; records compared with history and the facts."""
+"""Records, compared with the end of their history and with the facts."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import batched
 from typing import Any
-
-import msgspec
 
 from certrules import settings, storage
 from certrules.core.deciding import decide_record
 from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies
-from certrules.formats.events_out import events_of
 from certrules.reconciliation.finding_types import (
     CONTRADICTED,
     HISTORY_MISSING,
     OTHERWISE,
-    RECORD_MISSING,
     UNDECIDED,
-    UNPUBLISHED,
     UNREADABLE,
     Finding,
     FindingType,
 )
+from certrules.reconciliation.reading import UNREADABLE_ERRORS, load_readable, read_body
 from certrules.storage.records import Loaded, StoredRecord
 from certrules.storage.tables import BATCH_GET_KEYS, Pair
-
-_UNREADABLE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError)
-"""The errors of reading damaged content."""
-
-
-def in_history(
-    items: Iterable[storage.HistoryItem], before: tuple[Pair, int] | None = None, *, consistent: bool = False
-) -> Iterator[Finding]:
-    """Compare history, in the order in which it is stored, with receipts and records.
-
-    `before` is the item before the first one, if the scan had one.
-    """
-    for some in batched(items, BATCH_GET_KEYS, strict=False):
-        keys = [storage.place_of(item) for item in some]
-        receipts = storage.receipts((item.p, item.s) for item in some)
-        last = dict(keys)  # the last of each
-        records = _records(list(last), consistent=consistent)
-        for item, (pair, number) in zip(some, keys, strict=True):
-            if number != (before[1] + 1 if before and before[0] == pair else 1):
-                yield Finding(HISTORY_MISSING.code, *pair)
-            if read_body(item) is None:
-                yield Finding(UNREADABLE.code, *pair, number)
-            elif (item.p, item.s) not in receipts:
-                yield Finding(UNPUBLISHED.code, *pair, number)
-            before = pair, number
-        for pair, number in last.items():
-            record = records.get(pair)
-            if record is not None and record.history_count < number:
-                yield Finding(RECORD_MISSING.code, *pair)
-
-
-def _records(pairs: Sequence[Pair], *, consistent: bool) -> dict[Pair, StoredRecord]:
-    """Return the readable records; the others are findings of in_records."""
-    return _loaded(pairs, consistent=consistent)[0].records
 
 
 def in_records(
@@ -76,34 +38,17 @@ def in_records(
     """
     old = Counter() if old is None else old
     for some in batched(pairs, BATCH_GET_KEYS, strict=False):
-        loaded, unreadable = _loaded(some, consistent=consistent)
+        loaded, unreadable = load_readable(some, consistent=consistent)
         yield from (Finding(UNREADABLE.code, *pair) for pair in unreadable)
         last = _last_published(loaded.records)
         for pair, stored in loaded.records.items():
             if stored.version:
                 try:
                     difference = _difference(pair, loaded, last, policies, now, old)
-                except _UNREADABLE_ERRORS:
+                except UNREADABLE_ERRORS:
                     difference = UNREADABLE
                 if difference is not None:
                     yield Finding(difference.code, *pair)
-
-
-def _loaded(pairs: Sequence[Pair], *, consistent: bool) -> tuple[Loaded, list[Pair]]:
-    """Read records, and return those that can't be read: they are searched one by one, which is rare."""
-    try:
-        return storage.load(pairs, consistent=consistent), []
-    except _UNREADABLE_ERRORS:
-        if len(pairs) == 1:
-            return Loaded({}, {}, {}, {}), [*pairs]
-    found, unreadable = Loaded({}, {}, {}, {}), []
-    for pair in pairs:
-        loaded, failed = _loaded([pair], consistent=consistent)
-        found.records |= loaded.records
-        found.verifications |= loaded.verifications
-        found.course_runs |= loaded.course_runs
-        unreadable += failed
-    return found, unreadable
 
 
 def _last_published(records: Mapping[Pair, StoredRecord]) -> dict[Pair, dict[str, Any] | None]:
@@ -153,24 +98,3 @@ def _was_published(stored: StoredRecord, last: dict[str, Any] | None) -> bool:
         if (published["status"], published["id"]) == (certificate.status, certificate.certificate_id):
             return True
     return any(entry.fact is Fact.RECORDED and entry.value.status is certificate.status for entry in stored.timeline)
-
-
-def read_body(item: storage.HistoryItem) -> dict[str, Any] | None:
-    """Return the content of a history item, None if it can't be read."""
-    try:
-        body: dict[str, Any] = msgspec.json.decode(item.b)
-        list(events_of("", item.b, "", ""))
-    except _UNREADABLE_ERRORS:
-        return None
-    return body
-
-
-def confirmed(findings: Iterable[Finding], policies: Policies, now: datetime) -> list[Finding]:
-    """Compare again, consistently, and return the findings that are still there."""
-    again: set[Finding] = set()
-    first = list(findings)
-    for some in batched(first, BATCH_GET_KEYS, strict=False):
-        pairs = sorted({finding.pair for finding in some})
-        again.update(in_records(pairs, policies, now, consistent=True))
-        again.update(in_history((item for pair in pairs for item in storage.history_items_of(pair)), consistent=True))
-    return [finding for finding in first if finding in again]
