@@ -23,8 +23,7 @@ from certrules import aws, settings, storage
 from certrules.core.terms import is_person
 from certrules.formats import refusals
 from certrules.requests import RefusedActError
-from certrules.storage.listings import Place
-from certrules.storage.tables import LostRaceError, Pair
+from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import acts, cases, revocations
 from certrules.support.acts import ACTS, SWITCHES
 from models import ActRequest, BulkDiscard, Switch

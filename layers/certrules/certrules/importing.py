@@ -16,7 +16,7 @@ from certrules.core.policy import Policies
 from certrules.formats.messages import Message
 from certrules.formats.table_rows import TableRow, decode_row
 from certrules.ingestion import BatchResult, ingest_messages
-from certrules.storage.tables import BATCH_GET_KEYS, Pair
+from certrules.storage import BATCH_GET_KEYS, Pair
 
 IMPORTED = "certificates.imported"
 """In place of an event's type."""

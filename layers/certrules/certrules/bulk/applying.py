@@ -33,8 +33,7 @@ from certrules.core.certificate import Transition
 from certrules.core.deciding import decide_record
 from certrules.core.terms import AUTOMATIC, Actor, Status, is_person
 from certrules.ingestion import ATTEMPTS, save_decided
-from certrules.storage.records import Loaded
-from certrules.storage.tables import BATCH_GET_KEYS, LostRaceError
+from certrules.storage import BATCH_GET_KEYS, Loaded, LostRaceError
 
 _AT_ONCE = BATCH_GET_KEYS // 3
 """How many records are read in one request, each with its ID verification and its configuration."""

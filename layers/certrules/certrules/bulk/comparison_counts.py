@@ -7,7 +7,7 @@ import msgspec
 
 from certrules.bulk.runs import Tally, tally
 from certrules.core.comparison import Comparison, Effect, Kind
-from certrules.storage.tables import Pair
+from certrules.storage import Pair
 
 SAMPLES = 5
 """How many learners of each class are shown of a course run."""

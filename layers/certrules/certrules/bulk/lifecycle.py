@@ -19,7 +19,7 @@ from certrules.bulk.reporting import DECLINED
 from certrules.bulk.runs import Approvers, BulkRequest, Plan, folder_of, read
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, identity, remembered
-from certrules.storage.tables import LostRaceError, SupportItem
+from certrules.storage import LostRaceError, SupportItem
 
 RUN, TOKEN = "B", "B#token"
 RETENTION = timedelta(days=365)

@@ -39,8 +39,7 @@ from certrules.bulk.runs import (
 )
 from certrules.core.deciding import decide_record
 from certrules.core.policy import Policies
-from certrules.storage.records import Loaded, StoredTimeline
-from certrules.storage.tables import BATCH_GET_KEYS, Pair
+from certrules.storage import BATCH_GET_KEYS, Loaded, Pair, StoredTimeline
 
 GROUPS = 100
 """Into how many groups course runs are put at most: with 16 shards each, that many calls plan everything."""

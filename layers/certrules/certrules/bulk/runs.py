@@ -32,8 +32,7 @@ from certrules.core.deciding import DecidedRecord
 from certrules.core.policy import Policies
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.formats.stored import as_time, certificate_as_json
-from certrules.storage.records import Loaded, StoredRecord
-from certrules.storage.tables import Pair
+from certrules.storage import Loaded, Pair, StoredRecord
 
 PART = 500
 """How many changes a part of a plan has at most: it is applied by one call, in seconds."""

@@ -6,7 +6,7 @@ from itertools import batched
 from certrules import storage
 from certrules.reconciliation.finding_types import HISTORY_MISSING, RECORD_MISSING, UNPUBLISHED, UNREADABLE, Finding
 from certrules.reconciliation.reading import load_readable, read_body
-from certrules.storage.tables import BATCH_GET_KEYS, Pair
+from certrules.storage import BATCH_GET_KEYS, Pair
 
 
 def in_history(

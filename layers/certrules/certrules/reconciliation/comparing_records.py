@@ -20,8 +20,7 @@ from certrules.reconciliation.finding_types import (
     FindingType,
 )
 from certrules.reconciliation.reading import UNREADABLE_ERRORS, load_readable, read_body
-from certrules.storage.records import Loaded, StoredRecord
-from certrules.storage.tables import BATCH_GET_KEYS, Pair
+from certrules.storage import BATCH_GET_KEYS, Loaded, Pair, StoredRecord
 
 
 def in_records(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from certrules.storage.tables import Pair
+from certrules.storage import Pair
 
 
 class FindingType(NamedTuple):

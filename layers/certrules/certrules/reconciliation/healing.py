@@ -8,7 +8,7 @@ from typing import NamedTuple
 from certrules import aws, decide_again, publishing, storage
 from certrules.reconciliation.finding_types import UNDECIDED, UNPUBLISHED, Finding
 from certrules.reconciliation.reading import read_body
-from certrules.storage.tables import BATCH_GET_KEYS, Pair
+from certrules.storage import BATCH_GET_KEYS, Pair
 
 
 class Means(NamedTuple):

@@ -7,8 +7,7 @@ import msgspec
 
 from certrules import storage
 from certrules.formats.events_out import events_of
-from certrules.storage.records import Loaded
-from certrules.storage.tables import Pair
+from certrules.storage import Loaded, Pair
 
 UNREADABLE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError)
 """The errors of reading damaged content."""

@@ -16,7 +16,7 @@ from certrules.reconciliation.comparing_history import in_history
 from certrules.reconciliation.comparing_records import in_records
 from certrules.reconciliation.finding_types import FINDING_TYPES, Finding
 from certrules.reconciliation.healing import Means, heal
-from certrules.storage.tables import BATCH_GET_KEYS
+from certrules.storage import BATCH_GET_KEYS
 
 SEGMENTS = 16
 """Into how many segments each table is divided by default. One function reads one at a time."""

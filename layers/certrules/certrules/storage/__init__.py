@@ -32,10 +32,12 @@ from certrules.storage.records import (
     save_timeline,
 )
 from certrules.storage.tables import (
+    BATCH_GET_KEYS,
     CATALOGUE_SHARDS,
     COURSE_RUN_SHARDS,
     DUE_SHARDS,
     PENDING_SHARDS,
+    TRANSACTION_ITEMS,
     WITHOUT_TIMELINE,
     HistoryItem,
     Item,
@@ -49,10 +51,12 @@ from certrules.storage.tables import (
 )
 
 __all__ = [
+    "BATCH_GET_KEYS",
     "CATALOGUE_SHARDS",
     "COURSE_RUN_SHARDS",
     "DUE_SHARDS",
     "PENDING_SHARDS",
+    "TRANSACTION_ITEMS",
     "WITHOUT_TIMELINE",
     "BreakerState",
     "HistoryItem",

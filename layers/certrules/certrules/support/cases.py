@@ -27,8 +27,7 @@ from certrules.formats.record_as_events import events_from
 from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.requests import RefusedActError
-from certrules.storage.records import Loaded
-from certrules.storage.tables import Pair
+from certrules.storage import Loaded, Pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,7 @@ from certrules import storage
 from certrules.core.terms import Cause
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, refuse_another_use
-from certrules.storage.listings import Place
-from certrules.storage.records import StoredRecord
-from certrules.storage.tables import Pair
+from certrules.storage import Pair, Place, StoredRecord
 from certrules.support.acts import ACTS, Act, event_of, is_allowlisted, send
 from certrules.support.cases import pending_as_json
 
