@@ -1,1 +1,1 @@
-"""What the code costs, each figure as a ratio to a baseline that is measured beside it."""
+"""Benchmarks: each figure is a ratio to a baseline that is measured beside it."""

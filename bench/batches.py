@@ -1,4 +1,4 @@
-"""Batches of ten messages for `ingest`, with what DynamoDB would answer, and what the function sends."""
+"""Batches of ten messages for `ingest`, with DynamoDB's answers, and the requests of the function."""
 
 import json
 import os
@@ -59,7 +59,7 @@ class Batch:
 
     event: dict[str, Any]
     answer: bytes  # to the one read request
-    requests: list[Request]  # what the function sends, the read request first
+    requests: list[Request]  # the requests of the function, the read request first
     before: list[dict[str, Any]]  # the items that are there
 
     def respond(self, operation: str, _body: bytes) -> bytes:
@@ -89,7 +89,7 @@ class Ingest:
         self._wire = wire
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Take in one batch. Raises RuntimeError if a message would be retried."""
+        """Ingest one batch. Raises RuntimeError if a message would be retried."""
         answer: Any = self._handler(event, self._context)
         if answer["batchItemFailures"]:
             raise RuntimeError(f"not taken in: {answer}")
@@ -106,14 +106,14 @@ class Ingest:
             for details in stories:
                 self(_sqs_event(details))
             tables.saving = False
-            told = {
+            sent = {
                 CASES[0]: [learner.graded() for learner in learners],
                 CASES[1]: [learner.passed() for learner in learners],
                 CASES[2]: [story[-1] for story in stories],
             }
             return {
                 case: [self._batch(tables, details[start : start + BATCH]) for start in range(0, len(details), BATCH)]
-                for case, details in told.items()
+                for case, details in sent.items()
             }
 
     def _batch(self, tables: Tables, details: list[Detail]) -> Batch:
@@ -127,7 +127,7 @@ class Ingest:
 
 
 class _Learner:
-    """One learner of whom the platform tells."""
+    """One learner, and the platform's events about them."""
 
     def __init__(self, chance: Random, learner_id: int) -> None:
         self._chance = chance
@@ -139,7 +139,7 @@ class _Learner:
         return UUID(int=self._chance.getrandbits(128), version=4), self._at
 
     def story(self) -> list[Detail]:
-        """Return what is known: enrolled, ID-verified, some graded work, passing not yet."""
+        """Return the stored entries: enrolled, ID-verified, some graded work, not yet passing."""
         enrolled = *self._stamp(), *self._about
         approved = *self._stamp(), self._about[0]
         return [
@@ -153,24 +153,24 @@ class _Learner:
         ]
 
     def graded(self) -> Detail:
-        """Tell their percent."""
-        said = *self._stamp(), *self._about
+        """Return the event of a percent."""
+        data = *self._stamp(), *self._about
         return event_builders.grade_summary(
-            "course.persistent_grade_summary.changed", *said, percent=self._chance.randrange(60) / 100, letter=""
+            "course.persistent_grade_summary.changed", *data, percent=self._chance.randrange(60) / 100, letter=""
         )
 
     def passed(self) -> Detail:
-        """Tell that they pass."""
+        """Return the event of passing."""
         return self._passing(is_passing=True)
 
     def _passing(self, *, is_passing: bool) -> Detail:
-        said = *self._stamp(), *self._about
-        return event_builders.passing_status("course.passing.status.updated", *said, is_passing=is_passing)
+        data = *self._stamp(), *self._about
+        return event_builders.passing_status("course.passing.status.updated", *data, is_passing=is_passing)
 
 
 def _configured(chance: Random, course_run: str) -> Detail:
-    told = UUID(int=chance.getrandbits(128), version=4), STARTS, course_run
-    return event_builders.configuration("course_run.configured", *told, web_certificates_enabled=True, end=ENDS)
+    sent = UUID(int=chance.getrandbits(128), version=4), STARTS, course_run
+    return event_builders.configuration("course_run.configured", *sent, web_certificates_enabled=True, end=ENDS)
 
 
 def _sqs_event(details: list[Detail]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def places() -> dict[str, Place]:
 
 
 def measure() -> Table:
-    """Return what a cold start costs, beyond the interpreter's own."""
+    """Return the cost of a cold start, beyond the interpreter's own."""
     rows = []
     for name, place in places().items():
         sides = compare({"client": _turn(place, _CLIENT), "function": _turn(place, _FUNCTION)}, ROUNDS)
@@ -65,7 +65,7 @@ def _run(place: Place, code: str, options: Sequence[str] = ()) -> subprocess.Com
 
 
 def core_microseconds(place: Place) -> int:
-    """Return the time that the core's modules take by themselves when the function is imported."""
-    told = _run(place, _FUNCTION, ("-X", "importtime")).stderr
-    lines = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+certrules\.core\b", told, re.MULTILINE)
-    return sum(int(own) for own in lines)
+    """Return the time of the core's own modules when the function is imported."""
+    text = _run(place, _FUNCTION, ("-X", "importtime")).stderr
+    own_times = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+certrules\.core\b", text, re.MULTILINE)
+    return sum(int(own) for own in own_times)

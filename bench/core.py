@@ -14,7 +14,7 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 
 LEARNERS = 2_000
-NEVER_JUDGED = 9_000  # more than the core remembers: told in a circle, each has been forgotten by its next turn
+NEVER_JUDGED = 9_000  # more than the core's cache holds: in a circle, each has left it by its next turn
 ROUNDS = 25
 
 _CHAIN = "if-chain"
@@ -24,28 +24,28 @@ def agree(sample: Iterable[Facts]) -> None:
     """Make sure that all sides give the same reasons. Raises ValueError."""
     zen_expression, zen_table, cel = engines.zen_expression(), engines.zen_table(), engines.cel()
     for facts in sample:
-        told = engines.plain(facts)
-        said = {
+        plain_facts = engines.plain(facts)
+        reasons = {
             "the core": decide(facts).unmet,
             "the if-chain": frozenset(if_chain.reasons(facts)),
             "the if-chain, tuned": frozenset(if_chain.reasons_tuned(facts)),
-            "ZEN, an expression": frozenset(zen_expression(told)),
-            "ZEN, a table": frozenset(zen_table(told)),
+            "ZEN, an expression": frozenset(zen_expression(plain_facts)),
+            "ZEN, a table": frozenset(zen_table(plain_facts)),
             "CEL": frozenset(cel(engines.cel_facts(facts))),
         }
-        if len(set(said.values())) != 1:
-            raise ValueError(f"{facts}: {said}")
+        if len(set(reasons.values())) != 1:
+            raise ValueError(f"{facts}: {reasons}")
 
 
 def measure() -> Table:
-    """Return what a decision and a replay cost."""
+    """Return the cost of a decision and of a replay."""
     ten, twenty = records(LEARNERS, 10), records(LEARNERS, 20)
     policies = undated(DEFAULT)
     known = [replay(record, policies, ENDS).decision.facts for record in twenty]
     new = [known[n % LEARNERS]._replace(policy=replace(DEFAULT)) for n in range(NEVER_JUDGED)]
     agree([*odd_facts(400), *known[:200], *new[:50]])
     by_own_policy = [(record, undated(replace(DEFAULT))) for record in ten]
-    told = [engines.plain(facts) for facts in known]
+    plain_facts = [engines.plain(facts) for facts in known]
 
     def each[T](work: Callable[[T], object], subjects: list[T], *, remembered: bool = True) -> Turn:
         def run() -> None:
@@ -55,7 +55,7 @@ def measure() -> Table:
         turn = timed(run, len(subjects))
 
         def after_another() -> float:
-            turn()  # what the sides that were never judged before have pushed out of the memo is in it again
+            turn()  # judgements that the sides without a cache have displaced are in the cache again
             return turn()
 
         return after_another if remembered else turn
@@ -77,8 +77,8 @@ def measure() -> Table:
                 lambda subject: replay(*subject, ENDS), by_own_policy, remembered=False
             ),
             "replay of twenty entries": each(replayed, twenty[: LEARNERS // 4]),
-            "ZEN, one compiled expression": each(engines.zen_expression(), told[:1000]),
-            "ZEN, a decision table": each(engines.zen_table(), told[:20]),
+            "ZEN, one compiled expression": each(engines.zen_expression(), plain_facts[:1000]),
+            "ZEN, a decision table": each(engines.zen_table(), plain_facts[:20]),
             "CEL, one program compiled to Python": each(
                 engines.cel(), [engines.cel_facts(facts) for facts in known[:50]]
             ),

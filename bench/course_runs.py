@@ -1,4 +1,4 @@
-"""Whole course runs of any size, as they are kept before they are first decided, written to a table in bulk."""
+"""Whole course runs of any size, stored before they are first decided, written to a table in bulk."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -51,23 +51,23 @@ def _serialized(item: storage.Item) -> dict[str, Any]:
 
 
 def _entries(chance: Random, learner_id: int, *, pays: bool) -> Iterator[Entry]:
-    """Yield what is told of one learner: an enrollment, an upgrade, regrades, the word on passing."""
+    """Yield the entries of one learner: an enrollment, an upgrade, regrades, the passing status."""
     number = 0
 
-    def told(days: float, fact: Fact, value: object) -> Entry:
+    def entries(days: float, fact: Fact, value: object) -> Entry:
         nonlocal number
         number += 1
         at = STARTS + timedelta(seconds=round(days * 86400))
         return Entry(at, f"00000000-0000-4000-8000-{learner_id * 16 + number:012x}", fact, "", value)
 
-    yield told(-chance.random() * 30, Fact.ENROLLMENT, Enrollment("audit", active=True))
+    yield entries(-chance.random() * 30, Fact.ENROLLMENT, Enrollment("audit", active=True))
     if pays:
-        yield told(chance.random() * 20, Fact.ENROLLMENT, Enrollment("verified", active=True))
+        yield entries(chance.random() * 20, Fact.ENROLLMENT, Enrollment("verified", active=True))
     regrades = chance.randrange(5)
     for week in range(regrades):
-        yield told(25 + 20 * week + chance.random(), Fact.GRADE, Grade(chance.randrange(100) / 100, ""))
+        yield entries(25 + 20 * week + chance.random(), Fact.GRADE, Grade(chance.randrange(100) / 100, ""))
     if regrades > 2:
-        yield told(120 + chance.random(), Fact.PASSING, chance.random() < 0.8)
+        yield entries(120 + chance.random(), Fact.PASSING, chance.random() < 0.8)
 
 
 def _verified(chance: Random, learner_id: int) -> Timeline:

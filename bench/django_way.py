@@ -1,4 +1,4 @@
-"""The platform's way: each rule fetches its own facts. Written from what the platform is seen to ask its database."""
+"""The platform's way: each rule fetches its own facts. Written from the platform's recorded database queries."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -122,7 +122,7 @@ def issue(learner_id: int) -> str:
 
 
 def _write(learner: Any, mode: str, percent: float, who: dict[str, Any]) -> str:
-    """Save the certificate as the platform does: facts looked up again, a row and its history, then who is told."""
+    """Save the certificate as the platform does: facts looked up again, a row, its history, the signal."""
     Profile.objects.get(learner_id=learner.id)
     Enrollment.objects.filter(**who).first()
     with transaction.atomic():
@@ -136,9 +136,9 @@ def _write(learner: Any, mode: str, percent: float, who: dict[str, Any]) -> str:
 
 
 def measure() -> Table:
-    """Return what an issued certificate costs by either way. Raises ValueError if one isn't issued."""
+    """Return the cost of an issued certificate either way. Raises ValueError if one isn't issued."""
     fill()
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         refused = issue(1)
     if refused:
         raise ValueError(refused)
@@ -154,7 +154,7 @@ def measure() -> Table:
         CertificateHistory.objects.all().delete()
         return timed_turn()
 
-    ours, theirs = "our handler", f"Django, {len(seen)} statements"
+    ours, theirs = "our handler", f"Django, {len(queries)} statements"
     with unseen_output():
         sides = compare({ours: _handler(), theirs: turn}, ROUNDS)
     rows = [
@@ -169,10 +169,10 @@ def _handler() -> Turn:
     wire = Wire()
     ingest = Ingest(wire)
     storage.connect(CERTIFICATES, HISTORY)  # a new connection, that meets this wire
-    told = ingest.batches()[CASES[1]]
+    receivers = ingest.batches()[CASES[1]]
 
     def run() -> None:
-        for batch in told:
+        for batch in receivers:
             wire.answer = batch.respond
             ingest(batch.event)
 

@@ -11,11 +11,11 @@ from celpy.adapter import json_to_cel
 from certrules.core.facts import Facts
 
 type Engine = Callable[[Any], list[str]]
-"""Takes the facts as the engine wants them, and returns the codes of what is unmet."""
+"""Takes the facts in the engine's form, and returns the codes of the unmet rules."""
 
 _NEEDS_ID = "(id_required && (mode in no_id_modes) == no_id_all_but)"
 
-#: When a rule is unmet, in CEL. ZEN has the same but for the words for && and ||.
+#: When a rule is unmet, in CEL. ZEN has the same, with its own names for && and ||.
 UNMET: Mapping[str, str] = {
     "not_enrolled": "mode == null",
     "mode_not_eligible": "mode != null && (mode in modes) == modes_all_but",
@@ -33,7 +33,7 @@ UNMET: Mapping[str, str] = {
 
 
 def plain(facts: Facts) -> dict[str, Any]:
-    """Return the facts as JSON would have them, with what the policy says of them."""
+    """Return the facts in JSON's form, with the policy's results for them."""
     policy = facts.policy
     return {
         "mode": facts.mode,

@@ -31,7 +31,7 @@ _ATTRIBUTES = "ecridtxk"
 
 
 def with_pynamodb() -> Calls:
-    """Return the same requests, made through bare models; what they save is known beforehand."""
+    """Return the same requests, made through bare models; their contents are known beforehand."""
 
     def make(batch: Batch) -> None:
         (_, read), *writes = batch.requests
@@ -73,7 +73,7 @@ def with_botocore() -> Calls:
 
 
 def measure() -> Iterator[Table]:
-    """Yield what an event costs: with a wire that costs nothing, then with AWS's own engine if there is one."""
+    """Yield the cost of an event: with a wire that costs nothing, then with AWS's own engine if there is one."""
     wire = Wire()
     with dynamodb_local() as endpoint:
         ingest = Ingest(wire, endpoint)
@@ -84,44 +84,44 @@ def measure() -> Iterator[Table]:
             _INGEST: lambda batch: ingest(batch.event),
         }
 
-        def canned(side: Calls, told: list[Batch]) -> Turn:
+        def canned(side: Calls, messages: list[Batch]) -> Turn:
             def turn() -> float:
                 start = time.process_time()
-                for batch in told:
+                for batch in messages:
                     wire.answer = batch.respond
                     side(batch)
-                return (time.process_time() - start) / (BATCH * len(told))
+                return (time.process_time() - start) / (BATCH * len(messages))
 
             return turn
 
         with unseen_output():
-            rows = [_row(case, told, sides, canned, ROUNDS) for case, told in batches.items()]
+            rows = [_row(case, messages, sides, canned, ROUNDS) for case, messages in batches.items()]
         yield _table("CPU of an event, the wire costs nothing", rows)
         if endpoint is None:
             return
         wire.answer = None
         engine = _Engine()
 
-        def real(side: Calls, told: list[Batch]) -> Turn:
+        def real(side: Calls, messages: list[Batch]) -> Turn:
             def turn() -> float:
-                engine.put(told)
+                engine.put(messages)
                 start = time.process_time()
-                for batch in told:
+                for batch in messages:
                     side(batch)
-                return (time.process_time() - start) / (BATCH * len(told))
+                return (time.process_time() - start) / (BATCH * len(messages))
 
             return turn
 
         with unseen_output():
-            rows = [_row(case, told[:4], sides, real, ROUNDS_WITH_ENGINE) for case, told in batches.items()]
+            rows = [_row(case, messages[:4], sides, real, ROUNDS_WITH_ENGINE) for case, messages in batches.items()]
         yield _table("CPU of an event, with DynamoDB Local", rows)
 
 
 def _row(
-    case: str, told: list[Batch], sides: dict[str, Calls], turn: Callable[[Calls, list[Batch]], Turn], rounds: int
+    case: str, messages: list[Batch], sides: dict[str, Calls], turn: Callable[[Calls, list[Batch]], Turn], rounds: int
 ) -> Row:
-    results = compare({name: turn(side, told) for name, side in sides.items()}, rounds)
-    requests = sum(len(batch.requests) for batch in told) / len(told)
+    results = compare({name: turn(side, messages) for name, side in sides.items()}, rounds)
+    requests = sum(len(batch.requests) for batch in messages) / len(messages)
     costs = (microseconds(results[name]) for name in (_BOTOCORE, _PYNAMODB, _INGEST))
     goal = None if case == CASES[2] else Goal(1.15)
     return Row(case, (f"{requests:g}", *costs), results[_INGEST].ratio, goal)

@@ -1,4 +1,4 @@
-"""Many different learners: what is known of each, drawn by a seed with shares like those of a real course run."""
+"""Many different learners: their records, drawn by a seed with shares like those of a real course run."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +16,7 @@ STARTS = datetime(2025, 1, 13, 9, tzinfo=UTC)
 ENDS = STARTS + timedelta(days=120)
 """After every entry."""
 
-type Word = tuple[Fact, str, object, str]
+type Value = tuple[Fact, str, object, str]
 
 
 def records(number: int, entries: int, *, restless: bool = False) -> list[Record]:
@@ -30,46 +30,46 @@ def records(number: int, entries: int, *, restless: bool = False) -> list[Record
 
 def _timeline(chance: Random, learner_id: int, entries: int, restless: bool) -> Iterator[Entry]:
     at = STARTS - timedelta(days=60)
-    for position, (fact, subject, value, by) in enumerate(_words(chance, entries, restless)):
+    for position, (fact, subject, value, by) in enumerate(_values(chance, entries, restless)):
         if position != 1:  # the first two are one event: the course run is configured
             at += timedelta(seconds=chance.randrange(3600, 6 * 86400))
         yield Entry(at, f"{learner_id:08}-{position - (position == 1):04}", fact, subject, value, by, by and "ticket")
 
 
-def _words(chance: Random, entries: int, restless: bool) -> list[Word]:
-    """Return what is told of one learner, in order."""
-    words: list[Word] = [
+def _values(chance: Random, entries: int, restless: bool) -> list[Value]:
+    """Return the entries of one learner, in order."""
+    values: list[Value] = [
         (Fact.COURSE_RUN, "", True, ""),
         (Fact.COURSE_RUN, "web_certificates_enabled", chance.random() < 0.97 and not restless, ""),
         (Fact.ENROLLMENT, "", Enrollment(chance.choice(("audit", "audit", "honor")), active=True), ""),
     ]
     if restless:
-        words.append((Fact.COURSE_RUN, "web_certificates_enabled", True, ""))
-        words.append((Fact.ENROLLMENT, "", Enrollment("verified", active=True), ""))
-        words.append((Fact.ID_VERIFICATION, "1", Approval(None), ""))
+        values.append((Fact.COURSE_RUN, "web_certificates_enabled", True, ""))
+        values.append((Fact.ENROLLMENT, "", Enrollment("verified", active=True), ""))
+        values.append((Fact.ID_VERIFICATION, "1", Approval(None), ""))
         passes = bool(chance.randrange(2))
-        while len(words) < entries:
-            words.append((Fact.PASSING, "", passes, ""))
+        while len(values) < entries:
+            values.append((Fact.PASSING, "", passes, ""))
             passes = not passes
-        return words
+        return values
     if chance.random() < 0.7:
-        words.append((Fact.ENROLLMENT, "", Enrollment("verified", active=True), ""))
+        values.append((Fact.ENROLLMENT, "", Enrollment("verified", active=True), ""))
     if chance.random() < 0.85:
         expires_at = STARTS + timedelta(days=chance.choice((30, 700, 700, 700)))
-        words.append((Fact.ID_VERIFICATION, "1", Approval(expires_at), ""))
-    while len(words) < entries:
-        words.append(_graded_work(chance) if chance.random() < 0.85 else _exceptional(chance))
-    return words
+        values.append((Fact.ID_VERIFICATION, "1", Approval(expires_at), ""))
+    while len(values) < entries:
+        values.append(_graded_work(chance) if chance.random() < 0.85 else _exceptional(chance))
+    return values
 
 
-def _graded_work(chance: Random) -> Word:
+def _graded_work(chance: Random) -> Value:
     if chance.random() < 0.5:
         return (Fact.GRADE, "", Grade(chance.randrange(100) / 100, ""), "")
     return (Fact.PASSING, "", chance.random() < 0.6, "")
 
 
-def _exceptional(chance: Random) -> Word:
-    words: tuple[Word, ...] = (
+def _exceptional(chance: Random) -> Value:
+    values: tuple[Value, ...] = (
         (Fact.ALLOWLIST, "", True, "ada"),
         (Fact.ALLOWLIST, "", False, "ada"),
         (Fact.BETA_TESTER, "", True, ""),
@@ -80,7 +80,7 @@ def _exceptional(chance: Random) -> Word:
         (Fact.ID_VERIFICATION, "2", None, ""),
         (Fact.DATE_OVERRIDE, "", ENDS, "ada"),
     )
-    return chance.choice(words)
+    return chance.choice(values)
 
 
 def odd_facts(number: int) -> Iterator[Facts]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """What was measured in several rounds."""
+    """The measurements of several rounds."""
 
     median: float
     low: float  # the first quartile
@@ -42,7 +42,7 @@ def timed(work: Callable[[], object], units: int) -> Turn:
 
 
 def compare(turns: Mapping[str, Turn], rounds: int) -> dict[str, Side]:
-    """Return what each side cost. The first one is what the others are compared with."""
+    """Return the cost of each side. The first one is the baseline of the others."""
     names = list(turns)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for name in names:

@@ -43,7 +43,7 @@ class Cost(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one size came to."""
+    """The result of one size."""
 
     learners: int
     items: int
@@ -131,13 +131,13 @@ def _measured(cloud: LocalCloud, endpoint: str, learners: int) -> Figures:
     parts = _read(cloud, listed["manifest"])
     apply = _timed(lambda: sum(cloud.invoke("ApplyFunction", part)["applied"] for part in parts))
     peak = _peak()
-    told = list(islice(_scan(bare.client, history), SAMPLED))
-    keys = [{"p": item["p"], "s": {"S": item["s"]["S"].rpartition("#")[0]}} for item in told]
+    published = list(islice(_scan(bare.client, history), SAMPLED))
+    keys = [{"p": item["p"], "s": {"S": item["s"]["S"].rpartition("#")[0]}} for item in published]
     saved = [item for some in batched(keys, 100, strict=False) for item in _got(bare.client, table, some)]
 
     def write() -> int:
         bare.read(iter(keys), consistent=True)
-        for name, content in ((table, saved), (history, told)):
+        for name, content in ((table, saved), (history, published)):
             load(bare.client, name, iter(content))
         return len(saved)
 
@@ -218,14 +218,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("learners", nargs="*", type=int, default=SIZES, help="how many learners the course runs have")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the markers of this page")
-    asked = parser.parse_args()
-    page: Path | None = asked.write
+    request = parser.parse_args()
+    page: Path | None = request.write
     machine = (
         f"`python -m bench.scale` on {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
         f"Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}."
     )
     sizes = []
-    for learners in asked.learners:
+    for learners in request.learners:
         with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
             sizes.append(fresh.submit(measured, learners).result())
         print(sizes[-1], flush=True)

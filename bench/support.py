@@ -27,7 +27,7 @@ def measure() -> Table:
         course_run = pairs[0][1]
         authorization = {"Authorization": f"Bearer {cloud.api.token('bench', ['certificates/view'])}"}
         dynamodb = cloud.client("dynamodb")
-        certificates, told, receipts = (
+        certificates, events, receipts = (
             cloud.physical(f"{name}Table") for name in ("Certificates", "History", "Support")
         )
 
@@ -43,7 +43,7 @@ def measure() -> Table:
             dynamodb.batch_get_item(
                 RequestItems={certificates: {"Keys": [{"p": p, "s": s} for p, s in names], "ConsistentRead": True}}
             )
-            for table in (told, receipts):
+            for table in (events, receipts):
                 dynamodb.query(
                     TableName=table,
                     KeyConditionExpression="p = :p AND begins_with(s, :s)",

@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What one comparison came to."""
+    """The result of one comparison."""
 
     title: str
     figures: tuple[str, ...]  # the heads of the columns between the name and the ratio
@@ -53,7 +53,7 @@ def _verdict(row: Row) -> str:
 
 
 def microseconds(side: Side) -> str:
-    """Return what a unit of a side's work cost."""
+    """Return the cost of a unit of a side's work."""
     cost = side.seconds.median * 1e6
     return f"{cost:.2f}" if cost < 10 else f"{cost:,.0f}"
 

@@ -49,7 +49,7 @@ class Tables:
         request = json.loads(body)
         self.sent.append((operation, request))
         if operation == "BatchGetItem":
-            found = {name: list(self.found(name, asked["Keys"])) for name, asked in request["RequestItems"].items()}
+            found = {name: list(self.found(name, request["Keys"])) for name, request in request["RequestItems"].items()}
             return json.dumps({"Responses": found, "UnprocessedKeys": {}}).encode()
         if operation == "Query":
             return b'{"Items": [], "Count": 0, "ScannedCount": 0}'
@@ -67,7 +67,7 @@ class Tables:
 
 
 def puts(operation: str, request: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what a request puts into tables."""
+    """Return the contents that a request puts into tables."""
     if operation == "TransactWriteItems":
         return [item["Put"] for item in request["TransactItems"]]
     return [request] if operation == "PutItem" else []

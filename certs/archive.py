@@ -1,4 +1,4 @@
-"""`certs archive`: the bus's archive, heard again a step at a time, so that nothing overtakes what it came after."""
+"""`certs archive`: replays the bus's archive in steps, so that no event overtakes an earlier one."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ type Clients = Callable[[str], Any]
 
 @click.group(epilog=examples("certs archive replay --stack certificates --since 2026-05-04T01:59:00Z"))
 def archive() -> None:
-    """Hear the events in the bus's archive again."""
+    """Replay the events in the bus's archive."""
 
 
 def _span(_context: object, _parameter: object, text: str) -> timedelta:
@@ -40,8 +40,8 @@ def _span(_context: object, _parameter: object, text: str) -> timedelta:
 def replay(since: datetime, until: datetime | None, step: timedelta, stack: str | None) -> None:
     """Replay the archive to this service alone, step by step.
 
-    Each step is seen through before the next: its events are read, what comes of them is done, and what was due by its
-    end is swept. An event that was heard already changes nothing.
+    Each step is completed before the next: its events are ingested, their effects saved, and records that were due by
+    its end are swept. An event that was ingested before changes nothing.
     """
     try:
         aws = stacks.aws(stack)
@@ -59,7 +59,7 @@ def replay_in_steps(
     step: timedelta,
     pause: Callable[[], object],
 ) -> Iterator[datetime]:
-    """Replay what the archive has of [since, until), and yield up to when it was seen through. Raises NoStackError."""
+    """Replay the archive of [since, until), and yield up to when it is completed. Raises NoStackError."""
     events, functions = clients("events"), clients("lambda")
     while since < until:
         end = min(since + step, until)
@@ -83,12 +83,12 @@ def replay_in_steps(
 
 
 def _sweep(functions: Any, name: str, at: datetime) -> int:
-    """Have what is due by an instant decided; return how much that is. Raises NoStackError."""
+    """Decide the records that are due by an instant; return their number. Raises NoStackError."""
     answer = functions.invoke(FunctionName=name, Payload=json.dumps({"time": at.isoformat()}))
-    said = json.load(answer["Payload"])
-    if "due" not in said:
-        raise stacks.NoStackError(f"the sweep as of {at.isoformat()} failed: {said}")
-    return int(said["due"])
+    state = json.load(answer["Payload"])
+    if "due" not in state:
+        raise stacks.NoStackError(f"the sweep as of {at.isoformat()} failed: {state}")
+    return int(state["due"])
 
 
 def _see_through(sqs: Any, outputs: Mapping[str, str], pause: Callable[[], object]) -> None:

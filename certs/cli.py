@@ -14,7 +14,7 @@ from certs.options import Instant, examples
 from certs.reconcile import reconcile
 
 MALFORMED_LINES = 2
-"""Exit code when some lines could not be taken in; everything else was."""
+"""Exit code when some lines could not be read; the others were."""
 
 
 _policy_option = click.option(
@@ -118,9 +118,9 @@ def _save(path: str, text: str) -> None:
     help="Real data: the folder of the OULAD tables.",
 )
 @_policy_option
-@click.option("--keep", is_flag=True, help="Keep the cloud up afterwards, for `certs explain`, until Ctrl-C.")
+@click.option("--keep", is_flag=True, help="Serve the cloud afterwards, for `certs explain`, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
-@click.option("--picture", type=click.Path(dir_okay=False), help="Save what is shown as a picture (SVG).")
+@click.option("--picture", type=click.Path(dir_okay=False), help="Save the output as a picture (SVG).")
 def run(
     files: tuple[str, ...],
     learners: int,
@@ -132,7 +132,7 @@ def run(
     as_json: bool,
     picture: str | None,
 ) -> None:
-    """Put events through the local cloud; show what comes of it.
+    """Put events through the local cloud; show the result.
 
     Without FILES, a made-up course run of a thousand learners; with FILES, Open edX events as JSON lines (plain or
     .gz). The cloud is the stack of template.yaml, with its real functions, in this process.
@@ -192,10 +192,10 @@ def run(
 )
 @_policy_option
 def local(port: int, policy: str) -> None:
-    """Keep the local cloud up, for any program, until Ctrl-C.
+    """Serve the local cloud, for any program, until Ctrl-C.
 
     What programs put on its bus is delivered, and becomes certificates. They reach it by its endpoint URL, with any
-    credentials and region eu-west-1; `certs explain` finds it by itself, in the folder where this was started.
+    credentials and region eu-west-1; `certs explain` finds it, in the folder where this was started.
     """
     from rich.console import Console
 

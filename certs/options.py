@@ -1,4 +1,4 @@
-"""What the `certs` commands share: the form of an instant, and of examples."""
+"""Options that the `certs` commands share: instants and examples."""
 
 from datetime import UTC, datetime
 from typing import override

@@ -1,4 +1,4 @@
-"""`certs reconcile`: what is kept against what was told and what the facts say; the last report, or one made now."""
+"""`certs reconcile`: stored records compared with published ones and with the facts; the last report, or a new one."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ FOUND = 9
 
 @click.command(
     epilog=examples(
-        "certs reconcile --stack certificates          what the last one found",
+        "certs reconcile --stack certificates          the last report",
         "certs reconcile --stack certificates --now    another one, now",
     )
 )
@@ -30,9 +30,9 @@ FOUND = 9
 @click.option("--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is up in this folder.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
 def reconcile(settle: int, stack: str | None, *, now: bool, as_json: bool) -> None:
-    """Compare what is kept with what was told and with the facts.
+    """Compare what is stored, published and true.
 
-    What was lost on its way is sent again; all else is reported. It asks AWS with your own credentials. Exit code 9 if
+    Lost events and requests are sent again; all else is reported. It asks AWS with your own credentials. Exit code 9 if
     something was found.
     """
     try:
@@ -49,8 +49,8 @@ def reconcile(settle: int, stack: str | None, *, now: bool, as_json: bool) -> No
 
 def run(steps: Any, machine: str, settle_seconds: int) -> None:
     """Run a reconciliation to its end. Raises NoStackError."""
-    asked = json.dumps({"settle_seconds": settle_seconds})
-    execution = steps.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
+    request = json.dumps({"settle_seconds": settle_seconds})
+    execution = steps.start_execution(stateMachineArn=machine, input=request)["executionArn"]
     state = stacks.ended(steps, execution)
     if state["status"] != "SUCCEEDED":
         raise stacks.NoStackError(f"it ended as {state['status']}: {state.get('cause', 'see the execution')}")
@@ -68,8 +68,8 @@ def latest(s3: Any, bucket: str) -> dict[str, Any]:
 
 def as_text(report: dict[str, Any]) -> str:
     """Return a report for people."""
-    seen = report["seen"]
-    lines = [f"Compared {seen['records']} records and {seen['history']} items of history at {report['started_at']}."]
+    read = report["seen"]
+    lines = [f"Compared {read['records']} records and {read['history']} items of history at {report['started_at']}."]
     for title, counts in (("healed", report["healed"]), ("reported", report["reported"])):
         lines += [f"{count:>8} {code} ({title})" for code, count in counts.items() if count]
     lines += [f"  failed: {part}" for part in report["failed"]]

@@ -28,7 +28,7 @@ REFUSALS: Mapping[Reason, tuple[str, str]] = {
     Reason.MISSING_FIELD: ("A field that decides is missing.", "Send it; `field` names it."),
     Reason.WRONG_TYPE: ("A field has another JSON type than it is to have.", "Send the type below."),
     Reason.BAD_VALUE: ("A field's value is out of bounds, or not one of those known.", "Correct the value."),
-    Reason.UNKNOWN_TYPE: ("Events of this type are not taken in.", "Don't route them here, or add the type."),
+    Reason.UNKNOWN_TYPE: ("Events of this type are not read.", "Don't route them here, or add the type."),
     Reason.UNKNOWN_VERSION: ("The type is known, but not this version.", "Send version 1, or add this one."),
     Reason.TYPE_MISMATCH: (
         "`detail-type` is not `metadata.event_type`.",
@@ -53,13 +53,13 @@ STATUSES: Mapping[Status, str] = {
     Status.UNAVAILABLE: "There is a certificate, and it is invalidated.",
     Status.UNVERIFIED: "The learner passed or is on the allowlist; the ID verification is missing.",
 }
-"""What the statuses mean that are set here; the others are only taken over from the old logic."""
+"""The meaning of the statuses that are set here; the others come only from the old logic."""
 
 CAUSES: Mapping[Cause, str] = {
     Cause.EARNED: "All rules hold.",
     Cause.REINSTATED: "All rules hold again: same id, URL and date of issue.",
-    Cause.RECORDED: "The old logic said so.",
-    Cause.LABELLED: "The certificate can't become downloadable; the status says why.",
+    Cause.RECORDED: "The old logic recorded it.",
+    Cause.LABELLED: "The certificate can't become downloadable; the status shows why.",
     Cause.INVALIDATED: "A person invalidated it.",
     Cause.EXAM_REJECTED: "An exam attempt was rejected, and the learner is not on the allowlist.",
     Cause.GRADE_FELL: "The learner passed before, fails now, and did so throughout the hold.",
@@ -127,14 +127,14 @@ def _json_type(described: inspect.Type) -> str:
 
 
 def metadata() -> str:
-    """Render what is read of `metadata`."""
+    """Render the fields of `metadata` that are read."""
     return _table(("field", "type", ""), (_field_row(field) for field in metadata_fields()))
 
 
 def events_in() -> str:
-    """Render a table of the types taken in: Open edX's, then our own."""
+    """Render a table of the types that are read: Open edX's, then our own."""
     return _table(
-        ("event type", "data key", "what it says"),
+        ("event type", "data key", "meaning"),
         ((f"`{name}`", f"`{row.key}`", row.meaning) for name, row in EVENT_TYPES.items()),
     )
 
@@ -166,15 +166,15 @@ def refusals() -> str:
 
 
 def events_out() -> str:
-    """Render what is sent, and when."""
-    return _table(("event type", "when"), ((f"`{name}`", says) for name, says in EVENTS_OUT.items()))
+    """Render the events that are sent, and when."""
+    return _table(("event type", "when"), ((f"`{name}`", meaning) for name, meaning in EVENTS_OUT.items()))
 
 
 # --- docs/reconciliation.md
 
 
 def differences() -> str:
-    """Render what a reconciliation may find."""
+    """Render the types of findings of a reconciliation."""
     return _table(
         ("finding", "what differs", "what becomes of it"),
         (
@@ -205,7 +205,7 @@ def rules() -> str:
 
 def statuses() -> str:
     """Render the statuses that are set here."""
-    return _table(("status", "meaning"), ((f"`{status}`", says) for status, says in STATUSES.items()))
+    return _table(("status", "meaning"), ((f"`{status}`", meaning) for status, meaning in STATUSES.items()))
 
 
 def statuses_of_old() -> str:
@@ -260,7 +260,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def commands() -> str:
-    """Return what each `certs` command says of itself with --help."""
+    """Return the help text of each `certs` command."""
     context = click.Context(main, info_name="certs", terminal_width=100, **main.context_settings)
     sections = [f"## certs\n\n```text\n{main.get_help(context)}\n```"]
     sections += [section for name in sorted(main.commands) for section in _sections(main.commands[name], name, context)]
@@ -279,11 +279,11 @@ def _sections(command: click.Command, name: str, parent: click.Context) -> Itera
 
 
 def imported_tables() -> str:
-    """Return what the rows of each of the platform's tables say."""
+    """Return the facts in the rows of each of the platform's tables."""
     lines = []
     for table in TABLES.values():
         columns = ", ".join(f"`{name}`" for name in table.columns)
         lines += ["", f"### {table.name}", "", f"Columns: {columns}.", ""]
-        rows = [(told.fact or "none", told.value, told.since, told.seen) for told in table.told]
+        rows = [(fact.fact or "none", fact.value, fact.since, fact.observed_at) for fact in table.facts]
         lines.append(_table(("fact", "value", "counts since", "seen"), rows))
     return "\n".join(lines) + "\n"

@@ -29,7 +29,7 @@ class UnreadableError(Exception):
 
 
 class Parked(NamedTuple):
-    """A line that can't be taken in."""
+    """A line that can't be read."""
 
     file: str
     line: int  # from 1
@@ -41,7 +41,7 @@ class Parked(NamedTuple):
 
 
 class History:
-    """All that a set of events says, by learner and course run: the order in which it is told makes no difference."""
+    """The entries of a set of events, by learner and course run. Their order makes no difference."""
 
     def __init__(self) -> None:
         """Start with nothing."""
@@ -50,8 +50,8 @@ class History:
         self._course_runs: dict[str, list[Entry]] = {}
         self.last: datetime | None = None  # when the latest event happened
 
-    def tell(self, message: Message) -> None:
-        """Take in one event."""
+    def add(self, message: Message) -> None:
+        """Add one event."""
         if self.last is None or message.at > self.last:
             self.last = message.at
         learner_id, course_run = message.learner_id, message.course_run
@@ -66,7 +66,7 @@ class History:
         entries += message.entries
 
     def records(self) -> Iterator[Record]:
-        """Return what is known of every learner in every course run, sorted by course run and learner."""
+        """Return the record of every learner in every course run, sorted by course run and learner."""
         course_runs = {key: _compacted(merge((), entries)) for key, entries in self._course_runs.items()}
         for (course_run, learner_id), entries in sorted(self._pairs.items()):
             shared = course_runs.get(course_run, ())
@@ -74,7 +74,7 @@ class History:
 
 
 def _compacted(timeline: Timeline) -> Timeline:
-    """Return what a course run's learners share without what is only said again, if that is much: all are told it."""
+    """Return a course run's configuration, without repeats if it is long: every learner's record has it."""
     try:
         return compact(timeline)[0]
     except TimelineFullError:
@@ -82,7 +82,7 @@ def _compacted(timeline: Timeline) -> Timeline:
 
 
 def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> History:
-    """Return what the events in these files say; lines that can't be taken in are added to `parked`.
+    """Return the events in these files; lines that can't be read are added to `parked`.
 
     Raises UnreadableError.
     """
@@ -95,7 +95,7 @@ def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> H
                 parked.append(Parked(file, number, refusal))
             else:
                 if message is not None:
-                    history.tell(message)
+                    history.add(message)
     return history
 
 
@@ -133,7 +133,7 @@ def certificate_line(record: Record, policies: Policies, until: datetime, *, wit
 
 
 def outcome_as_json(record: Record, outcome: Outcome) -> dict[str, Any]:
-    """Return what a record amounts to, in the stable form."""
+    """Return the outcome of a record, in the stable form."""
     certificate, transitions, pending = outcome.certificate, outcome.transitions, outcome.pending
     return {
         "learner_id": record.learner_id,

@@ -1,6 +1,6 @@
 """`certs run`: the main job, on the local cloud: events go in by the bus, certificates come out.
 
-The cloud's clock is the events' own: each is put on the bus as of the latest time that was told until then, so that
+The cloud's clock is the events' own: each is put on the bus as of the latest time of an event until then, so that
 holds run out as they did then.
 """
 
@@ -39,13 +39,13 @@ _SLICE = 500
 """How many events are put on the bus before they are delivered: as many as the cloud holds at a time."""
 
 
-class Told(NamedTuple):
+class SentEvent(NamedTuple):
     """An event as it is put on the bus."""
 
     source: str
     event_type: str
     detail: str  # JSON, as it came
-    at: datetime  # UTC: when it became true; BEGINNING if it can't be taken in
+    at: datetime  # UTC: when it became true; BEGINNING if it can't be read
 
 
 class _Metadata(msgspec.Struct):
@@ -66,24 +66,24 @@ class _Line(msgspec.Struct):
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
-def events_of(details: Iterable[Mapping[str, Any]]) -> Iterator[Told | str]:
+def events_of(details: Iterable[Mapping[str, Any]]) -> Iterator[SentEvent | str]:
     """Return made-up events, as `event_of` does."""
     for detail in details:
         yield event_of(json.dumps(detail).encode())
 
 
-def events_of_files(files: Iterable[str]) -> Iterator[Told | str]:
+def events_of_files(files: Iterable[str]) -> Iterator[SentEvent | str]:
     """Return the events of files of JSON lines, as `event_of` does. Raises UnreadableError."""
     for file in files:
         for _, line in lines_of(file):
             yield event_of(line)
 
 
-def event_of(line: bytes) -> Told | str:
+def event_of(line: bytes) -> SentEvent | str:
     """Return a line's event for the bus, or, for the queue itself, the text of what no bus would bring there.
 
-    That is what is no event at all, and what this service sent: on the bus it would count as sent once more. An event
-    as EventBridge has it was sent when it says; any other is taken to have been when it became true.
+    These are lines without an event, and events of this service: on the bus they would be sent once more. An event
+    in EventBridge's form has its send time; any other counts as sent when its fact became true.
     """
     message = None
     text = line[: MAX_BYTES + 1].decode(errors="backslashreplace")  # too long, or not UTF-8, it still is
@@ -105,12 +105,12 @@ def event_of(line: bytes) -> Told | str:
         source, event_type, detail = event.metadata.source, event.metadata.event_type, line
     if source in {None, OWN_SOURCE} or not event_type or not detail.lstrip().startswith(b"{"):
         return text
-    return Told(source or "file", event_type, detail.decode(), at)
+    return SentEvent(source or "file", event_type, detail.decode(), at)
 
 
 @dataclass(slots=True)
 class Held:
-    """What the cloud holds of one learner in one course run, and why."""
+    """The stored certificate of one learner in one course run, and its reasons."""
 
     record: Record
     published: PublishedCertificate
@@ -141,13 +141,13 @@ class Run:
         return Counter(reason for held in self.held for reason in held.reasons)
 
 
-def drive(cloud: LocalCloud, events: Iterable[Told | str], on_progress: Callable[[int], object]) -> Run:
-    """Put the events on the cloud's bus, deliver everything, and let what is due by their end happen."""
+def drive(cloud: LocalCloud, events: Iterable[SentEvent | str], on_progress: Callable[[int], object]) -> Run:
+    """Put the events on the cloud's bus, deliver everything, and run the schedules up to their end."""
     run = Run()
     started = time.monotonic()
     bus, queue = cloud.physical("Bus"), cloud.physical("IngestQueue")
     eventbridge, sqs = cloud.client("events"), cloud.client("sqs")
-    told = _listen(cloud)
+    published_queue = _listen(cloud)
     for part in batched(events, _SLICE, strict=False):
         entries = []
         for event in part:
@@ -169,12 +169,12 @@ def drive(cloud: LocalCloud, events: Iterable[Told | str], on_progress: Callable
     for message in _messages(cloud, "ParkedQueue"):
         run.parked[message["MessageAttributes"]["reason"]["StringValue"]] += 1
     run.dead = sum(1 for name in ("IngestDeadLetters", "PublishDeadLetters") for _ in _messages(cloud, name))
-    run.published.update(json.loads(message["Body"])["detail-type"] for message in _queue(sqs, told))
+    run.published.update(json.loads(message["Body"])["detail-type"] for message in _queue(sqs, published_queue))
     return run
 
 
 def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
-    """Read what the cloud holds of every learner in every course run."""
+    """Read the stored certificates of every learner in every course run."""
     learners: dict[str, Timeline] = {}
     course_runs: dict[str, Timeline] = {}
     records: list[tuple[int, str, Timeline, PublishedCertificate]] = []
@@ -214,7 +214,7 @@ def telling(run: Run, policies: Policies) -> Iterator[str]:
             yield as_text(explanation, brief=True)
 
 
-def _entry(bus: str, event: Told, as_of: datetime) -> dict[str, Any]:
+def _entry(bus: str, event: SentEvent, as_of: datetime) -> dict[str, Any]:
     entry = {
         "EventBusName": bus,
         "Source": event.source,
@@ -225,7 +225,7 @@ def _entry(bus: str, event: Told, as_of: datetime) -> dict[str, Any]:
 
 
 def _listen(cloud: LocalCloud) -> str:
-    """Have what is published put on a queue of our own, and return its URL."""
+    """Route published events to a queue of our own, and return its URL."""
     sqs, eventbridge = cloud.client("sqs"), cloud.client("events")
     url: str = sqs.create_queue(QueueName="told")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -1,4 +1,4 @@
-"""A local cloud that is kept up, and where the commands of support find it or a deployed stack."""
+"""Serving a local cloud until Ctrl-C, for the commands of support and other programs."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SWEEP_SECONDS = 60
 
 
 def serve(cloud: "LocalCloud", console: Console, port: int = 0) -> None:
-    """Keep the cloud up at a port (0: any) and deliver what comes in, until Ctrl-C. Raises NoStackError."""
+    """Serve the cloud at a port (0: any) and deliver its messages, until Ctrl-C. Raises NoStackError."""
     try:
         endpoint = cloud.serve(port, host="127.0.0.1")
     except OSError as error:

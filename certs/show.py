@@ -39,7 +39,7 @@ PICTURE = re.sub(r"@font-face \{\{.*?\}\}|<!--.*?-->", "", CONSOLE_SVG_FORMAT, f
 
 @contextmanager
 def progress(console: Console, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar; what is yielded is told how many events are done."""
+    """Show a progress bar; call the yielded function with how many events are done."""
     columns = (
         SpinnerColumn(),
         TextColumn("[bold]events through the local cloud"),
@@ -59,7 +59,7 @@ def progress(console: Console, total: int | None) -> Iterator[Callable[[int], No
         bar.update(task, total=bar.tasks[0].completed)
 
 
-def outcome(console: Console, run: Run, told: Iterator[str]) -> None:
+def outcome(console: Console, run: Run, shown: Iterator[str]) -> None:
     """Show counts, reasons, three explained learners, and where to look next."""
     by_status = run.by_status()
     total = sum(by_status.values())
@@ -71,13 +71,13 @@ def outcome(console: Console, run: Run, told: Iterator[str]) -> None:
     if run.parked:
         tables.append(_counts("Parked: could not be taken in", run.parked, sum(run.parked.values()), {}))
     published = Counter({name.removeprefix("org.openedx.learning."): count for name, count in run.published.items()})
-    meanings = {name.removeprefix("org.openedx.learning."): says for name, says in EVENTS_OUT.items()}
+    meanings = {name.removeprefix("org.openedx.learning."): meaning for name, meaning in EVENTS_OUT.items()}
     tables.append(_counts("Events out", published, sum(published.values()), {}, meanings))
     for table in tables:
         console.print()
         console.print(table)
     console.print()
-    for text in told:
+    for text in shown:
         heading, _, rest = text.partition("\n")
         console.print(
             Panel(Text(rest.strip()), title=Text(heading, style="bold"), title_align="left", border_style="dim")
@@ -102,8 +102,8 @@ def comparison(console: Console, compared: Comparison) -> None:
     for name, count in sorted(compared.agreeing.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{count:,}", Text("as the data has it", style="green"))
     for difference in compared.differences:
-        told = f"{difference.status or 'none'}: {difference.explanation}"
-        table.add_row(difference.outcome or "unknown", f"{difference.count:,}", Text(told, style="red"))
+        shown = f"{difference.status or 'none'}: {difference.explanation}"
+        table.add_row(difference.outcome or "unknown", f"{difference.count:,}", Text(shown, style="red"))
     console.print(table)
     agreeing = sum(compared.agreeing.values())
     console.print(f"[bold]{agreeing:,}[/] of {compared.total:,} agree.")

@@ -11,7 +11,7 @@ from typing import Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 NOTE = Path(".certs-local.json")
-"""Where a local cloud says how it is reached; in the folder that it was started from."""
+"""The file with the address of a local cloud, in the folder that it was started from."""
 
 
 LOOK_SECONDS = 2
@@ -22,7 +22,7 @@ class Stack:
     """How a stack's support API is reached."""
 
     api: str  # its address
-    token: str  # says who asks, and what they may do
+    token: str  # names who asks, and their scopes
     endpoint: str = ""  # where the local cloud answers for AWS
     colleague: str = ""  # the token of a second person, on the local cloud
     is_deployed: bool = False
@@ -31,11 +31,11 @@ class Stack:
 
 
 class NoStackError(Exception):
-    """There is no such stack, or it doesn't answer; the message says what to do."""
+    """There is no such stack, or it doesn't answer; the message has the fix."""
 
 
 def pause() -> None:
-    """Wait between two looks at what runs in a stack: AWS tells nobody by itself that it has ended."""
+    """Wait between two looks at an execution: AWS doesn't notify anybody when it has ended."""
     time.sleep(LOOK_SECONDS)
 
 

@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
-    """Tell a starting xdist worker the port."""
+    """Give a starting xdist worker the port."""
     node.workerinput["dynamodb_port"] = node.config.stash[DYNAMODB_PORT]
 
 

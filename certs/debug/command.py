@@ -51,7 +51,7 @@ def debug(function: str, sample: Path) -> list[Invocation]:
 def compare() -> int:
     """Send all samples twice, to functions in this process and in containers, and count the records.
 
-    Raises ClickException where a function is not reached, or where answers, or what is left in tables and
+    Raises ClickException where a function is not reached, or where answers, or the contents of tables and
     queues, are not the same. How records fall into batches may differ: they are summed up.
     """
 
@@ -84,7 +84,7 @@ def compare() -> int:
 
 
 def _at_any_time(answer: Any) -> Any:
-    """Return an answer without what the steps of a state machine say of which execution they belong to, and when."""
+    """Return an answer without the names and times of the execution that a state machine's step belongs to."""
     if isinstance(answer, list):
         return [_at_any_time(part) for part in answer]
     if isinstance(answer, dict):
@@ -112,9 +112,9 @@ def compare_case() -> None:
         watch = Watch(cloud, dict.fromkeys(cloud.functions, runner))
         watch.queue(exported["events"])
         contained = watch.exported()
-    told = ("status", "mode", "grade", "issued_at", "first_issued_at")
+    events = ("status", "mode", "grade", "issued_at", "first_issued_at")
     found = {
-        json.dumps({name: certificate[name] for name in told})
+        json.dumps({name: certificate[name] for name in events})
         for certificate in (exported["certificate"], replayed, contained["certificate"])
     }
     if len(found) > 1:

@@ -63,7 +63,7 @@ NO_IMAGE = (
 
 
 class NoContainersError(click.ClickException):
-    """This machine can't run Lambda containers; the exit code tells it from a failure."""
+    """This machine can't run Lambda containers; the exit code differs from a failure's."""
 
     exit_code = 3
 
@@ -160,7 +160,7 @@ def one_container_each(cloud: LocalCloud) -> Iterator[Runner]:
 
 @contextmanager
 def warm_containers(cloud: LocalCloud) -> Iterator[Runner]:
-    """Yield what runs each function in one container, kept for the next: `sam local start-lambda`."""
+    """Yield a runner with one warm container for each function: `sam local start-lambda`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -206,7 +206,7 @@ def warm_containers(cloud: LocalCloud) -> Iterator[Runner]:
 
 @contextmanager
 def _variables(cloud: LocalCloud) -> Iterator[Path]:
-    """Serve the cloud, and yield the file that tells functions in containers where it is."""
+    """Serve the cloud, and yield the file of environment variables with its address for functions in containers."""
     port = cloud.serve(0).rpartition(":")[2]
     endpoint = f"http://{CONTAINER_HOST}:{port}"
     variables = {
@@ -230,7 +230,7 @@ def _wait_for(sam: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def _answer(function: str, text: str) -> Any:
-    """Read what a function answered. SAM marks no failure: only the answer's shape tells that it raised."""
+    """Read the answer of a function. SAM marks no failure: an error shows only in the answer's shape."""
     answer = json.loads(text)
     if isinstance(answer, dict) and "errorType" in answer:
         raise FunctionFailedError(f"{function} raised {answer['errorType']}: {answer.get('errorMessage')}")

@@ -26,7 +26,7 @@ COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 
 
 UNDECIDED = 4242
-"""A learner of whom no sample tells."""
+"""A learner who is in no sample."""
 
 
 ENROLLMENTS = f"user_id,course_id,created,is_active,mode\n4243,{COURSE_RUN},2026-01-02 03:04:05,1,verified\n"
@@ -66,7 +66,7 @@ class Watched:
         self._run: Runner = runner or (lambda _name, event: here(event))
         self.event = ""
         self.failure: Exception | None = None
-        # Its event source mappings hold the function itself, so it is the function that must be told.
+        # Its event source mappings hold the function itself, so the function has to change.
         function.invoke = self.invoke  # type: ignore[method-assign]
 
     def invoke(self, event: Any) -> Any:
@@ -83,7 +83,7 @@ class Watched:
 
 
 class Watch:
-    """The local cloud with its functions watched; `elsewhere` says which of them a runner runs."""
+    """The local cloud with its functions watched; `elsewhere` are the functions that a runner runs."""
 
     def __init__(self, cloud: LocalCloud, elsewhere: dict[str, Runner]) -> None:
         self._cloud = cloud
@@ -93,20 +93,20 @@ class Watch:
         ]
 
     def send(self, sample: Path) -> None:
-        """Put a sample on the bus and see it through. Raises what a function raises."""
+        """Put a sample on the bus and deliver everything. Raises the errors of functions."""
         self._name(sample.stem)
         entry = envelope(sample)
         self._cloud.client("events").put_events(Entries=[entry | {"EventBusName": self._cloud.physical("Bus")}])
         self._see_through()
 
     def sweep(self) -> None:
-        """Run what is scheduled, and see it through. Raises what a function raises."""
+        """Run the schedules and deliver everything. Raises the errors of functions."""
         self._name("schedule")
         self._cloud.run_schedules()
         self._see_through()
 
     def ask(self) -> None:
-        """Have support look up the samples' learner. Raises what the function raises."""
+        """Look up the samples' learner through the support API. Raises the function's errors."""
         self._name("support")
         token = self._cloud.api.token("debug", ["certificates/view"])
         for path in SUPPORT_ASKS:
@@ -114,7 +114,7 @@ class Watch:
         self._see_through()
 
     def take_in_tables(self) -> None:
-        """Have a table of the platform taken in. Raises what a function raises."""
+        """Import a table of the platform. Raises the errors of functions."""
         self._name("import")
         client, physical, now = self._cloud.client, self._cloud.physical, datetime.now(UTC)
         stack = Stack(client("s3"), client("stepfunctions"), physical("BulkBucket"), physical("ImportMachine"))
@@ -128,7 +128,7 @@ class Watch:
         self._see_through()
 
     def regenerate(self) -> None:
-        """Have a bulk run award a certificate to a learner who was never decided. Raises what a function raises."""
+        """Award a certificate to a learner who was never decided, by a bulk run. Raises the errors of functions."""
         self._name("regenerate")
         at = datetime(2026, 1, 1, tzinfo=UTC)
         passed = Entry(at, "passed", Fact.PASSING, "", value=True)
@@ -144,15 +144,15 @@ class Watch:
                 TableName=self._cloud.physical("CertificatesTable"),
                 Item={"v": {"N": "1"}, **{name: {"S": value} for name, value in item.items()}},
             )
-        asked = {"course_runs": [COURSE_RUN], "learners": [UNDECIDED], "by": "debug", "reason": "debug"}
-        run = {"id": "debug", "request": {**asked, "at": as_time(datetime.now(UTC))}, "approval": None}
+        request = {"course_runs": [COURSE_RUN], "learners": [UNDECIDED], "by": "debug", "reason": "debug"}
+        run = {"id": "debug", "request": {**request, "at": as_time(datetime.now(UTC))}, "approval": None}
         self._cloud.client("stepfunctions").start_execution(
             stateMachineArn=self._cloud.physical("RegenerateMachine"), name="debug", input=json.dumps(run)
         )
         self._see_through()
 
     def exported(self) -> Json:
-        """Return the case of the samples' learner as support exports it. Raises what a function raises."""
+        """Return the case of the samples' learner as support exports it. Raises the errors of functions."""
         token = self._cloud.api.token("debug", ["certificates/view"])
         answer = self._cloud.api.request("GET", f"/v1/case/events?{_CASE}", {"Authorization": f"Bearer {token}"})
         self._see_through()
@@ -160,7 +160,7 @@ class Watch:
         return exported
 
     def queue(self, details: list[Json]) -> None:
-        """Put events on the queue of ingest, and see them through. Raises what a function raises."""
+        """Put events on the queue of ingest, and deliver everything. Raises the errors of functions."""
         sqs, url = self._cloud.client("sqs"), self._cloud.physical("IngestQueue")
         for detail in details:
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(detail))
@@ -213,5 +213,5 @@ def samples() -> list[Path]:
 
 
 def sample_time(sample: Path) -> str:
-    """Return when a sample's fact became true, as its metadata says."""
+    """Return when a sample's fact became true, from its metadata."""
     return str(json.loads(envelope(sample)["Detail"])["metadata"]["time"])

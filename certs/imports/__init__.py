@@ -1,1 +1,1 @@
-"""Importing the platform's tables: rows become facts, and facts part files that the load function takes in."""
+"""Importing the platform's tables: rows become observations, in part files that the load function ingests."""

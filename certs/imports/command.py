@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from certs.imports.job import Import, Report, Stack
 
 FAILED = 1
-"""Exit code when parts were not taken in: resume."""
+"""Exit code when parts were not imported: resume."""
 
 REJECTED = 2
-"""Exit code when some rows could not be taken in; everything else was."""
+"""Exit code when some rows could not be imported; the others were."""
 
 
 @click.command(
     "import",
     epilog=examples(
         "certs import export/ --check                        only read the tables, and report",
-        "certs import export/                                into the local cloud that is kept up (certs local)",
+        "certs import export/                                into the local cloud that runs here (certs local)",
         "certs import export/ --stack certificates           into a deployed stack, with your AWS credentials",
         "certs import --resume import-20260601T120000-1a2b3c --stack certificates",
     ),
 )
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is kept up here.")
+@click.option("--stack", metavar="NAME", help="A deployed stack; default: the local cloud that runs here.")
 @click.option("--check", is_flag=True, help="Only read the tables and report: no stack is needed.")
 @click.option("--resume", metavar="IMPORT", help="Go on with an import that was interrupted, or whose parts failed.")
 @click.option(
@@ -64,7 +64,7 @@ def import_(
     """Turn the platform's tables into facts.
 
     FILES are tables as CSV, JSON lines or tab-separated (plain or .gz), or folders of them; a file's name contains its
-    table's. What each row says is in docs/import.md. Import the tables of one export together. Importing again changes
+    table's. What each row means is in docs/import.md. Import the tables of one export together. Importing again changes
     nothing; rows that can't be taken in go to a file, the rest goes on, and the exit code is 2.
     """
     from rich.console import Console

@@ -30,7 +30,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class UnreadableFileError(Exception):
-    """A file can't be read as a table; the message says what to do."""
+    """A file can't be read as a table; the message has the fix."""
 
 
 class Line(NamedTuple):
@@ -52,14 +52,14 @@ class _Read(NamedTuple):
 
 
 def form_of(path: Path) -> str | None:
-    """Return how a file's rows are written, by its name; None if the name says nothing."""
+    """Return the format of a file's rows by its name; None if the name has no known ending."""
     return _FORMS.get(Path(path.stem).suffix if path.suffix == ".gz" else path.suffix)
 
 
 def read_rows(path: Path) -> Iterator[Line]:
     """Yield the rows of a file. What can't be read is yielded with its problem, and the rest goes on.
 
-    Raises UnreadableFileError where there is no file, or nothing says what its columns are.
+    Raises UnreadableFileError where there is no file, or no header.
     """
     form = form_of(path)
     if form is None:
@@ -89,31 +89,31 @@ class _DamagedError(Exception):
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file, numbered. What was read in vain can be read again."""
+    """The lines of a file, numbered. Lines can be put back and read again."""
 
     def __init__(self, path: Path, newline: str) -> None:
         self._lines = _text(path, newline)
         self._again: deque[str] = deque()
         self.number = 0
-        self.taken: list[str] = []  # since it was last emptied
+        self.returned: list[str] = []  # since it was last emptied
 
     @override
     def __next__(self) -> str:
         line = self._again.popleft() if self._again else next(self._lines)
         self.number += 1
-        self.taken.append(line)
+        self.returned.append(line)
         return line
 
     def take(self) -> tuple[int, str]:
         """Return the number of the first of the lines that were taken, and all of them; and begin again."""
-        number, raw = self.number - len(self.taken) + 1, "".join(self.taken)
-        self.taken.clear()
+        number, raw = self.number - len(self.returned) + 1, "".join(self.returned)
+        self.returned.clear()
         return number, raw.rstrip("\r\n")
 
     def read_again(self) -> None:
         """Put back all that was taken but its first line."""
-        again = self.taken[1:]
-        del self.taken[1:]
+        again = self.returned[1:]
+        del self.returned[1:]
         self.number -= len(again)
         self._again.extendleft(reversed(again))
 
@@ -151,7 +151,7 @@ def _csv_rows(lines: _Lines) -> Iterator[_Read]:
         except _DamagedError as error:
             yield _Read(lines.number + 1, [], "", str(error))
             return
-        if len(lines.taken) > 1 and (problem or len(values) != width):
+        if len(lines.returned) > 1 and (problem or len(values) != width):
             lines.read_again()  # a quote that nobody closed swallowed other rows
             problem = problem or "a quote that is never closed"
         number, raw = lines.take()

@@ -1,6 +1,6 @@
-"""`certs import`: part files go into the stack's bucket, its state machine takes them in; what came of it is told.
+"""`certs import`: part files go into the stack's bucket, and its state machine imports them; the result is reported.
 
-The stack may be deployed, or the local cloud that is kept up: the same requests, to another endpoint.
+The stack may be deployed, or the local cloud that runs here: the same requests, to another endpoint.
 """
 
 import json
@@ -22,7 +22,7 @@ from certs.imports.tables import table_of
 from certs.stacks import NoStackError
 
 AT_ONCE = 40
-"""How many parts are taken in at the same time."""
+"""How many parts are imported at the same time."""
 
 _REQUESTS_AT_ONCE = 8
 
@@ -52,13 +52,13 @@ class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     refused: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)  # records that could not be saved
-    missing: list[str] = field(default_factory=list)  # parts that were not taken in
+    missing: list[str] = field(default_factory=list)  # parts that were not imported
     error: str = ""  # why the state machine gave up, if it did
     seconds: float = 0
 
     @property
     def is_whole(self) -> bool:
-        """Whether every part was taken in."""
+        """Whether every part was imported."""
         return not (self.failed or self.missing or self.error)
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Report:
 
 
 def files_of(paths: Iterable[Path]) -> tuple[dict[Path, Table], list[Path]]:
-    """Return the files of tables that are taken in, and those that are looked past, in folders too.
+    """Return the files of known tables, and the files that are ignored, in folders too.
 
     A file that was named itself is to be one of a table. Raises UnreadableFileError.
     """
@@ -109,7 +109,7 @@ class Import:
     def upload(
         cls, stack: Stack, reading: Reading, folder: Path, now: datetime, on_progress: Callable[[int], object]
     ) -> "Import":
-        """Put the part files of a folder where the stack finds them; `on_progress` is told of each."""
+        """Put the part files of a folder into the stack's bucket; `on_progress` is called for each."""
         made = cls(stack, f"import-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}")
 
         def put(part: str) -> None:
@@ -125,9 +125,9 @@ class Import:
         return made
 
     def run(self, at_once: int = AT_ONCE, on_progress: Callable[[int], object] = lambda _parts: None) -> Report:
-        """Have all parts taken in that are not yet, and report. Raises NoStackError if there is no such import.
+        """Import all parts that are not imported yet, and report. Raises NoStackError if there is no such import.
 
-        `on_progress` is told, now and then, how many parts were.
+        `on_progress` is called with the number of imported parts.
         """
         started = time.monotonic()
         execution = self.start(at_once)
@@ -139,8 +139,8 @@ class Import:
         return report
 
     def start(self, at_once: int = AT_ONCE) -> str:
-        """Start the state machine on what is not taken in yet; return the execution's ARN. Raises NoStackError."""
-        told = {
+        """Start the state machine on the other parts; return the execution's ARN. Raises NoStackError."""
+        reported = {
             "folder": self._folder,
             "course_runs": COURSE_RUNS,
             "manifest": f"{self._folder}/manifest.json",
@@ -148,7 +148,7 @@ class Import:
             "at_once": at_once,
         }
         started = self._stack.steps.start_execution(
-            stateMachineArn=self._stack.machine, name=f"{self.name}-{uuid4().hex[:6]}", input=json.dumps(told)
+            stateMachineArn=self._stack.machine, name=f"{self.name}-{uuid4().hex[:6]}", input=json.dumps(reported)
         )
         return str(started["executionArn"])
 

@@ -1,7 +1,7 @@
-"""Tables become part files: all that is said of a learner is in one of them, merged, and in the order of time.
+"""Tables become part files: all observations of a learner are in one of them, merged, and in the order of time.
 
 Memory is flat: rows are spread over files by learner as they are read, and only one of these is ever read as a whole.
-What waits for its certificate (invalidations, date overrides) is kept until that is read.
+Invalidations and date overrides wait until their certificate is read.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from certrules.core.terms import Status
 from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.files import Line, read_rows, size_of
-from certs.imports.rows import Change, RejectedError, Saying, Table, Why
+from certs.imports.rows import Change, RejectedError, RowContent, Table, Why
 from certs.imports.tables import EXPORTED, TABLES
 
 PART_BYTES = 750_000
@@ -30,7 +30,7 @@ _MOST_PARTS = 4096
 _SPILL_BYTES = 32 << 20
 _CERTIFICATES = "certificates_generatedcertificate"
 COURSE_RUNS = "course-runs.jsonl.gz"
-"""The part that is taken in first."""
+"""The part that is imported first."""
 
 
 @dataclass(slots=True)
@@ -39,13 +39,13 @@ class Reading:
 
     rows: Counter[str] = field(default_factory=Counter)  # by table
     rejected: Counter[str] = field(default_factory=Counter)  # by table
-    facts: Counter[str] = field(default_factory=Counter)  # what they say, by fact
+    facts: Counter[str] = field(default_factory=Counter)  # observations, by fact
     exported_at: datetime = BEGINNING  # UTC: the last time that any row names
     parts: dict[str, int] = field(default_factory=dict)  # how many rows each part file has; learners' and course runs'
 
 
 class Rejects:
-    """The file of rows that could not be taken in: JSON lines."""
+    """The file of rows that could not be imported: JSON lines."""
 
     def __init__(self, file: TextIO, counts: Counter[str]) -> None:
         """Write to an open file, and count by table."""
@@ -53,7 +53,7 @@ class Rejects:
         self._counts = counts
 
     def add(self, table: str, line: Line, error: RejectedError) -> None:
-        """Note a row with what is wrong with it."""
+        """Write a row with its fault."""
         self._counts[table] += 1
         body = {
             "table": table,
@@ -109,9 +109,9 @@ def read_tables(
     now: datetime,
     on_progress: Callable[[int], object] = lambda _rows: None,
 ) -> Reading:
-    """Write part files into an empty folder, and what can't be taken in to `rejects`.
+    """Write part files into an empty folder, and rejected rows to `rejects`.
 
-    `now` (UTC) is the clock by which a time is in the future. `on_progress` is told of every thousand rows of a table.
+    `now` (UTC) is the clock for times in the future. `on_progress` is called for every thousand rows of a table.
     Raises UnreadableFileError.
     """
     reading = Reading()
@@ -120,15 +120,15 @@ def read_tables(
     waiting: _Waiting = {}
     order = list(TABLES)
     for path, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name), item[0])):
-        for line, said in _sayings(path, table, now, noted):
+        for line, observations in _contents(path, table, now, noted):
             reading.rows[table.name] += 1
             if reading.rows[table.name] % 1000 == 0:
                 on_progress(1000)
-            for saying in said:
-                if isinstance(saying, Change):
-                    waiting.setdefault(saying.certificate, []).append((table.name, line, saying))
+            for content in observations:
+                if isinstance(content, Change):
+                    waiting.setdefault(content.certificate, []).append((table.name, line, content))
                 else:
-                    row = _with_what_waited(saying, line, waiting) if table.name == _CERTIFICATES else saying
+                    row = _with_what_waited(content, line, waiting) if table.name == _CERTIFICATES else content
                     spread.add(row)
                     _count(reading, row.observations)
     for kind, line, _ in (change for changes in waiting.values() for change in changes):
@@ -145,7 +145,7 @@ def read_tables(
 
 def _place(table: Table) -> int:
     """Return what comes first: what waits for certificates, then those."""
-    waits = any(told.fact in {"invalidation", "date override"} for told in table.told)
+    waits = any(facts.fact in {"invalidation", "date override"} for facts in table.facts)
     return 0 if waits else 1 if table.name == _CERTIFICATES else 2
 
 
@@ -154,24 +154,24 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _sayings(path: Path, table: Table, now: datetime, rejects: Rejects) -> Iterator[tuple[Line, list[Saying]]]:
+def _contents(path: Path, table: Table, now: datetime, rejects: Rejects) -> Iterator[tuple[Line, list[RowContent]]]:
     for line in read_rows(path):
-        said: list[Saying] = []
+        observations: list[RowContent] = []
         if line.values is None:
             rejects.add(table.name, line, RejectedError(Why.UNREADABLE, "", line.problem))
         else:
             try:
-                said = table.read(line.values, now)
+                observations = table.read(line.values, now)
             except RejectedError as error:
                 rejects.add(table.name, line, error)
-        yield line, said
+        yield line, observations
 
 
-def _count(reading: Reading, said: Iterable[Observation]) -> None:
-    for word in said:
-        reading.facts[word.fact] += 1
-        seen = word.since if word.observed_at == EXPORTED else word.observed_at
-        reading.exported_at = max(reading.exported_at, seen)
+def _count(reading: Reading, observations: Iterable[Observation]) -> None:
+    for observation in observations:
+        reading.facts[observation.fact] += 1
+        observed_at = observation.since if observation.observed_at == EXPORTED else observation.observed_at
+        reading.exported_at = max(reading.exported_at, observed_at)
 
 
 def _with_what_waited(row: TableRow, line: Line, waiting: _Waiting) -> TableRow:
@@ -208,25 +208,33 @@ def _invalidations(changes: Iterable[Change]) -> Iterator[Observation]:
 def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow]:
     """Yield one row for each learner (their ID verification first), and learner in a course run; sorted.
 
-    Where two rows say otherwise of the same time, the one that was read last counts.
+    Where two rows contradict each other about one time, the one that was read last counts.
     """
-    said: defaultdict[tuple[int, str], dict[object, Observation]] = defaultdict(dict)
+    observations: defaultdict[tuple[int, str], dict[object, Observation]] = defaultdict(dict)
     for row in rows:
-        words = said[row.learner_id or 0, row.course_run or ""]
-        for word in row.observations:
-            dated = word._replace(observed_at=max(exported_at, word.since)) if word.observed_at == EXPORTED else word
-            words[dated.fact, dated.subject, dated.since, dated.observed_at] = dated
-    for (learner_id, course_run), words in sorted(said.items(), key=lambda item: item[0]):
-        yield TableRow(learner_id or None, course_run or None, _without_fall(tuple(words.values())))
+        observations_by_time = observations[row.learner_id or 0, row.course_run or ""]
+        for observation in row.observations:
+            dated = (
+                observation._replace(observed_at=max(exported_at, observation.since))
+                if observation.observed_at == EXPORTED
+                else observation
+            )
+            observations_by_time[dated.fact, dated.subject, dated.since, dated.observed_at] = dated
+    for (learner_id, course_run), observations_by_time in sorted(observations.items(), key=lambda item: item[0]):
+        yield TableRow(learner_id or None, course_run or None, _without_fall(tuple(observations_by_time.values())))
 
 
-def _without_fall(words: tuple[Observation, ...]) -> tuple[Observation, ...]:
+def _without_fall(observations_by_time: tuple[Observation, ...]) -> tuple[Observation, ...]:
     """Leave out that a grade fell where the platform's certificate stands all the same: an import takes none away."""
-    certificates = [word for word in words if word.fact is Fact.RECORDED]
-    latest = max(certificates, key=lambda word: word.observed_at, default=None)
+    certificates = [observation for observation in observations_by_time if observation.fact is Fact.RECORDED]
+    latest = max(certificates, key=lambda observation: observation.observed_at, default=None)
     if latest is None or latest.value.status is not Status.DOWNLOADABLE:
-        return words
-    return tuple(word for word in words if word.fact is not Fact.PASSING or word.value or word.observed_at == EARLIEST)
+        return observations_by_time
+    return tuple(
+        observation
+        for observation in observations_by_time
+        if observation.fact is not Fact.PASSING or observation.value or observation.observed_at == EARLIEST
+    )
 
 
 def _write(path: Path, rows: Iterable[TableRow]) -> int:

@@ -22,7 +22,7 @@ class Why(StrEnum):
 
 
 class RejectedError(ValueError):
-    """A row that can't be taken in as it is. Names the field and the fix."""
+    """A row that can't be imported. Names the field and the fix."""
 
     def __init__(self, reason: Reason | Why, field: str, fix: str) -> None:
         """Reject for a reason."""
@@ -71,7 +71,7 @@ class Fields:
             raise RejectedError(Reason.MISSING_FIELD, name, "it is empty; nothing can be said without it")
         return value
 
-    def word(self, name: str) -> str:
+    def observation(self, name: str) -> str:
         """Return a short field, such as a mode."""
         value = self.text(name).strip()
         if len(value) > 255 or not value.isprintable():
@@ -118,7 +118,7 @@ class Fields:
         return instant
 
     def past_or_none(self, name: str) -> datetime | None:
-        """Return when something was so; None if the table doesn't say."""
+        """Return the instant of a field; None if the table has none."""
         return None if not self.text(name).strip() else self.past(name)
 
     def instant(self, name: str) -> datetime | None:
@@ -146,25 +146,25 @@ class Fields:
             raise RejectedError(refusal.reason, name, refusal.fix) from refusal
 
     def notes(self, name: str) -> str:
-        """Return what a person wrote."""
+        """Return a person's note."""
         text = self.text(name).strip()
         return text if len(text) <= MAX_NOTES else f"{text[: MAX_NOTES - 1]}…"
 
     def person(self, name: str) -> str:
-        """Return who did it, by their id; "" if the table doesn't say."""
+        """Return who did it, by their id; "" if the table has none."""
         return f"user:{self.number(name)}" if self.text(name).strip() else ""
 
 
-type Saying = TableRow | Change
+type RowContent = TableRow | Change
 
 
-class Told(NamedTuple):
-    """What a table's rows say, for the docs."""
+class FactInRow(NamedTuple):
+    """A fact that a table's rows hold, for the docs."""
 
     fact: str
     value: str
     since: str  # as far back as it counts
-    seen: str  # when it was so for sure
+    observed_at: str  # when it was so for sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +173,16 @@ class Table:
 
     name: str
     columns: tuple[str, ...]  # that it must have
-    key: tuple[str, ...]  # what a row is told by: the first that is there
-    says: Callable[[Fields, str], Iterable[Saying]]
-    told: tuple[Told, ...]
+    key: tuple[str, ...]  # the columns that identify a row: the first that exist
+    read_row: Callable[[Fields, str], Iterable[RowContent]]
+    facts: tuple[FactInRow, ...]
     also: tuple[str, ...] = ()  # columns that are read where they are
 
-    def read(self, values: Mapping[str, Any], now: datetime) -> list[Saying]:
-        """Return what a row says. Raises RejectedError."""
+    def read(self, values: Mapping[str, Any], now: datetime) -> list[RowContent]:
+        """Return the observations and changes of a row. Raises RejectedError."""
         for column in self.columns:
             if column not in values:
                 raise RejectedError(Reason.MISSING_FIELD, column, f"{self.name} has this column")
         fields = Fields(values, now)
         key = next((fields.text(name) for name in self.key if fields.text(name)), "")
-        return list(self.says(fields, f"{self.name}/{key}"))
+        return list(self.read_row(fields, f"{self.name}/{key}"))

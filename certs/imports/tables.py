@@ -1,6 +1,6 @@
-"""The platform's tables: what each row says, of whom, and since when. docs/import.md is made of this.
+"""The platform's tables: the facts in each row, about whom, and since when. docs/import.md is generated from this.
 
-Times in the tables are UTC without an offset. A row says how things stand; where nothing dates a change, it counts as
+Times in the tables are UTC without an offset. A row shows the current state; where nothing dates a change, it counts as
 far back as it can have been so (see certrules.formats.table_rows).
 """
 
@@ -13,7 +13,7 @@ from certrules.core.terms import Status
 from certrules.formats.platform_events import implies_passing
 from certrules.formats.refusals import EARLIEST, Reason
 from certrules.formats.table_rows import Observation, TableRow
-from certs.imports.rows import Change, Fields, RejectedError, Table, Told
+from certs.imports.rows import Change, FactInRow, Fields, RejectedError, Table
 
 EXPORTED = datetime(9999, 12, 31, tzinfo=UTC)
 """In the place of when a table was exported, which is known when all tables are read."""
@@ -26,8 +26,8 @@ _NOTHING_NEW = {"created", "ready", "submitted", "must_retry", "pending"}
 _DISPLAY = {"early_with_info": "early_no_info"} | {name: name for name in ("early_no_info", "end", "end_with_date")}
 
 
-def _pair(fields: Fields, *said: Observation) -> Iterator[TableRow]:
-    yield TableRow(fields.number("user_id"), fields.course_run("course_id"), said)
+def _pair(fields: Fields, *observations: Observation) -> Iterator[TableRow]:
+    yield TableRow(fields.number("user_id"), fields.course_run("course_id"), observations)
 
 
 # --- course runs
@@ -35,7 +35,7 @@ def _pair(fields: Fields, *said: Observation) -> Iterator[TableRow]:
 
 def _overview(fields: Fields, source: str) -> Iterator[TableRow]:
     course_run = fields.course_run("id")
-    behavior = fields.word("certificates_display_behavior")
+    behavior = fields.observation("certificates_display_behavior")
     if behavior and behavior not in _DISPLAY:
         fix = f"{behavior[:80]!r} is none of {', '.join(_DISPLAY)}"
         raise RejectedError(Reason.BAD_VALUE, "certificates_display_behavior", fix)
@@ -63,34 +63,34 @@ def _overview(fields: Fields, source: str) -> Iterator[TableRow]:
 
 
 def _enrollment(fields: Fields, source: str) -> Iterator[TableRow]:
-    value = Enrollment(fields.required("mode") and fields.word("mode"), fields.flag("is_active"))
+    value = Enrollment(fields.required("mode") and fields.observation("mode"), fields.flag("is_active"))
     since = fields.past_or_none("created") or EARLIEST
     yield from _pair(fields, Observation(since, EXPORTED, Fact.ENROLLMENT, value, source))
 
 
 def _enrollment_history(fields: Fields, source: str) -> Iterator[TableRow]:
     active = fields.flag("is_active") and not _is_deletion(fields)
-    value = Enrollment(fields.required("mode") and fields.word("mode"), active)
-    seen = fields.past("history_date")
-    since = min(seen, fields.past_or_none("created") or EARLIEST)
-    yield from _pair(fields, Observation(since, seen, Fact.ENROLLMENT, value, source))
+    value = Enrollment(fields.required("mode") and fields.observation("mode"), active)
+    observed_at = fields.past("history_date")
+    since = min(observed_at, fields.past_or_none("created") or EARLIEST)
+    yield from _pair(fields, Observation(since, observed_at, Fact.ENROLLMENT, value, source))
 
 
 def _grade(fields: Fields, source: str) -> Iterator[TableRow]:
-    letter = fields.word("letter_grade")
+    letter = fields.observation("letter_grade")
     percent = fields.share("percent_grade")
     passed_at, modified = fields.past_or_none("passed_timestamp"), fields.past("modified")
     passing = implies_passing(letter)
-    said = [Observation(modified, modified, Fact.GRADE, Grade(percent, letter), source)]
+    observations = [Observation(modified, modified, Fact.GRADE, Grade(percent, letter), source)]
     if passed_at is not None:
         if passed_at > modified or (passed_at == modified and not passing):
             fix = "it is not before `modified`: a row that says when the learner passed is not older than that"
             raise RejectedError(Reason.BAD_VALUE, "passed_timestamp", fix)
-        said.append(Observation(passed_at, passed_at, Fact.PASSING, True, source))
-    # Who never passed never fell: dated before everything, such a word can cost nobody a certificate.
+        observations.append(Observation(passed_at, passed_at, Fact.PASSING, True, source))
+    # Who never passed never fell: dated before everything, this entry can cost nobody a certificate.
     at = modified if passing or passed_at is not None else EARLIEST
-    said.append(Observation(at, at, Fact.PASSING, passing, source))
-    yield from _pair(fields, *said)
+    observations.append(Observation(at, at, Fact.PASSING, passing, source))
+    yield from _pair(fields, *observations)
 
 
 def _certificate(fields: Fields, source: str) -> Iterator[TableRow]:
@@ -102,9 +102,9 @@ def _certificate(fields: Fields, source: str) -> Iterator[TableRow]:
     modified = fields.past("modified_date")
     value = Recorded(
         status,
-        fields.word("mode"),
-        fields.word("grade"),
-        fields.word("verify_uuid"),
+        fields.observation("mode"),
+        fields.observation("grade"),
+        fields.observation("verify_uuid"),
         fields.past("created_date"),
         modified,
     )
@@ -115,23 +115,25 @@ def _listed(column: str) -> Callable[[Fields, str], Iterator[TableRow]]:
     def read(fields: Fields, source: str) -> Iterator[TableRow]:
         listed = fields.flag(column)
         created = fields.past("created")
-        seen = max(created, fields.past_or_none("modified") or created)
-        since = created if listed else seen
-        yield from _pair(fields, Observation(since, seen, Fact.ALLOWLIST, listed, source, notes=fields.notes("notes")))
+        observed_at = max(created, fields.past_or_none("modified") or created)
+        since = created if listed else observed_at
+        yield from _pair(
+            fields, Observation(since, observed_at, Fact.ALLOWLIST, listed, source, notes=fields.notes("notes"))
+        )
 
     return read
 
 
 def _allowlist_history(fields: Fields, source: str) -> Iterator[TableRow]:
     listed = fields.flag("allowlist") and not _is_deletion(fields)
-    seen = fields.past("history_date")
-    since = min(seen, fields.past("created")) if listed else seen
+    observed_at = fields.past("history_date")
+    since = min(observed_at, fields.past("created")) if listed else observed_at
     by, notes = fields.person("history_user_id"), fields.notes("notes")
-    yield from _pair(fields, Observation(since, seen, Fact.ALLOWLIST, listed, source, by=by, notes=notes))
+    yield from _pair(fields, Observation(since, observed_at, Fact.ALLOWLIST, listed, source, by=by, notes=notes))
 
 
 def _role(fields: Fields, source: str) -> Iterator[TableRow]:
-    if fields.word("role") == "beta_testers":
+    if fields.observation("role") == "beta_testers":
         yield from _pair(fields, Observation(EARLIEST, EXPORTED, Fact.BETA_TESTER, True, source))
 
 
@@ -204,8 +206,10 @@ def _verification(kind: str) -> Callable[[Fields, str], Iterator[TableRow]]:
         else:
             known = ", ".join(sorted({"approved", "denied", *_NOTHING_NEW}))
             raise RejectedError(Reason.BAD_VALUE, "status", f"{status[:80]!r} is none of {known}")
-        seen = max(changed, updated)
-        yield TableRow(learner_id, None, (Observation(changed, seen, Fact.ID_VERIFICATION, value, source, attempt),))
+        observed_at = max(changed, updated)
+        yield TableRow(
+            learner_id, None, (Observation(changed, observed_at, Fact.ID_VERIFICATION, value, source, attempt),)
+        )
 
     return read
 
@@ -218,14 +222,14 @@ _ID = ("id",)
 _PAIR = ("user_id", "course_id")
 _OVERVIEW = "1970"
 _VERIFICATION = (
-    Told(
+    FactInRow(
         "ID verification",
         "`approved`: until `expiration_date`, else 365 days from `created_at`",
         "`status_changed`",
         "`updated_at`",
     ),
-    Told("ID verification", "`denied`: this attempt counts no more", "`status_changed`", "`updated_at`"),
-    Told("", "any other status: nothing is decided yet", "", ""),
+    FactInRow("ID verification", "`denied`: this attempt counts no more", "`status_changed`", "`updated_at`"),
+    FactInRow("", "any other status: nothing is decided yet", "", ""),
 )
 
 
@@ -246,17 +250,17 @@ TABLES: Mapping[str, Table] = {
             _ID,
             _overview,
             (
-                Told("course run", "exists", _OVERVIEW, "`modified`"),
-                Told("course run", "web certificates enabled: `cert_html_view_enabled`", _OVERVIEW, "`modified`"),
-                Told(
+                FactInRow("course run", "exists", _OVERVIEW, "`modified`"),
+                FactInRow("course run", "web certificates enabled: `cert_html_view_enabled`", _OVERVIEW, "`modified`"),
+                FactInRow(
                     "course run",
                     "display behaviour: `early_no_info` if `certificates_show_before_end`, else "
                     "`certificates_display_behavior` (`early_with_info` is `early_no_info`; NULL is none)",
                     _OVERVIEW,
                     "`modified`",
                 ),
-                Told("course run", "available date: `certificate_available_date`", _OVERVIEW, "`modified`"),
-                Told("course run", "end: `end`; pacing: `self_paced`", _OVERVIEW, "`modified`"),
+                FactInRow("course run", "available date: `certificate_available_date`", _OVERVIEW, "`modified`"),
+                FactInRow("course run", "end: `end`; pacing: `self_paced`", _OVERVIEW, "`modified`"),
             ),
         ),
         Table(
@@ -264,7 +268,7 @@ TABLES: Mapping[str, Table] = {
             ("user_id", "course_id", "created", "is_active", "mode"),
             (*_ID, *_PAIR),
             _enrollment,
-            (Told("enrollment", "`mode`, `is_active`", "`created`", "the export"),),
+            (FactInRow("enrollment", "`mode`, `is_active`", "`created`", "the export"),),
         ),
         Table(
             "student_courseenrollment_history",
@@ -272,7 +276,9 @@ TABLES: Mapping[str, Table] = {
             ("history_id",),
             _enrollment_history,
             (
-                Told("enrollment", "`mode`, `is_active`; `-`: inactive", "`created` (the first row)", "`history_date`"),
+                FactInRow(
+                    "enrollment", "`mode`, `is_active`; `-`: inactive", "`created` (the first row)", "`history_date`"
+                ),
             ),
         ),
         Table(
@@ -281,11 +287,11 @@ TABLES: Mapping[str, Table] = {
             (*_ID, *_PAIR),
             _grade,
             (
-                Told("grade", "`percent_grade`, `letter_grade`", "`modified`", "`modified`"),
-                Told("passing", "`passed_timestamp` set: passed", "`passed_timestamp`", "`passed_timestamp`"),
-                Told("passing", "a letter (not F): passes", "`modified`", "`modified`"),
-                Told("passing", "no letter, `passed_timestamp` set: fails (again)", "`modified`", "`modified`"),
-                Told("passing", "no letter, no `passed_timestamp`: never passed", "1970", "1970"),
+                FactInRow("grade", "`percent_grade`, `letter_grade`", "`modified`", "`modified`"),
+                FactInRow("passing", "`passed_timestamp` set: passed", "`passed_timestamp`", "`passed_timestamp`"),
+                FactInRow("passing", "a letter (not F): passes", "`modified`", "`modified`"),
+                FactInRow("passing", "no letter, `passed_timestamp` set: fails (again)", "`modified`", "`modified`"),
+                FactInRow("passing", "no letter, no `passed_timestamp`: never passed", "1970", "1970"),
             ),
         ),
         _verifications("verify_student_softwaresecurephotoverification", "photo"),
@@ -297,7 +303,7 @@ TABLES: Mapping[str, Table] = {
             (*_ID, *_PAIR),
             _certificate,
             (
-                Told(
+                FactInRow(
                     "recorded certificate",
                     "`status`, `mode`, `grade`, id `verify_uuid`, `created_date`, `modified_date`",
                     "`modified_date`",
@@ -312,8 +318,8 @@ TABLES: Mapping[str, Table] = {
             _ID,
             _invalidation,
             (
-                Told("invalidation", "active, by `user:<invalidated_by_id>`", "`created`", "`created`"),
-                Told("invalidation", "not `active`: lifted", "`modified`", "`modified`"),
+                FactInRow("invalidation", "active, by `user:<invalidated_by_id>`", "`created`", "`created`"),
+                FactInRow("invalidation", "not `active`: lifted", "`modified`", "`modified`"),
             ),
         ),
         Table(
@@ -321,7 +327,7 @@ TABLES: Mapping[str, Table] = {
             ("id", "generated_certificate_id", "active", "notes", *_HISTORY),
             _ID,
             _invalidation_history,
-            (Told("invalidation", "`active`; `-`: lifted", "`history_date`", "`history_date`"),),
+            (FactInRow("invalidation", "`active`; `-`: lifted", "`history_date`", "`history_date`"),),
             also=("invalidated_by_id", "history_user_id"),
         ),
         Table(
@@ -330,8 +336,8 @@ TABLES: Mapping[str, Table] = {
             (*_ID, *_PAIR),
             _listed("allowlist"),
             (
-                Told("allowlist", "`allowlist` 1: listed", "`created`", "`modified`"),
-                Told("allowlist", "`allowlist` 0: not listed", "`modified`", "`modified`"),
+                FactInRow("allowlist", "`allowlist` 1: listed", "`created`", "`modified`"),
+                FactInRow("allowlist", "`allowlist` 0: not listed", "`modified`", "`modified`"),
             ),
         ),
         Table(
@@ -340,7 +346,7 @@ TABLES: Mapping[str, Table] = {
             ("history_id",),
             _allowlist_history,
             (
-                Told("allowlist", "`allowlist`; `-`: not listed", "`created` (the first row)", "`history_date`"),
+                FactInRow("allowlist", "`allowlist`; `-`: not listed", "`created` (the first row)", "`history_date`"),
             ),
             also=("history_user_id",),
         ),
@@ -349,21 +355,21 @@ TABLES: Mapping[str, Table] = {
             ("user_id", "course_id", "created", "whitelist", "notes"),
             (*_ID, *_PAIR),
             _listed("whitelist"),
-            (Told("allowlist", "`whitelist`: listed or not", "`created`", "`created`"),),
+            (FactInRow("allowlist", "`whitelist`: listed or not", "`created`", "`created`"),),
         ),
         Table(
             "certificates_certificatedateoverride",
             ("id", "generated_certificate_id", "created", "modified", "date", "reason", "overridden_by_id"),
             _ID,
             _override,
-            (Told("date override", "`date`, by `user:<overridden_by_id>`", "`modified`", "`modified`"),),
+            (FactInRow("date override", "`date`, by `user:<overridden_by_id>`", "`modified`", "`modified`"),),
         ),
         Table(
             "certificates_historicalcertificatedateoverride",
             ("id", "generated_certificate_id", "date", "reason", *_HISTORY),
             _ID,
             _override_history,
-            (Told("date override", "`date`; `-`: removed", "`history_date`", "`history_date`"),),
+            (FactInRow("date override", "`date`; `-`: removed", "`history_date`", "`history_date`"),),
             also=("overridden_by_id", "history_user_id"),
         ),
         Table(
@@ -372,15 +378,15 @@ TABLES: Mapping[str, Table] = {
             (*_ID, *_PAIR),
             _role,
             (
-                Told("beta tester", "role `beta_testers`: yes; other roles say nothing", "1970", "the export"),
+                FactInRow("beta tester", "role `beta_testers`: yes; other roles are ignored", "1970", "the export"),
             ),
         ),
     )
 }  # fmt: skip
-"""The tables that are taken in, by name."""
+"""The tables that are imported, by name."""
 
 
 def table_of(name: str) -> Table | None:
-    """Return the table that a file's name names as a word of its own, the longest of them; None if it names none."""
+    """Return the longest table name that a file's name contains between separators; None if it contains none."""
     named = [table for table in TABLES.values() if re.search(rf"(?<![a-z0-9]){table.name}(?![a-z0-9])", name)]
     return max(named, key=lambda table: len(table.name), default=None)

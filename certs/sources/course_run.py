@@ -6,10 +6,9 @@ Online Courses", 2016: from 0 to 12 in a hundred, half of them below 2), because
 learners. What goes wrong is as rare as it may be while a thousand learners still show each kind of it.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain
 from operator import itemgetter
 from random import Random
@@ -18,18 +17,21 @@ from uuid import UUID
 
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
+from certs.sources.storylines import (
+    DAY,
+    ENROLLMENT_OPENS,
+    HOUR,
+    RUN_ENDS,
+    RUN_STARTS,
+    Staff,
+    Storyline,
+    deliveries,
+)
 
 COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 
-ENROLLMENT_OPENS = datetime(2025, 11, 3, 9, tzinfo=UTC)
-RUN_STARTS = datetime(2026, 1, 12, 9, tzinfo=UTC)
 UPGRADE_DEADLINE = datetime(2026, 3, 2, 23, tzinfo=UTC)
 CUTOVER = datetime(2026, 3, 23, 6, tzinfo=UTC)  # the old logic's certificates are imported; it stops
-RUN_ENDS = datetime(2026, 4, 12, 23, tzinfo=UTC)
-HISTORY_END = datetime(2026, 6, 1, tzinfo=UTC)  # nothing is dated later
-
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 
 # --- what learners enroll in
 IN_CCX = 0.01  # with a coach, in a custom course of the run
@@ -71,10 +73,6 @@ ERASED = 0.01
 # --- the old logic, up to the cutover
 AWARDED_IN_ERROR = 0.5  # of those who passed without an ID verification that was valid then
 
-# --- delivery
-DUPLICATED = 0.03
-LATE = 0.02  # by hours or days; the rest within moments
-
 WEEKS = 13
 LETTERS = ((0.85, "A"), (0.7, "B"), (0.6, "C"))
 VERIFIED_FOR = 730 * DAY
@@ -90,119 +88,20 @@ def history(learners: int = 1000, seed: int = 2026, course_run: str = COURSE_RUN
     The same arguments give the same events, and a learner's own do not depend on how many others there are.
     """
     people = (_Learner(Random(f"{seed}/{number}"), course_run, number) for number in range(1, learners + 1))
-    tellers: Iterable[_Teller] = chain([_Team(Random(f"{seed}/team"), course_run)], people)
-    deliveries = [
+    storylines: Iterable[Storyline] = chain([Staff(Random(f"{seed}/team"), course_run)], people)
+    delivered = [
         (delivered_at, detail)
-        for teller in tellers
-        for detail in teller.story()
-        for delivered_at in _deliveries(teller.chance, detail)
+        for storyline in storylines
+        for detail in storyline.story()
+        for delivered_at in deliveries(storyline.chance, detail)
     ]
-    deliveries.sort(key=itemgetter(0))
-    for _, detail in deliveries:
+    delivered.sort(key=itemgetter(0))
+    for _, detail in delivered:
         yield detail
 
 
-def _deliveries(chance: Random, detail: Detail) -> Iterator[datetime]:
-    at = datetime.fromisoformat(detail["metadata"]["time"])
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    if at > HISTORY_END:
-        return
-    late = chance.random() < LATE
-    yield at + (chance.uniform(1, 24 * 5) * HOUR if late else timedelta(seconds=chance.expovariate(1 / 20)))
-    if chance.random() < DUPLICATED:
-        yield at + timedelta(minutes=chance.uniform(0, 90))
-
-
 @dataclass
-class _Teller(ABC):
-    """Tells the events of someone's part in the course run."""
-
-    chance: Random
-    course_run: str
-
-    @abstractmethod
-    def story(self) -> Iterator[Detail]:
-        """Yield the events, each dated; in no particular order."""
-
-    def stamp(self, at: datetime) -> tuple[UUID, datetime]:
-        """Return the id and the instant of a new event; the platform's clock here knows seconds."""
-        return UUID(int=self.chance.getrandbits(128), version=4), at.replace(microsecond=0)
-
-    def happens(self, share: float) -> bool:
-        return self.chance.random() < share
-
-    def fate(self, **shares: float) -> str:
-        """Draw one of several by their shares; "" for the rest."""
-        drawn = self.chance.random()
-        for name, share in shares.items():
-            if drawn < share:
-                return name
-            drawn -= share
-        return ""
-
-    def between(self, start: datetime, end: datetime) -> datetime:
-        return start + self.chance.random() * (end - start)
-
-    def later(self, at: datetime, least: timedelta, most: timedelta) -> datetime:
-        return at + self.chance.uniform(least / DAY, most / DAY) * DAY
-
-    @property
-    def ccx(self) -> str:
-        return self.course_run.replace("course-v1:", "ccx-v1:", 1) + "+ccx@1"
-
-    @property
-    def exam(self) -> str:
-        return self.course_run.replace("course-v1:", "block-v1:", 1) + "+type@sequential+block@final_exam"
-
-
-class _Team(_Teller):
-    """Those who run the course run, and what is broken around it."""
-
-    @override
-    def story(self) -> Iterator[Detail]:
-        yield from self._configures()
-        yield from self._breaks()
-
-    def _configures(self) -> Iterator[Detail]:
-        announced_end = RUN_ENDS - 7 * DAY
-        for course_run in (self.course_run, self.ccx):
-            yield event_builders.configuration(
-                "course_run.configured",
-                *self.stamp(ENROLLMENT_OPENS - 7 * DAY),
-                course_run,
-                web_certificates_enabled=True,
-                display_behavior="early_no_info",
-                end=announced_end,
-                self_paced=False,
-            )
-        switched_off = datetime(2026, 3, 31, 14, 5, tzinfo=UTC)  # by mistake, for forty minutes
-        for at, enabled in ((switched_off, False), (switched_off + timedelta(minutes=40), True)):
-            yield event_builders.configuration(
-                "course_run.configured", *self.stamp(at), self.course_run, web_certificates_enabled=enabled
-            )
-        yield event_builders.configuration(
-            "course_run.configured", *self.stamp(announced_end - 4 * DAY), self.course_run, end=RUN_ENDS
-        )
-
-    def _breaks(self) -> Iterator[Detail]:
-        """Tell one event of each kind that can't be taken in."""
-        broken = [self._enrollment() for _ in range(6)]
-        broken[0]["metadata"]["event_type"] = "org.openedx.learning.exam.attempt.errored.v1"
-        broken[1]["metadata"]["event_type"] = "org.openedx.learning.course.enrollment.created.v2"
-        broken[2]["metadata"]["time"] = broken[2]["metadata"]["time"].removesuffix("+00:00")
-        del broken[3]["enrollment"]["mode"]
-        broken[4]["enrollment"]["user"]["id"] = "learner-1"
-        broken[5]["enrollment"]["course"]["course_key"] = "CS101"
-        yield from broken
-
-    def _enrollment(self) -> Detail:
-        at = self.between(RUN_STARTS, RUN_ENDS)
-        return event_builders.enrollment("course.enrollment.created", *self.stamp(at), 1, self.course_run, mode="audit")
-
-
-@dataclass
-class _Learner(_Teller):
+class _Learner(Storyline):
     """One learner, from enrollment on."""
 
     learner_id: int
@@ -333,7 +232,7 @@ class _Learner(_Teller):
     # --- grades
 
     def _learns(self, enrolled_at: datetime) -> Generator[Detail, None, datetime]:
-        """Tell what the platform computes as homework comes in, and return when it last did."""
+        """Yield the platform's computations as homework comes in, and return when the last one was."""
         last_at = enrolled_at
         if self.happens(NEVER_GRADED[self.mode]):
             return last_at
@@ -348,7 +247,7 @@ class _Learner(_Teller):
         return last_at
 
     def _graded(self, at: datetime, percent: float) -> Iterator[Detail]:
-        """Tell one computation: the grade, and the word on passing, which the platform repeats every time."""
+        """Yield one computation: the grade, and the passing status, which the platform repeats every time."""
         at = at.replace(microsecond=0)
         self.percent = round(percent, 2)
         letter = next((letter for cutoff, letter in LETTERS if self.percent >= cutoff), "")
@@ -373,13 +272,13 @@ class _Learner(_Teller):
         )
 
     def _is_regraded(self) -> Iterator[Detail]:
-        """Tell of a grade that falls to failing after the run, and how long that lasts."""
+        """Yield a grade that falls to failing after the run, and its recovery if there is one."""
         percent = self.percent
         fallen_at = self.later(RUN_ENDS, DAY, 10 * DAY)
         match self.fate(for_good=FALLS_FOR_GOOD, within_hour=FALLS_WITHIN_HOUR, for_days=FALLS_FOR_DAYS):
             case "for_good":
                 yield from self._graded(fallen_at, 0.55)
-                yield from self._graded(self.later(fallen_at, DAY, 5 * DAY), 0.55)  # a repeated word is no fall
+                yield from self._graded(self.later(fallen_at, DAY, 5 * DAY), 0.55)  # a repeat is no fall
             case "within_hour":
                 yield from self._graded(fallen_at, 0.0)
                 yield from self._graded(self.later(fallen_at, HOUR / 12, HOUR * 5 / 6), percent)
@@ -463,7 +362,7 @@ class _Learner(_Teller):
     # --- the old logic
 
     def _meets_the_old_logic(self, passed_at: datetime) -> Iterator[Detail]:
-        """Tell what the old logic made of a learner who passed before the cutover, and its import."""
+        """Yield the old logic's certificate of a learner who passed before the cutover, and its import."""
         made_at = self.later(passed_at, HOUR / 60, HOUR / 2).replace(microsecond=0)
         if made_at >= CUTOVER:
             return

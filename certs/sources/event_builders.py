@@ -1,7 +1,7 @@
 """Builders of event details, `{"metadata": …, "<data key>": …}`: one for each kind of data in the contract.
 
 Each takes the name of its event type without prefix and version, then the event's id and the instant (UTC) at
-which it became true, then what it says. Personal data is left empty, as the contract here has it.
+which it became true, then its content. Personal data is left empty, as in the contract.
 """
 
 from datetime import datetime
@@ -47,7 +47,7 @@ def envelope(detail: Detail) -> Detail:
     }
 
 
-# --- what the platform says
+# --- events of the platform
 
 
 def _open_edx(event: str, event_id: UUID, at: datetime, **content: Detail) -> Detail:
@@ -93,7 +93,7 @@ def passing_status(
     *,
     is_passing: bool,
 ) -> Detail:
-    """Build the platform's word on passing; for a CCX the course run is its `ccx-v1:` key."""
+    """Build the platform's passing status; for a CCX the course run is its `ccx-v1:` key."""
     course = _course(course_run) if event == "course.passing.status.updated" else _ccx(course_run)
     content = {"is_passing": is_passing, "user": _user(learner_id), "course": course}
     return _open_edx(event, event_id, at, course_passing_status=content)
@@ -278,7 +278,7 @@ def revocation(
     by: str,
     notes: str,
 ) -> Detail:
-    """Build a word on the pending revocation that has this cause: who said it, and why."""
+    """Build an action on the pending revocation with this cause: by whom, and why."""
     return _own(event, event_id, at, revocation={**_act(learner_id, course_run, by, notes), "cause": cause})
 
 

@@ -1,4 +1,4 @@
-"""Files of JSON lines, plain or compressed by gzip, as raw bytes: what a line says is for the event contract."""
+"""Files of JSON lines, plain or compressed by gzip, as raw bytes; the event contract reads them."""
 
 import gzip
 import sys
@@ -15,9 +15,9 @@ _GZIP = b"\x1f\x8b"
 def read_lines(path: Path | str) -> Iterator[tuple[int, bytes]]:
     """Yield each line with its number, from 1, without its line end; blank lines are counted, not yielded.
 
-    `-` is standard input. What is compressed tells so by itself, whatever it is called; a byte-order mark before the
+    `-` is standard input. A compressed file is recognised by its content, not its name; a byte-order mark before the
     first line is passed over. Raises OSError where there is no such file, EOFError and zlib.error where a compressed
-    file is damaged; what was read until then has been yielded.
+    file is damaged; the lines until then have been yielded.
     """
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else Path(path).open("rb", buffering=0) as raw:
         file = BufferedReader(cast("RawIOBase", raw))

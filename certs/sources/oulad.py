@@ -1,7 +1,7 @@
 """The Open University Learning Analytics Dataset (OULAD): its tables as events, its outcomes to compare with.
 
-docs/oulad.md has the map, and what the comparison shows. The tables know days, counted from a run's start;
-what happens on one day is told in the order that makes sense: registration, submission, withdrawal, result.
+docs/oulad.md has the mapping, and the result of the comparison. The tables know days, counted from a run's start;
+the events of one day come in the order that makes sense: registration, submission, withdrawal, result.
 """
 
 import csv
@@ -49,7 +49,7 @@ class _Run(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """What the tables have on one learner in one run, joined."""
+    """The rows of the tables about one learner in one run, joined."""
 
     learner_id: int
     run: _Run
@@ -59,18 +59,18 @@ class _Row(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """What a learner's counted assessments amount to in one run."""
+    """The sum of a learner's counted assessments in one run."""
 
     percent: float  # 0 to 1
     last_day: int
 
 
 class _Happening(NamedTuple):
-    """An event to be: when, its name within the data (unique and lasting), and how it is told."""
+    """A future event: when, its name within the data (unique and lasting), and its builder."""
 
     at: datetime
     key: str
-    tell: Callable[[UUID, datetime], Detail]
+    build: Callable[[UUID, datetime], Detail]
 
 
 def oulad(folder: Path) -> Iterator[Detail]:
@@ -82,12 +82,12 @@ def oulad(folder: Path) -> Iterator[Detail]:
     happenings = [
         happening
         for row in _rows(folder)
-        for happening in _told_by(row, marks.get((row.learner_id, row.run.course_run)))
+        for happening in _events_of(row, marks.get((row.learner_id, row.run.course_run)))
     ]
     happenings += _configured(_runs(folder), happenings)
     happenings.sort(key=itemgetter(0, 1))
-    for at, key, tell in happenings:
-        yield tell(uuid5(_NAMESPACE, key), at)
+    for at, key, build in happenings:
+        yield build(uuid5(_NAMESPACE, key), at)
 
 
 # --- the tables
@@ -152,10 +152,10 @@ def _marks(folder: Path) -> dict[LearnerInRun, _Mark]:
     return {who: _Mark(round(scored[who] / weights[who[1]], 4), day) for who, day in last_days.items()}
 
 
-# --- what they tell
+# --- their events
 
 
-def _told_by(row: _Row, mark: _Mark | None) -> Iterator[_Happening]:
+def _events_of(row: _Row, mark: _Mark | None) -> Iterator[_Happening]:
     yield _registration(row)
     if mark:
         yield _grade(row, mark)
@@ -176,19 +176,19 @@ def _registered_at(row: _Row) -> datetime:
 
 
 def _registration(row: _Row) -> _Happening:
-    def tell(event_id: UUID, at: datetime) -> Detail:
+    def build(event_id: UUID, at: datetime) -> Detail:
         return event_builders.enrollment(
             "course.enrollment.created", event_id, at, row.learner_id, row.run.course_run, mode=MODE
         )
 
-    return _Happening(_registered_at(row), _key("registration", row), tell)
+    return _Happening(_registered_at(row), _key("registration", row), build)
 
 
 def _withdrawal(row: _Row) -> _Happening:
-    """Tell when the learner withdrew; if unknown, at the run's end, which is the latest that it can be."""
+    """Yield the learner's withdrawal; if its day is unknown, at the run's end, which is the latest that it can be."""
     withdrawn_at = row.run.day(row.unregistered) + _WITHDRAWS if row.unregistered else row.run.ends
 
-    def tell(event_id: UUID, at: datetime) -> Detail:
+    def build(event_id: UUID, at: datetime) -> Detail:
         return event_builders.enrollment(
             "course.unenrollment.completed",
             event_id,
@@ -199,11 +199,11 @@ def _withdrawal(row: _Row) -> _Happening:
             created=_registered_at(row),
         )
 
-    return _Happening(withdrawn_at, _key("unregistration", row), tell)
+    return _Happening(withdrawn_at, _key("unregistration", row), build)
 
 
 def _grade(row: _Row, mark: _Mark) -> _Happening:
-    def tell(event_id: UUID, at: datetime) -> Detail:
+    def build(event_id: UUID, at: datetime) -> Detail:
         return event_builders.grade_summary(
             "course.persistent_grade_summary.changed",
             event_id,
@@ -211,14 +211,14 @@ def _grade(row: _Row, mark: _Mark) -> _Happening:
             row.learner_id,
             row.run.course_run,
             percent=mark.percent,
-            letter="",  # the result says who passed, not the mark
+            letter="",  # the result shows who passed, not the mark
         )
 
-    return _Happening(row.run.day(mark.last_day) + _SUBMITS, _key("assessment", row), tell)
+    return _Happening(row.run.day(mark.last_day) + _SUBMITS, _key("assessment", row), build)
 
 
 def _result(row: _Row) -> _Happening:
-    def tell(event_id: UUID, at: datetime) -> Detail:
+    def build(event_id: UUID, at: datetime) -> Detail:
         return event_builders.passing_status(
             "course.passing.status.updated",
             event_id,
@@ -228,15 +228,15 @@ def _result(row: _Row) -> _Happening:
             is_passing=row.result in _PASSED,
         )
 
-    return _Happening(row.run.ends, _key("result", row), tell)
+    return _Happening(row.run.ends, _key("result", row), build)
 
 
 def _configured(runs: Mapping[str, _Run], happenings: list[_Happening]) -> Iterator[_Happening]:
-    """Tell of each run that it exists, on the day before anything happens in any."""
+    """Yield the configuration of each run, on the day before the first event."""
     first_at = min([*(run.starts for run in runs.values()), *(happening.at for happening in happenings)])
     for run in runs.values():
 
-        def tell(event_id: UUID, at: datetime, run: _Run = run) -> Detail:
+        def build(event_id: UUID, at: datetime, run: _Run = run) -> Detail:
             return event_builders.configuration(
                 "course_run.configured",
                 event_id,
@@ -248,7 +248,7 @@ def _configured(runs: Mapping[str, _Run], happenings: list[_Happening]) -> Itera
                 policy=POLICY,
             )
 
-        yield _Happening(first_at - timedelta(days=1), f"course/{run.course_run}", tell)
+        yield _Happening(first_at - timedelta(days=1), f"course/{run.course_run}", build)
 
 
 # --- the comparison
@@ -264,12 +264,12 @@ _EXPECTED: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
     "Fail": (None, ("not_passed",)),
     "Withdrawn": (None, ("no_grade",)),
 }
-"""What each outcome of the data amounts to here: the status, and the reasons for no certificate."""
+"""The result here for each outcome of the data: the status, and the reasons for no certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Learners whose certificate isn't what the data's own outcome amounts to, all in the same way."""
+    """Learners whose certificate differs from the data's own outcome, all in the same way."""
 
     outcome: str | None  # the data's own; None: the data doesn't know them
     status: str | None
@@ -325,10 +325,10 @@ def _explanation(outcome: str | None, status: str | None, reasons: tuple[str, ..
     if outcome is None:
         return "The data has no such learner in this course run: their events came from somewhere else."
     if status is None and not reasons:
-        return "Nothing has been heard of the learner in this course run: their events have not arrived."
+        return "Nothing was received about the learner in this course run: their events have not arrived."
     certified = status == "downloadable"
     if certified and outcome not in _PASSED:
-        return "An event says that the learner passed, the data doesn't: it came from somewhere else."
+        return "By an event the learner passed, and by the data not: it came from somewhere else."
     if certified:
         return "The certificate is there, yet reasons against it were given: the two contradict each other."
     missing = [sentence for code, sentence in _MISSING.items() if code in reasons]
@@ -344,5 +344,5 @@ _MISSING = {
     "mode_not_eligible": f"Another mode than {MODE} was told, or another policy than {POLICY} holds.",
     "id_not_verified": f"Another policy than {POLICY} holds: the Open University has no ID verification.",
     "no_grade": "The final result has not arrived: it is dated at the end of the run.",
-    "not_passed": "The last word on passing that arrived is that the learner fails.",
+    "not_passed": "The last passing status that arrived is failing.",
 }

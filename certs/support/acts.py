@@ -1,4 +1,4 @@
-"""The commands that act on one learner's certificate: they say what they will do, and ask."""
+"""The commands that act on one learner's certificate: they show a preview, and ask."""
 
 from datetime import datetime
 from typing import Any
@@ -30,16 +30,16 @@ def _act(
     as_json: bool,
     **more: Any,
 ) -> None:
-    """Say what an act will do, and do it if that is wanted."""
+    """Show the preview of an act, and do it if it is confirmed."""
     api = Api(stack)
     body = {"act": act, "learner_id": learner, "course_run": course_run, "reason": reason, **more}
     if not yes:
-        seen = api.post("/v1/case/preview", body)
-        click.echo(seen["sentence"], err=True)
-        if seen["takes_away"]:
+        preview = api.post("/v1/case/preview", body)
+        click.echo(preview["sentence"], err=True)
+        if preview["takes_away"]:
             click.echo("This takes a certificate away from the learner.", err=True)
         click.confirm("Do it?", abort=True, err=True)
-        body["version"] = seen["version"]  # what was looked at, and nothing else
+        body["version"] = preview["version"]  # act on the version that was shown
     answer = api.post("/v1/case/act", body, key)
     show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}. {answer['sentence']}"))
 

@@ -15,7 +15,7 @@ import click
 from certs import stacks
 
 NOT_ALLOWED, NOT_FOUND, CONTRADICTS, TRY_AGAIN = 3, 4, 5, 6
-"""Exit codes beside 1 (refused) and 2 (misused); docs/cli.md says what to do."""
+"""Exit codes beside 1 (refused) and 2 (misused); docs/cli.md has what to do."""
 
 _CODES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: CONTRADICTS, 503: TRY_AGAIN}
 
@@ -32,9 +32,9 @@ class Api:
         self._token = self._stack.colleague if colleague else self._stack.token
 
     def get(self, path: str, **query: object) -> Any:
-        """Return what the API answers. Ends the command if it refuses."""
-        asked = {name: _text(value) for name, value in query.items() if value is not None}
-        return self._ask(Request(f"{self._stack.api}{path}?{urlencode(asked)}"))
+        """Return the answer of the API. Ends the command if it refuses."""
+        request = {name: _text(value) for name, value in query.items() if value is not None}
+        return self._ask(Request(f"{self._stack.api}{path}?{urlencode(request)}"))
 
     def post(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Any:
         """Have the API do something, once for a key. Ends the command if it refuses."""
@@ -57,7 +57,7 @@ class Api:
             with urlopen(request, timeout=30) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            fail(_CODES.get(error.code, 1), _told(error))
+            fail(_CODES.get(error.code, 1), _answered(error))
         except (URLError, HTTPException, OSError) as error:
             if self._stack.is_deployed:
                 fail(TRY_AGAIN, f"the stack's API, {self._stack.api}, doesn't answer: {error}")
@@ -69,7 +69,7 @@ def _text(value: object) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _told(error: HTTPError) -> str:
+def _answered(error: HTTPError) -> str:
     try:
         problem = json.load(error)
     except ValueError:

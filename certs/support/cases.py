@@ -25,9 +25,9 @@ from certs.support.common import json_option, learner_arguments, printable, shor
 @stack_option
 @json_option
 def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | None, *, as_json: bool) -> None:
-    """Say why a learner has a certificate, or hasn't.
+    """Explain why a learner has a certificate, or hasn't.
 
-    And who can fix it, and how; what each rule says; and what happened. LEARNER is the platform's user id.
+    And who can fix it, and how; the verdict of each rule; and what happened. LEARNER is the platform's user id.
     """
     case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run, as_of=as_of)
     text = case.pop("text")
@@ -93,7 +93,7 @@ def learner(learner: int, stack: str | None, *, as_json: bool) -> None:
 @stack_option
 @json_option
 def find(certificate: str, stack: str | None, *, as_json: bool) -> None:
-    """Say whose certificate this is.
+    """Show whose certificate this is.
 
     And in which course run. CERTIFICATE is its id, or the address that ends in it.
     """
@@ -126,7 +126,7 @@ def learners(course_run: str, stack: str | None, *, as_json: bool) -> None:
 def changes(
     learner: int, course_run: str, since: datetime, until: datetime | None, stack: str | None, *, as_json: bool
 ) -> None:
-    """Say what changed between two instants.
+    """Show what changed between two instants.
 
     Facts, transitions and verdicts of rules, after SINCE up to UNTIL (default: now).
     """
@@ -151,7 +151,7 @@ def changes(
 @stack_option
 @json_option
 def what_if(learner: int, course_run: str, changes: tuple[str, ...], stack: str | None, *, as_json: bool) -> None:
-    """Say what would come of changes, without making any.
+    """Show the outcome of changes, without making any.
 
     Codes are pass, fail, verify_id, allowlist, mode:verified and others.
     """
@@ -171,7 +171,7 @@ def what_if(learner: int, course_run: str, changes: tuple[str, ...], stack: str 
 @stack_option
 @json_option
 def check(course_run: str, stack: str | None, *, as_json: bool) -> None:
-    """Say why a course run can issue no certificates.
+    """Show why a course run can issue no certificates.
 
     Exit code 1 if something in its configuration stands in the way.
     """

@@ -1,4 +1,4 @@
-"""What the commands of support have in common: their options, and how answers are shown."""
+"""The options of the commands of support, and how answers are shown."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ stack_option = click.option(
     "--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is up in this folder."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
-reason_option = click.option("--reason", required=True, help="Why; kept with your name, and shown to support.")
+reason_option = click.option("--reason", required=True, help="Why; stored with your name, and shown to support.")
 key_option = click.option("--key", help="The same key acts once, however often it is asked for; default: a new one.")
 colleague_option = click.option(
     "--colleague", is_flag=True, help="On the local cloud: act as the second person of the two that revoke in bulk."
@@ -54,5 +54,5 @@ def short(instant: str | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would obey."""
+    """Return a text without control characters."""
     return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")

@@ -98,7 +98,7 @@ def list_runs(stack: str | None, *, as_json: bool) -> None:
 @stack_option
 @json_option
 def status(run_id: str, stack: str | None, *, as_json: bool) -> None:
-    """Say how far a run is.
+    """Show how far a run is.
 
     Exit code 7 if its plan waits to be approved, 8 if it failed, was declined or expired.
     """
@@ -136,15 +136,15 @@ def watch(run_id: str, stack: str | None, *, as_json: bool) -> None:
     _leave(run)
 
 
-def _deciding(word: str, text: str) -> click.Command:
-    @click.command(word, help=text)
+def _deciding(decision: str, text: str) -> click.Command:
+    @click.command(decision, help=text)
     @_run_argument
     @click.option("--hash", "plan_hash", required=True, help="The hash of the plan that you looked at (`status`).")
     @colleague_option
     @stack_option
     @json_option
     def command(run_id: str, plan_hash: str, stack: str | None, *, colleague: bool, as_json: bool) -> None:
-        answer = Api(stack, colleague).post(f"/v1/regenerations/{run_id}/{word}", {"hash": plan_hash})
+        answer = Api(stack, colleague).post(f"/v1/regenerations/{run_id}/{decision}", {"hash": plan_hash})
         show(answer, as_json, lambda: click.echo(f"{run_id}: {answer['state']}."))
 
     return command
@@ -159,7 +159,7 @@ regenerate.add_command(_deciding("decline", "Decline the plan of this hash: noth
 @stack_option
 @json_option
 def resume(run_id: str, stack: str | None, *, as_json: bool) -> None:
-    """Have an interrupted run go on: only what is missing is done."""
+    """Resume an interrupted run: only the missing parts are done."""
     answer = Api(stack).post(f"/v1/regenerations/{run_id}/resume", {})
     show(answer, as_json, lambda: click.echo(f"{run_id} goes on, for the {answer['attempt']}. time."))
 

@@ -126,9 +126,9 @@ def request_revocation(
 @stack_option
 @json_option
 def list_revocations(stack: str | None, *, as_json: bool) -> None:
-    """List what was asked for."""
+    """List the bulk revocations."""
     found = Api(stack).get("/v1/revocations")["revocations"]
-    show(found, as_json, lambda: click.echo("\n".join(map(_told, found)) or "None was asked for."))
+    show(found, as_json, lambda: click.echo("\n".join(map(_show_request, found)) or "None was asked for."))
 
 
 @revocations.command("show")
@@ -137,17 +137,17 @@ def list_revocations(stack: str | None, *, as_json: bool) -> None:
 @json_option
 def show_revocation(revocation_id: str, stack: str | None, *, as_json: bool) -> None:
     """Show one, with whose certificates it is about."""
-    found = _asked_for(Api(stack), revocation_id)
+    found = _requested(Api(stack), revocation_id)
     rows = found["learners"].items()
 
     def human() -> None:
-        click.echo(_told(found))
+        click.echo(_show_request(found))
         table(("learner", "cause"), rows, "")
 
     show(found, as_json, human)
 
 
-def _asked_for(api: Api, revocation_id: str) -> dict[str, Any]:
+def _requested(api: Api, revocation_id: str) -> dict[str, Any]:
     found = {row["id"]: row for row in api.get("/v1/revocations")["revocations"]}
     if revocation_id not in found:
         fail(NOT_FOUND, "no such revocation was asked for: see `certs revocations list`")
@@ -155,7 +155,7 @@ def _asked_for(api: Api, revocation_id: str) -> dict[str, Any]:
     return known
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _show_request(row: Mapping[str, Any]) -> str:
     count = len(row["learners"])
     state = f"{row['state']} by {row['decided_by']}" if row["decided_by"] else row["state"]
     return printable(
@@ -164,8 +164,8 @@ def _told(row: Mapping[str, Any]) -> str:
     )
 
 
-def _deciding(word: str, text: str) -> click.Command:
-    @click.command(word, help=text)
+def _deciding(decision: str, text: str) -> click.Command:
+    @click.command(decision, help=text)
     @click.argument("revocation_id")
     @colleague_option
     @yes_option
@@ -174,9 +174,9 @@ def _deciding(word: str, text: str) -> click.Command:
     def command(revocation_id: str, stack: str | None, *, colleague: bool, yes: bool, as_json: bool) -> None:
         api = Api(stack, colleague)
         if not yes:
-            click.echo(_told(_asked_for(api, revocation_id)), err=True)
-            click.confirm(f"{word.capitalize()} it?", abort=True, err=True)
-        answer = api.post(f"/v1/revocations/{quote(revocation_id, safe='')}/{word}", {})
+            click.echo(_show_request(_requested(api, revocation_id)), err=True)
+            click.confirm(f"{decision.capitalize()} it?", abort=True, err=True)
+        answer = api.post(f"/v1/revocations/{quote(revocation_id, safe='')}/{decision}", {})
         show(answer, as_json, lambda: click.echo(f"{len(answer['learners'])} certificates: {answer['state']}."))
 
     return command

@@ -33,7 +33,7 @@ _NAMED = 1_000
     )
 )
 def rollout() -> None:
-    """Say whether the old logic decides in course runs.
+    """Set who decides certificates in course runs.
 
     Or this service: compare both, go live, and back.
     """
@@ -48,7 +48,7 @@ _all_option = click.option("--all", "everything", is_flag=True, help="All course
 @stack_option
 @json_option
 def status(course_runs: tuple[str, ...], stack: str | None, *, as_json: bool) -> None:
-    """Show who decides in course runs, or in all that are known; since when, and who said so."""
+    """Show who decides in course runs, or in all that are known; since when, and by whom."""
     found = _status(Api(stack), course_runs)
     rows = (
         (row["course_run"], row["rollout"], short(row["at"]) or "by default", row["by"], row["reason"]) for row in found
@@ -80,7 +80,7 @@ def compare(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Compare both logics, and say which course runs are ready to go live.
+    """Compare both logics, and show which course runs are ready to go live.
 
     Nothing is changed.
     """
@@ -192,7 +192,7 @@ def live(
 ) -> None:
     """Have this service decide.
 
-    Both logics are compared first, and it is said what going live will do.
+    Both logics are compared first, and the effects of going live are shown.
     """
     _one_of(course_runs, everything=everything)
     api = Api(stack)

@@ -1,6 +1,6 @@
 """The console: pages for support's people, rendered here, that work without JavaScript.
 
-A form's POST is taken only from this very site: browsers say where it comes from, and no script can make them lie.
+A form's POST is accepted only from this site: browsers send its origin, and no script can change that.
 """
 
 import re
@@ -301,7 +301,7 @@ def course_run_page() -> Response[str]:
 def course_run_act() -> Response[str]:
     """Discard all that is held in a course run, or stop or resume automatic revocations there or ("") everywhere."""
     fields = form()
-    course_run, key, decision = fields.get("course_run") or None, key_in(fields), fields.get("word", "")
+    course_run, key, decision = fields.get("course_run") or None, key_in(fields), fields.get("choice", "")
     try:
         if decision == "discard":
             discarded(BulkDiscard(course_run=course_run or "", reason=fields.get("reason", "")), key)
@@ -347,6 +347,6 @@ def decide_page() -> Response[str]:
     """Approve or decline a bulk revocation."""
     fields = form()
     demand("approve")
-    approve = fields.get("word") == "approve"
+    approve = fields.get("choice") == "approve"
     revocations.decide_revocation(BUS, fields.get("id", ""), actor(), aws.now(), approve=approve)
     return see("/revocations")

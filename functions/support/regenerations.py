@@ -202,7 +202,7 @@ def start_page() -> Response[str]:
         request = BulkRun(
             course_runs=texts.get("course_runs", "").split(),
             reason=texts.get("reason", ""),
-            dry_run=texts.get("word") == "plan",
+            dry_run=texts.get("choice") == "plan",
         )
     except ValidationError as error:
         raise unread(error) from error
@@ -214,7 +214,7 @@ def decide_page() -> Response[str]:
     """Approve or decline the plan that was looked at."""
     texts = form()
     run_id = texts.get("id", "")
-    decided(run_id, texts.get("word", ""), texts.get("hash", ""))
+    decided(run_id, texts.get("choice", ""), texts.get("hash", ""))
     return see("/regeneration", id=run_id)
 
 

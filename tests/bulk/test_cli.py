@@ -8,12 +8,12 @@ import pytest
 
 from certs.support.api import CONTRADICTS, NOT_ALLOWED, NOT_FOUND
 from certs.support.regenerations import NOT_DONE, WAITS
-from tests.bulk.test_plan_and_apply import revocable, statuses, waiting
-from tests.certs.conftest import certs
-from tests.functions.scene import Learner, Scene
-from tests.support.test_cli import _kept, address
+from tests.scenes.bulk_runs import revocable, statuses, waiting
+from tests.scenes.commands import certs
+from tests.scenes.scene import Learner, Scene
+from tests.scenes.support_commands import _cloud_in_folder, address
 
-__all__ = ["_kept", "address"]
+__all__ = ["_cloud_in_folder", "address"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -54,7 +54,7 @@ def test_a_run_is_started_watched_approved_and_reported(scene: Scene, learner: L
     assert certs("regenerate", "resume", run_id).exit_code == CONTRADICTS
 
 
-def test_a_plan_is_declined_and_its_exit_code_says_so(scene: Scene, learner: Learner) -> None:
+def test_a_plan_is_declined_and_its_exit_code_shows_so(scene: Scene, learner: Learner) -> None:
     learners = revocable(scene, learner, 1)
     run_id = json.loads(certs("regenerate", "start", learner.course_run, *WHY, "--json").stdout)["id"]
     scene.cloud.deliver()

@@ -1,6 +1,6 @@
 """Course runs in shadow compared with the old logic, taken live, back and live again: every difference is known before.
 
-The planted differences are one of each class; the report has to name each, and going live to do what it said.
+The planted differences are one of each class; the report has to name each, and going live to do what it announced.
 """
 
 import csv
@@ -8,8 +8,7 @@ import json
 from collections import Counter
 from datetime import datetime
 from io import StringIO
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -19,8 +18,9 @@ from certrules.core.terms import Status
 from certrules.storage.tables import Pair
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
-from tests.bulk.conftest import NOW, Run, class_of, everything
-from tests.functions.scene import Learner, Scene, as_time, day
+from tests.scenes.bulk_runs import NOW, Run, class_of, everything
+from tests.scenes.comparisons import EXPECTED, plant, recorded, reported
+from tests.scenes.scene import Learner, Scene, as_time, day
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -30,63 +30,6 @@ def sent(detail: Detail, at: datetime) -> Detail:
     return {**event_builders.envelope(detail), "time": as_time(at)}
 
 
-def recorded(learner: Learner, at: datetime | None = None, status: Status = Status.DOWNLOADABLE, **more: Any) -> Detail:
-    """Tell of the old logic's certificate, of day 3, which is as it should be but for what is given."""
-    at = at or day(3)
-    said: dict[str, Any] = {"mode": "verified", "grade": "0.85", "certificate_id": UUID(int=learner.learner_id)}
-    said |= {"created": at, "modified": at, **more}
-    return event_builders.recorded_certificate(
-        "recorded", uuid4(), at, learner.learner_id, learner.course_run, status=status, **said
-    )
-
-
-def plant(scene: Scene, first: Learner) -> dict[str, Learner]:
-    """Have a course run in shadow, with a learner of each class of difference; return them by class."""
-    learners = class_of(12, first)
-    scene.ingest(first.configured(day(1), rollout="shadow"))
-    names = (
-        "agree", "contradiction", "no_opinion", "would_revoke", "would_issue", "label", "mode_or_grade", "date",
-        "fell", "invalidated", "nothing", "noncore",
-    )  # fmt: skip
-    by_name = dict(zip(names, learners, strict=True))
-    for name, one in by_name.items():
-        qualifying = [one.enrolled(day(1)), one.id_approved(day(1)), one.graded(day(3), 0.8499999, "B")]
-        told: list[Detail] = {
-            "agree": [*qualifying, recorded(one)],
-            "contradiction": [*qualifying, recorded(one, mode="honor")],
-            "no_opinion": [recorded(one)],
-            "would_revoke": [one.enrolled(day(1)), one.id_approved(day(1)), one.failing(day(2)), recorded(one)],
-            "would_issue": [*qualifying, recorded(one, day(2), Status.NOTPASSING)],
-            "label": [one.enrolled(day(1)), one.failing(day(2)), recorded(one, day(2), Status.UNAVAILABLE)],
-            "mode_or_grade": [*qualifying, recorded(one, grade="0.9")],
-            "date": [*qualifying, recorded(one, day(9))],
-            "fell": [*qualifying, recorded(one), one.failing(day(20))],
-            "invalidated": [*qualifying, recorded(one), one.invalidated(day(20))],
-            "nothing": [one.enrolled(day(1), mode="audit")],
-            "noncore": [*qualifying],
-        }[name]
-        if name == "label":
-            told.insert(1, one.id_approved(day(1)))
-        scene.ingest(*told)
-    return by_name
-
-
-EXPECTED = {
-    "agree": ("agree", "none"),
-    "contradiction": ("contradiction", "details"),
-    "no_opinion": ("no_opinion", "none"),
-    "would_revoke": ("would_revoke", "none"),
-    "would_issue": ("would_issue", "issue"),
-    "label": ("label", "label"),
-    "mode_or_grade": ("mode_or_grade", "none"),
-    "date": ("date", "none"),
-    "fell": ("would_revoke", "hold"),
-    "invalidated": ("would_revoke", "hold"),
-    "nothing": ("agree", "none"),
-    "noncore": ("would_issue", "issue"),
-}
-
-
 def roll(scene: Scene, first: Learner, learners: list[Learner], at: datetime, rollout: str) -> None:
     """Set a course run's rollout, and have its learners decided again, as `redecide` does."""
     scene.ingest(sent(first.configured(at, rollout=rollout), at))
@@ -94,12 +37,7 @@ def roll(scene: Scene, first: Learner, learners: list[Learner], at: datetime, ro
         scene.ingest(sent(learner.requested(at), at))
 
 
-def told(scene: Scene, learner: Learner) -> list[tuple[str | None, str]]:
-    """Return what is told of a learner's certificate."""
-    return [(item.get("previous"), item.get("status", item["kind"])) for item in scene.history(learner)]
-
-
-def test_every_difference_is_named_before_going_live_which_does_what_was_said(scene: Scene, learner: Learner) -> None:
+def test_every_difference_is_named_before_going_live_which_does_what_was_stated(scene: Scene, learner: Learner) -> None:
     planted = plant(scene, learner)
     learners = list(planted.values())
     before = everything(scene)
@@ -109,7 +47,7 @@ def test_every_difference_is_named_before_going_live_which_does_what_was_said(sc
     assert run.planned() == "report"
     report = run.report()
 
-    assert everything(scene) == before  # nothing is changed, and nothing is told
+    assert everything(scene) == before  # nothing is changed, and nothing is published
     comparison = report["comparison"]
     assert comparison["all"]["classes"] == Counter(kind for kind, _ in EXPECTED.values())
     assert comparison["all"]["going_live"] == Counter(effect for _, effect in EXPECTED.values())
@@ -139,7 +77,7 @@ def test_every_difference_is_named_before_going_live_which_does_what_was_said(sc
     changes = {change["learner_id"]: change for change in run.changes()}
     roll(scene, learner, learners, NOW, "live")
     for name, one in planted.items():
-        news = told(scene, one)
+        news = reported(scene, one)
         match EXPECTED[name][1]:
             case "none" | "details":
                 assert news == []

@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.bulk.test_plan_and_apply import revocable, statuses, waiting
-from tests.functions.scene import Learner, Scene
-from tests.support.conftest import Desk
-from tests.support.test_console import EVIL, Person, ada, address, bob, browser
+from tests.scenes.browsers import EVIL, Person, ada, address, bob, browser
+from tests.scenes.bulk_runs import revocable, statuses, waiting
+from tests.scenes.scene import Learner, Scene
+from tests.scenes.support_client import Client
 
 __all__ = ["ada", "address", "bob", "browser"]
 
@@ -44,15 +44,15 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
 def test_what_is_only_planned_is_shown_and_a_form_that_names_no_course_run_is_refused(
     scene: Scene, learner: Learner
 ) -> None:
-    desk = Desk(scene)
+    support_client = Client(scene)
     learners = waiting(scene, learner, 2)
-    fields = {"course_runs": learner.course_run, "reason": EVIL, "word": "plan", "key": "a form's key"}
+    fields = {"course_runs": learner.course_run, "reason": EVIL, "choice": "plan", "key": "a form's key"}
 
-    refused = desk.form("/regenerations/start", **{**fields, "course_runs": ""})
-    planned = desk.form("/regenerations/start", **fields)
+    refused = support_client.form("/regenerations/start", **{**fields, "course_runs": ""})
+    planned = support_client.form("/regenerations/start", **fields)
     scene.cloud.deliver()
     run_id = planned.headers["location"].partition("=")[2]
-    page = desk.get("/regeneration", id=run_id)
+    page = support_client.get("/regeneration", id=run_id)
 
     assert (refused.status, "course_runs" in refused.body) == (422, True)
     assert (planned.status, page.status) == (303, 200)
@@ -60,6 +60,6 @@ def test_what_is_only_planned_is_shown_and_a_form_that_names_no_course_run_is_re
     assert "none &gt; downloadable: 2" in page.body
     assert "<script" not in page.body
     assert statuses(scene, learners) == [None, None]
-    assert desk.form("/regenerations/resume", id=run_id).status == 409
-    assert desk.form("/regenerations/decide", id=run_id, word="approve", hash="0" * 64).status == 409
-    assert [desk.get("/regeneration", id=name).status for name in ("", "nothing", EVIL)] == [404] * 3
+    assert support_client.form("/regenerations/resume", id=run_id).status == 409
+    assert support_client.form("/regenerations/decide", id=run_id, choice="approve", hash="0" * 64).status == 409
+    assert [support_client.get("/regeneration", id=name).status for name in ("", "nothing", EVIL)] == [404] * 3

@@ -6,10 +6,9 @@ from typing import Any, cast, override
 
 import pytest
 
-from tests.bulk.conftest import Run, everything
-from tests.bulk.test_plan_and_apply import outcome, revocable, waiting
-from tests.functions.scene import Answer, Killed, Learner, Request, Scene, Wire, day
-from tests.lifecycle.test_crashes import Death
+from tests.scenes.bulk_runs import Run, everything, outcome, revocable, waiting
+from tests.scenes.crashes import Death
+from tests.scenes.scene import Answer, Killed, Learner, Request, Scene, Wire, day
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 

@@ -1,4 +1,4 @@
-"""The real state machine on the local cloud: asked for through the API, approved by people, applied, told of."""
+"""The real state machine on the local cloud: asked for through the API, approved by people, applied, announced."""
 
 import json
 from datetime import UTC, datetime
@@ -9,39 +9,42 @@ import pytest
 
 from certrules.core.terms import Status
 from localcloud import Execution
-from tests.bulk.conftest import Run, everything
-from tests.bulk.test_plan_and_apply import outcome, revocable, statuses, waiting
-from tests.functions.scene import OWN_EVENTS, Learner, Scene, as_time, tapped
-from tests.support.conftest import Desk, Told
+from tests.scenes.bulk_runs import Run, everything, outcome, revocable, statuses, waiting
+from tests.scenes.scene import OWN_EVENTS, Learner, Scene, as_time, tapped
+from tests.scenes.support_client import Client, Reported
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 
 @pytest.fixture
-def desk(scene: Scene) -> Desk:
+def support_client(scene: Scene) -> Client:
     """Somebody who may do everything."""
-    return Desk(scene)
+    return Client(scene)
 
 
-def start(desk: Desk, learner: Learner, key: str = "", **more: Any) -> str:
+def start(support_client: Client, learner: Learner, key: str = "", **more: Any) -> str:
     """Ask for a run over a course run, let it go as far as it goes, and return its id."""
-    answer = desk.post("/v1/regenerations", key, course_runs=[learner.course_run], reason="new policy", **more)
+    answer = support_client.post(
+        "/v1/regenerations", key, course_runs=[learner.course_run], reason="new policy", **more
+    )
     assert answer.status == 202, answer.body
-    desk.scene.cloud.deliver()
+    support_client.scene.cloud.deliver()
     return str(answer.body["id"])
 
 
-def look(desk: Desk, run_id: str) -> Any:
+def look(support_client: Client, run_id: str) -> Any:
     """Return a run as people see it."""
-    answer = desk.get(f"/v1/regenerations/{run_id}")
+    answer = support_client.get(f"/v1/regenerations/{run_id}")
     assert answer.status == 200, answer.body
     return answer.body
 
 
-def approve(desk: Desk, run_id: str, plan_hash: str | None = None, word: str = "approve") -> Told:
+def approve(support_client: Client, run_id: str, plan_hash: str | None = None, phrase: str = "approve") -> Reported:
     """Approve, or decline, the plan of a run, and let it go on."""
-    answer = desk.post(f"/v1/regenerations/{run_id}/{word}", hash=plan_hash or look(desk, run_id)["plan"]["hash"])
-    desk.scene.cloud.deliver()
+    answer = support_client.post(
+        f"/v1/regenerations/{run_id}/{phrase}", hash=plan_hash or look(support_client, run_id)["plan"]["hash"]
+    )
+    support_client.scene.cloud.deliver()
     return answer
 
 
@@ -50,36 +53,38 @@ def execution(scene: Scene, name: str) -> Execution:
     return next(one for one in scene.cloud.executions() if one.name == name)
 
 
-def told(scene: Scene) -> list[dict[str, Any]]:
-    """Return what the bus was told of runs that have ended."""
+def reported(scene: Scene) -> list[dict[str, Any]]:
+    """Return what the bus received of runs that have ended."""
     kind = "certificates.regeneration.finished.v1"
     return [body["detail"]["regeneration"] for body in scene.take(OWN_EVENTS) if body["detail-type"] == kind]
 
 
 def test_a_plan_that_takes_nothing_away_is_applied_without_asking_anybody(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = waiting(scene, learner)
     scene.empty_queues()
 
-    run_id = start(desk, learner)
+    run_id = start(support_client, learner)
 
-    run = look(desk, run_id)
+    run = look(support_client, run_id)
     assert (run["state"], run["plan"]["approvers"], run["plan"]["changes"]) == ("done", "nobody", 5)
     assert run["progress"] == {"shards": 16, "shards_planned": 16, "parts": 5, "parts_applied": 5}
     assert run["report"]["outcome"] == outcome(applied=5)
     assert statuses(scene, learners) == [Status.DOWNLOADABLE] * 5
     assert execution(scene, f"{run_id}-1").status == "SUCCEEDED"
-    (event,) = told(scene)
+    (event,) = reported(scene)
     assert (event["id"], event["state"], event["applied"], event["requested_by"]) == (run_id, "done", 5, "ada")
 
 
-def test_asked_for_twice_with_the_same_key_a_run_starts_once(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_asked_for_twice_with_the_same_key_a_run_starts_once(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     waiting(scene, learner, 1)
 
-    first = start(desk, learner, key="the same key")
-    again = start(desk, learner, key="the same key")
-    other = desk.post("/v1/regenerations", "the same key", course_runs="all", reason="something else")
+    first = start(support_client, learner, key="the same key")
+    again = start(support_client, learner, key="the same key")
+    other = support_client.post("/v1/regenerations", "the same key", course_runs="all", reason="something else")
 
     assert again == first
     assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
@@ -87,18 +92,18 @@ def test_asked_for_twice_with_the_same_key_a_run_starts_once(scene: Scene, learn
 
 
 def test_revocations_wait_for_a_second_person_who_names_the_plan_that_they_looked_at(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = revocable(scene, learner, 3)
-    bob = Desk(scene, "bob")
+    bob = Client(scene, "bob")
 
-    run_id = start(desk, learner)
-    run = look(desk, run_id)
+    run_id = start(support_client, learner)
+    run = look(support_client, run_id)
     assert (run["state"], run["plan"]["revocations"], run["resumable"]) == ("waiting", 3, False)
     assert "token" not in json.dumps(run).lower()
     refused = [
-        approve(desk, run_id),  # who asked
-        approve(Desk(scene, "bob", ["view", "act", "revoke"]), run_id),  # without the right to
+        approve(support_client, run_id),  # who asked
+        approve(Client(scene, "bob", ["view", "act", "revoke"]), run_id),  # without the right to
         approve(bob, run_id, "0" * 64),  # another plan
         bob.post(f"/v1/regenerations/{run_id}/resume"),
     ]
@@ -110,36 +115,38 @@ def test_revocations_wait_for_a_second_person_who_names_the_plan_that_they_looke
     assert (approved.status, approved.body["state"]) == (200, "approved")
     assert statuses(scene, learners) == [Status.NOTPASSING] * 3
     assert [scene.history(one)[-1]["by"] for one in learners] == ["bob"] * 3
-    assert look(desk, run_id)["state"] == "done"
+    assert look(support_client, run_id)["state"] == "done"
     assert approve(bob, run_id).status == 409
 
 
-def test_one_revocation_takes_one_person_with_the_right_to_approve(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_one_revocation_takes_one_person_with_the_right_to_approve(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     learners = revocable(scene, learner, 1)
-    run_id = start(desk, learner)
+    run_id = start(support_client, learner)
 
-    assert approve(Desk(scene, "eve", ["view", "act", "revoke"]), run_id).status == 403
-    assert approve(desk, run_id).status == 200
+    assert approve(Client(scene, "eve", ["view", "act", "revoke"]), run_id).status == 403
+    assert approve(support_client, run_id).status == 200
 
     assert statuses(scene, learners) == [Status.NOTPASSING]
 
 
-def test_a_declined_plan_changes_nothing(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_a_declined_plan_changes_nothing(scene: Scene, learner: Learner, support_client: Client) -> None:
     revocable(scene, learner, 2)
     before = everything(scene)
-    run_id = start(desk, learner)
+    run_id = start(support_client, learner)
     scene.empty_queues()
 
-    answer = approve(Desk(scene, "bob"), run_id, word="decline")
+    answer = approve(Client(scene, "bob"), run_id, phrase="decline")
 
     assert (answer.status, answer.body["state"], answer.body["decided_by"]) == (200, "declined", "bob")
-    assert look(desk, run_id)["state"] == "declined"
+    assert look(support_client, run_id)["state"] == "declined"
     assert everything(scene) == before
-    assert [event["state"] for event in told(scene)] == ["declined"]
-    assert desk.post(f"/v1/regenerations/{run_id}/resume").status == 409
+    assert [event["state"] for event in reported(scene)] == ["declined"]
+    assert support_client.post(f"/v1/regenerations/{run_id}/resume").status == 409
 
 
-def test_a_plan_that_nobody_approves_in_time_expires(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_a_plan_that_nobody_approves_in_time_expires(scene: Scene, learner: Learner, support_client: Client) -> None:
     revocable(scene, learner, 2)
     before = everything(scene)
     body = {"id": "short", "approval": None, "attempt": 1, "request": hand_made(learner, approval_seconds=1)}
@@ -153,10 +160,10 @@ def test_a_plan_that_nobody_approves_in_time_expires(scene: Scene, learner: Lear
         scene.cloud.deliver()
 
     assert execution(scene, "short-1").status == "SUCCEEDED"
-    run = look(desk, "short")
+    run = look(support_client, "short")
     assert (run["state"], run["resumable"]) == ("expired", False)
     assert everything(scene) == before
-    assert approve(Desk(scene, "bob"), "short").status == 409
+    assert approve(Client(scene, "bob"), "short").status == 409
 
 
 def hand_made(learner: Learner, **more: Any) -> dict[str, Any]:
@@ -171,17 +178,17 @@ def hand_made(learner: Learner, **more: Any) -> dict[str, Any]:
 
 
 def test_a_part_that_was_altered_is_not_applied_and_named_and_the_others_are(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = revocable(scene, learner, 3)
-    run_id = start(desk, learner)
+    run_id = start(support_client, learner)
     files = Run.of(scene, run_id)
     part = files.file("parts.json")[0][0]
     files.write(f"plan/{part}.json", b"[]")
 
-    approve(Desk(scene, "bob"), run_id)
+    approve(Client(scene, "bob"), run_id)
 
-    run = look(desk, run_id)
+    run = look(support_client, run_id)
     assert (run["state"], run["resumable"], run["report"]["outcome"]) == (
         "incomplete",
         True,
@@ -193,27 +200,27 @@ def test_a_part_that_was_altered_is_not_applied_and_named_and_the_others_are(
     assert execution(scene, f"{run_id}-1").error == "Incomplete"
 
 
-def test_a_killed_part_is_told_by_its_missing_result_and_a_resumed_run_does_only_what_is_missing(
-    scene: Scene, learner: Learner, desk: Desk
+def test_a_killed_part_is_reported_by_its_missing_result_and_a_resumed_run_does_only_what_is_missing(
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = revocable(scene, learner, 4)
-    run_id = start(desk, learner)
+    run_id = start(support_client, learner)
     files = Run.of(scene, run_id)
     killed = files.file("parts.json")[1][0]
     with tapped() as wire:
         wire.refuse("PUT", f"results/{killed}.json")
-        approve(Desk(scene, "bob"), run_id)
-    run = look(desk, run_id)
+        approve(Client(scene, "bob"), run_id)
+    run = look(support_client, run_id)
     assert (run["state"], run["report"]["outcome"]) == ("incomplete", outcome(applied=3, unknown=1))
     assert statuses(scene, learners) == [Status.NOTPASSING] * 4  # it was killed after it had saved
     before = everything(scene)
     invocations = scene.cloud.deliver()
 
-    answer = desk.post(f"/v1/regenerations/{run_id}/resume")
+    answer = support_client.post(f"/v1/regenerations/{run_id}/resume")
     deliveries = scene.cloud.deliver()
 
     assert (answer.status, answer.body["attempt"]) == (202, 2)
-    assert look(desk, run_id)["state"] == "done"
+    assert look(support_client, run_id)["state"] == "done"
     assert files.file("report.json")["outcome"] == outcome(applied=3, already=1)
     assert files.file("report.json")["approval"]["by"] == "bob"
     assert everything(scene) == before
@@ -223,41 +230,41 @@ def test_a_killed_part_is_told_by_its_missing_result_and_a_resumed_run_does_only
 
 
 def test_two_runs_at_once_over_the_same_course_run_change_each_certificate_once(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = waiting(scene, learner, 3)
     body: dict[str, Any] = {"course_runs": [learner.course_run], "reason": "new policy"}
-    ids = [desk.post("/v1/regenerations", **body).body["id"] for _ in range(2)]
+    ids = [support_client.post("/v1/regenerations", **body).body["id"] for _ in range(2)]
 
     scene.cloud.deliver()
 
-    found = [look(desk, run_id)["report"]["outcome"] for run_id in ids]
+    found = [look(support_client, run_id)["report"]["outcome"] for run_id in ids]
     assert sum(one["applied"] for one in found) == 3
     assert [len(scene.history(one)) for one in learners] == [1] * 3
-    assert [look(desk, run_id)["state"] for run_id in ids] == ["done", "done"]
+    assert [look(support_client, run_id)["state"] for run_id in ids] == ["done", "done"]
 
 
 def test_all_course_runs_are_planned_and_a_dry_run_is_reported_in_three_forms(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = waiting(scene, learner, 2)
 
-    answer = desk.post("/v1/regenerations", course_runs="all", reason="<b>look</b>", dry_run=True)
+    answer = support_client.post("/v1/regenerations", course_runs="all", reason="<b>look</b>", dry_run=True)
     scene.cloud.deliver()
 
     run_id = answer.body["id"]
-    run = look(desk, run_id)
+    run = look(support_client, run_id)
     assert run["state"] == "planned"
-    report = json.loads(desk.get(f"/v1/regenerations/{run_id}/report").body["text"])
+    report = json.loads(support_client.get(f"/v1/regenerations/{run_id}/report").body["text"])
     assert report["plan"]["counts"]["by_course_run"][learner.course_run] == 2
-    table = desk.get(f"/v1/regenerations/{run_id}/report", form="csv").body["text"]
+    table = support_client.get(f"/v1/regenerations/{run_id}/report", form="csv").body["text"]
     assert f"{learners[0].learner_id},{learner.course_run},,downloadable,earned" in table
-    page = desk.get(f"/v1/regenerations/{run_id}/report", form="html").body["text"]
+    page = support_client.get(f"/v1/regenerations/{run_id}/report", form="html").body["text"]
     assert "<svg" in page
     assert "<script" not in page
     assert "&lt;b&gt;look&lt;/b&gt;" in page
     assert statuses(scene, learners) == [None, None]
-    listed = desk.get("/v1/regenerations").body["regenerations"]
+    listed = support_client.get("/v1/regenerations").body["regenerations"]
     assert listed[0]["id"] == run_id
 
 
@@ -278,28 +285,28 @@ def test_all_course_runs_are_planned_and_a_dry_run_is_reported_in_three_forms(
         ("by", "somebody else"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_name(desk: Desk, field: str, value: Any) -> None:
+def test_what_cannot_be_done_is_refused_by_name(support_client: Client, field: str, value: Any) -> None:
     body = {"course_runs": ["course-v1:A+B+C"], "reason": "new policy", field: value}
 
-    answer = desk.post("/v1/regenerations", **body)
+    answer = support_client.post("/v1/regenerations", **body)
 
     assert answer.status == 422
-    said = f"{answer.body['field']} {answer.body['title']} {answer.body['fix']}"
-    assert field.rstrip("s") in said
-    assert desk.get("/v1/regenerations").body == {"regenerations": []}
+    stated = f"{answer.body['field']} {answer.body['title']} {answer.body['fix']}"
+    assert field.rstrip("s") in stated
+    assert support_client.get("/v1/regenerations").body == {"regenerations": []}
 
 
-def test_more_than_an_execution_takes_is_refused_before_anything_is_kept(desk: Desk) -> None:
+def test_more_than_an_execution_takes_is_refused_before_anything_is_stored(support_client: Client) -> None:
     learners = [2**62 + number for number in range(10_000)]
 
-    answer = desk.post("/v1/regenerations", course_runs="all", reason="too many", learners=learners)
+    answer = support_client.post("/v1/regenerations", course_runs="all", reason="too many", learners=learners)
 
     assert (answer.status, answer.body["field"]) == (422, "body")
-    assert desk.get("/v1/regenerations").body == {"regenerations": []}
+    assert support_client.get("/v1/regenerations").body == {"regenerations": []}
 
 
 def test_without_the_right_to_act_nobody_starts_or_resumes_a_run(scene: Scene, learner: Learner) -> None:
-    reader = Desk(scene, scopes=["view"])
+    reader = Client(scene, scopes=["view"])
 
     assert reader.post("/v1/regenerations", course_runs=[learner.course_run], reason="new policy").status == 403
     assert reader.post("/v1/regenerations/nothing/resume").status == 403

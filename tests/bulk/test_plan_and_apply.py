@@ -4,42 +4,10 @@ import pytest
 
 from certrules import aws
 from certrules.bulk import planning
-from tests.bulk.conftest import Run, class_of, everything
-from tests.functions.scene import Learner, Scene, day
-from tests.functions.test_ingest import sent
+from tests.scenes.bulk_runs import Run, class_of, everything, outcome, revocable, statuses, waiting
+from tests.scenes.scene import Learner, Scene, day
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
-
-def waiting(scene: Scene, learner: Learner, size: int = 5) -> list[Learner]:
-    """Return learners who earned a certificate that they don't have: their course run only became known since."""
-    learners = class_of(size, learner)
-    for one in learners:
-        scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)))
-    scene.ingest(learner.configured(day(4)))
-    scene.empty_queues()  # nobody decides them again
-    return learners
-
-
-def revocable(scene: Scene, learner: Learner, size: int = 5) -> list[Learner]:
-    """Return learners whose grade fell, and whose hold ran out unseen."""
-    learners = class_of(size, learner)
-    scene.ingest(learner.configured(day(1)))
-    for one in learners:
-        scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)))
-        scene.ingest(sent(one.failing(day(5))))
-    scene.empty_queues()
-    return learners
-
-
-def statuses(scene: Scene, learners: list[Learner]) -> list[str | None]:
-    """Return the status of each one's certificate."""
-    return [certificate and certificate.status for certificate in map(scene.certificate, learners)]
-
-
-def outcome(**counts: int) -> dict[str, int]:
-    """Return what became of the changes of a plan."""
-    return {"applied": 0, "already": 0, "changed_since": 0, "failed": 0, "unknown": 0, **counts}
 
 
 def test_where_nothing_would_change_nothing_is_planned_and_nobody_is_asked(scene: Scene, learner: Learner) -> None:
@@ -117,7 +85,7 @@ def test_an_approved_revocation_is_not_stopped_by_the_breaker(scene: Scene, lear
     assert statuses(scene, learners) == ["notpassing"] * 3
 
 
-def test_a_record_that_changed_since_is_decided_anew_and_reported_not_written(scene: Scene, learner: Learner) -> None:
+def test_a_record_that_changed_since_is_decided_again_and_reported_not_written(scene: Scene, learner: Learner) -> None:
     learners = waiting(scene, learner)
     run = Run(scene, [learner.course_run])
     run.planned()

@@ -1,4 +1,4 @@
-"""Whatever was heard, and however it was decided before: a bulk run changes nothing that its plan doesn't list."""
+"""Whatever was received, and however it was decided before: a bulk run changes nothing that its plan doesn't list."""
 
 import json
 from typing import Any
@@ -18,33 +18,33 @@ from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, merge
 from certrules.ingestion import save_decided
 from certrules.storage.tables import Pair
-from tests.bulk.conftest import Run, everything
-from tests.core.histories import END, FIRST, entries, policies
-from tests.functions.scene import Learner, Scene
+from tests.scenes.bulk_runs import Run, everything
+from tests.scenes.histories import END, FIRST, entries, policies
+from tests.scenes.scene import Learner, Scene
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 SHARED = {Fact.ID_VERIFICATION, Fact.COURSE_RUN, Fact.AUTOMATIC_REVOCATIONS}
 
 
-def told(pair: Pair, heard: list[Entry], known: int, decided_by: Policies) -> None:
-    """Keep what was heard of a learner, of which only the first entries were decided, by another policy."""
-    verification = [entry for entry in heard if entry.fact is Fact.ID_VERIFICATION]
-    own = [entry for entry in heard if entry.fact not in SHARED]
+def reported(pair: Pair, arrived: list[Entry], known: int, decided_by: Policies) -> None:
+    """Store what was received of a learner, of which only the first entries were decided, by another policy."""
+    verification = [entry for entry in arrived if entry.fact is Fact.ID_VERIFICATION]
+    own = [entry for entry in arrived if entry.fact not in SHARED]
     storage.save_timeline(storage.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
     loaded = storage.load([pair])
     decided = decide_record(loaded.known(pair, decided_by, Rollout.LIVE), own[:known], FIRST)
     save_decided(loaded.records[pair], decided)
-    kept = storage.load([pair]).records[pair]
-    timeline = merge(kept.timeline, own)
+    stored_record = storage.load([pair]).records[pair]
+    timeline = merge(stored_record.timeline, own)
     storage.save_record(
         storage.RecordWrite(
             pair,
-            kept,
+            stored_record,
             timeline,
-            kept.compacted_until,
-            kept.published,
-            kept.next_change_at,
+            stored_record.compacted_until,
+            stored_record.published,
+            stored_record.next_change_at,
             (0, 0),
             (),
         )
@@ -59,16 +59,16 @@ def as_json(value: Any) -> Any:
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(entries(), st.integers(0, 30)), min_size=1, max_size=4), policies())
 def test_a_run_changes_nothing_that_its_approved_plan_does_not_list(
-    scene: Scene, learner: Learner, heard: list[tuple[list[Entry], int]], decided_by: Policies
+    scene: Scene, learner: Learner, arrived: list[tuple[list[Entry], int]], decided_by: Policies
 ) -> None:
     scene.empty_tables()
-    course_run = [entry for entry in heard[0][0] if entry.fact in SHARED - {Fact.ID_VERIFICATION}]
+    course_run = [entry for entry in arrived[0][0] if entry.fact in SHARED - {Fact.ID_VERIFICATION}]
     storage.save_timeline(
         storage.load(course_runs=[learner.course_run]).course_runs[learner.course_run], merge((), course_run), BEGINNING
     )
-    pairs = [Pair(learner.learner_id + number, learner.course_run) for number in range(len(heard))]
-    for pair, (one, known) in zip(pairs, heard, strict=True):
-        told(pair, one, known, decided_by)
+    pairs = [Pair(learner.learner_id + number, learner.course_run) for number in range(len(arrived))]
+    for pair, (one, known) in zip(pairs, arrived, strict=True):
+        reported(pair, one, known, decided_by)
     before = everything(scene)
     run = Run(scene, [learner.course_run], at=END, more={"learners": [pair.learner_id for pair in pairs]})
 

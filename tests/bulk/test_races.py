@@ -1,4 +1,4 @@
-"""Events that arrive while a plan is applied, on AWS's own engine: nothing is lost, and nothing is said twice."""
+"""Events that arrive while a plan is applied, on AWS's own engine: nothing is lost, and nothing is published twice."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +11,10 @@ import pytest
 from certrules import aws
 from certrules.bulk.applying import apply_part
 from certrules.core.fact_types import Fact
-from tests.bulk.conftest import Run
-from tests.bulk.test_plan_and_apply import waiting
-from tests.functions.scene import Learner, Scene, day
-from tests.lifecycle.story import read
-from tests.lifecycle.test_races import stack, taken_in_wholly
+from tests.scenes.bulk_runs import Run, waiting
+from tests.scenes.lifecycle_story import read
+from tests.scenes.races import stack, taken_in_wholly
+from tests.scenes.scene import Learner, Scene, day
 
 __all__ = ["stack"]
 
@@ -39,12 +38,12 @@ def test_events_that_arrive_while_a_plan_is_applied_are_neither_lost_nor_overwri
     run = Run(scene, [learner.course_run])
     run.planned()
     parts = run.list_parts()
-    # Some pass a day earlier, which changes what is planned; some are told to fail by now, some repeat what is known.
-    told = [
+    # Some pass a day earlier, which changes what is planned; some fail by now; some repeat what is known.
+    reported = [
         (one, chance.choice([one.passing(day(2)), one.failing(day(10)), one.enrolled(day(5)), one.invalidated(day(9))]))
         for one in learners
     ]
-    chance.shuffle(told)
+    chance.shuffle(reported)
     start = Barrier(5)
 
     def arrive(some: list[Any]) -> None:
@@ -58,7 +57,7 @@ def test_events_that_arrive_while_a_plan_is_applied_are_neither_lost_nor_overwri
             apply_part(scene.cloud.physical("BulkBucket"), part["id"], part["part"], part["sha256"])
 
     with ThreadPoolExecutor(5) as pool:
-        futures = [pool.submit(arrive, told[number::4]) for number in range(4)]
+        futures = [pool.submit(arrive, reported[number::4]) for number in range(4)]
         futures.append(pool.submit(apply))
         for future in futures:
             future.result()
@@ -66,12 +65,12 @@ def test_events_that_arrive_while_a_plan_is_applied_are_neither_lost_nor_overwri
     report = run.report()
     assert report["state"] == "done"
     assert sum(report["outcome"].values()) == 24
-    for one, detail in told:
-        assert detail["metadata"]["id"] in {entry.event_id for entry in scene.kept(one).timeline}
+    for one, detail in reported:
+        assert detail["metadata"]["id"] in {entry.event_id for entry in scene.stored_record(one).timeline}
         history = scene.history(one)
         assert [item["previous"] for item in history] == [None, *(item["status"] for item in history[:-1])]
         assert len({item["certificate"]["id"] for item in history}) <= 1
-        assert scene.facts_kept(one)[Fact.ENROLLMENT] >= 1
+        assert scene.facts_stored(one)[Fact.ENROLLMENT] >= 1
     scene.empty_queues()
     again = Run(scene, [learner.course_run])
     assert again.go()["plan"]["counts"]["changes"] == 0

@@ -1,41 +1,43 @@
-"""Going live and back through the API, on the real state machine and queues: nothing but what the comparison said."""
+"""Going live and back through the API, on the real state machine and queues: just what was compared happens."""
 
 from collections.abc import Mapping
 
 import pytest
 
 from certrules.core.terms import Status
-from tests.bulk.conftest import class_of, everything
-from tests.bulk.test_comparison_counts import EXPECTED, plant, recorded, told
-from tests.functions.scene import OWN_EVENTS, Learner, Scene, day
-from tests.support.conftest import Desk, Told, about
+from tests.scenes.bulk_runs import class_of, everything
+from tests.scenes.comparisons import EXPECTED, plant, recorded, reported
+from tests.scenes.scene import OWN_EVENTS, Learner, Scene, day
+from tests.scenes.support_client import Client, Reported, about
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 
 @pytest.fixture
-def desk(scene: Scene) -> Desk:
+def support_client(scene: Scene) -> Client:
     """Somebody who may do everything."""
-    return Desk(scene)
+    return Client(scene)
 
 
-def compare(desk: Desk, course_runs: list[str] | str) -> str:
+def compare(support_client: Client, course_runs: list[str] | str) -> str:
     """Have course runs compared, and return the run's id."""
-    answer = desk.post("/v1/regenerations", course_runs=course_runs, reason="before going live", purpose="compare")
+    answer = support_client.post(
+        "/v1/regenerations", course_runs=course_runs, reason="before going live", purpose="compare"
+    )
     assert answer.status == 202, answer.body
-    desk.scene.cloud.deliver()
+    support_client.scene.cloud.deliver()
     run_id = str(answer.body["id"])
-    assert desk.get(f"/v1/regenerations/{run_id}").body["state"] == "planned"
+    assert support_client.get(f"/v1/regenerations/{run_id}").body["state"] == "planned"
     return run_id
 
 
-def set_to(desk: Desk, setting: str, learner: Learner, key: str = "", **more: object) -> Told:
+def set_to(support_client: Client, setting: str, learner: Learner, key: str = "", **more: object) -> Reported:
     """Change who decides in a course run, and let it take effect."""
-    answer = desk.post(
+    answer = support_client.post(
         f"/v1/rollout/{setting}", key, course_runs=[learner.course_run], reason="both were compared", **more
     )
-    desk.scene.cloud.deliver()
-    desk.scene.cloud.deliver(delayed=True)  # a minute later, its learners are decided again
+    support_client.scene.cloud.deliver()
+    support_client.scene.cloud.deliver(delayed=True)  # a minute later, its learners are decided again
     return answer
 
 
@@ -45,26 +47,26 @@ def certificates(scene: Scene, learners: Mapping[str, Learner]) -> dict[str, obj
     return {name: certificate and (certificate.status, *certificate[3:]) for name, certificate in found.items()}
 
 
-def rollout_of(desk: Desk, learner: Learner) -> dict[str, object]:
+def rollout_of(support_client: Client, learner: Learner) -> dict[str, object]:
     """Return who decides in a course run."""
-    (row,) = desk.get("/v1/rollout", course_run=learner.course_run).body["course_runs"]
+    (row,) = support_client.get("/v1/rollout", course_run=learner.course_run).body["course_runs"]
     return {name: row[name] for name in ("rollout", "by", "reason", "known")}
 
 
-def test_a_course_run_goes_live_and_back_and_live_again_and_tells_exactly_what_was_planned(
-    scene: Scene, learner: Learner, desk: Desk
+def test_a_course_run_goes_live_and_back_and_live_again_and_shows_exactly_what_was_planned(
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     planted = plant(scene, learner)
     scene.empty_queues()
-    run_id = compare(desk, [learner.course_run])
-    report = desk.get(f"/v1/regenerations/{run_id}").body["report"]["comparison"]
+    run_id = compare(support_client, [learner.course_run])
+    report = support_client.get(f"/v1/regenerations/{run_id}").body["report"]["comparison"]
     assert (report["revocations"], report["going_live"]["hold"]) == (3, 2)
     scene.empty_queues()
 
-    answer = set_to(desk, "live", learner, comparison=run_id, accept_revocations=3)
+    answer = set_to(support_client, "live", learner, comparison=run_id, accept_revocations=3)
 
     assert (answer.status, answer.body["course_runs"]) == (202, 1)
-    assert rollout_of(desk, learner) == {
+    assert rollout_of(support_client, learner) == {
         "rollout": "live", "by": "ada", "reason": "both were compared", "known": True,
     }  # fmt: skip
     events = [(body["detail-type"], body["detail"]) for body in scene.take(OWN_EVENTS)]
@@ -81,36 +83,38 @@ def test_a_course_run_goes_live_and_back_and_live_again_and_tells_exactly_what_w
     assert not [kind for kind, _ in events if kind.endswith("revoked.v1")]
     have = certificates(scene, planted)
 
-    assert set_to(desk, "shadow", learner).status == 202
-    assert rollout_of(desk, learner)["rollout"] == "shadow"
+    assert set_to(support_client, "shadow", learner).status == 202
+    assert rollout_of(support_client, learner)["rollout"] == "shadow"
     assert certificates(scene, planted) == have
-    assert desk.get("/v1/held", course_run=learner.course_run).body["held"] == []
+    assert support_client.get("/v1/held", course_run=learner.course_run).body["held"] == []
 
-    again = compare(desk, [learner.course_run])
-    history = {name: told(scene, one) for name, one in planted.items()}
-    numbers = desk.get(f"/v1/regenerations/{again}").body["report"]["comparison"]
+    again = compare(support_client, [learner.course_run])
+    history = {name: reported(scene, one) for name, one in planted.items()}
+    numbers = support_client.get(f"/v1/regenerations/{again}").body["report"]["comparison"]
     scene.empty_queues()
-    set_to(desk, "live", learner, comparison=again, accept_revocations=numbers["revocations"])
+    set_to(support_client, "live", learner, comparison=again, accept_revocations=numbers["revocations"])
     assert certificates(scene, planted) == have
     for name, one in planted.items():
-        news = told(scene, one)[len(history[name]) :]
+        news = reported(scene, one)[len(history[name]) :]
         assert news == ([(None, "held")] if EXPECTED[name][1] == "hold" else [])
 
 
-def test_nothing_goes_live_that_nobody_compared_or_looked_at(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_nothing_goes_live_that_nobody_compared_or_looked_at(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     plant(scene, learner)
     other = Learner(learner.learner_id, f"{learner.course_run}_other")
     scene.ingest(other.configured(day(1), rollout="shadow"))
-    run_id = compare(desk, [learner.course_run])
+    run_id = compare(support_client, [learner.course_run])
     before = everything(scene)
 
     refused = [
-        set_to(desk, "live", learner),
-        set_to(desk, "live", learner, comparison="no-such-run"),
-        set_to(desk, "live", learner, comparison=run_id),
-        set_to(desk, "live", learner, comparison=run_id, accept_revocations=2),
-        set_to(desk, "live", other, comparison=run_id),
-        set_to(Desk(scene, "bob", ["view", "act", "revoke"]), "shadow", learner),
+        set_to(support_client, "live", learner),
+        set_to(support_client, "live", learner, comparison="no-such-run"),
+        set_to(support_client, "live", learner, comparison=run_id),
+        set_to(support_client, "live", learner, comparison=run_id, accept_revocations=2),
+        set_to(support_client, "live", other, comparison=run_id),
+        set_to(Client(scene, "bob", ["view", "act", "revoke"]), "shadow", learner),
     ]
 
     assert [(answer.status, answer.body["field"]) for answer in refused] == [
@@ -122,44 +126,44 @@ def test_nothing_goes_live_that_nobody_compared_or_looked_at(scene: Scene, learn
         (403, None),
     ]
     assert "3 certificates" in refused[2].body["title"]
-    assert set_to(desk, "sideways", learner).status == 422
+    assert set_to(support_client, "sideways", learner).status == 422
     after = everything(scene)
     assert {key: after[key] for key in before} == before
 
 
 def test_a_course_run_that_nobody_has_spoken_of_has_the_default_and_can_be_put_in_shadow_first(
-    learner: Learner, desk: Desk
+    learner: Learner, support_client: Client
 ) -> None:
-    assert rollout_of(desk, learner) == {"rollout": "live", "by": "", "reason": "", "known": False}
-    run_id = compare(desk, [learner.course_run])
-    assert set_to(desk, "live", learner, comparison=run_id).status == 409
-    assert set_to(desk, "shadow", learner, "the same key").status == 202
-    assert set_to(desk, "shadow", learner, "the same key").status == 202
-    assert rollout_of(desk, learner) == {
+    assert rollout_of(support_client, learner) == {"rollout": "live", "by": "", "reason": "", "known": False}
+    run_id = compare(support_client, [learner.course_run])
+    assert set_to(support_client, "live", learner, comparison=run_id).status == 409
+    assert set_to(support_client, "shadow", learner, "the same key").status == 202
+    assert set_to(support_client, "shadow", learner, "the same key").status == 202
+    assert rollout_of(support_client, learner) == {
         "rollout": "shadow", "by": "ada", "reason": "both were compared", "known": True,
     }  # fmt: skip
-    run_id = compare(desk, [learner.course_run])
-    assert set_to(desk, "live", learner, comparison=run_id).status == 202
+    run_id = compare(support_client, [learner.course_run])
+    assert set_to(support_client, "live", learner, comparison=run_id).status == 202
 
 
-def test_all_course_runs_are_listed_a_page_at_a_time(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_all_course_runs_are_listed_a_page_at_a_time(scene: Scene, learner: Learner, support_client: Client) -> None:
     mine = {f"{learner.course_run}_{number:03}" for number in range(120)}
     for name in sorted(mine):
         scene.ingest(Learner(1, name).configured(day(1), rollout="off"))
     found: list[str] = []
-    page = desk.get("/v1/rollout").body
+    page = support_client.get("/v1/rollout").body
     while True:
         assert len(page["course_runs"]) <= 100
         found += [row["course_run"] for row in page["course_runs"]]
         if page["next"] is None:
             break
-        page = desk.get("/v1/rollout", cursor=page["next"]).body
+        page = support_client.get("/v1/rollout", cursor=page["next"]).body
     assert mine <= set(found)
     assert len(found) == len(set(found))
 
 
-def test_the_whole_catalogue_in_shadow_changes_nothing_and_tells_nothing(
-    scene: Scene, learner: Learner, desk: Desk
+def test_the_whole_catalogue_in_shadow_changes_nothing_and_shows_nothing(
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     scene.empty_tables()
     for number in range(4):
@@ -174,25 +178,27 @@ def test_the_whole_catalogue_in_shadow_changes_nothing_and_tells_nothing(
     before = everything(scene)
     scene.empty_queues()
 
-    run_id = compare(desk, "all")
+    run_id = compare(support_client, "all")
 
     assert everything(scene) == before
     assert [body["detail-type"] for body in scene.take(OWN_EVENTS)] == ["certificates.comparison.finished.v1"]
-    comparison = desk.get(f"/v1/regenerations/{run_id}").body["report"]["comparison"]
+    comparison = support_client.get(f"/v1/regenerations/{run_id}").body["report"]["comparison"]
     assert comparison["classes"] == {"agree": 32, "would_issue": 8}
     assert not [key for key in before if key[0] == "HistoryTable"]
 
 
-def test_support_is_told_who_decides_and_what_would_come_of_it(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_support_is_reported_who_decides_and_what_would_come_of_it(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     scene.ingest(learner.configured(day(1), rollout="shadow"), *learner.qualifying()[1:], recorded(learner))
     decides = "The old logic decides certificates in this course run (rollout: shadow)."
 
-    case = desk.case(learner)
+    case = support_client.case(learner)
     assert (case["rollout"], case["status"]) == ("shadow", "downloadable")
     assert case["sentence"].startswith(f"{decides} The old logic has a certificate that is downloadable")
-    seen = desk.post("/v1/case/preview", act="invalidate", reason="ticket 12", **about(learner)).body
+    seen = support_client.post("/v1/case/preview", act="invalidate", reason="ticket 12", **about(learner)).body
     assert (seen["before"], seen["after"], seen["takes_away"]) == ("downloadable", "downloadable", False)
     assert seen["sentence"].startswith(f"{decides} Nothing changes now; then: The old logic has")
     assert "holds its revocation until a person decides" in seen["sentence"]
-    checks = desk.get("/v1/course-run", course_run=learner.course_run).body
+    checks = support_client.get("/v1/course-run", course_run=learner.course_run).body
     assert [check["sentence"] for check in checks["checks"] if not check["ok"]] == [decides]

@@ -10,16 +10,16 @@ import pytest
 
 from certs.stacks import NOTE
 from certs.support.api import CONTRADICTS
-from tests.bulk.test_comparison_counts import plant
-from tests.certs.conftest import certs, certs_apart
-from tests.functions.scene import Learner, Scene
-from tests.support.conftest import EVERYTHING
+from tests.scenes.commands import certs, certs_apart
+from tests.scenes.comparisons import plant
+from tests.scenes.scene import Learner, Scene
+from tests.scenes.support_client import EVERYTHING
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 
 @pytest.fixture(autouse=True)
-def _kept(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _stored(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     token = scene.cloud.api.token("ada", [f"certificates/{scope}" for scope in EVERYTHING])
     NOTE.write_text(json.dumps({"api": scene.cloud.serve_api(), "token": token, "colleague": token}))

@@ -1,4 +1,4 @@
-"""What the command says of itself, and that a mistake is answered by a sentence."""
+"""The help texts of the command, and that a mistake is answered by a sentence."""
 
 import re
 import shlex
@@ -8,13 +8,13 @@ import click
 import pytest
 
 from certs.cli import main
-from tests.certs.conftest import certs
+from tests.scenes.commands import certs
 
 COMMANDS = sorted(main.commands)
 
 
 def examples(command: click.Command) -> list[str]:
-    """The calls of `certs` that a help text ends with; what follows two spaces only says what they do."""
+    """The calls of `certs` that a help text ends with; what follows two spaces only describes them."""
     lines = (command.epilog or "").replace("\b", "").strip().splitlines()
     return [re.split(r"\s{2,}", line)[0] for line in lines if line.startswith("certs ")]
 
@@ -30,7 +30,7 @@ def test_the_overview_has_a_whole_sentence_on_each_command() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_says_what_it_does_by_example(name: str) -> None:
+def test_every_command_shows_what_it_does_by_example(name: str) -> None:
     command = main.commands[name]
     shown = certs(name, "--help")
     assert shown.exit_code == 0

@@ -1,4 +1,4 @@
-"""A local cloud that is kept up, asked from other processes: `certs run --keep`, `certs local`, `certs explain`."""
+"""A local cloud that stays up, asked from other processes: `certs run --keep`, `certs local`, `certs explain`."""
 
 import json
 import os
@@ -14,28 +14,28 @@ import boto3
 import pytest
 
 from certs.stacks import NOTE
-from tests.certs.conftest import CERTS, COURSE_RUN, STORY, certs, certs_apart, learner_of
+from tests.scenes.commands import CERTS, COURSE_RUN, STORY, certs, certs_apart, learner_of
 
 LEARNER = 9  # of the story: has a certificate, and fails at its very end
 AS_OF = "2026-03-31T23:30:00Z"  # then
 
 
 @contextmanager
-def kept(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+def stored_record(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Have the command keep a cloud up, which is reached from this folder."""
     environment = {**os.environ, "COLUMNS": "200"}
     with subprocess.Popen(
         [CERTS, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
-        said = []
+        stated = []
         try:
             for line in process.stdout:
-                said.append(line)
+                stated.append(line)
                 if "In another terminal" in line:
                     break
             else:
-                pytest.fail("".join(said))
+                pytest.fail("".join(stated))
             yield process
         finally:
             process.kill()
@@ -45,9 +45,9 @@ def ended(process: subprocess.Popen[str], how: signal.Signals) -> str:
     """End the command by a signal and return its last words."""
     process.send_signal(how)
     assert process.stdout is not None
-    words = process.stdout.read()
+    phrases = process.stdout.read()
     assert process.wait() == 0
-    return words
+    return phrases
 
 
 def explained(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -59,26 +59,26 @@ def explained(folder: Path, *arguments: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a cloud in which the story was told."""
+    """The folder of a cloud that received the story."""
     path = tmp_path_factory.mktemp("kept")
-    with kept(path, "run", STORY, "--keep") as process:
+    with stored_record(path, "run", STORY, "--keep") as process:
         yield path
-        # It ends as cleanly when it is told to as by Ctrl-C.
+        # It ends as cleanly on a signal as on Ctrl-C.
         assert "The local cloud is gone." in ended(process, signal.SIGTERM)
         assert not (path / NOTE).exists()
 
 
-def test_a_person_is_told_why_and_what_happened(folder: Path) -> None:
+def test_a_person_is_reported_why_and_what_happened(folder: Path) -> None:
     result = certs_apart("explain", "2", COURSE_RUN, cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
-    for words in (
+    for phrases in (
         f"Learner 2 in {COURSE_RUN}",
         "What can be done:",
         "What would make it downloadable:",
         "What each rule says:",
         "Certificate set to unverified on 6 March 2026 at 12:00 UTC",
     ):
-        assert words in result.stdout
+        assert phrases in result.stdout
 
 
 def test_as_of_any_instant_it_is_what_a_replay_explains(folder: Path) -> None:
@@ -96,7 +96,7 @@ def test_now_the_hold_has_run_out_long_since(folder: Path) -> None:
     assert "not passing since 1 April 2026 at 00:30 UTC" in explanation["sentence"]
 
 
-def test_a_learner_never_heard_of_is_explained(folder: Path) -> None:
+def test_a_learner_never_received_of_is_explained(folder: Path) -> None:
     explanation = explained(folder, "999", COURSE_RUN)
     assert (explanation["status"], explanation["timeline"][1:]) == (None, [])
     assert "no enrollment of the learner in this course run has been received" in explanation["sentence"]
@@ -119,12 +119,12 @@ def test_invalidations_are_listed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("explain", "2"), ("invalidations",)])
-def test_what_cannot_be_answered_says_so(
+def test_what_cannot_be_answered_shows_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     left_behind = json.dumps({"api": "http://127.0.0.1:9", "token": "t"})
-    for note, course_run, code, says in (
+    for note, course_run, code, shows in (
         (None, "DemoX", 2, "'DemoX' is no key of a course run, such as course-v1:"),
         (None, COURSE_RUN, 1, "Error: no local cloud is up here: start one (`certs run --keep`, `certs local`)"),
         (left_behind, COURSE_RUN, 6, "Error: the local cloud that was up here, at http://127.0.0.1:9, doesn't answer"),
@@ -133,11 +133,11 @@ def test_what_cannot_be_answered_says_so(
             NOTE.write_text(note)
         result = certs(*command, course_run)
         assert (result.exit_code, result.stdout) == (code, "")
-        assert says in result.stderr
+        assert shows in result.stderr
 
 
 def test_what_others_put_on_its_bus_becomes_certificates_until_ctrl_c(tmp_path: Path) -> None:
-    with kept(tmp_path, "local", "--port", "0") as process:
+    with stored_record(tmp_path, "local", "--port", "0") as process:
         endpoint = json.loads((tmp_path / NOTE).read_text())["endpoint"]
         events, sqs = client("events", endpoint), client("sqs", endpoint)
         (bus,) = (bus["Name"] for bus in events.list_event_buses(NamePrefix="local-")["EventBuses"])
@@ -159,16 +159,16 @@ def test_what_others_put_on_its_bus_becomes_certificates_until_ctrl_c(tmp_path: 
             if learner_of(detail) in {LEARNER, None} and not detail["metadata"]["time"].startswith(AS_OF[:-1])
         ]
         assert events.put_events(Entries=entries)["FailedEntryCount"] == 0  # all but the fall
-        heard = json.loads(first_of(sqs, queue)["Body"])
-        assert heard["detail-type"] == "org.openedx.learning.certificate.created.v1"
-        assert learner_of(heard["detail"]) == LEARNER
+        arrived = json.loads(first_of(sqs, queue)["Body"])
+        assert arrived["detail-type"] == "org.openedx.learning.certificate.created.v1"
+        assert learner_of(arrived["detail"]) == LEARNER
         assert explained(tmp_path, str(LEARNER), COURSE_RUN)["status"] == "downloadable"
 
         assert "The local cloud is gone." in ended(process, signal.SIGINT)
         assert not (tmp_path / NOTE).exists()
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -180,7 +180,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not NOTE.exists()
 
 
-def test_a_policy_that_cannot_be_read_is_told_before_anything_is_up() -> None:
+def test_a_policy_that_cannot_be_read_is_reported_before_anything_is_up() -> None:
     result = certs("local", "--policy", "none-such")
     assert result.exit_code == 1
     assert "edx-2021, open-edx, open-edx-idv" in result.stderr

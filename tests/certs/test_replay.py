@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from certs.sources import course_run
-from tests.certs.conftest import CERTIFICATES, CERTS, COURSE_RUN, STORY, certs, certs_apart
+from tests.scenes.commands import CERTIFICATES, CERTS, COURSE_RUN, STORY, certs, certs_apart
 
 ROOT = Path(__file__).parents[2]
 EVENTS = STORY.read_text().splitlines()
@@ -91,7 +91,7 @@ def test_an_explanation_only_adds_to_a_line() -> None:
         assert explanation["counterfactuals"] or not line["reasons"]
 
 
-# --- whatever way it is told
+# --- whatever way it arrives
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -118,7 +118,7 @@ def test_envelopes_and_bare_details_are_the_same() -> None:
     envelopes = [
         {"source": detail["metadata"]["source"], "detail-type": detail["metadata"]["event_type"], "detail": detail}
         for detail in details
-        if detail.get("course_passing_status", {}).get("user") != {"id": 13}  # its envelope says it is our own
+        if detail.get("course_passing_status", {}).get("user") != {"id": 13}  # its envelope marks it as our own
     ]
     assert certs("replay", stdin=text(map(json.dumps, envelopes))).stdout_bytes == WRITTEN
 
@@ -130,7 +130,7 @@ def test_whoever_an_event_names_with_a_course_run_gets_a_line_in_order() -> None
     named = list(certificates(WRITTEN.decode()))
     assert named == sorted(named, key=lambda who: (who[1], who[0]))
     assert (7, COURSE_RUN) in named  # only asked for
-    assert (8, COURSE_RUN) in named  # only has a role that says nothing
+    assert (8, COURSE_RUN) in named  # only has a role without an effect
     assert {learner_id for learner_id, _ in named}.isdisjoint({11})  # ID-verified, in no course run
 
 
@@ -193,7 +193,7 @@ def test_a_policy_is_a_file(tmp_path: Path) -> None:
     assert (lines[9, COURSE_RUN]["status"], lines[9, COURSE_RUN]["pending"]) == ("notpassing", None)
 
 
-def test_a_new_policy_does_not_judge_the_past_anew(tmp_path: Path) -> None:
+def test_a_new_policy_does_not_judge_the_past_again(tmp_path: Path) -> None:
     policies = tmp_path / "policies.json"
     old = {"preset": "open-edx", "since": "2026-01-01T00:00:00Z"}
     new = {"preset": "edx-2021", "since": "2026-03-07T00:00:00Z"}
@@ -224,7 +224,7 @@ def test_malformed_lines_are_reported_and_the_rest_goes_on(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("sample", sorted((ROOT / "events" / "parked").iterdir()), ids=lambda path: path.stem)
-def test_each_kind_of_malformed_event_is_told_by_its_reason(sample: Path) -> None:
+def test_each_kind_of_malformed_event_is_reported_by_its_reason(sample: Path) -> None:
     result = certs("replay", stdin=sample.read_text().replace("\n", " "))
     assert (result.exit_code, result.stdout) == (2, "")
     (report,) = map(json.loads, result.stderr.splitlines())
@@ -232,7 +232,7 @@ def test_each_kind_of_malformed_event_is_told_by_its_reason(sample: Path) -> Non
     assert report["fix"]
 
 
-def test_malformed_lines_can_go_to_a_file_which_says_if_there_were_none(tmp_path: Path) -> None:
+def test_malformed_lines_can_go_to_a_file_which_shows_if_there_were_none(tmp_path: Path) -> None:
     parked = tmp_path / "parked.jsonl"
     result = certs("replay", "--parked", parked, stdin="{\n")
     assert (result.exit_code, result.output) == (2, "")
@@ -245,12 +245,12 @@ def test_malformed_lines_can_go_to_a_file_which_says_if_there_were_none(tmp_path
 def test_a_course_run_configured_thousands_of_times_is_the_same_for_its_learners(settings: list[bool]) -> None:
     event = json.loads((ROOT / "events" / "course-run-configured.json").read_text())["detail"]
     metadata, course_run = event["metadata"], event["course_run"]
-    said = []
+    stated = []
     for number in range(2_400):
         time = datetime(2025, 11, 1, tzinfo=UTC) + timedelta(minutes=number)
         setting = course_run | {"web_certificates_enabled": settings[number % len(settings)]}
-        said.append({"metadata": metadata | {"id": str(number), "time": time.isoformat()}, "course_run": setting})
-    much, little = (text([*EVENTS, *map(json.dumps, [*events, event])]) for events in (said, []))
+        stated.append({"metadata": metadata | {"id": str(number), "time": time.isoformat()}, "course_run": setting})
+    much, little = (text([*EVENTS, *map(json.dumps, [*events, event])]) for events in (stated, []))
     assert certs("replay", stdin=much).stdout == certs("replay", stdin=little).stdout
 
 
@@ -274,7 +274,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "shows"),
     [
         (b"{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
@@ -292,16 +292,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (b'{"holdseconds": 1}', "policy.holdseconds"),
     ],
 )
-def test_a_policy_that_cannot_be_read_names_the_field(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_policy_that_cannot_be_read_names_the_field(tmp_path: Path, content: bytes, shows: str) -> None:
     policy = tmp_path / "policy.json"
     policy.write_bytes(content)
     result = certs("replay", "--policy", policy, STORY)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: policy")
-    assert says in result.stderr
+    assert shows in result.stderr
 
 
-def test_a_policy_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_a_policy_that_is_not_there_is_reported_with_those_that_are(tmp_path: Path) -> None:
     result = certs("replay", "--policy", "none-such", STORY)
     assert result.exit_code == 1
     assert "edx-2021, open-edx, open-edx-idv" in result.stderr
@@ -309,17 +309,17 @@ def test_a_policy_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("until", "says"),
+    ("until", "shows"),
     [
         ("yesterday", "is no time such as 2026-01-31T00:00:00Z"),
         ("2026-03-09T13:00:00", "add Z for UTC"),
         ("0001-01-01T00:00:00+01:00", "is no time such as"),
     ],
 )
-def test_a_time_that_is_none_is_refused(until: str, says: str) -> None:
+def test_a_time_that_is_none_is_refused(until: str, shows: str) -> None:
     result = certs("replay", "--until", until, STORY)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert says in result.stderr
+    assert shows in result.stderr
 
 
 # --- as a program among others

@@ -1,4 +1,4 @@
-"""`certs run`: the whole stack comes to the same certificates as the pure core, and tells each change once."""
+"""`certs run`: the whole stack comes to the same certificates as the pure core, and publishes each change once."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ from certs.sources import course_run
 from certs.sources.event_builders import Detail
 from certs.sources.oulad import compare, oulad, own_outcome
 from localcloud import LocalCloud
-from tests.certs.conftest import STORY, certs, learner_of
+from tests.scenes.commands import STORY, certs, learner_of
 
 PARKED = Path(__file__).parents[2] / "events" / "parked"
 POLICIES = undated(PRESETS["edx-2021"])
@@ -50,7 +50,7 @@ def purely(details: Iterable[Detail], as_of: datetime) -> dict[tuple[int, str], 
         except ValueError:
             continue
         assert message is not None
-        history.tell(message)
+        history.add(message)
     return {(record.learner_id, record.course_run): replay(record, POLICIES, as_of) for record in history.records()}
 
 
@@ -65,7 +65,7 @@ def is_paid(detail: Detail) -> bool:
     return "enrollment" in detail and detail["enrollment"].get("mode") == "verified"
 
 
-def assert_told_one_to_one(run: job.Run, history: Transitions) -> None:
+def assert_reported_one_to_one(run: job.Run, history: Transitions) -> None:
     transitions = [item for item in history if item["kind"] == "transition"]
     assert run.published == +Counter(
         {
@@ -81,7 +81,7 @@ def assert_told_one_to_one(run: job.Run, history: Transitions) -> None:
 
 
 @pytest.mark.parametrize(("learners", "seed"), [(400, 1), (200, 3)])
-def test_the_cloud_comes_to_what_the_core_says(learners: int, seed: int) -> None:
+def test_the_cloud_comes_to_what_the_core_shows(learners: int, seed: int) -> None:
     details = who_pays(learners, seed)
     run, history = driven(details)
     outcomes = purely(details, run.as_of)
@@ -94,7 +94,7 @@ def test_the_cloud_comes_to_what_the_core_says(learners: int, seed: int) -> None
         assert marks == [(transition.at, transition.status, transition.cause) for transition in outcome.transitions]
     assert {"downloadable", "unverified", "no certificate"} <= run.by_status().keys()
     assert (run.dead, run.events) == (0, len(details))
-    assert_told_one_to_one(run, history)
+    assert_reported_one_to_one(run, history)
 
 
 def assert_same(held: job.Held, outcome: Outcome) -> None:
@@ -109,7 +109,7 @@ def test_in_any_order_it_takes_away_no_less_and_holds_the_rest() -> None:
     random.Random(5).shuffle(details)
     run, history = driven(details)
     outcomes = purely(details, run.as_of)
-    kept = 0
+    stored_record = 0
     for held in run.held:
         outcome = outcomes[held.record.learner_id, held.record.course_run]
         pending = held.published.pending
@@ -119,9 +119,9 @@ def test_in_any_order_it_takes_away_no_less_and_holds_the_rest() -> None:
         assert held.published.certificate is not None
         assert held.published.certificate.status is Status.DOWNLOADABLE
         assert outcome.status is not Status.DOWNLOADABLE
-        kept += 1
-    assert kept < len(run.held) / 4
-    assert_told_one_to_one(run, history)
+        stored_record += 1
+    assert stored_record < len(run.held) / 4
+    assert_reported_one_to_one(run, history)
 
 
 def test_the_same_events_come_to_the_same() -> None:
@@ -136,11 +136,11 @@ def test_the_same_events_come_to_the_same() -> None:
 # --- the command
 
 
-def test_files_come_to_what_replay_says_by_any_policy_malformed_lines_and_all(tmp_path: Path) -> None:
-    told = STORY.read_text().splitlines()
+def test_files_come_to_what_replay_shows_by_any_policy_malformed_lines_and_all(tmp_path: Path) -> None:
+    reported = STORY.read_text().splitlines()
     plain, packed = tmp_path / "plain.jsonl", tmp_path / "packed.jsonl.gz"
-    plain.write_text("\n".join([*told[:20], *odd_lines()]) + "\n")
-    packed.write_bytes(gzip.compress(b'{"not": "UTF-8: \xff"}\n' + "\n".join(told[20:]).encode()))
+    plain.write_text("\n".join([*reported[:20], *odd_lines()]) + "\n")
+    packed.write_bytes(gzip.compress(b'{"not": "UTF-8: \xff"}\n' + "\n".join(reported[20:]).encode()))
     policy = tmp_path / "policy.json"
     dated = [{"since": "2026-01-01T00:00:00Z", "preset": "open-edx"}, {"since": "2026-03-09T00:00:00Z"}]
     policy.write_text(json.dumps(dated, indent=2))
@@ -154,7 +154,7 @@ def test_files_come_to_what_replay_says_by_any_policy_malformed_lines_and_all(tm
     assert outcome["status"] == Counter(line["status"] or "no certificate" for line in lines)
     assert outcome["reasons"] == Counter(reason for line in lines for reason in line["reasons"])
     assert outcome["parked"] == Counter(json.loads(line)["reason"] for line in replayed.stderr.splitlines())
-    assert outcome["events"] == len(told) + len(odd_lines()) + 1
+    assert outcome["events"] == len(reported) + len(odd_lines()) + 1
     assert outcome["dead_lettered"] == 0
 
 
@@ -185,15 +185,15 @@ def test_a_person_sees_counts_reasons_and_explained_learners(tmp_path: Path) -> 
     picture = tmp_path / "run.svg"
     result = certs("run", "--learners", "20", "--picture", picture)
     assert result.exit_code == 0, result.output
-    for words in ("Certificates", "Why not downloadable", "Learner ", "events in", "certs explain"):
-        assert words in result.stdout
+    for phrases in ("Certificates", "Why not downloadable", "Learner ", "events in", "certs explain"):
+        assert phrases in result.stdout
     assert picture.read_text().startswith("<svg")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gz"
     broken.write_bytes(gzip.compress(b"{}")[:-4])
-    for arguments, code, says in (
+    for arguments, code, shows in (
         ([broken], 1, f"Error: {broken}: Compressed file ended"),
         (["--policy", "none-such"], 1, "edx-2021, open-edx, open-edx-idv"),
         (["--oulad", tmp_path], 1, "courses.csv"),
@@ -203,7 +203,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     ):
         result = certs("run", *arguments)
         assert (result.exit_code, result.stdout) == (code, "")
-        assert says in result.stderr
+        assert shows in result.stderr
 
 
 # --- real data
@@ -218,4 +218,4 @@ def test_a_slice_of_real_data_comes_to_its_own_outcome(shared_data: Path) -> Non
     assert compared.differences == ()
     assert compared.total > 40
     assert compared.agreeing.keys() == {"Pass", "Distinction", "Fail", "Withdrawn"}
-    assert_told_one_to_one(run, history)
+    assert_reported_one_to_one(run, history)

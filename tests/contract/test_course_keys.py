@@ -11,7 +11,7 @@ from opaque_keys.edx.keys import CourseKey
 from opaque_keys.edx.locator import CourseLocator
 
 from certrules.formats.refusals import COURSE_KEY, Reason, RefusedError, checked_course_key
-from tests.contract.openedx import course_keys
+from tests.scenes.openedx import course_keys
 
 COURSE_KEYS_THAT_NAME_NO_COURSE_RUN = {
     "course-v1:A+B+C+branch@draft": "a branch of its content; learners enroll in the course run",

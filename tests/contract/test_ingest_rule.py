@@ -10,7 +10,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.messages import OWN_SOURCE
-from tests.contract.story import delivered, story
+from tests.scenes.story_of_samples import delivered, story
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 

@@ -18,59 +18,59 @@ from certrules.core.terms import Status
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
-from tests.contract.openedx import PERSONAL, READ_AT, SIGNALS, TAKEN_IN, data_of, detail, instants
-from tests.contract.story import delivered, name, story
+from tests.scenes.openedx import PERSONAL, READ_AT, SIGNALS, TAKEN_IN, data_of, detail, instants
+from tests.scenes.story_of_samples import delivered, name, story
 
-type Said = tuple[int, str | None, list[tuple[Fact, str, object]]]
+type Stated = tuple[int, str | None, list[tuple[Fact, str, object]]]
 """About which learner in which course run, and what: fact, subject and value."""
 
 
-def _enrolled(data: Any) -> Said:
+def _enrolled(data: Any) -> Stated:
     value = Enrollment(data.mode, data.is_active)
     return data.user.id, str(data.course.course_key), [(Fact.ENROLLMENT, "", value)]
 
 
-def _passing(data: Any) -> Said:
+def _passing(data: Any) -> Stated:
     return data.user.id, str(data.course.course_key), [(Fact.PASSING, "", data.is_passing)]
 
 
-def _ccx_passing(data: Any) -> Said:
+def _ccx_passing(data: Any) -> Stated:
     return data.user.id, str(data.course.ccx_course_key), [(Fact.PASSING, "", data.is_passing)]
 
 
-def _graded(data: Any) -> Said:
+def _graded(data: Any) -> Stated:
     letter = data.letter_grade.strip()
     passed = [(Fact.PASSING, "", True)] if letter and letter.lower() not in {"f", "fail"} else []
     entries = [(Fact.GRADE, "", Grade(data.percent_grade, letter)), *passed]
     return data.user_id, str(data.course.course_key), entries
 
 
-def _approved(data: Any) -> Said:
+def _approved(data: Any) -> Stated:
     return data.user.id, None, [(Fact.ID_VERIFICATION, str(data.attempt_id), Approval(data.expiration_date))]
 
 
-def _denied(data: Any) -> Said:
+def _denied(data: Any) -> Stated:
     return data.user.id, None, [(Fact.ID_VERIFICATION, str(data.attempt_id), None)]
 
 
-def _exam(data: Any, *, rejected: bool) -> Said:
+def _exam(data: Any, *, rejected: bool) -> Stated:
     entries: list[tuple[Fact, str, object]] = [(Fact.INVALIDATION, str(data.usage_key), rejected)]
     return data.student_user.id, str(data.course_key), entries
 
 
-def _role(data: Any, *, added: bool) -> Said:
+def _role(data: Any, *, added: bool) -> Stated:
     entries: list[tuple[Fact, str, object]] = [(Fact.BETA_TESTER, "", added)]
     return data.user.id, str(data.course_key), entries if data.role == "beta_testers" else []
 
 
-def _certificate(data: Any) -> Said:
+def _certificate(data: Any) -> Stated:
     has_id = data.download_url.startswith("https://x.org/c/")
     certificate_id = data.download_url[-32:] if has_id else ""
     value = Recorded(Status(data.current_status), data.mode, data.grade, certificate_id)
     return data.user.id, str(data.course.course_key), [(Fact.RECORDED, "", value)]
 
 
-MEANT: Mapping[str, Callable[[Any], Said]] = {
+MEANT: Mapping[str, Callable[[Any], Stated]] = {
     "course.enrollment.created": _enrolled,
     "course.enrollment.changed": _enrolled,
     "course.unenrollment.completed": _enrolled,
@@ -131,6 +131,6 @@ def test_a_sample_has_all_that_the_library_demands_and_nothing_personal(sample: 
     assert AvroSignalDeserializer(signal).from_dict(content)
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema_from_signal(signal), content, strict=True)
-    (said,) = content.values()
-    for user in (said[key] for key in ("user", "student_user") if key in said):
+    (stated,) = content.values()
+    for user in (stated[key] for key in ("user", "student_user") if key in stated):
         assert user["pii"] == {"username": "", "email": "", "name": ""}

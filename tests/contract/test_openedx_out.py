@@ -26,18 +26,18 @@ from certrules.formats.events_in import decode
 from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED, SOURCELIB, Outgoing, events_of
 from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.stored import held_history_of, history_of
-from tests.contract.openedx import READ_AT, SIGNALS, course_keys, instants
+from tests.scenes.openedx import READ_AT, SIGNALS, course_keys, instants
 
 ADDRESS = "https://certificates.example.org/certificates/"
 HISTORY_ID = "L#42#course-v1:A+B+C#00000001#0"
 
 learner_ids = st.integers(1, 2**63 - 1)
-words = st.text(max_size=40)
+phrases = st.text(max_size=40)
 certificates = st.builds(
     Certificate,
     st.sampled_from(Status),
-    words,
-    words,
+    phrases,
+    phrases,
     st.uuids().map(lambda uuid: uuid.hex),
     instants,
     instants,
@@ -50,7 +50,7 @@ def transitions(draw: st.DrawFn) -> tuple[Transition, Record]:
     at = draw(instants)
     decision = decide(Facts(at, draw(st.none() | st.floats(0, 1)), DEFAULT, passed=draw(st.none() | st.booleans())))
     previous = draw(st.none() | st.sampled_from(Status))
-    actor = Actor(draw(words), draw(words))
+    actor = Actor(draw(phrases), draw(phrases))
     certificate = draw(certificates.filter(lambda certificate: certificate.status is not previous))
     transition = Transition(at, previous, certificate, draw(st.sampled_from(Cause)), actor, decision)
     return transition, Record(draw(learner_ids), draw(course_keys))
@@ -66,26 +66,26 @@ def content(outgoing: Outgoing) -> dict[str, Any]:
 
 
 @given(transitions())
-def test_what_is_sent_is_the_librarys_data_there_and_back(told: tuple[Transition, Record]) -> None:
-    transition, record = told
+def test_what_is_sent_is_the_librarys_data_there_and_back(reported: tuple[Transition, Record]) -> None:
+    transition, record = reported
     for outgoing in sent(history_of(transition, record)):
         signal = SIGNALS[outgoing.event_type]
-        said = AvroSignalDeserializer(signal).from_dict(content(outgoing))
-        assert AvroSignalSerializer(signal).to_dict(said) == content(outgoing)
-        over_the_wire = serialize_event_data_to_bytes(said, signal)
-        assert deserialize_bytes_to_event_data(over_the_wire, signal) == said
+        stated = AvroSignalDeserializer(signal).from_dict(content(outgoing))
+        assert AvroSignalSerializer(signal).to_dict(stated) == content(outgoing)
+        over_the_wire = serialize_event_data_to_bytes(stated, signal)
+        assert deserialize_bytes_to_event_data(over_the_wire, signal) == stated
 
 
 @given(transitions())
-def test_what_is_sent_says_what_happened(told: tuple[Transition, Record]) -> None:
-    transition, record = told
+def test_what_is_sent_shows_what_happened(reported: tuple[Transition, Record]) -> None:
+    transition, record = reported
     for outgoing in sent(history_of(transition, record)):
-        said = AvroSignalDeserializer(SIGNALS[outgoing.event_type]).from_dict(content(outgoing))["certificate"]
-        assert (said.user.id, str(said.course.course_key)) == (record.learner_id, record.course_run)
-        assert (said.mode, said.grade) == (transition.certificate.mode, transition.certificate.grade)
-        assert said.download_url == ADDRESS + transition.certificate.certificate_id
-        assert (said.current_status, said.previous_status) == (transition.status, transition.previous or "")
-        assert {said.user.pii.username, said.user.pii.email, said.user.pii.name, said.name} == {""}
+        stated = AvroSignalDeserializer(SIGNALS[outgoing.event_type]).from_dict(content(outgoing))["certificate"]
+        assert (stated.user.id, str(stated.course.course_key)) == (record.learner_id, record.course_run)
+        assert (stated.mode, stated.grade) == (transition.certificate.mode, transition.certificate.grade)
+        assert stated.download_url == ADDRESS + transition.certificate.certificate_id
+        assert (stated.current_status, stated.previous_status) == (transition.status, transition.previous or "")
+        assert {stated.user.pii.username, stated.user.pii.email, stated.user.pii.name, stated.name} == {""}
         assert json.loads(outgoing.detail)["decision"] == {
             "cause": transition.cause,
             "reasons": sorted(transition.decision.unmet),
@@ -96,8 +96,8 @@ def test_what_is_sent_says_what_happened(told: tuple[Transition, Record]) -> Non
 
 
 @given(transitions())
-def test_created_once_an_award_revoked_once_a_loss_changed_always(told: tuple[Transition, Record]) -> None:
-    transition, record = told
+def test_created_once_an_award_revoked_once_a_loss_changed_always(reported: tuple[Transition, Record]) -> None:
+    transition, record = reported
     expected = [CREATED] if transition.status is Status.DOWNLOADABLE else []
     expected += [CHANGED]
     expected += [REVOKED] if transition.previous is Status.DOWNLOADABLE else []
@@ -105,19 +105,19 @@ def test_created_once_an_award_revoked_once_a_loss_changed_always(told: tuple[Tr
 
 
 @given(transitions())
-def test_the_metadata_is_the_librarys(told: tuple[Transition, Record]) -> None:
-    transition, record = told
+def test_the_metadata_is_the_librarys(reported: tuple[Transition, Record]) -> None:
+    transition, record = reported
     for outgoing in sent(history_of(transition, record)):
-        said = json.loads(outgoing.detail)["metadata"]
-        read = EventsMetadata.from_json(json.dumps(said))
-        assert json.loads(read.to_json()) == said
+        stated = json.loads(outgoing.detail)["metadata"]
+        read = EventsMetadata.from_json(json.dumps(stated))
+        assert json.loads(read.to_json()) == stated
         assert read.time == transition.at
         assert (read.event_type, read.source) == (outgoing.event_type, OWN_SOURCE)
 
 
 @given(transitions())
-def test_an_event_sent_twice_can_be_told_and_two_events_too(told: tuple[Transition, Record]) -> None:
-    body = history_of(*told)
+def test_an_event_sent_twice_can_be_reported_and_two_events_too(reported: tuple[Transition, Record]) -> None:
+    body = history_of(*reported)
     ids = [json.loads(outgoing.detail)["metadata"]["id"] for outgoing in sent(body) + sent(body)]
     half = len(ids) // 2
     assert ids[:half] == ids[half:]
@@ -125,16 +125,16 @@ def test_an_event_sent_twice_can_be_told_and_two_events_too(told: tuple[Transiti
 
 
 @pytest.mark.parametrize("event_type", [CREATED, CHANGED, REVOKED])
-@given(told=transitions(), cause=st.sampled_from(sorted(REVOKING)))
+@given(reported=transitions(), cause=st.sampled_from(sorted(REVOKING)))
 def test_it_fits_the_published_schema(
-    event_type: str, shared_data: Path, told: tuple[Transition, Record], cause: Cause
+    event_type: str, shared_data: Path, reported: tuple[Transition, Record], cause: Cause
 ) -> None:
     """Each schema as Open edX publishes it as a file, written and read with nothing but that."""
     name = f"{event_type.replace('.', '+')}_schema.avsc"
     published = json.loads((shared_data / "openedx-events" / "avro" / name).read_text())
     assert published == schema_from_signal(SIGNALS[event_type])
     schema = fastavro.parse_schema(published)
-    transition, record = told
+    transition, record = reported
     for outgoing in sent(history_of(transition._replace(cause=cause), record)):
         if outgoing.event_type == event_type:
             wire = io.BytesIO()
@@ -150,9 +150,9 @@ def test_a_held_revocation_is_sent_as_ours(
     pending = Pending(Cause.NEVER_EARNED, since, None)
     decision = decide(Facts(since, None, DEFAULT))
     (outgoing,) = sent(held_history_of(pending, certificate, Record(learner_id, course_run), decision))
-    said = json.loads(outgoing.detail)
-    assert outgoing.event_type == said["metadata"]["event_type"] == HELD
-    assert said["revocation"] == {
+    stated = json.loads(outgoing.detail)
+    assert outgoing.event_type == stated["metadata"]["event_type"] == HELD
+    assert stated["revocation"] == {
         "learner_id": learner_id,
         "course_key": course_run,
         "certificate_id": certificate.certificate_id,
@@ -162,8 +162,8 @@ def test_a_held_revocation_is_sent_as_ours(
 
 
 @given(transitions())
-def test_what_is_sent_is_never_taken_in_again(told: tuple[Transition, Record]) -> None:
-    for outgoing in sent(history_of(*told)):
+def test_what_is_sent_is_never_taken_in_again(reported: tuple[Transition, Record]) -> None:
+    for outgoing in sent(history_of(*reported)):
         assert decode(outgoing.detail, READ_AT) is None
         on_the_bus = {"source": OWN_SOURCE, "detail-type": outgoing.event_type, "detail": outgoing.detail}
         assert decode(json.dumps(on_the_bus), READ_AT) is None

@@ -1,4 +1,4 @@
-"""A record that is told again by events says just what it said."""
+"""A record that is sent again as events becomes the same record."""
 
 import json
 from datetime import UTC, datetime
@@ -13,44 +13,44 @@ from certrules.core.replay import replay
 from certrules.core.timeline import Entry, compact, merge
 from certrules.formats.events_in import decode
 from certrules.formats.record_as_events import events_from
-from tests.contract.story import CCX, COURSE_RUN, EVENTS, LEARNER, TOLD_BY
-from tests.core.histories import END, records
+from tests.scenes.histories import END, records
+from tests.scenes.story_of_samples import CCX, COURSE_RUN, EVENTS, LEARNER, REPORTED_BY
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def heard_again(record: Record) -> tuple[Entry, ...]:
+def received_again(record: Record) -> tuple[Entry, ...]:
     messages = [decode(json.dumps(detail), NOW) for detail in events_from(record)]
     return merge((), [entry for message in messages if message is not None for entry in message.entries])
 
 
 @pytest.mark.parametrize("sample", sorted(EVENTS.glob("*.json")), ids=lambda sample: sample.stem)
-def test_what_a_sample_says_is_told_again(sample: Path) -> None:
-    message = decode(sample.read_bytes(), TOLD_BY)
+def test_what_a_sample_shows_is_reported_again(sample: Path) -> None:
+    message = decode(sample.read_bytes(), REPORTED_BY)
     assert message is not None
     course_run = message.course_run or COURSE_RUN
     assert course_run in {COURSE_RUN, CCX}
-    assert heard_again(Record(LEARNER, course_run, merge((), message.entries))) == merge((), message.entries)
+    assert received_again(Record(LEARNER, course_run, merge((), message.entries))) == merge((), message.entries)
 
 
 @given(records())
-def test_a_record_that_is_told_again_comes_to_the_same(record: Record) -> None:
+def test_a_record_that_is_reported_again_comes_to_the_same(record: Record) -> None:
     policies = undated(DEFAULT)
-    again = Record(record.learner_id, record.course_run, heard_again(record))
-    told, heard = replay(record, policies, END), replay(again, policies, END)
-    assert [(item.at, item.status, item.cause) for item in heard.transitions] == [
-        (item.at, item.status, item.cause) for item in told.transitions
+    again = Record(record.learner_id, record.course_run, received_again(record))
+    reported, arrived = replay(record, policies, END), replay(again, policies, END)
+    assert [(item.at, item.status, item.cause) for item in arrived.transitions] == [
+        (item.at, item.status, item.cause) for item in reported.transitions
     ]
-    assert (heard.certificate, heard.decision, heard.next_change_at) == (
-        told.certificate,
-        told.decision,
-        told.next_change_at,
+    assert (arrived.certificate, arrived.decision, arrived.next_change_at) == (
+        reported.certificate,
+        reported.decision,
+        reported.next_change_at,
     )
 
 
 @given(records(min_size=60, max_size=90))
 def test_so_does_one_that_was_compacted(record: Record) -> None:
-    kept = Record(record.learner_id, record.course_run, compact(record.timeline, 20)[0])
-    again = Record(record.learner_id, record.course_run, heard_again(kept))
+    stored_record = Record(record.learner_id, record.course_run, compact(record.timeline, 20)[0])
+    again = Record(record.learner_id, record.course_run, received_again(stored_record))
     policies = undated(DEFAULT)
     assert replay(again, policies, END).certificate == replay(record, policies, END).certificate

@@ -15,7 +15,7 @@ from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message, Name
 from certrules.formats.refusals import Reason, RefusedError
-from tests.contract.story import CERTIFICATE_ID, COURSE_RUN, EVENTS, LEARNER, PARKED, TOLD_BY, files
+from tests.scenes.story_of_samples import CERTIFICATE_ID, COURSE_RUN, EVENTS, LEARNER, PARKED, REPORTED_BY, files
 
 SAMPLES = sorted(EVENTS.glob("*.json"))
 
@@ -34,18 +34,18 @@ REFUSED_FIELDS = {
 }
 
 
-def told() -> list[Message]:
-    messages = [decode(sample.read_bytes(), TOLD_BY) for sample in SAMPLES]
+def reported() -> list[Message]:
+    messages = [decode(sample.read_bytes(), REPORTED_BY) for sample in SAMPLES]
     return [message for message in messages if message is not None]
 
 
 def test_the_files_are_what_the_story_makes() -> None:
     standing = {path: path.read_text() for path in [*SAMPLES, *PARKED.iterdir()]}
-    assert standing == files(), "python -m tests.contract.story writes them"
+    assert standing == files(), "python -m tests.scenes.story_of_samples writes them"
 
 
 def test_every_type_of_event_has_one_sample() -> None:
-    assert sorted(message.event_type for message in told()) == sorted(EVENT_TYPES)
+    assert sorted(message.event_type for message in reported()) == sorted(EVENT_TYPES)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
@@ -57,24 +57,24 @@ def test_a_sample_is_what_eventbridge_delivers(sample: Path) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
-def test_the_detail_alone_says_the_same(sample: Path) -> None:
-    alone = decode(json.dumps(json.loads(sample.read_text())["detail"]), TOLD_BY)
-    delivered = decode(sample.read_bytes(), TOLD_BY)
+def test_the_detail_alone_shows_the_same(sample: Path) -> None:
+    alone = decode(json.dumps(json.loads(sample.read_text())["detail"]), REPORTED_BY)
+    delivered = decode(sample.read_bytes(), REPORTED_BY)
     assert alone is not None
     assert delivered is not None
     assert alone._replace(sent_at=delivered.sent_at) == delivered
 
 
-def test_the_samples_tell_of_one_learner_and_never_at_the_same_time() -> None:
-    messages = told()
+def test_the_samples_show_of_one_learner_and_never_at_the_same_time() -> None:
+    messages = reported()
     assert {message.learner_id for message in messages} == {LEARNER, None}
     assert len({message.at for message in messages}) == len({message.event_id for message in messages})
 
 
 def test_the_samples_end_with_a_certificate() -> None:
-    about = [message for message in told() if message.course_run in {COURSE_RUN, None}]
+    about = [message for message in reported() if message.course_run in {COURSE_RUN, None}]
     timeline = merge((), chain.from_iterable(message.entries for message in about))
-    outcome = replay(Record(LEARNER, COURSE_RUN, timeline), undated(DEFAULT), TOLD_BY)
+    outcome = replay(Record(LEARNER, COURSE_RUN, timeline), undated(DEFAULT), REPORTED_BY)
     assert [(transition.status, transition.cause) for transition in outcome.transitions] == [
         (Status.DOWNLOADABLE, Cause.EARNED),
         (Status.UNAVAILABLE, Cause.EXAM_REJECTED),
@@ -87,8 +87,8 @@ def test_the_samples_end_with_a_certificate() -> None:
     assert outcome.pending is None
 
 
-def test_a_name_comes_in_only_where_it_is_told() -> None:
-    assert {message.event_type: message.name for message in told() if message.name} == {
+def test_a_name_comes_in_only_where_it_is_reported() -> None:
+    assert {message.event_type: message.name for message in reported() if message.name} == {
         "certificates.learner.named.v1": Name("learner42", "Learner Forty-Two")
     }
 
@@ -102,7 +102,7 @@ def test_every_reason_that_one_event_can_give_has_a_sample() -> None:
 def test_a_malformed_sample_is_refused_with_reason_field_and_fix(reason: Reason) -> None:
     body = (PARKED / f"{reason.replace('_', '-')}.json").read_bytes()
     with pytest.raises(RefusedError) as refusal:
-        decode(body, TOLD_BY)
-    said = refusal.value.as_json()
-    assert (said["reason"], said["field"]) == (reason, REFUSED_FIELDS[reason])
-    assert said["fix"]
+        decode(body, REPORTED_BY)
+    stated = refusal.value.as_json()
+    assert (stated["reason"], stated["field"]) == (reason, REFUSED_FIELDS[reason])
+    assert stated["fix"]

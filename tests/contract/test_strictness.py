@@ -1,4 +1,4 @@
-"""Whatever arrives, `decode` reads it as it was meant, or refuses it and says which field and why."""
+"""Whatever arrives, `decode` reads it as it was meant, or refuses it and names the field and the reason."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from certrules.formats.events_in import CLOCK_SKEW, MAX_BYTES, decode
 from certrules.formats.messages import Message
 from certrules.formats.refusals import Reason, RefusedError
 from certs.reference import Field, fields_of, metadata_fields
-from tests.contract.openedx import READ_AT
-from tests.contract.story import delivered, name, story
+from tests.scenes.openedx import READ_AT
+from tests.scenes.story_of_samples import delivered, name, story
 
 SAMPLES: Mapping[str, dict[str, Any]] = {name(detail): delivered(detail) for detail in story()}
 FIELDS: Mapping[str, tuple[Field, ...]] = {
@@ -106,10 +106,10 @@ def taken(body: str | bytes) -> Message | RefusedError | None:
 
 
 def assert_sayable(refusal: RefusedError) -> None:
-    said = refusal.as_json()
-    assert json.loads(json.dumps(said)) == said
-    assert said["fix"]
-    assert all(value.isprintable() for value in said.values())
+    stated = refusal.as_json()
+    assert json.loads(json.dumps(stated)) == stated
+    assert stated["fix"]
+    assert all(value.isprintable() for value in stated.values())
     assert refusal.field in KNOWN_PATHS or refusal.field.startswith("course_run.policy.")
 
 
@@ -166,7 +166,7 @@ def test_a_field_is_taken_as_it_is_or_refused(read_field: tuple[str, Field], val
 
 
 def fits(field: Field, value: object) -> bool:
-    """Tell whether a value is one of those that the table of fields promises."""
+    """Return whether a value is one of those that the table of fields promises."""
     kind = next(kind for kind, of_kind in KINDS.items() if type(of_kind) is type(value))
     if kind not in kinds(field):
         return False
@@ -216,7 +216,7 @@ def test_a_text_has_bounds(short: str, path: str) -> None:
     outcome = taken(json.dumps(changed(short, path, "9" * 60_000)))
     if isinstance(outcome, RefusedError):
         assert outcome.field == path
-    else:  # a text of which nothing is kept
+    else:  # a text of which nothing is stored
         assert "9" * 3_000 not in repr(outcome)
 
 

@@ -1,4 +1,4 @@
-"""The cases of tests/core/cases: what a certificate expert would say of a learner, one sentence each."""
+"""The cases of tests/core/cases: what a certificate expert would answer about a learner, one sentence each."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from certrules.core.certificate import Outcome, Pending
-from certrules.core.policy import Policies, read_policies
 from certrules.core.replay import replay
-from tests.core.words import CCX, COURSE_RUN, QUALIFYING, instant, record_of
+from tests.scenes.cases import facts_of, policies_of
+from tests.scenes.phrases import CCX, COURSE_RUN, instant, record_of
 
 CASES = [
     pytest.param(case, id=f"{file.stem}: {case['name']}")
@@ -46,46 +46,20 @@ def test_case(case: dict[str, Any]) -> None:
         instant(case.get("until", END)),
     )
 
-    assert _in_words(outcome, expected.keys()) == {"reasons": [], "pending": None} | expected
+    assert _in_wording(outcome, expected.keys()) == {"reasons": [], "pending": None} | expected
 
 
-def test_there_are_enough_cases_and_no_two_say_the_same() -> None:
+def test_there_are_enough_cases_and_no_two_show_the_same() -> None:
     names = [str(case.id) for case in CASES]
     assert len(names) == len(set(names))
     assert len(names) >= 80
 
 
-def facts_of(case: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what was heard: of a qualifying learner, but for what is unlike one, and what came then."""
-    unlike = case.get("unlike", {})
-    assert unlike.keys() <= QUALIFYING.keys()
-    facts = []
-    for name, (at, phrase) in QUALIFYING.items():
-        instead = unlike.get(name, phrase)
-        if instead is not None:
-            facts.append((at, instead))
-    for item in case.get("then", []):
-        facts += [(at, phrase) for at, phrases in item.items() for phrase in _listed(phrases)]
-    return facts
-
-
-def _listed(phrases: str | list[str]) -> list[str]:
-    return phrases if isinstance(phrases, list) else [phrases]
-
-
-def policies_of(source: object) -> Policies:
-    if isinstance(source, str):
-        return read_policies({"preset": source})
-    if isinstance(source, list):
-        source = [item | {"since": instant(item["since"]).isoformat()} for item in source]
-    return read_policies(source)
-
-
-def _in_words(outcome: Outcome, asked: set[str]) -> dict[str, Any]:
+def _in_wording(outcome: Outcome, asked: set[str]) -> dict[str, Any]:
     """Return the outcome as the cases word it; reasons and pending always, the rest if asked for."""
     certificate = outcome.certificate
     last = outcome.transitions[-1] if outcome.transitions else None
-    words = {
+    all_phrases = {
         "status": str(outcome.status) if outcome.status else None,
         "reasons": list(outcome.reasons),
         "history": [f"{_day(change.at)} {change.status} ({change.cause})" for change in outcome.transitions],
@@ -98,7 +72,7 @@ def _in_words(outcome: Outcome, asked: set[str]) -> dict[str, Any]:
         "pending": _pending(outcome.pending),
         "wakes": _day(outcome.next_change_at),
     }
-    return {name: value for name, value in words.items() if name in {"reasons", "pending"} | asked}
+    return {name: value for name, value in all_phrases.items() if name in {"reasons", "pending"} | asked}
 
 
 def _pending(pending: Pending | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Comparisons by example: what the old logic has of a learner, what the facts say, and what is said of the two."""
+"""Comparisons by example: what the old logic has of a learner, what the facts show, and what their comparison finds."""
 
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
 from certrules.core.terms import Rollout, Status
 from certrules.core.timeline import Timeline
-from tests.core.histories import END, policies, records
-from tests.core.test_cases import facts_of, policies_of
-from tests.core.words import instant, qualifying, record_of
+from tests.scenes.cases import facts_of, policies_of
+from tests.scenes.histories import END, policies, records
+from tests.scenes.phrases import instant, qualifying, record_of
 
 CASES = [
     pytest.param(case, id=case["name"])
@@ -37,14 +37,14 @@ def test_comparison(case: dict[str, Any]) -> None:
         record_of(*facts_of(case)), policies_of(case.get("policy", "edx-2021")), instant(case.get("until", "day 30"))
     )
 
-    said = {
+    stated = {
         "class": str(found.kind),
         "effect": str(found.effect),
         "reasons": list(found.reasons),
         "differs": [f"{item.field}: {item.theirs} / {item.ours}" for item in found.differences],
         "says": found.sentence,
     }
-    assert {name: said[name] for name in expected} == expected
+    assert {name: stated[name] for name in expected} == expected
     if found.kind is Kind.AGREE:
         assert (found.reasons, found.differences) == ((), ())
 
@@ -106,7 +106,7 @@ def test_the_id_that_was_published_here_is_compared_with_the_old_logics() -> Non
     )
 
 
-def test_where_this_service_decides_the_old_logics_own_words_are_compared_and_going_live_does_nothing() -> None:
+def test_where_this_service_decides_the_old_logics_own_wording_are_compared_and_going_live_does_nothing() -> None:
     record = qualifying()
     live = RolloutState(Rollout.LIVE, BEGINNING)
     published = next_publication(
@@ -124,13 +124,13 @@ def test_facts_that_came_later_are_not_compared() -> None:
 
 
 @given(records(), policies())
-def test_a_comparison_says_what_going_live_does(record: Record, policies: Policies) -> None:
+def test_a_comparison_shows_what_going_live_does(record: Record, policies: Policies) -> None:
     found = compare(record, policies, END)
-    told = published_before(PublishedCertificate(), record.timeline, SHADOW)
-    after = next_publication(told, replay(record, policies, END), "new", BEGINNING, record.timeline, END)
+    reported = published_before(PublishedCertificate(), record.timeline, SHADOW)
+    after = next_publication(reported, replay(record, policies, END), "new", BEGINNING, record.timeline, END)
     had, has = (
         state.certificate is not None and state.certificate.status is Status.DOWNLOADABLE
-        for state in (told, after.published)
+        for state in (reported, after.published)
     )
     assert (found.effect is Effect.ISSUE) == (has and not had)
     assert (found.effect in {Effect.HOLD, Effect.PENDING}) == (had and (not has or after.published.pending is not None))
@@ -141,7 +141,9 @@ def test_a_comparison_says_what_going_live_does(record: Record, policies: Polici
 
 
 @given(records(), policies())
-def test_what_the_old_logic_says_makes_no_difference_to_what_the_facts_say(record: Record, policies: Policies) -> None:
+def test_what_the_old_logic_shows_makes_no_difference_to_what_the_facts_show(
+    record: Record, policies: Policies
+) -> None:
     timeline: Timeline = tuple(entry for entry in record.timeline if entry.fact is not Fact.RECORDED)
     alone = Record(record.learner_id, record.course_run, timeline)
     ours = replay(alone, policies, END)

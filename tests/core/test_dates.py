@@ -5,7 +5,7 @@ import pytest
 from certrules.core.dates import Shown, shown
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
-from tests.core.words import instant, qualifying
+from tests.scenes.phrases import instant, qualifying
 
 CASES = {
     "the day of issue": ([], ("day 3", "issued_at", "day 3")),
@@ -55,7 +55,7 @@ def test_a_certificate_shows(phrases: list[str], expected: tuple[str, str, str |
     assert shown(outcome.certificate, record.timeline, as_of) == Shown(instant(date), rests_on, visible)
 
 
-def test_as_of_a_day_only_what_was_said_by_then_counts() -> None:
+def test_as_of_a_day_only_what_was_stated_by_then_counts() -> None:
     record = qualifying(("day 8", "date override day 2 by ada"))
     certificate = replay(record, undated(DEFAULT), instant("day 9")).certificate
     assert shown(certificate, record.timeline, instant("day 5")).rests_on == "issued_at"

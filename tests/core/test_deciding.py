@@ -17,8 +17,8 @@ from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import replay
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.core.timeline import Entry, Timeline, merge
-from tests.core.histories import instants, policies, records
-from tests.core.words import instant, qualifying
+from tests.scenes.histories import instants, policies, records
+from tests.scenes.phrases import instant, qualifying
 
 EDX = undated(DEFAULT)
 

@@ -3,7 +3,7 @@
 A certificate becomes downloadable in each of three ways: it is earned, it rests on the allowlist, or the old logic
 recorded it. Then the facts are `before`, and then, all at one instant, `after`. What happens is compared with an
 independent statement of the listed causes, for every pair of states of the facts that the causes name (invalidations,
-the word on passing, the allowlist), times what else may fail.
+the entry on passing, the allowlist), times what else may fail.
 
 What else may fail (mode, ID verification, beta tester, switches ...) is not paired in full: the causes don't name it,
 so it can matter only by whether all rules hold. Each is taken alone: in place all the time, failing all the time,
@@ -26,7 +26,7 @@ from certrules.core.policy import DEFAULT, Policies
 from certrules.core.replay import replay
 from certrules.core.terms import PERSON, Cause, Status
 from certrules.core.timeline import Entry
-from tests.core.words import CCX, COURSE_RUN, instant
+from tests.scenes.phrases import CCX, COURSE_RUN, instant
 
 DARK = replace(DEFAULT, version="dark", web_certificates=False)
 HOLD = DEFAULT.hold
@@ -71,9 +71,9 @@ FAILING = (
     Others(web_certificates=False),
     Others(dark=True),
 )
-UNHEARD = (Others(mode=None), Others(course_run_known=False))  # what was heard of once is never unheard again
+UNRECEIVED = (Others(mode=None), Others(course_run_known=False))  # what was received once never becomes unknown again
 
-#: By symmetry of their names two exams stand for any number; a person's invalidation is told apart from theirs.
+#: By symmetry of their names two exams stand for any number; a person's invalidation is distinct from theirs.
 SUBJECTS = (PERSON, "final", "midterm")
 NAMED = tuple(
     Named(frozenset(subjects), passed, allowlisted)
@@ -95,7 +95,7 @@ class Loss:
 
 
 def _first_loss(way: str, before: Named, after: Named, others: tuple[Others, Others]) -> Loss | None:
-    """Say whether the certificate is lost when `before` becomes `after`; it is downloadable until then."""
+    """Return whether the certificate is lost when `before` becomes `after`; it is downloadable until then."""
     appeared = after.invalidations - before.invalidations
     if PERSON in appeared:
         return Loss(Cause.INVALIDATED, AFTER)
@@ -115,7 +115,7 @@ def _first_loss(way: str, before: Named, after: Named, others: tuple[Others, Oth
 
 
 def _earned(way: str, before: Named, after: Named, others: tuple[Others, Others]) -> bool:
-    """Say whether the certificate was ever due without the allowlist, or the old logic gave it without it."""
+    """Return whether the certificate was ever due without the allowlist, or the old logic gave it without it."""
     if way == "earned":
         return True
     if way == "recorded" and before.passed and not (others[0].beta_tester or others[0].ccx):
@@ -127,7 +127,7 @@ def _earned(way: str, before: Named, after: Named, others: tuple[Others, Others]
 
 
 def _is_lost_before(way: str, before: Named, others: Others) -> bool:
-    """Say whether `before` takes away at once, or after the hold, what was earned or rested on the allowlist."""
+    """Return whether `before` takes away at once, or after the hold, what was earned or rested on the allowlist."""
     if way == "recorded":
         return False
     if PERSON in before.invalidations or (before.invalidations and not before.allowlisted):
@@ -158,7 +158,7 @@ def test_only_the_listed_causes_take_a_downloadable_certificate_away(way: str, c
     seen: set[Cause | None] = set()
     for before, after in product(NAMED, NAMED):
         if after.passed is None and (before.passed is not None or way == "earned"):
-            continue  # there is no word on passing that takes the last one back
+            continue  # no entry on passing takes the last one back
         if way == "earned" and before.passed is None:
             continue
         for others in _pairs_of_others(way, ccx=ccx):
@@ -190,15 +190,15 @@ def _pairs_of_others(way: str, *, ccx: bool) -> Iterator[tuple[Others, Others]]:
         other = replace(failing, ccx=ccx)
         yield from ((in_place, other), (other, in_place), (other, other))
     if way == "recorded":
-        for unheard in UNHEARD:
-            other = replace(unheard, ccx=ccx)
+        for unreceived in UNRECEIVED:
+            other = replace(unreceived, ccx=ccx)
             yield from ((other, in_place), (other, other))
 
 
 def _loss_of(way: str, before: Named, after: Named, others: tuple[Others, Others]) -> Loss | None:
     """Replay it, and return the first loss after the facts were `before`."""
     course_run = CCX if others[0].ccx else COURSE_RUN
-    record = Record(7, course_run, (*_start(way, before, others[0]), *_told(AFTER, after, others[1])))
+    record = Record(7, course_run, (*_start(way, before, others[0]), *_reported(AFTER, after, others[1])))
     outcome = replay(record, _policies(*others), END)
     # The facts changed at BEFORE, long enough ago for every hold to have ended.
     assert not any(change.previous is Status.DOWNLOADABLE and change.at < AFTER for change in outcome.transitions), (
@@ -209,26 +209,26 @@ def _loss_of(way: str, before: Named, after: Named, others: tuple[Others, Others
 
 
 def _start(way: str, before: Named, others: Others) -> tuple[Entry, ...]:
-    """Tell what makes the certificate downloadable, with the facts as they are `before`."""
+    """Return what makes the certificate downloadable, with the facts as they are `before`."""
     if way == "recorded":
         recorded = Recorded(Status.DOWNLOADABLE, "verified", "0.9", "abc", START, START)
-        return (*_told(START, before, others), _entry(BEFORE, Fact.RECORDED, "", recorded))
+        return (*_reported(START, before, others), _entry(BEFORE, Fact.RECORDED, "", recorded))
     qualifying = Named(frozenset(), True if way == "earned" else None, allowlisted=way == "allowlisted")
-    return (*_told(START, qualifying, replace(IN_PLACE, ccx=others.ccx)), *_told(BEFORE, before, others))
+    return (*_reported(START, qualifying, replace(IN_PLACE, ccx=others.ccx)), *_reported(BEFORE, before, others))
 
 
 _tellings: dict[tuple[datetime, Named, Others], tuple[Entry, ...]] = {}
 
 
-def _told(at: datetime, named: Named, others: Others) -> tuple[Entry, ...]:
+def _reported(at: datetime, named: Named, others: Others) -> tuple[Entry, ...]:
     key = (at, named, others)
     if key not in _tellings:
-        _tellings[key] = tuple(_tell(at, named, others))
+        _tellings[key] = tuple(_show(at, named, others))
     return _tellings[key]
 
 
-def _tell(at: datetime, named: Named, others: Others) -> Iterator[Entry]:
-    """Tell all facts at one instant, whether or not they change."""
+def _show(at: datetime, named: Named, others: Others) -> Iterator[Entry]:
+    """Return all facts at one instant, whether or not they change."""
     if others.mode is not None:
         yield _entry(at, Fact.ENROLLMENT, "", Enrollment(others.mode, active=True))
     if others.course_run_known:

@@ -32,8 +32,8 @@ from certrules.core.terms import Cause, Rollout, Status
 from certrules.core.timeline import Entry, at_instant, merge
 from certrules.core.wording import RECORDS_BEGIN, dated, when
 from certrules.formats.refusals import EARLIEST
-from tests.core.histories import END, INSTANTS, instants, policies, records
-from tests.core.words import CCX, instant, qualifying, record_of
+from tests.scenes.histories import END, INSTANTS, instants, policies, records
+from tests.scenes.phrases import CCX, instant, qualifying, record_of
 
 RULES_BY_CODE = {rule.code: rule for rule in RULES}
 EDX = undated(DEFAULT)
@@ -221,7 +221,7 @@ def test_what_a_table_has_without_a_date_was_so_before_records_began() -> None:
     assert RECORDS_BEGIN == EARLIEST
 
 
-def test_a_note_without_an_actor_is_told_all_the_same() -> None:
+def test_a_note_without_an_actor_is_reported_all_the_same() -> None:
     entry = Entry(instant("day 4"), "e-4", Fact.INVALIDATION, "final", value=True, notes="exam attempt rejected")
     record = qualifying()
     explanation = explained(replace(record, timeline=merge(record.timeline, [entry])))
@@ -237,9 +237,9 @@ def published(record: Record, as_of: str = "day 9") -> PublishedCertificate:
     return next_publication(PublishedCertificate(), replay(record, EDX, instant(as_of)), "c-1").published
 
 
-def test_a_certificate_that_is_kept_though_never_earned_is_downloadable_and_held_for_a_person() -> None:
-    told = published(qualifying())
-    explanation = explaining.explain(qualifying(without=["grade"]), EDX, instant("day 9"), published=told)
+def test_a_certificate_that_is_stored_though_never_earned_is_downloadable_and_held_for_a_person() -> None:
+    reported = published(qualifying())
+    explanation = explaining.explain(qualifying(without=["grade"]), EDX, instant("day 9"), published=reported)
     assert explanation.status is Status.DOWNLOADABLE
     assert explanation.sentence == (
         "The certificate stays downloadable as it was published; its revocation is held for a person "
@@ -253,17 +253,17 @@ def test_a_certificate_that_is_kept_though_never_earned_is_downloadable_and_held
     assert "What would make the facts carry it:\n  - the learner passes the course run" in as_text(explanation)
 
 
-def test_a_revocation_in_a_compacted_past_is_explained_as_kept() -> None:
-    told, record = published(qualifying()), qualifying(("day 4", "failing"))
+def test_a_revocation_in_a_compacted_past_is_explained_as_stored() -> None:
+    reported, record = published(qualifying()), qualifying(("day 4", "failing"))
     now = instant("day 9")
-    assert explaining.explain(record, EDX, now, published=told).status is Status.NOTPASSING
-    assert explaining.explain(record, EDX, now, published=told, compacted_until=now).status is Status.DOWNLOADABLE
+    assert explaining.explain(record, EDX, now, published=reported).status is Status.NOTPASSING
+    assert explaining.explain(record, EDX, now, published=reported, compacted_until=now).status is Status.DOWNLOADABLE
 
 
 def test_a_status_that_was_published_stays_although_the_facts_no_longer_give_one() -> None:
-    told = published(qualifying(without=["ID verification"]))
+    reported = published(qualifying(without=["ID verification"]))
     record = qualifying(without=["ID verification", "grade"])
-    explanation = explaining.explain(record, EDX, instant("day 9"), published=told)
+    explanation = explaining.explain(record, EDX, instant("day 9"), published=reported)
     assert explanation.status is Status.UNVERIFIED
     assert explanation.sentence == (
         "The certificate keeps the status unverified that was published; it is not downloadable now "
@@ -281,14 +281,16 @@ def test_what_was_published_has_its_id() -> None:
 
 
 @given(records(), policies(), instants())
-def test_told_of_the_same_certificate_the_explanation_is_the_same(
+def test_reported_of_the_same_certificate_the_explanation_is_the_same(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
-    told = next_publication(PublishedCertificate(), replay(record, policies, as_of), "").published
-    assert explaining.explain(record, policies, as_of, published=told) == explaining.explain(record, policies, as_of)
+    reported = next_publication(PublishedCertificate(), replay(record, policies, as_of), "").published
+    assert explaining.explain(record, policies, as_of, published=reported) == explaining.explain(
+        record, policies, as_of
+    )
 
 
-# --- what every rule says, and what it looked at
+# --- each rule's sentence, and what it looked at
 
 
 def evidence_of(code: str, record: Record, policies: Policies = EDX) -> list[str]:
@@ -296,7 +298,7 @@ def evidence_of(code: str, record: Record, policies: Policies = EDX) -> list[str
     return [evidence.sentence for evidence in findings[code].evidence]
 
 
-def test_a_fact_is_told_with_its_event_and_instant() -> None:
+def test_a_fact_is_reported_with_its_event_and_instant() -> None:
     finding = next(finding for finding in explained(qualifying()).verdicts if finding.code == "not_passed")
     assert (finding.verdict, finding.sentence) == (
         "met",
@@ -309,13 +311,13 @@ def test_a_fact_is_told_with_its_event_and_instant() -> None:
     )
 
 
-def test_a_fact_is_dated_from_its_first_word_not_from_a_repeated_one() -> None:
+def test_a_fact_is_dated_from_its_first_value_not_from_a_repeated_one() -> None:
     assert evidence_of("not_passed", qualifying(("day 4", "passing"), ("day 5", "passing"))) == [
         "Passed on 3 January 2026 at 00:00 UTC (event event-0004)."
     ]
 
 
-def test_a_fact_that_was_never_heard_of_is_told_as_such() -> None:
+def test_a_fact_that_was_never_received_of_is_reported_as_such() -> None:
     finding = next(finding for finding in explained(record_of()).verdicts if finding.code == "no_grade")
     assert finding.verdict == "unmet"
     assert finding.evidence == (
@@ -342,7 +344,7 @@ def test_what_the_allowlist_waives_names_the_entry_and_who_added_it() -> None:
     ]
 
 
-def test_every_attempt_at_an_id_verification_is_told_with_its_end() -> None:
+def test_every_attempt_at_an_id_verification_is_reported_with_its_end() -> None:
     record = qualifying(
         ("day 2", "ID attempt 2 approved until day 4"),
         ("day 2", "ID attempt 3 approved until day 30"),
@@ -391,7 +393,7 @@ def test_the_terms_of_the_policy_are_evidence_too(code: str, policy: str, senten
     assert evidence_of(code, qualifying(), undated(PRESETS[policy]))[-1] == sentence
 
 
-def test_of_the_course_runs_settings_a_rule_tells_those_that_it_looks_at() -> None:
+def test_of_the_course_runs_settings_a_rule_shows_those_that_it_looks_at() -> None:
     record = qualifying(("day 2", "web certificates switched off"), ("day 2", "policy open-edx"))
     policy = "Policy of the course run set on 2 January 2026 at 00:00 UTC (event event-0006): preset open-edx."
     web = "Web certificates of the course run disabled on 2 January 2026 at 00:00 UTC (event event-0005)."
@@ -401,28 +403,28 @@ def test_of_the_course_runs_settings_a_rule_tells_those_that_it_looks_at() -> No
     assert evidence_of("course_run_unknown", record)[1:] == [web, policy]
 
 
-def test_the_key_of_the_course_run_tells_a_custom_course() -> None:
+def test_the_key_of_the_course_run_shows_a_custom_course() -> None:
     assert evidence_of("ccx", qualifying(course_run=CCX)) == [f"The key {CCX} is that of a custom course."]
     assert evidence_of("ccx", qualifying())[0].endswith("is that of an ordinary course run.")
 
 
 @given(records(), policies(), instants())
-def test_every_rule_in_force_is_told_and_every_fact_that_it_looks_at_is_its_evidence(
+def test_every_rule_in_force_is_reported_and_every_fact_that_it_looks_at_is_its_evidence(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
     findings = explaining.explain(record, policies, as_of).verdicts
     assert [finding.code for finding in findings] == [rule.code for rule in RULEBOOK.at(as_of).rules]
     known = at_instant(record.timeline, as_of)
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for finding in findings:
         looked_at = {(evidence.fact, evidence.subject): evidence for evidence in finding.evidence}
-        told |= set(looked_at)
+        reported |= set(looked_at)
         for (fact, subject), entry in known.items():
             if fact in RULES_BY_CODE[finding.code].looks_at and fact is not Fact.COURSE_RUN:
                 evidence = looked_at[fact, subject]
                 assert (evidence.event_id, evidence.at, evidence.by) == (entry.event_id, entry.at, entry.by)
     of_rules = {fact for rule in RULES for fact in rule.looks_at}
-    assert {line for line in known if line[0] in of_rules} <= told
+    assert {line for line in known if line[0] in of_rules} <= reported
 
 
 # --- who can fix it, and how
@@ -449,7 +451,7 @@ def test_there_is_a_next_step_for_each_unmet_rule_and_for_nothing_else() -> None
         ),
     ],
 )
-def test_a_pending_revocation_says_what_can_be_done_about_it(record: Record, reason: str) -> None:
+def test_a_pending_revocation_shows_what_can_be_done_about_it(record: Record, reason: str) -> None:
     assert [step.reason for step in explained(record).next_steps] == [reason]
 
 
@@ -587,7 +589,7 @@ def test_every_change_that_is_offered_can_be_tried_and_nothing_is_offered_twice(
 ) -> None:
     offered = possible_changes(record, policies, at)
     assert len({change.code for change in offered}) == len(offered)
-    heard = Record(record.learner_id, record.course_run, tuple(entry for entry in record.timeline if entry.at <= at))
+    arrived = Record(record.learner_id, record.course_run, tuple(entry for entry in record.timeline if entry.at <= at))
     for change in offered:
         (entry,) = change.entries or (None,)
         facts = what_if(record, policies, at, [change]).decision.facts
@@ -595,13 +597,13 @@ def test_every_change_that_is_offered_can_be_tried_and_nothing_is_offered_twice(
             assert facts.mode == entry.value.mode
         elif change.code in {"pass", "fail"}:
             assert facts.passed is (change.code == "pass")
-    assert what_if(heard, policies, at, ()).certificate == what_if(record, policies, at, ()).certificate
+    assert what_if(arrived, policies, at, ()).certificate == what_if(record, policies, at, ()).certificate
 
 
 # --- what happened
 
 
-def test_facts_and_transitions_are_told_in_the_order_in_which_they_happened() -> None:
+def test_facts_and_transitions_are_reported_in_the_order_in_which_they_happened() -> None:
     record = qualifying(
         ("day 1", "ID approved until day 5"),
         ("day 3 12:00", "passing"),
@@ -662,7 +664,7 @@ def test_an_id_verification_that_was_denied_or_renewed_before_its_end_did_not_ex
     assert len([sentence for sentence in expired if "approved" not in sentence]) == 1
 
 
-def test_a_policy_that_came_into_force_is_told() -> None:
+def test_a_policy_that_came_into_force_is_reported() -> None:
     dated = read_policies(
         [
             {"since": "2026-01-01T00:00:00Z", "preset": "edx-2021"},
@@ -706,14 +708,14 @@ def test_a_policy_that_came_into_force_is_told() -> None:
         ),
     ],
 )
-def test_every_fact_has_its_words(phrase: str, sentence: str) -> None:
+def test_every_fact_has_its_wording(phrase: str, sentence: str) -> None:
     (moment, *_) = explained(record_of(("day 3", phrase))).timeline
     without_event = re.sub(r" \(event [^)]*\)", "", moment.sentence)
     assert without_event == sentence.format("3 January 2026 at 00:00 UTC")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "all_phrases"),
     [
         (Overrides(), "that of the deployment"),
         (
@@ -733,28 +735,30 @@ def test_every_fact_has_its_words(phrase: str, sentence: str) -> None:
         ),
     ],
 )
-def test_a_course_runs_own_policy_is_put_in_words(overrides: Overrides, words: str) -> None:
+def test_a_course_runs_own_policy_is_put_in_wording(overrides: Overrides, all_phrases: str) -> None:
     entry = Entry(instant("day 3"), "e-1", Fact.COURSE_RUN, "policy", overrides)
     (moment,) = explained(Record(7, CCX, (entry,))).timeline
-    assert moment.sentence == (f"Policy of the course run set on 3 January 2026 at 00:00 UTC (event e-1): {words}.")
+    assert moment.sentence == (
+        f"Policy of the course run set on 3 January 2026 at 00:00 UTC (event e-1): {all_phrases}."
+    )
 
 
 @pytest.mark.parametrize(
-    ("at", "words"),
+    ("at", "all_phrases"),
     [
         (datetime(2026, 3, 3, 14, 5, tzinfo=UTC), "3 March 2026 at 14:05 UTC"),
         (datetime(2026, 12, 31, 23, 59, 1, tzinfo=UTC), "31 December 2026 at 23:59:01 UTC"),
         (datetime(2026, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))), "31 December 2025 at 23:30 UTC"),
     ],
 )
-def test_an_instant_is_written_in_utc(at: datetime, words: str) -> None:
-    assert when(at) == words
+def test_an_instant_is_written_in_utc(at: datetime, all_phrases: str) -> None:
+    assert when(at) == all_phrases
 
 
 # --- what changed between two instants
 
 
-def test_the_difference_tells_who_changed_what_and_what_came_of_it() -> None:
+def test_the_difference_shows_who_changed_what_and_what_came_of_it() -> None:
     record = qualifying(("day 4", "invalidated by ada"), ("day 5", "failing"), ("day 6", "failing"))
     difference = changed(record, EDX, instant("day 3"), instant("day 9"))
     assert difference.sentence == (
@@ -774,7 +778,7 @@ def test_the_difference_tells_who_changed_what_and_what_came_of_it() -> None:
     ]
 
 
-def test_an_id_verification_that_ran_out_is_a_difference_though_nothing_was_heard() -> None:
+def test_an_id_verification_that_ran_out_is_a_difference_though_nothing_was_received() -> None:
     record = qualifying(("day 1", "ID approved until day 5"), without=["ID verification", "grade"])
     difference = changed(record, EDX, instant("day 4"), instant("day 9"))
     assert difference.sentence.endswith("the status stayed the same: no certificate.")
@@ -787,7 +791,7 @@ def test_an_id_verification_that_ran_out_is_a_difference_though_nothing_was_hear
     assert [verdict.code for verdict in difference.verdicts] == ["id_verification_expired"]
 
 
-def test_a_fact_that_changed_and_changed_back_is_told_twice() -> None:
+def test_a_fact_that_changed_and_changed_back_is_reported_twice() -> None:
     record = qualifying(("day 4", "failing"), ("day 5", "passing"))
     difference = changed(record, EDX, instant("day 3"), instant("day 9"))
     assert [(fact.before, fact.after) for fact in difference.facts] == [
@@ -813,9 +817,9 @@ def test_what_did_not_change_makes_no_difference(record: Record, policies: Polic
     flipped = (before.decision.unmet ^ after.decision.unmet) | (before.decision.waived ^ after.decision.waived)
     assert {verdict.code for verdict in difference.verdicts} == flipped
     assert flipped == set() or difference.facts or difference.policy_before != difference.policy_after
-    told = {(fact.event_id, fact.at) for fact in difference.facts}
+    reported = {(fact.event_id, fact.at) for fact in difference.facts}
     was, now = at_instant(record.timeline, earlier), at_instant(record.timeline, later)
-    assert {(now[line].event_id, now[line].at) for line in now if now[line] != was.get(line)} <= told
+    assert {(now[line].event_id, now[line].at) for line in now if now[line] != was.get(line)} <= reported
 
 
 # --- as text and JSON
@@ -912,7 +916,7 @@ def test_a_brief_text_leaves_out_what_the_answer_rests_on() -> None:
         ),
     ],
 )
-def test_the_date_that_the_certificate_shows_is_told_with_where_it_comes_from(
+def test_the_date_that_the_certificate_shows_is_reported_with_where_it_comes_from(
     phrases: list[tuple[str, str]], line: str
 ) -> None:
     explanation = explained(qualifying(*phrases))
@@ -995,7 +999,7 @@ def test_every_sentence_is_a_sentence(record: Record, policies: Policies, as_of:
     assert as_text(explanation).isascii()
 
 
-def test_where_the_old_logic_decides_its_certificate_is_explained_beside_what_the_facts_say() -> None:
+def test_where_the_old_logic_decides_its_certificate_is_explained_beside_what_the_facts_show() -> None:
     record = qualifying(("day 5", "recorded notpassing"), ("day 20", "recorded downloadable"))
     for at, status in (("day 10", Status.NOTPASSING), ("day 30", Status.DOWNLOADABLE)):
         found = explaining.explain(
@@ -1024,7 +1028,7 @@ def test_what_is_held_since_going_live_is_explained_as_held() -> None:
     assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")
 
 
-def test_of_an_automatic_revocation_that_is_held_it_is_said_who_decides() -> None:
+def test_of_an_automatic_revocation_that_is_held_it_is_stated_who_decides() -> None:
     record = qualifying(("day 5", "failing"), ("day 5 00:10", "revocation held because grade_fell"))
     found = explaining.explain(record, undated(DEFAULT), instant("day 30"))
     (step,) = found.next_steps

@@ -7,7 +7,7 @@ from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.terms import Cause, Status
-from tests.core.words import instant, qualifying
+from tests.scenes.phrases import instant, qualifying
 
 NOW = "day 30"
 
@@ -31,7 +31,7 @@ def test_nothing_is_published_of_a_learner_without_a_certificate() -> None:
     )
 
 
-def test_a_first_certificate_gets_the_id_that_it_is_given_and_is_told_once() -> None:
+def test_a_first_certificate_gets_the_id_that_it_is_given_and_is_reported_once() -> None:
     outcome = amounts_to()
     first = next_publication(PublishedCertificate(), outcome, "first")
     assert [change.status for change in first.new_transitions] == [Status.DOWNLOADABLE]
@@ -48,7 +48,7 @@ def test_a_recorded_certificate_keeps_its_own_id() -> None:
     )
 
 
-def test_a_certificate_that_late_facts_show_was_never_earned_is_kept_and_held_for_a_person() -> None:
+def test_a_certificate_that_late_facts_show_was_never_earned_is_stored_and_held_for_a_person() -> None:
     before = published(amounts_to())
     late = next_publication(before, amounts_to(("day 2", "exam final rejected")), "second")
     assert late.retained
@@ -113,7 +113,7 @@ def test_a_loss_that_has_no_listed_cause_is_refused() -> None:
     assert next_publication(published(amounts_to()), broken, "second").retained
 
 
-def test_a_certificate_that_vanished_without_any_transition_is_kept() -> None:
+def test_a_certificate_that_vanished_without_any_transition_is_stored() -> None:
     gone = amounts_to(without=("grade",))
     assert gone.transitions == ()
     assert next_publication(published(amounts_to()), gone, "second").retained
@@ -146,7 +146,7 @@ def test_a_rewritten_past_with_the_same_end_is_no_news() -> None:
     assert after.published.certificate.issued_at == instant("day 2")
 
 
-def test_where_nothing_of_the_published_past_is_left_its_last_word_follows_on_it() -> None:
+def test_where_nothing_of_the_published_past_is_left_its_last_value_follows_on_it() -> None:
     before = published(amounts_to(without=("ID verification",)))
     after = next_publication(before, amounts_to(("day 2", "passing")), "second")
     assert [(change.previous, change.status) for change in after.new_transitions] == [

@@ -11,7 +11,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 EXAM = "block-v1:DemoX+CS101+2026_T1+type@sequential+block@final"
 
 
-def _said(hour: int, *, active: bool, exam: str = PERSON, by: str = "", notes: str = "") -> Entry:
+def _stated(hour: int, *, active: bool, exam: str = PERSON, by: str = "", notes: str = "") -> Entry:
     return Entry(_at(hour), f"event-{hour}", Fact.INVALIDATION, exam, active, by, notes)
 
 
@@ -23,10 +23,10 @@ def test_a_repeated_invalidation_is_one_and_ends_when_it_is_lifted() -> None:
     timeline = merge(
         (),
         [
-            _said(1, active=True, by="integrity-desk-1", notes="shared account"),
-            _said(2, active=True, by="integrity-desk-2"),
-            _said(3, active=False, by="support-4"),
-            _said(4, active=False, by="support-5"),
+            _stated(1, active=True, by="integrity-desk-1", notes="shared account"),
+            _stated(2, active=True, by="integrity-desk-2"),
+            _stated(3, active=False, by="support-4"),
+            _stated(4, active=False, by="support-5"),
         ],
     )
     assert invalidations(timeline) == (
@@ -39,10 +39,10 @@ def test_a_person_and_an_exam_invalidate_side_by_side() -> None:
         (),
         [
             Entry(_at(0), "event-0", Fact.PASSING, "", value=True),
-            _said(1, active=True, exam=EXAM),
-            _said(2, active=True, by="integrity-desk-1"),
-            _said(3, active=False, exam=EXAM),
-            _said(5, active=True, exam=EXAM),
+            _stated(1, active=True, exam=EXAM),
+            _stated(2, active=True, by="integrity-desk-1"),
+            _stated(3, active=False, exam=EXAM),
+            _stated(5, active=True, exam=EXAM),
         ],
     )
     assert [(item.exam, item.at, item.lifted_at) for item in invalidations(timeline)] == [

@@ -20,7 +20,7 @@ from certrules.core.policy import (
 )
 
 
-def test_a_policy_starts_from_its_preset_and_says_so_in_its_version() -> None:
+def test_a_policy_starts_from_its_preset_and_shows_so_in_its_version() -> None:
     ((since, policy),) = read_policies({"preset": "open-edx", "hold_seconds": 90})
     assert since == BEGINNING
     assert policy.version == "open-edx+custom"
@@ -38,7 +38,7 @@ def test_a_presets_name_is_a_policy_too() -> None:
     assert read_policies("open-edx")[0][1].version == "open-edx"
 
 
-def test_every_field_of_a_policy_can_be_said() -> None:
+def test_every_field_of_a_policy_can_be_stated() -> None:
     ((_, policy),) = read_policies(
         {
             "version": "ours",

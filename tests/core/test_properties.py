@@ -1,4 +1,4 @@
-"""What is proved of every history: DESIGN's list of properties, over histories as tests.core.histories draws them."""
+"""What is proved of every history: DESIGN's list of properties, over histories as tests.scenes.histories draws them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -19,7 +19,7 @@ from certrules.core.replay import replay
 from certrules.core.rules import RULES
 from certrules.core.terms import RELEASED, REVOKING, Cause, RevocationAction, Status
 from certrules.core.timeline import Entry, Timeline, at_instant, compact, merge
-from tests.core.histories import (
+from tests.scenes.histories import (
     CORE_FACTS,
     END,
     INSTANTS,
@@ -30,7 +30,7 @@ from tests.core.histories import (
     policies,
     records,
 )
-from tests.core.words import COURSE_RUN
+from tests.scenes.phrases import COURSE_RUN
 
 AN_INSTANT = timedelta(microseconds=1)
 FAR_FUTURE = datetime(2999, 1, 1, tzinfo=UTC)
@@ -76,9 +76,9 @@ def _values(timeline: Timeline, at: datetime) -> dict[tuple[Fact, str], object]:
 @given(records(), policies())
 def test_each_transition_follows_on_the_one_before_and_changes_the_status(record: Record, policies: Policies) -> None:
     outcome = replay(record, policies, END)
-    told = [None, *(change.status for change in outcome.transitions)]
-    assert [change.previous for change in outcome.transitions] == told[:-1]
-    assert outcome.status == told[-1]
+    reported = [None, *(change.status for change in outcome.transitions)]
+    assert [change.previous for change in outcome.transitions] == reported[:-1]
+    assert outcome.status == reported[-1]
     for change in outcome.transitions:
         assert change.previous is not change.status
         assert change.at == change.decision.facts.as_of
@@ -116,7 +116,7 @@ def test_id_and_dates_survive_everything_but_a_record_and_a_loss_of_passing(reco
         before, after = earlier.certificate, later.certificate
         assert after.certificate_id or not before.certificate_id
         if any(entry.fact is Fact.RECORDED and earlier.at <= entry.at <= later.at for entry in record.timeline):
-            continue  # the old logic's id and dates take precedence; the cases say how
+            continue  # the old logic's id and dates take precedence; the cases show how
         assert after.certificate_id == before.certificate_id
         if before.first_issued_at is not None:
             assert after.first_issued_at == before.first_issued_at
@@ -176,26 +176,26 @@ def test_every_refusal_names_its_reasons_and_nothing_less_than_all_of_them_makes
 def _repaired(record: Record, policies: Policies, until: datetime, codes: set[str]) -> Outcome:
     """Replay the record as if exactly what these codes name had gone away right after."""
     at = until + AN_INSTANT
-    words: list[tuple[Fact, str, object]] = []
+    phrases: list[tuple[Fact, str, object]] = []
     if codes & {"not_enrolled", "mode_not_eligible"}:
-        words.append((Fact.ENROLLMENT, "", Enrollment("verified", active=True)))
+        phrases.append((Fact.ENROLLMENT, "", Enrollment("verified", active=True)))
     if codes & {"id_not_verified", "id_verification_expired"}:
-        words.append((Fact.ID_VERIFICATION, "repaired", Approval(None)))
+        phrases.append((Fact.ID_VERIFICATION, "repaired", Approval(None)))
     if "invalidated" in codes:
         subjects = {entry.subject for entry in record.timeline if entry.fact is Fact.INVALIDATION}
-        words += [(Fact.INVALIDATION, subject, False) for subject in subjects]
+        phrases += [(Fact.INVALIDATION, subject, False) for subject in subjects]
     if "web_certificates_off_course_run" in codes:
-        words.append((Fact.COURSE_RUN, "web_certificates_enabled", True))
+        phrases.append((Fact.COURSE_RUN, "web_certificates_enabled", True))
     if "course_run_unknown" in codes:
-        words.append((Fact.COURSE_RUN, "", True))
+        phrases.append((Fact.COURSE_RUN, "", True))
     if codes & {"no_grade", "not_passed"}:
-        words.append((Fact.PASSING, "", True))
+        phrases.append((Fact.PASSING, "", True))
     if "beta_tester" in codes:
-        words.append((Fact.BETA_TESTER, "", False))
+        phrases.append((Fact.BETA_TESTER, "", False))
     if "web_certificates_off_instance" in codes:
         policies = _switched_on(policies, at)
-    told = [Entry(at, f"repair-{number}", *word) for number, word in enumerate(words)]
-    return replay(Record(7, record.course_run, merge(record.timeline, told)), policies, at)
+    reported = [Entry(at, f"repair-{number}", *phrase) for number, phrase in enumerate(phrases)]
+    return replay(Record(7, record.course_run, merge(record.timeline, reported)), policies, at)
 
 
 def _switched_on(policies: Policies, at: datetime) -> Policies:
@@ -238,10 +238,10 @@ def _status(outcome: Outcome, at: datetime) -> Status | None:
 def test_any_order_duplication_and_batching_gives_the_same_replay(
     data: st.DataObject, course_run: str, policies: Policies
 ) -> None:
-    told = data.draw(entries())
-    record = Record(7, course_run, merge((), told))
+    reported = data.draw(entries())
+    record = Record(7, course_run, merge((), reported))
     timeline: Timeline = ()
-    for batch in data.draw(deliveries(told)):
+    for batch in data.draw(deliveries(reported)):
         timeline = merge(timeline, batch)
     assert timeline == record.timeline
     assert replay(Record(7, course_run, timeline), policies, END) == replay(record, policies, END)
@@ -250,7 +250,7 @@ def test_any_order_duplication_and_batching_gives_the_same_replay(
 @given(entries(max_size=35), entries(max_size=35), entries(max_size=35))
 def test_merging_is_commutative_associative_and_idempotent(a: list[Entry], b: list[Entry], c: list[Entry]) -> None:
     # The three use the same event ids for different words, as only a broken producer would.
-    one, two, three = (merge((), told) for told in (a, b, c))
+    one, two, three = (merge((), reported) for reported in (a, b, c))
     assert merge(one, two) == merge(two, one)
     assert merge(merge(one, two), three) == merge(one, merge(two, three))
     assert merge(one, one) is one
@@ -261,12 +261,12 @@ def test_merging_is_commutative_associative_and_idempotent(a: list[Entry], b: li
 
 
 @given(st.data(), course_runs(), policies())
-def test_published_step_by_step_is_the_same_or_kept_and_held_but_never_less(
+def test_published_step_by_step_is_the_same_or_stored_and_held_but_never_less(
     data: st.DataObject, course_run: str, policies: Policies
 ) -> None:
-    told = data.draw(entries())
-    steps = _published(course_run, policies, data.draw(deliveries(told)), data)
-    whole = replay(Record(7, course_run, merge((), told)), policies, END)
+    reported = data.draw(entries())
+    steps = _published(course_run, policies, data.draw(deliveries(reported)), data)
+    whole = replay(Record(7, course_run, merge((), reported)), policies, END)
     published = steps[-1].published
     certificate, pending = published.certificate, published.pending
     if steps[-1].retained:
@@ -294,9 +294,9 @@ def test_news_follow_on_what_was_published_and_take_nothing_away_without_a_liste
     for step in _published(course_run, policies, data.draw(deliveries(data.draw(entries()))), data):
         old = before.certificate.status if before.certificate else None
         new = step.published.certificate.status if step.published.certificate else None
-        told = [old, *(change.status for change in step.new_transitions)]
-        assert [change.previous for change in step.new_transitions] == told[:-1]
-        assert told[-1] == new
+        reported = [old, *(change.status for change in step.new_transitions)]
+        assert [change.previous for change in step.new_transitions] == reported[:-1]
+        assert reported[-1] == new
         for change in step.new_transitions:
             assert change.previous is not Status.DOWNLOADABLE or change.cause in REVOKING
             assert change.certificate.certificate_id == _certificate_id(step.published)
@@ -313,7 +313,7 @@ def test_the_published_id_never_changes(data: st.DataObject, course_run: str, po
 
 
 @given(st.data(), course_runs(), policies())
-def test_told_in_order_nothing_is_ever_kept(data: st.DataObject, course_run: str, policies: Policies) -> None:
+def test_reported_in_order_nothing_is_ever_stored(data: st.DataObject, course_run: str, policies: Policies) -> None:
     timeline = merge((), data.draw(entries()))
     before = PublishedCertificate()
     for at in sorted({entry.at for entry in timeline} | {END}):
@@ -357,7 +357,9 @@ def test_an_earlier_replay_is_the_beginning_of_a_later_one(
 
 
 @given(records(), policies(), instants())
-def test_nothing_changes_by_itself_before_it_is_said_to(record: Record, policies: Policies, until: datetime) -> None:
+def test_nothing_changes_before_the_next_change_that_is_stated(
+    record: Record, policies: Policies, until: datetime
+) -> None:
     known = Record(7, record.course_run, _up_to(record.timeline, until))
     now = replay(known, policies, until)
     if now.next_change_at is None:
@@ -369,14 +371,14 @@ def test_nothing_changes_by_itself_before_it_is_said_to(record: Record, policies
 
 
 @given(records(), policies(), instants())
-def test_a_word_that_changes_no_fact_changes_nothing(record: Record, policies: Policies, at: datetime) -> None:
+def test_a_value_that_changes_no_fact_changes_nothing(record: Record, policies: Policies, at: datetime) -> None:
     repeats = [
         Entry(at, f"repeat-{number}", fact, subject, source.value, by="somebody else")
         for number, ((fact, subject), source) in enumerate(at_instant(record.timeline, at).items())
-        if fact is not Fact.REVOCATION  # said of what is pending then, it is no repeat
+        if fact is not Fact.REVOCATION  # reported of what is pending then, it is no repeat
     ]
-    unheard = Entry(at, "unheard", Fact.INVALIDATION, "an exam that was never rejected", value=False)
-    repeated = Record(7, record.course_run, merge(record.timeline, [*repeats, unheard]))
+    unreceived = Entry(at, "unheard", Fact.INVALIDATION, "an exam that was never rejected", value=False)
+    repeated = Record(7, record.course_run, merge(record.timeline, [*repeats, unreceived]))
     assert replay(repeated, policies, END) == replay(record, policies, END)
 
 
@@ -394,24 +396,24 @@ def _up_to(timeline: Timeline, until: datetime) -> Timeline:
 
 @given(records(min_size=40, max_size=60), policies(), st.integers(0, 30))
 def test_compaction_changes_no_replay_at_any_instant(record: Record, policies: Policies, capacity: int) -> None:
-    kept, _ = compact(record.timeline, capacity)
-    compacted = Record(7, record.course_run, kept)
+    stored_record, _ = compact(record.timeline, capacity)
+    compacted = Record(7, record.course_run, stored_record)
     for at in (*INSTANTS[::3], END):
         assert replay(compacted, policies, at) == replay(record, policies, at)
-        assert _values(kept, at) == _values(record.timeline, at)
-        assert at_instant(kept, at) == at_instant(record.timeline, at)
+        assert _values(stored_record, at) == _values(record.timeline, at)
+        assert at_instant(stored_record, at) == at_instant(record.timeline, at)
 
 
 @given(entries(min_size=40, max_size=60), st.integers(0, 30), st.data())
 def test_compacting_twice_is_compacting_once_and_what_was_dropped_stays_dropped(
-    told: list[Entry], capacity: int, data: st.DataObject
+    reported: list[Entry], capacity: int, data: st.DataObject
 ) -> None:
-    timeline = merge((), told)
-    kept, settled = compact(timeline, capacity)
-    assert compact(kept, capacity, settled) == (kept, settled)
-    again = data.draw(deliveries(told))[0]
-    assert compact(merge(kept, again), capacity, settled)[0] == kept
-    assert set(kept) <= set(timeline)
+    timeline = merge((), reported)
+    stored_record, settled = compact(timeline, capacity)
+    assert compact(stored_record, capacity, settled) == (stored_record, settled)
+    again = data.draw(deliveries(reported))[0]
+    assert compact(merge(stored_record, again), capacity, settled)[0] == stored_record
+    assert set(stored_record) <= set(timeline)
 
 
 # --- the strategies themselves

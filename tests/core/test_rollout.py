@@ -24,8 +24,8 @@ from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.core.timeline import Entry, Timeline, merge
-from tests.core.histories import END, INSTANTS, entries, policies
-from tests.core.words import COURSE_RUN, instant, qualifying, record_of, told
+from tests.scenes.histories import END, INSTANTS, entries, policies
+from tests.scenes.phrases import COURSE_RUN, instant, qualifying, record_of, reported
 
 SHADOW = RolloutState(Rollout.SHADOW, BEGINNING)
 LIVE = RolloutState(Rollout.LIVE, BEGINNING)
@@ -35,9 +35,9 @@ def live_since(at: str) -> RolloutState:
     return RolloutState(Rollout.LIVE, instant(at))
 
 
-def words(*said: tuple[str, str]) -> Timeline:
-    """Return what was said of a course run's rollout, in the order of the words."""
-    return tuple(Entry(instant(at), f"{n}", Fact.COURSE_RUN, "rollout", word) for n, (at, word) in enumerate(said))
+def settings(*values: tuple[str, str]) -> Timeline:
+    """Return the rollout settings of a course run, in their order."""
+    return tuple(Entry(instant(at), f"{n}", Fact.COURSE_RUN, "rollout", value) for n, (at, value) in enumerate(values))
 
 
 def amounts_to(*facts: tuple[str, str], without: tuple[str, ...] = ()) -> tuple[Outcome, Timeline]:
@@ -60,26 +60,26 @@ def goes_live(at: str, *facts: tuple[str, str], without: tuple[str, ...] = ()) -
 
 
 @pytest.mark.parametrize("default", Rollout)
-def test_a_course_run_without_a_word_has_the_deployments_default(default: Rollout) -> None:
+def test_a_course_run_without_a_value_has_the_deployments_default(default: Rollout) -> None:
     assert rollout_state((), default) == RolloutState(default, BEGINNING)
     others = (Entry(instant("day 1"), "1", Fact.COURSE_RUN, "", value=True),)
-    assert rollout_state((*others, *words(("day 2", "shadow"))), default).rollout is Rollout.SHADOW
+    assert rollout_state((*others, *settings(("day 2", "shadow"))), default).rollout is Rollout.SHADOW
     assert rollout_state(others, default) == RolloutState(default, BEGINNING)
 
 
 def test_it_is_live_since_it_last_began_to_be() -> None:
-    said = (("day 1", "shadow"), ("day 3", "live"), ("day 4", "live"), ("day 5", "off"), ("day 7", "live"))
-    assert rollout_state(words(*said[:3]), Rollout.LIVE) == live_since("day 3")
-    assert rollout_state(words(*said), Rollout.LIVE) == live_since("day 7")
-    assert rollout_state(words(("day 3", "live")), Rollout.OFF) == live_since("day 3")
-    assert rollout_state(words(("day 3", "live")), Rollout.LIVE) == LIVE
+    stated = (("day 1", "shadow"), ("day 3", "live"), ("day 4", "live"), ("day 5", "off"), ("day 7", "live"))
+    assert rollout_state(settings(*stated[:3]), Rollout.LIVE) == live_since("day 3")
+    assert rollout_state(settings(*stated), Rollout.LIVE) == live_since("day 7")
+    assert rollout_state(settings(("day 3", "live")), Rollout.OFF) == live_since("day 3")
+    assert rollout_state(settings(("day 3", "live")), Rollout.LIVE) == LIVE
 
 
 # --- what learners have
 
 
-def test_where_the_old_logic_decides_what_it_last_said_is_what_learners_have() -> None:
-    timeline = told([("day 4", "recorded notpassing with id abc"), ("day 5", "recorded downloadable")])
+def test_where_the_old_logic_decides_what_it_last_stated_is_what_learners_have() -> None:
+    timeline = reported([("day 4", "recorded notpassing with id abc"), ("day 5", "recorded downloadable")])
     have = published_before(PublishedCertificate(), timeline, SHADOW)
     assert have.certificate is not None
     assert (have.certificate.status, have.certificate.certificate_id) == (Status.DOWNLOADABLE, "abc")
@@ -89,19 +89,19 @@ def test_where_the_old_logic_decides_what_it_last_said_is_what_learners_have() -
     assert published_before(have, timeline, SHADOW) == have
 
 
-def test_a_status_that_the_old_logic_repeats_began_when_it_was_first_said() -> None:
-    timeline = told([("day 4", "recorded downloadable"), ("day 6", "recorded downloadable with id abc")])
+def test_a_status_that_the_old_logic_repeats_began_when_it_was_first_stated() -> None:
+    timeline = reported([("day 4", "recorded downloadable"), ("day 6", "recorded downloadable with id abc")])
     have = published_before(PublishedCertificate(), timeline, SHADOW)
     assert have.transitions == (PublishedTransition(instant("day 4"), Status.DOWNLOADABLE, Cause.RECORDED),)
     assert have.certificate is not None
     assert (have.certificate.issued_at, have.certificate.certificate_id) == (instant("day 4"), "abc")
 
 
-def test_where_the_old_logic_said_nothing_there_is_nothing() -> None:
+def test_where_the_old_logic_stated_nothing_there_is_nothing() -> None:
     assert published_before(PublishedCertificate(), qualifying().timeline, SHADOW) == PublishedCertificate()
 
 
-def test_what_was_published_stays_until_the_old_logic_says_something_newer() -> None:
+def test_what_was_published_stays_until_the_old_logic_shows_something_newer() -> None:
     record = qualifying(("day 2", "recorded unverified with id abc"), ("day 29 23:30", "failing"))
     live = next_publication(
         PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 30")), "first"
@@ -110,7 +110,7 @@ def test_what_was_published_stays_until_the_old_logic_says_something_newer() -> 
     back = published_before(live, record.timeline, SHADOW)
     assert back == live._replace(pending=None)
 
-    newer = (*record.timeline, *told([("day 31", "recorded notpassing")]))
+    newer = (*record.timeline, *reported([("day 31", "recorded notpassing")]))
     have = published_before(back, newer, SHADOW)
     assert have.certificate is not None
     assert (have.certificate.status, have.certificate.certificate_id) == (Status.NOTPASSING, "abc")
@@ -118,13 +118,13 @@ def test_what_was_published_stays_until_the_old_logic_says_something_newer() -> 
 
 def test_the_certificate_keeps_the_id_that_was_published_where_the_old_logic_names_none() -> None:
     live = next_publication(PublishedCertificate(), amounts_to()[0], "first").published
-    have = published_before(live, told([("day 9", "recorded notpassing")]), SHADOW)
+    have = published_before(live, reported([("day 9", "recorded notpassing")]), SHADOW)
     assert have.certificate is not None
     assert have.certificate.certificate_id == "first"
 
 
-def test_of_two_words_at_one_instant_the_last_counts_whichever_came_first() -> None:
-    one, two = told([("day 4", "recorded notpassing"), ("day 4", "recorded downloadable")])
+def test_of_two_wording_at_one_instant_the_last_counts_whichever_came_first() -> None:
+    one, two = reported([("day 4", "recorded notpassing"), ("day 4", "recorded downloadable")])
     for first in (one, two):
         have = published_before(published_before(PublishedCertificate(), (first,), SHADOW), (one, two), SHADOW)
         assert have == published_before(PublishedCertificate(), (one, two), SHADOW)
@@ -132,20 +132,22 @@ def test_of_two_words_at_one_instant_the_last_counts_whichever_came_first() -> N
         assert have.certificate.status is Status.DOWNLOADABLE
 
 
-def test_the_old_logics_word_of_the_instant_of_our_own_is_not_newer() -> None:
+def test_the_old_logics_value_of_the_instant_of_our_own_is_not_newer() -> None:
     live = next_publication(PublishedCertificate(), amounts_to()[0], "first").published
-    assert published_before(live, told([("day 3", "recorded notpassing")]), SHADOW) == live
+    assert published_before(live, reported([("day 3", "recorded notpassing")]), SHADOW) == live
 
 
 def test_a_live_course_run_starts_from_what_was_published() -> None:
-    timeline = told([("day 4", "recorded downloadable")])
+    timeline = reported([("day 4", "recorded downloadable")])
     assert published_before(PublishedCertificate(), timeline, LIVE) == PublishedCertificate()
     live = next_publication(PublishedCertificate(), amounts_to()[0], "first").published
     assert published_before(live, timeline, live_since("day 9")) == live
 
 
-def test_what_the_old_logic_issued_before_and_is_heard_of_after_going_live_is_not_issued_once_more() -> None:
-    timeline = told([("day 4", "recorded downloadable with id abc"), ("day 9", "recorded downloadable with id xyz")])
+def test_what_the_old_logic_issued_before_and_is_received_of_after_going_live_is_not_issued_once_more() -> None:
+    timeline = reported(
+        [("day 4", "recorded downloadable with id abc"), ("day 9", "recorded downloadable with id xyz")]
+    )
     have = published_before(PublishedCertificate(), timeline, live_since("day 8"))
     assert have.certificate is not None
     assert have.certificate.certificate_id == "abc"
@@ -200,7 +202,7 @@ def test_what_somebody_took_away_and_the_old_logic_let_stand_is_held(loss: tuple
     assert after.published.pending == Pending(Cause.NEVER_EARNED, instant("day 30"), None)
 
 
-def test_what_is_lost_by_itself_goes_on_to_what_stops_it() -> None:
+def test_an_automatic_loss_goes_on_to_what_stops_it() -> None:
     facts = ("day 4", "recorded downloadable"), ("day 9", "failing")
     after = goes_live("day 20", *facts)
     before = published_before(PublishedCertificate(), amounts_to(*facts)[1], SHADOW)
@@ -223,10 +225,10 @@ def test_a_revocation_after_going_live_is_a_revocation() -> None:
     assert [change.cause for change in after.new_transitions] == [Cause.EXAM_REJECTED]
 
 
-# --- whatever was heard
+# --- whatever was received
 
 
-def test_what_came_and_went_while_the_old_logic_decided_is_not_told() -> None:
+def test_what_came_and_went_while_the_old_logic_decided_is_not_reported() -> None:
     facts = ("day 3", "recorded unavailable"), ("day 9", "invalidated by ada")
     assert goes_live("day 20", *facts).new_transitions == ()
     after = goes_live("day 20", *facts, ("day 10", "invalidation lifted by ada"))
@@ -248,11 +250,13 @@ def test_what_was_lost_then_and_is_there_again_was_never_lost() -> None:
 
 
 @given(entries(), st.sampled_from([Rollout.OFF, Rollout.SHADOW]))
-def test_the_order_in_which_the_old_logics_words_come_makes_no_difference(heard: list[Entry], rollout: Rollout) -> None:
-    whole = published_before(PublishedCertificate(), merge((), heard), RolloutState(rollout, BEGINNING))
+def test_the_order_in_which_the_old_logics_wording_come_makes_no_difference(
+    arrived: list[Entry], rollout: Rollout
+) -> None:
+    whole = published_before(PublishedCertificate(), merge((), arrived), RolloutState(rollout, BEGINNING))
     step = PublishedCertificate()
     timeline: Timeline = ()
-    for entry in heard:  # by event id, which is not the order in time
+    for entry in arrived:  # by event id, which is not the order in time
         timeline = merge(timeline, [entry])
         step = published_before(step, timeline, RolloutState(rollout, BEGINNING))
     names = whole.certificate is not None and whole.certificate.certificate_id
@@ -262,10 +266,10 @@ def test_the_order_in_which_the_old_logics_words_come_makes_no_difference(heard:
 
 
 @given(entries(), policies(), st.sampled_from([*INSTANTS[1:], END]))
-def test_going_live_takes_nothing_away_and_tells_nothing_that_the_old_logic_told(
-    heard: list[Entry], policies: Policies, live_at: datetime
+def test_going_live_takes_nothing_away_and_shows_nothing_that_the_old_logic_reported(
+    arrived: list[Entry], policies: Policies, live_at: datetime
 ) -> None:
-    record = Record(7, COURSE_RUN, merge((), heard))
+    record = Record(7, COURSE_RUN, merge((), arrived))
     shadow = tuple(entry for entry in record.timeline if entry.at < live_at)
     have = published_before(PublishedCertificate(), shadow, SHADOW)
     before = published_before(have, record.timeline, RolloutState(Rollout.LIVE, live_at))
@@ -277,9 +281,7 @@ def test_going_live_takes_nothing_away_and_tells_nothing_that_the_old_logic_told
         *(change.status for change in after.new_transitions),
     ]
     assert [change.previous for change in after.new_transitions] == statuses[:-1]
-    for (
-        change
-    ) in after.new_transitions:  # what is lost by itself is held, if it was lost before: see the breaker's place
+    for change in after.new_transitions:  # an automatic loss is held, if it was lost before: see the breaker's place
         if change.previous is Status.DOWNLOADABLE and automatic_revocation(before, (change,)) is None:
             assert change.at >= live_at or not is_downloadable(have.certificate)
     if before.certificate is None or after.published.certificate is None:

@@ -11,7 +11,7 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.rules import RULEBOOK, RULES, Rule, Rulebook
 from certrules.core.terms import Cause
-from tests.core.words import instant, qualifying
+from tests.scenes.phrases import instant, qualifying
 
 CHANGE = instant("day 10")
 CODES = {rule.code for rule in RULES}

@@ -9,7 +9,7 @@ from certrules.core.facts import Facts
 from certrules.core.policy import DEFAULT, Modes, Policy
 from certrules.core.rules import RULES, Rule
 from certrules.core.terms import PERSON, Status
-from tests.core.words import instant
+from tests.scenes.phrases import instant
 
 CODES = tuple(rule.code for rule in RULES)
 
@@ -49,7 +49,7 @@ def test_every_set_of_unmet_rules_is_labelled_as_designed() -> None:
 WAIVED = {"no_grade", "not_passed", "beta_tester", "ccx"}
 
 
-def test_the_allowlist_waives_what_the_design_says() -> None:
+def test_the_allowlist_waives_what_the_design_shows() -> None:
     assert {rule.code for rule in RULES if rule.waived_by_allowlist} == WAIVED
 
 

@@ -6,7 +6,7 @@ from certrules.core import timeline as timelines
 from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING
 from certrules.core.timeline import CAPACITY, HARD_LIMIT, Entry, TimelineFullError, at_instant, compact, merge
-from tests.core.words import instant
+from tests.scenes.phrases import instant
 
 
 def passing(day: int, value: bool, event_id: str = "", by: str = "") -> Entry:
@@ -34,13 +34,13 @@ def test_an_event_id_reused_for_another_time_means_the_earlier_one() -> None:
     assert merge(merge((), [early]), [late]) == merge(merge((), [late]), [early]) == (early,)
 
 
-def test_one_event_may_say_several_things() -> None:
+def test_one_event_may_show_several_things() -> None:
     at = instant("day 1")
-    said = [Entry(at, "a", Fact.COURSE_RUN, subject, value=True) for subject in ("", "self_paced")]
-    assert len(merge((), said)) == 2
+    stated = [Entry(at, "a", Fact.COURSE_RUN, subject, value=True) for subject in ("", "self_paced")]
+    assert len(merge((), stated)) == 2
 
 
-def test_the_source_of_a_value_is_the_first_entry_that_said_so() -> None:
+def test_the_source_of_a_value_is_the_first_entry_that_stated_so() -> None:
     entries = merge((), [passing(1, value=True), passing(2, value=True), passing(3, value=False)])
     assert at_instant(entries, instant("day 2"))[Fact.PASSING, ""].at == instant("day 1")
     assert at_instant(entries, instant("day 0")) == {}
@@ -51,31 +51,31 @@ def test_a_short_timeline_is_left_alone() -> None:
     assert compact(entries) == (entries, BEGINNING)
 
 
-def test_of_a_run_of_equal_words_the_first_and_the_last_are_kept() -> None:
+def test_of_a_run_of_equal_wording_the_first_and_the_last_are_stored() -> None:
     entries = merge((), [passing(day, value=day < 6) for day in range(1, 11)])
-    kept, settled = compact(entries, capacity=0)
-    assert [entry.at for entry in kept] == [instant(f"day {day}") for day in (1, 5, 6, 10)]
+    stored_record, settled = compact(entries, capacity=0)
+    assert [entry.at for entry in stored_record] == [instant(f"day {day}") for day in (1, 5, 6, 10)]
     assert settled == instant("day 9")
 
 
 def test_compaction_drops_twice_the_excess_oldest_first_so_that_it_is_rare() -> None:
     entries = merge((), [passing(day, value=True) for day in range(1, 11)])
-    kept, settled = compact(entries, capacity=8)
-    assert [entry.at for entry in kept] == [instant(f"day {day}") for day in (1, 6, 7, 8, 9, 10)]
+    stored_record, settled = compact(entries, capacity=8)
+    assert [entry.at for entry in stored_record] == [instant(f"day {day}") for day in (1, 6, 7, 8, 9, 10)]
     assert settled == instant("day 5")
 
 
 def test_what_was_dropped_is_dropped_again_on_sight() -> None:
     entries = merge((), [passing(day, value=True) for day in range(1, 11)])
-    kept, settled = compact(entries, capacity=8)
-    assert compact(merge(kept, [passing(3, value=True)]), 8, settled) == (kept, settled)
+    stored_record, settled = compact(entries, capacity=8)
+    assert compact(merge(stored_record, [passing(3, value=True)]), 8, settled) == (stored_record, settled)
 
 
-def test_a_late_contrary_word_meets_the_last_word_that_was_kept() -> None:
+def test_a_late_contrary_value_meets_the_last_value_that_was_stored() -> None:
     entries = merge((), [passing(day, value=True) for day in range(1, 11)])
-    kept, _ = compact(entries, capacity=0)
-    assert value_on(9, merge(kept, [passing(6, value=False)])) is False
-    assert value_on(10, merge(kept, [passing(6, value=False)])) is True
+    stored_record, _ = compact(entries, capacity=0)
+    assert value_on(9, merge(stored_record, [passing(6, value=False)])) is False
+    assert value_on(10, merge(stored_record, [passing(6, value=False)])) is True
 
 
 def test_what_differs_is_never_dropped() -> None:
@@ -89,11 +89,11 @@ def test_subjects_run_side_by_side() -> None:
         for day in range(1, 4)
         for exam in ("final", "midterm")
     ]
-    kept, _ = compact(merge((), exams), capacity=0)
-    assert [entry.event_id for entry in kept] == ["1final", "1midterm", "3final", "3midterm"]
+    stored_record, _ = compact(merge((), exams), capacity=0)
+    assert [entry.event_id for entry in stored_record] == ["1final", "1midterm", "3final", "3midterm"]
 
 
-def test_a_timeline_of_too_many_different_words_is_refused_rather_than_forgotten() -> None:
+def test_a_timeline_of_too_many_different_wording_is_refused_rather_than_forgotten() -> None:
     entries = merge((), [passing(day, value=bool(day % 2)) for day in range(1, HARD_LIMIT + 2)])
     assert compact(entries[:-1])[0] == entries[:-1]
     with pytest.raises(TimelineFullError, match=f"{HARD_LIMIT + 1} entries .* at most {HARD_LIMIT}"):

@@ -1,4 +1,4 @@
-"""Where the design doesn't say that we differ, the platform's own decisions come out; where it does, named cases."""
+"""Where the design doesn't state that we differ, the platform's own decisions come out; where it does, named cases."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,8 +11,8 @@ from certrules.core.certificate import Outcome
 from certrules.core.policy import read_policies
 from certrules.core.replay import replay
 from certrules.core.terms import Status
-from tests.core.upstream import Platform
-from tests.core.words import CCX, COURSE_RUN, instant, qualifying, record_of
+from tests.scenes.phrases import CCX, COURSE_RUN, instant, qualifying, record_of
+from tests.scenes.upstream import Platform
 
 #: No hold, which the platform doesn't know.
 AT_ONCE = read_policies({"hold_seconds": 0})
@@ -50,7 +50,7 @@ SUBJECTS = {
     st.booleans(),
     st.sampled_from(["verified", "audit"]),
 )
-def test_told_in_order_the_platforms_own_history_comes_out(
+def test_reported_in_order_the_platforms_own_history_comes_out(
     happenings: list[str], beta_tester: bool, web: bool, ccx: bool, mode: str
 ) -> None:
     platform = Platform(beta_tester=beta_tester, web_certificates=web, ccx=ccx, mode=mode)
@@ -59,11 +59,11 @@ def test_told_in_order_the_platforms_own_history_comes_out(
         ("day 1", f"enrolled in {mode}"),
         ("day 1", f"beta tester {'added' if beta_tester else 'removed'}"),
     ]
-    said = {"enrolled": f"enrolled in {mode}"}
+    stated = {"enrolled": f"enrolled in {mode}"}
     for day, happening in enumerate(happenings, 2):
         about = SUBJECTS[happening.split()[0]]
-        if said.get(about) != happening:  # a repeated word is no fact here, but a signal there: see the differences
-            said[about] = happening
+        if stated.get(about) != happening:  # a repeated word is no fact here, but a signal there: see the differences
+            stated[about] = happening
             # A failing word labels nothing there: see the differences.
             assume(not (happening == "failing" and platform.invalidated and platform.status is Status.UNVERIFIED))
             HAPPENINGS[happening](platform)
@@ -119,7 +119,7 @@ def test_we_keep_what_was_earned_when_the_allowlist_entry_goes_and_the_platform_
     assert ours.status is Status.DOWNLOADABLE
 
 
-def test_we_say_notpassing_of_what_rested_on_the_allowlist_and_the_platform_says_unavailable() -> None:
+def test_we_show_notpassing_of_what_rested_on_the_allowlist_and_the_platform_shows_unavailable() -> None:
     theirs = _theirs(Platform.verifies_id, Platform.fails, Platform.is_allowlisted, Platform.leaves_allowlist)
     assert theirs.status is Status.UNAVAILABLE
     ours = _ours(
@@ -131,7 +131,7 @@ def test_we_say_notpassing_of_what_rested_on_the_allowlist_and_the_platform_says
     assert ours.status is Status.NOTPASSING
 
 
-def test_a_repeated_failing_word_takes_nothing_here_and_everything_there() -> None:
+def test_a_repeated_failing_value_takes_nothing_here_and_everything_there() -> None:
     theirs = _theirs(Platform.fails)
     theirs.status = Status.DOWNLOADABLE  # as imported
     theirs.fails()
@@ -140,7 +140,7 @@ def test_a_repeated_failing_word_takes_nothing_here_and_everything_there() -> No
     assert ours.status is Status.DOWNLOADABLE
 
 
-def test_a_repeated_passing_word_labels_nothing_here_that_the_first_did_not() -> None:
+def test_a_repeated_passing_value_labels_nothing_here_that_the_first_did_not() -> None:
     # Invalidated before there was a certificate, and without a verified ID, it is created as unverified. That it
     # exists and is invalidated makes it unavailable: there with any next signal, here when a fact changes.
     theirs = _theirs(Platform.is_invalidated, Platform.passes)
@@ -153,7 +153,7 @@ def test_a_repeated_passing_word_labels_nothing_here_that_the_first_did_not() ->
     assert changed.status is Status.UNAVAILABLE
 
 
-def test_a_failing_word_labels_what_is_invalidated_here_and_the_next_signal_does_there() -> None:
+def test_a_failing_value_labels_what_is_invalidated_here_and_the_next_signal_does_there() -> None:
     theirs = _theirs(Platform.is_invalidated, Platform.passes, Platform.fails)
     assert theirs.history == [Status.UNVERIFIED]
     theirs.changes_mode("professional")

@@ -14,14 +14,14 @@ from certs.cli import main
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
-@pytest.mark.parametrize("word", [*(rule.code for rule in RULES), *Cause])
-def test_every_rule_and_cause_is_documented(word: str) -> None:
-    assert f"`{word}`" in (DOCS / "rules.md").read_text()
+@pytest.mark.parametrize("phrase", [*(rule.code for rule in RULES), *Cause])
+def test_every_rule_and_cause_is_documented(phrase: str) -> None:
+    assert f"`{phrase}`" in (DOCS / "rules.md").read_text()
 
 
-@pytest.mark.parametrize("word", [*EVENT_TYPES, *EVENTS_OUT, *Reason])
-def test_every_event_and_refusal_is_documented(word: str) -> None:
-    assert f"`{word}`" in (DOCS / "events.md").read_text()
+@pytest.mark.parametrize("phrase", [*EVENT_TYPES, *EVENTS_OUT, *Reason])
+def test_every_event_and_refusal_is_documented(phrase: str) -> None:
+    assert f"`{phrase}`" in (DOCS / "events.md").read_text()
 
 
 @pytest.mark.parametrize("name", main.commands)

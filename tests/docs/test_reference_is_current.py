@@ -1,4 +1,4 @@
-"""The generated parts of the docs are what the code says today."""
+"""The generated parts of the docs match the code of today."""
 
 import subprocess
 import sysconfig
@@ -25,5 +25,5 @@ def test_every_option_stands_in_the_section_of_its_command(name: str) -> None:
     section, _, _ = rest.partition("\n## ")
     command = main.commands[name]
     for parameter in command.params:
-        for word in parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar()]:
-            assert word in section
+        for phrase in parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar()]:
+            assert phrase in section

@@ -22,11 +22,11 @@ def test_runbook_and_alarms_know_each_other() -> None:
         assert f"${{{name}Alarm.Arn}}" in template, "the dashboard shows it"
 
 
-def test_every_section_says_where_to_look_what_to_do_and_when_it_is_over() -> None:
+def test_every_section_shows_where_to_look_what_to_do_and_when_it_is_over() -> None:
     _, *sections = (ROOT / "docs" / "runbook.md").read_text().split("\n## ")
     for section in sections:
-        for word in ("**Look:**", "**Do", "**Over:**"):
-            assert word in section, section.splitlines()[0]
+        for phrase in ("**Look:**", "**Do", "**Over:**"):
+            assert phrase in section, section.splitlines()[0]
 
 
 def test_the_dashboard_shows_every_reason() -> None:

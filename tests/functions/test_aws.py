@@ -1,4 +1,4 @@
-"""A lean session's clients send what any client sends, to the same address; only of themselves they say less."""
+"""A lean session's clients send what any client sends, to the same address; only their user agent is shorter."""
 
 from io import BytesIO
 from typing import Any

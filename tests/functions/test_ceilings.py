@@ -9,7 +9,7 @@ import pytest
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
 from localcloud import LocalCloud
-from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day, failed
+from tests.scenes.scene import TEMPLATE, Learner, Scene, Wire, day, failed
 
 WRITES = {"PutItem", "TransactWriteItems", "UpdateItem", "BatchWriteItem", "DeleteItem"}
 ONE_KB = 1024
@@ -21,7 +21,7 @@ FACT_ONLY = 1
 """Write units for a fact that changes no certificate."""
 
 COUNTED_TWICE = {"TransactWriteItems": 2}
-"""DynamoDB Local says 4 units a KB where a transaction costs 2, as AWS documents it and bills it."""
+"""DynamoDB Local counts 4 units a KB where a transaction costs 2, as AWS documents it and bills it."""
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +112,13 @@ def test_an_id_verification_adds_one_query(scene: Scene, learner: Learner, wire:
 
 
 def test_a_duplicate_costs_no_write(scene: Scene, learner: Learner, wire: Wire, meter: Meter) -> None:
-    told = learner.qualifying()
-    scene.ingest(*told)
-    scene.ingest(*told)  # rests on the ID verification and the course run as they are now
+    reported = learner.qualifying()
+    scene.ingest(*reported)
+    scene.ingest(*reported)  # rests on the ID verification and the course run as they are now
     wire.sent.clear()
     meter.written.clear()
 
-    scene.ingest(*told)
+    scene.ingest(*reported)
 
     assert (writes(wire), meter.written) == (0, {})
 
@@ -179,7 +179,7 @@ def test_the_record_and_the_history_of_a_typical_paid_learner_stay_under_a_kilob
     course_run = "course-v1:MITx+6.00.1x_8+3T2026"
     paid = Learner(48_213_907 + learner.learner_id, course_run)
     settings = {"display_behavior": "end_with_date", "available_date": day(100), "end": day(99)}
-    told = [
+    reported = [
         paid.configured(day(1), web_certificates_enabled=True, self_paced=False, **settings),
         paid.enrolled(day(1), "audit"),
         paid.enrolled(day(9), "verified"),
@@ -188,10 +188,10 @@ def test_the_record_and_the_history_of_a_typical_paid_learner_stay_under_a_kilob
         paid.graded(day(30, 1.0201), 0.8166666666666667, "B"),
         paid.passing(day(30, 1.0203)),
     ]
-    for detail in told:
+    for detail in reported:
         scene.ingest(detail)
 
-    assert len(scene.kept(paid).timeline) >= 10
+    assert len(scene.stored_record(paid).timeline) >= 10
     (record,) = (item for item in scene.items("CertificatesTable") if item["s"]["S"] == course_run)
     (history,) = (item for item in scene.items("HistoryTable") if item["p"]["S"] == record["p"]["S"])
     assert size(record) < ONE_KB

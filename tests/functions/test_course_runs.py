@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from certrules import storage
 from certs.sources import event_builders
-from tests.functions.scene import ACTOR, Learner, Scene, day
+from tests.scenes.scene import ACTOR, Learner, Scene, day
 
 
 def test_every_course_run_that_was_ever_configured_is_listed_once(scene: Scene, learner: Learner) -> None:

@@ -15,15 +15,11 @@ from certrules.core.terms import Status
 from certrules.core.timeline import HARD_LIMIT, Entry
 from certrules.formats.event_types import EVENT_TYPES
 from certs.sources import event_builders
-from certs.sources.event_builders import Detail, envelope
-from tests.functions.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed
+from certs.sources.event_builders import Detail
+from tests.scenes.published import sent
+from tests.scenes.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed
 
 ALL_TAKEN = failed()
-
-
-def sent(detail: Detail) -> Detail:
-    """Return the event as the bus brings it, sent when it became true."""
-    return {"id": "bus-1", "account": "123456789012", **envelope(detail)}
 
 
 def without_ids(messages: list[Queued]) -> list[Queued]:
@@ -40,13 +36,13 @@ def request(learner: Learner, why: str, at: Any) -> Queued:
         "time": as_time(at),
         "source": f"course-certificates/{why}",
     }
-    said = {
+    stated = {
         "learner_id": learner.learner_id,
         "course_key": learner.course_run,
         "by": f"system:{why}",
         "notes": "",
     }
-    return Queued({"metadata": metadata, "request": said})
+    return Queued({"metadata": metadata, "request": stated})
 
 
 def test_the_events_of_a_qualifying_learner_become_a_certificate(scene: Scene, learner: Learner) -> None:
@@ -63,9 +59,9 @@ def test_the_events_of_a_qualifying_learner_become_a_certificate(scene: Scene, l
 
 
 def test_events_come_in_envelopes_of_the_bus_or_bare(scene: Scene, learner: Learner) -> None:
-    told = learner.qualifying()
+    reported = learner.qualifying()
 
-    assert scene.ingest(*(sent(detail) for detail in told[:2]), *told[2:]) == ALL_TAKEN
+    assert scene.ingest(*(sent(detail) for detail in reported[:2]), *reported[2:]) == ALL_TAKEN
 
     assert scene.certificate(learner) is not None
 
@@ -77,7 +73,7 @@ def test_a_batch_with_nothing_in_it_is_answered(scene: Scene) -> None:
 # --- every kind of event
 
 
-def told_of(event_type: str, learner: Learner) -> Detail:
+def reported_of(event_type: str, learner: Learner) -> Detail:
     """Return an event of this type about the learner in the course run."""
     name = event_type.removeprefix("org.openedx.learning.").removeprefix("certificates.").removesuffix(".v1")
     about: tuple[UUID, datetime, int, str] = (uuid4(), day(5), learner.learner_id, learner.course_run)
@@ -114,13 +110,13 @@ def told_of(event_type: str, learner: Learner) -> Detail:
         "learner": lambda n: event_builders.learner(n, *about[:3], username="ann", name="Ann"),
     }
     first, _, rest = name.partition(".")
-    word = f"{first}.{rest.partition('.')[0].partition('_')[0]}"
-    return (builders.get(word) or builders[first.partition("_attempt")[0]])(name)
+    phrase = f"{first}.{rest.partition('.')[0].partition('_')[0]}"
+    return (builders.get(phrase) or builders[first.partition("_attempt")[0]])(name)
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wire: Wire, event_type: str) -> None:
-    detail = told_of(event_type, learner)
+    detail = reported_of(event_type, learner)
     assert detail["metadata"]["event_type"] == event_type
 
     answers = [scene.ingest(detail), scene.ingest(detail)]
@@ -131,7 +127,7 @@ def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wi
     assert writes == (0 if event_type == "certificates.generation.requested.v1" else 1)
 
 
-def test_what_an_event_says_of_another_role_is_not_kept(scene: Scene, learner: Learner, wire: Wire) -> None:
+def test_what_an_event_shows_of_another_role_is_not_stored(scene: Scene, learner: Learner, wire: Wire) -> None:
     about: Any = (uuid4(), day(1), learner.learner_id, learner.course_run)
     staff = event_builders.course_access_role("user.course_access_role.added", *about, role="staff")
     of_the_organization = json.loads(json.dumps(staff))
@@ -152,7 +148,7 @@ def test_a_request_about_a_learner_of_whom_nothing_is_known_writes_nothing(
     assert scene.ingest(learner.requested(day(2))) == ALL_TAKEN
 
     assert wire.operations() == {"BatchGetItem": 1}
-    assert scene.kept(learner).version == 0
+    assert scene.stored_record(learner).version == 0
 
 
 # --- duplicates, and several messages at once
@@ -169,20 +165,20 @@ def test_messages_of_one_learner_in_a_batch_are_merged_and_saved_once(scene: Sce
     )
 
     assert answer == ALL_TAKEN
-    assert scene.kept(learner).version == 1
-    assert scene.facts_kept(learner) == {Fact.ENROLLMENT: 1, Fact.PASSING: 3, Fact.GRADE: 1}
+    assert scene.stored_record(learner).version == 1
+    assert scene.facts_stored(learner) == {Fact.ENROLLMENT: 1, Fact.PASSING: 3, Fact.GRADE: 1}
     certificate = scene.certificate(learner)
     assert certificate is not None
     assert (certificate.issued_at, certificate.grade) == (day(3), "0.9")
 
 
 def test_a_duplicate_changes_nothing_in_its_batch_or_later(scene: Scene, learner: Learner, wire: Wire) -> None:
-    told = learner.qualifying()
-    scene.ingest(*told, *told)
+    reported = learner.qualifying()
+    scene.ingest(*reported, *reported)
     before = scene.items("CertificatesTable"), scene.items("HistoryTable")
     wire.sent.clear()
 
-    assert scene.ingest(*reversed(told)) == ALL_TAKEN
+    assert scene.ingest(*reversed(reported)) == ALL_TAKEN
 
     assert (scene.items("CertificatesTable"), scene.items("HistoryTable")) == before
     assert not wire.operations().keys() & {"PutItem", "TransactWriteItems"}
@@ -266,20 +262,20 @@ def test_events_that_the_service_sent_itself_are_ignored(scene: Scene, learner: 
     assert wire.sent == []
 
 
-def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner: Learner) -> None:
+def test_a_value_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner: Learner) -> None:
     flips = tuple(
         Entry(day(1, number / 100), f"e{number:04}", Fact.PASSING, "", number % 2 == 0) for number in range(HARD_LIMIT)
     )
-    kept = scene.kept(learner)
+    stored_record = scene.stored_record(learner)
     storage.save_record(
         storage.RecordWrite(
             learner.pair,
-            kept,
+            stored_record,
             flips,
-            kept.compacted_until,
-            kept.published,
+            stored_record.compacted_until,
+            stored_record.published,
             None,
-            kept.based_on,
+            stored_record.based_on,
             [],
         )
     )
@@ -289,8 +285,8 @@ def test_a_word_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner
 
     (parked,) = scene.queued("ParkedQueue")
     assert (parked.attributes["message_id"], parked.attributes["reason"]) == ("m0", "timeline_full")
-    assert scene.facts_kept(other) == {Fact.PASSING: 1}
-    assert scene.kept(learner).timeline == flips
+    assert scene.facts_stored(other) == {Fact.PASSING: 1}
+    assert scene.stored_record(learner).timeline == flips
 
 
 # --- facts of a learner, and of a course run
@@ -387,8 +383,8 @@ def test_a_redelivered_change_of_a_course_run_is_decided_again(scene: Scene, lea
 # --- the learner's name
 
 
-def test_a_learner_is_named_and_erased_and_a_late_word_loses(scene: Scene, learner: Learner) -> None:
-    def kept_name() -> str | None:
+def test_a_learner_is_named_and_erased_and_a_late_value_loses(scene: Scene, learner: Learner) -> None:
+    def stored_name() -> str | None:
         return storage.load(names=[learner.learner_id]).names[learner.learner_id].e
 
     about: Any = learner.learner_id
@@ -399,7 +395,7 @@ def test_a_learner_is_named_and_erased_and_a_late_word_loses(scene: Scene, learn
     names = []
     for batch in ([renamed, named], [named], [erased], [renamed]):
         assert scene.ingest(*batch) == ALL_TAKEN
-        names.append(kept_name())
+        names.append(stored_name())
 
     assert names == ['["ann","Anna"]', '["ann","Anna"]', None, None]
     assert scene.queued("IngestQueue") == []
@@ -423,8 +419,8 @@ def test_only_the_messages_of_the_record_that_could_not_be_saved_are_retried(
     )
 
     assert answer == failed("m1", "m3")
-    assert scene.kept(learner).version == 0
-    assert scene.facts_kept(other) == {Fact.ENROLLMENT: 1, Fact.PASSING: 1}
+    assert scene.stored_record(learner).version == 0
+    assert scene.facts_stored(other) == {Fact.ENROLLMENT: 1, Fact.PASSING: 1}
     assert [message.body for message in scene.queued("ParkedQueue")] == ["malformed"]
 
 
@@ -433,7 +429,7 @@ def test_messages_that_could_not_be_parked_are_retried(scene: Scene, learner: Le
 
     assert scene.ingest("malformed", learner.enrolled(day(1)), "too") == failed("m0", "m2")
 
-    assert scene.kept(learner).version == 1
+    assert scene.stored_record(learner).version == 1
 
 
 def test_messages_that_the_queue_takes_only_in_part_are_retried(scene: Scene, wire: Wire) -> None:
@@ -474,18 +470,18 @@ def test_what_cannot_be_read_for_is_retried_and_what_is_malformed_parked_all_the
 def test_a_late_message_does_not_take_back_what_is_known_from_after_it_was_sent(scene: Scene, learner: Learner) -> None:
     scene.ingest(*(event_builders.envelope(detail) for detail in learner.qualifying()))
     scene.ingest(event_builders.envelope(learner.failing(day(6))))
-    held = scene.kept(learner).published.pending
+    held = scene.stored_record(learner).published.pending
     assert held is not None
 
     scene.ingest(event_builders.envelope(learner.graded(day(1), 0.2)))  # sent on day 1, too
 
-    assert scene.kept(learner).published.pending == held
+    assert scene.stored_record(learner).published.pending == held
 
 
 def test_what_is_taken_in_again_from_nothing_has_the_same_id_and_history(scene: Scene, learner: Learner) -> None:
-    told = [*learner.qualifying(), learner.failing(day(5)), learner.passing(day(8))]
+    reported = [*learner.qualifying(), learner.failing(day(5)), learner.passing(day(8))]
     found = []
-    for batches in ([[detail] for detail in told], [told]):
+    for batches in ([[detail] for detail in reported], [reported]):
         scene.empty_tables()
         for batch in batches:
             scene.ingest(*batch)

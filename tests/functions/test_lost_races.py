@@ -9,7 +9,7 @@ from certrules.core.terms import Status
 from certrules.ingestion import ATTEMPTS
 from certs.sources.event_builders import Detail
 from localcloud import LocalCloud
-from tests.functions.scene import (
+from tests.scenes.scene import (
     TEMPLATE,
     Answer,
     Learner,
@@ -35,8 +35,8 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Scene]:
 def canceled(*codes: str) -> Answer:
     """Return the answer to a transaction that was canceled, with a reason for each of its items."""
     reasons = [{"Code": code, "Message": None if code == "None" else "the test says so"} for code in codes]
-    said = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
-    return refusal("TransactionCanceledException", CancellationReasons=reasons, message=said)
+    stated = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
+    return refusal("TransactionCanceledException", CancellationReasons=reasons, message=stated)
 
 
 def refusing(answers: dict[str, list[Answer]]) -> Refusing:
@@ -45,7 +45,7 @@ def refusing(answers: dict[str, list[Answer]]) -> Refusing:
 
 
 def unverified(learner: Learner) -> list[Detail]:
-    """Tell what is one transition: passed, but not ID-verified."""
+    """Report what is one transition: passed, but not ID-verified."""
     return [learner.enrolled(day(1)), learner.passing(day(3))]
 
 
@@ -58,7 +58,7 @@ def unverified(learner: Learner) -> list[Detail]:
         ("TransactionConflict", "ThrottlingError"),
     ],
 )
-def test_a_transaction_that_lost_a_race_is_decided_again_on_what_is_kept_by_then(
+def test_a_transaction_that_lost_a_race_is_decided_again_on_what_is_stored_by_then(
     scene: Scene, learner: Learner, wire: Wire, codes: tuple[str, str]
 ) -> None:
     scene.ingest(learner.configured(day(1)))
@@ -78,7 +78,7 @@ def test_a_put_that_lost_a_race_is_decided_again(scene: Scene, learner: Learner,
     assert scene.ingest(learner.enrolled(day(1))) == failed()
 
     assert wire.operations() == {"BatchGetItem": 2, "PutItem": 2}
-    assert scene.facts_kept(learner) == {Fact.ENROLLMENT: 1}
+    assert scene.facts_stored(learner) == {Fact.ENROLLMENT: 1}
 
 
 def test_only_what_lost_the_race_is_done_again(scene: Scene, learner: Learner, wire: Wire) -> None:
@@ -107,7 +107,7 @@ def test_what_loses_race_after_race_is_left_to_the_queue(scene: Scene, learner: 
 
     assert answer == failed("m0", "m2")
     assert wire.operations() == {"BatchGetItem": ATTEMPTS, "PutItem": ATTEMPTS + 1}
-    assert scene.facts_kept(other) == {Fact.ENROLLMENT: 1}
+    assert scene.facts_stored(other) == {Fact.ENROLLMENT: 1}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_no_fresh_read_can_mend_is_left_to_the_queue_at_once(
     assert scene.ingest(*unverified(learner)) == failed("m0", "m1")
 
     assert wire.operations() == {"BatchGetItem": 1, "TransactWriteItems": 1}
-    assert scene.kept(learner).version == 0
+    assert scene.stored_record(learner).version == 0
 
 
 def test_a_write_whose_answer_was_lost_is_not_done_twice(scene: Scene, learner: Learner, wire: Wire) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from certs.sources.event_builders import Detail
-from tests.functions.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day, failed
+from tests.scenes.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day, failed
 
 CREATED, CHANGED, REVOKED = (
     f"org.openedx.learning.certificate.{what}.v1" for what in ("created", "changed", "revoked")
@@ -15,7 +15,7 @@ HELD = "certificates.revocation.held.v1"
 
 
 def stream_of(scene: Scene, learner: Learner) -> list[dict[str, Any]]:
-    """Return what the history table's stream tells of a learner, in order."""
+    """Return what the history table's stream has of a learner, in order."""
     mine = [item for item in scene.items("HistoryTable") if item["p"]["S"] == f"L#{learner.learner_id}"]
     return [
         {"eventName": "INSERT", "dynamodb": {"SequenceNumber": f"n{number}", "NewImage": item}}
@@ -28,7 +28,7 @@ def published(scene: Scene) -> list[tuple[str, Detail]]:
     return [(event["detail-type"], event["detail"]) for event in scene.take(OWN_EVENTS)]
 
 
-def revoked_and_earned_anew(scene: Scene, learner: Learner) -> None:
+def revoked_and_earned_again(scene: Scene, learner: Learner) -> None:
     """Have a certificate issued, revoked and issued again."""
     scene.ingest(*learner.qualifying())
     scene.ingest(learner.graded(day(4), 0.4))
@@ -36,7 +36,7 @@ def revoked_and_earned_anew(scene: Scene, learner: Learner) -> None:
     scene.ingest(learner.passing(day(8)))
 
 
-def test_an_award_is_told_as_created_and_changed(scene: Scene, learner: Learner) -> None:
+def test_an_award_is_reported_as_created_and_changed(scene: Scene, learner: Learner) -> None:
     scene.ingest(*learner.qualifying())
     certificate = scene.certificate(learner)
     assert certificate is not None
@@ -77,27 +77,27 @@ def test_an_award_is_told_as_created_and_changed(scene: Scene, learner: Learner)
     }
 
 
-def test_a_loss_is_told_as_changed_and_revoked_and_each_event_has_an_id_of_its_own(
+def test_a_loss_is_reported_as_changed_and_revoked_and_each_event_has_an_id_of_its_own(
     scene: Scene, learner: Learner
 ) -> None:
-    revoked_and_earned_anew(scene, learner)
+    revoked_and_earned_again(scene, learner)
 
     assert scene.publish(*stream_of(scene, learner)) == failed()
 
-    told = published(scene)
-    assert [event_type for event_type, _ in told] == [CREATED, CHANGED, CHANGED, REVOKED, CREATED, CHANGED]
-    assert [detail["metadata"]["time"] for _, detail in told[2:4]] == [day(5, 1).isoformat()] * 2
-    assert told[3][1]["decision"] == {
+    reported = published(scene)
+    assert [event_type for event_type, _ in reported] == [CREATED, CHANGED, CHANGED, REVOKED, CREATED, CHANGED]
+    assert [detail["metadata"]["time"] for _, detail in reported[2:4]] == [day(5, 1).isoformat()] * 2
+    assert reported[3][1]["decision"] == {
         "cause": "grade_fell",
         "reasons": ["not_passed"],
         "policy_version": "edx-2021",
         "by": "",
         "reason": "",
     }
-    assert len({detail["metadata"]["id"] for _, detail in told}) == 6
+    assert len({detail["metadata"]["id"] for _, detail in reported}) == 6
 
 
-def test_what_a_person_did_is_told_with_who_and_why(scene: Scene, learner: Learner) -> None:
+def test_what_a_person_did_is_reported_with_who_and_why(scene: Scene, learner: Learner) -> None:
     scene.ingest(*learner.qualifying(), learner.invalidated(day(6)))
 
     scene.publish(*stream_of(scene, learner)[1:])
@@ -112,9 +112,9 @@ def test_what_a_person_did_is_told_with_who_and_why(scene: Scene, learner: Learn
     }
 
 
-def test_a_held_revocation_is_told(scene: Scene, learner: Learner) -> None:
-    told = learner.qualifying()
-    scene.ingest(*told)
+def test_a_held_revocation_is_reported(scene: Scene, learner: Learner) -> None:
+    reported = learner.qualifying()
+    scene.ingest(*reported)
     scene.ingest(learner.invalidated(day(2)))  # came late: it was never earned
     certificate = scene.certificate(learner)
     assert certificate is not None
@@ -133,7 +133,7 @@ def test_a_held_revocation_is_told(scene: Scene, learner: Learner) -> None:
     assert detail["decision"]["reasons"] == ["invalidated"]
 
 
-def test_what_is_removed_from_history_is_not_told(scene: Scene) -> None:
+def test_what_is_removed_from_history_is_not_reported(scene: Scene) -> None:
     removed = {"eventName": "REMOVE", "dynamodb": {"SequenceNumber": "n1", "Keys": {}}}
 
     assert scene.publish(removed) == failed()
@@ -141,7 +141,7 @@ def test_what_is_removed_from_history_is_not_told(scene: Scene) -> None:
     assert published(scene) == []
 
 
-def test_what_says_something_else_in_the_same_place_after_a_restore_is_told_under_another_id(
+def test_what_shows_something_else_in_the_same_place_after_a_restore_is_reported_under_another_id(
     scene: Scene, learner: Learner
 ) -> None:
     scene.ingest(*learner.qualifying())
@@ -157,7 +157,7 @@ def test_what_says_something_else_in_the_same_place_after_a_restore_is_told_unde
 def test_what_the_bus_does_not_take_is_sent_again_under_the_same_ids(
     scene: Scene, learner: Learner, wire: Wire, taken: int, first_untold: str
 ) -> None:
-    revoked_and_earned_anew(scene, learner)
+    revoked_and_earned_again(scene, learner)
     records = stream_of(scene, learner)
     wire.around = lambda request, answer: (
         answer() if request.operation != "PutEvents" else partly_taken(request.body, taken) or answer()
@@ -182,7 +182,7 @@ def partly_taken(body: Any, taken: int) -> Any:
     return 200, {}, json.dumps({"FailedEntryCount": len(entries) - taken, "Entries": entries})
 
 
-def test_many_records_are_told_in_order(scene: Scene, learner: Learner, wire: Wire) -> None:
+def test_many_records_are_reported_in_order(scene: Scene, learner: Learner, wire: Wire) -> None:
     scene.ingest(learner.configured(day(1), policy={"hold_seconds": 0}), *learner.qualifying()[1:])
     for number in range(10):
         scene.ingest(learner.failing(day(5 + number)), learner.passing(day(5 + number, 12)))

@@ -13,7 +13,7 @@ from certrules.core.terms import Status
 from certs import stacks
 from certs.cli import main
 from certs.sources import event_builders
-from tests.functions.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day
+from tests.scenes.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day
 
 NOW = day(100)
 TABLES = ("CertificatesTable", "HistoryTable", "SupportTable")
@@ -59,10 +59,10 @@ def happened(scene: Scene, learner: Learner) -> None:
     happen(scene, learner.invalidated(day(20)), at=day(20))
 
 
-def heard(scene: Scene) -> list[tuple[str, str]]:
-    """Return id and type of the changes that consumers were told, as often as they were."""
-    told = [event["detail"]["metadata"] for event in scene.take(OWN_EVENTS)]
-    return [(item["id"], item["event_type"]) for item in told if ".certificate." in item["event_type"]]
+def arrived(scene: Scene) -> list[tuple[str, str]]:
+    """Return id and type of the changes that consumers received, as often as they did."""
+    reported = [event["detail"]["metadata"] for event in scene.take(OWN_EVENTS)]
+    return [(item["id"], item["event_type"]) for item in reported if ".certificate." in item["event_type"]]
 
 
 def item_of(scene: Scene, table: str, *of: Any) -> dict[str, Any]:
@@ -100,10 +100,10 @@ def test_where_nothing_was_lost_nothing_is_found(scene: Scene, learner: Learner)
     assert findings(outcome) == {}
     assert outcome["failed"] == []
     assert outcome["seen"] == {"history": 4, "records": 1}
-    assert heard(scene) == []
+    assert arrived(scene) == []
 
 
-def test_the_outcome_is_kept_as_a_report_and_told_to_the_bus(scene: Scene, learner: Learner) -> None:
+def test_the_outcome_is_stored_as_a_report_and_reported_to_the_bus(scene: Scene, learner: Learner) -> None:
     happened(scene, learner)
     delete(scene, "SupportTable")
     scene.take(OWN_EVENTS)
@@ -133,42 +133,42 @@ def test_what_was_never_published_is_published_and_noted(scene: Scene, learner: 
     scene.cloud.deliver()
     wire.around = lambda _, answer: answer()
     assert len(scene.take("PublishDeadLetters")) == 1
-    assert heard(scene) == []
+    assert arrived(scene) == []
 
     outcome = reconcile(scene)
 
     assert findings(outcome) == {"unpublished": 1}
-    assert [event_type for _, event_type in heard(scene)] == [
+    assert [event_type for _, event_type in arrived(scene)] == [
         "org.openedx.learning.certificate.created.v1",
         "org.openedx.learning.certificate.changed.v1",
     ]
     settled(scene)
-    assert heard(scene) == []
+    assert arrived(scene) == []
 
 
 @pytest.mark.parametrize(("lost", "again"), [(1, 8), (2, 6), (4, 2)])
-def test_what_followed_on_a_lost_change_is_told_once_more_so_that_the_last_word_is_the_last(
+def test_what_followed_on_a_lost_change_is_reported_once_more_so_that_the_last_value_is_the_last(
     scene: Scene, learner: Learner, lost: int, again: int
 ) -> None:
     happened(scene, learner)
-    first = heard(scene)
+    first = arrived(scene)
     delete(scene, "SupportTable", lambda item: not item["s"]["S"].endswith(f"#{lost:08d}"))
 
     assert findings(reconcile(scene)) == {"unpublished": 1}
 
-    assert heard(scene) == first[-again:]
+    assert arrived(scene) == first[-again:]
     settled(scene)
 
 
-def test_a_receipt_that_was_lost_is_noted_again_and_consumers_can_tell(scene: Scene, learner: Learner) -> None:
+def test_a_receipt_that_was_lost_is_noted_again_and_consumers_can_show(scene: Scene, learner: Learner) -> None:
     happened(scene, learner)
     first = scene.take(OWN_EVENTS)
     delete(scene, "SupportTable")
 
     assert findings(reconcile(scene)) == {"unpublished": 4}
 
-    told = [event["detail"] for event in scene.take(OWN_EVENTS) if ".certificate." in event["detail-type"]]
-    assert told == [event["detail"] for event in first]
+    reported = [event["detail"] for event in scene.take(OWN_EVENTS) if ".certificate." in event["detail-type"]]
+    assert reported == [event["detail"] for event in first]
     settled(scene)
 
 
@@ -257,15 +257,15 @@ def whole(scene: Scene, learner: Learner) -> Iterator[Learner]:
     """A learner whose certificate was reported on, and is as it was."""
     happened(scene, learner)
     yield learner
-    assert len(set(heard(scene))) == 8
+    assert len(set(arrived(scene))) == 8
 
 
 def unchanged(scene: Scene) -> list[Any]:
-    """Return all that is kept."""
+    """Return all that is stored."""
     return [scene.items(table) for table in TABLES]
 
 
-def test_a_certificate_that_nobody_was_told_of_is_reported(scene: Scene, whole: Learner) -> None:
+def test_a_certificate_that_nobody_was_reported_of_is_reported(scene: Scene, whole: Learner) -> None:
     item = item_of(scene, "CertificatesTable", *whole.pair)
     change(scene, "CertificatesTable", item, c=item["c"]["S"].replace('["unavailable"', '["downloadable"', 1))
     before = unchanged(scene)
@@ -365,7 +365,7 @@ def test_parts_are_read_in_pages_and_nothing_is_lost_between_them(
     happened(scene, learner)
     for number in range(12):
         happen(scene, *Learner(learner.learner_id + 200_000 + number, learner.course_run).qualifying(), at=day(3))
-    first = set(heard(scene))
+    first = set(arrived(scene))
     reconcile(scene)  # loads it
     steps = scene.cloud.functions["ReconcileFunction"].modules["app"].steps
     monkeypatch.setattr(steps, "PAGE", 3)
@@ -375,12 +375,12 @@ def test_parts_are_read_in_pages_and_nothing_is_lost_between_them(
     outcome = reconcile(scene, segments=segments)
 
     assert findings(outcome).keys() == {"unpublished"}
-    assert set(heard(scene)) == first
+    assert set(arrived(scene)) == first
     assert outcome["seen"] == {"history": 16, "records": 13}
     settled(scene)
 
 
-def test_the_old_logics_word_is_counted_by_how_it_agrees_with_the_facts(scene: Scene, learner: Learner) -> None:
+def test_the_old_logics_value_is_counted_by_how_it_agrees_with_the_facts(scene: Scene, learner: Learner) -> None:
     recorded = event_builders.recorded_certificate(
         "recorded",
         uuid4(),

@@ -8,7 +8,7 @@ import pytest
 from certrules import storage
 from certrules.core.terms import Status
 from localcloud import LocalCloud
-from tests.functions.scene import Learner, Scene, Wire, as_time, day, failed
+from tests.scenes.scene import Learner, Scene, Wire, as_time, day, failed
 
 AT = as_time(day(9))
 

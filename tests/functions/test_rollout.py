@@ -1,4 +1,4 @@
-"""A course run off, in shadow, live, and back: what is kept, what is published, and what is told."""
+"""A course run off, in shadow, live, and back: what is stored, what is published, and what history shows."""
 
 import json
 from datetime import datetime
@@ -17,7 +17,7 @@ from certrules.formats.events_in import decode
 from certrules.ingestion import ingest_messages
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
-from tests.functions.scene import Learner, Queued, Scene, Wire, day
+from tests.scenes.scene import Learner, Queued, Scene, Wire, day
 
 
 def old_id(learner: Learner) -> str:
@@ -31,8 +31,8 @@ def sent(detail: Detail, at: datetime) -> Detail:
 
 
 def recorded(learner: Learner, at: datetime, status: Status = Status.DOWNLOADABLE, **more: Any) -> Detail:
-    """Tell of the old logic's certificate."""
-    said = {
+    """Report the old logic's certificate."""
+    stated = {
         "mode": "verified",
         "grade": "0.8",
         "certificate_id": UUID(int=learner.learner_id),
@@ -41,7 +41,7 @@ def recorded(learner: Learner, at: datetime, status: Status = Status.DOWNLOADABL
         **more,
     }
     return event_builders.recorded_certificate(
-        "recorded", uuid4(), at, learner.learner_id, learner.course_run, status=status, **said
+        "recorded", uuid4(), at, learner.learner_id, learner.course_run, status=status, **stated
     )
 
 
@@ -53,12 +53,12 @@ def roll(scene: Scene, learners: list[Learner], at: datetime, rollout: str) -> N
 
 
 def statuses(scene: Scene, learner: Learner) -> list[tuple[str | None, str, str]]:
-    """Return what history tells: before, after, why; of what is held, the cause."""
+    """Return what history shows: before, after, why; of what is held, the cause."""
     return [(item.get("previous"), item.get("status", item["kind"]), item["cause"]) for item in scene.history(learner)]
 
 
 @pytest.mark.parametrize("rollout", ["off", "shadow"])
-def test_where_the_old_logic_decides_facts_are_kept_and_nothing_is_published(
+def test_where_the_old_logic_decides_facts_are_stored_and_nothing_is_published(
     scene: Scene, learner: Learner, wire: Wire, rollout: str
 ) -> None:
     scene.ingest(learner.configured(day(1), rollout=rollout))
@@ -70,14 +70,16 @@ def test_where_the_old_logic_decides_facts_are_kept_and_nothing_is_published(
     assert scene.certificate(learner) is None
     scene.ingest(learner.qualifying()[2])
     scene.ingest(learner.failing(day(5)), learner.requested(day(6)))
-    assert scene.facts_kept(learner)[Fact.PASSING] == 2
+    assert scene.facts_stored(learner)[Fact.PASSING] == 2
     assert scene.history(learner) == []
-    assert scene.kept(learner).published.pending is None
-    assert scene.kept(learner).item.d is None
+    assert scene.stored_record(learner).published.pending is None
+    assert scene.stored_record(learner).item.d is None
 
 
 @pytest.mark.parametrize("rollout", ["off", "shadow"])
-def test_what_learners_have_there_is_what_the_old_logic_said_last(scene: Scene, learner: Learner, rollout: str) -> None:
+def test_what_learners_have_there_is_what_the_old_logic_stated_last(
+    scene: Scene, learner: Learner, rollout: str
+) -> None:
     scene.ingest(learner.configured(day(1), rollout=rollout), learner.enrolled(day(1)))
     scene.ingest(recorded(learner, day(6), Status.NOTPASSING))
     scene.ingest(recorded(learner, day(4)))
@@ -93,7 +95,7 @@ def test_what_learners_have_there_is_what_the_old_logic_said_last(scene: Scene, 
     assert storage.owner_of(old_id(learner)) == learner.pair
 
 
-def test_going_live_tells_nothing_of_what_the_old_logic_issued(scene: Scene, learner: Learner) -> None:
+def test_going_live_shows_nothing_of_what_the_old_logic_issued(scene: Scene, learner: Learner) -> None:
     scene.ingest(learner.configured(day(1), rollout="shadow"))
     scene.ingest(*learner.qualifying(), recorded(learner, day(4)))
 
@@ -135,17 +137,17 @@ def test_a_grade_that_fell_while_the_old_logic_decided_revokes_nothing_but_with_
     roll(scene, [learner], day(9), "live")
 
     assert statuses(scene, learner) == [(None, "held", Cause.GRADE_FELL)]
-    kept = scene.kept(learner)
-    assert kept.published.certificate is not None
-    assert kept.published.certificate.status is Status.DOWNLOADABLE
-    assert kept.published.pending is not None
-    assert kept.published.pending.due is None
-    assert [(entry.by, entry.notes) for entry in kept.timeline if entry.fact is Fact.REVOCATION] == [
+    stored_record = scene.stored_record(learner)
+    assert stored_record.published.certificate is not None
+    assert stored_record.published.certificate.status is Status.DOWNLOADABLE
+    assert stored_record.published.pending is not None
+    assert stored_record.published.pending.due is None
+    assert [(entry.by, entry.notes) for entry in stored_record.timeline if entry.fact is Fact.REVOCATION] == [
         ("system:rollout", "the old logic decided then, and let the certificate stand")
     ]
     scene.ingest(sent(learner.passing(day(10)), day(10)))
-    assert scene.kept(learner).published.pending is None
-    assert scene.kept(learner).published.certificate == kept.published.certificate
+    assert scene.stored_record(learner).published.pending is None
+    assert scene.stored_record(learner).published.certificate == stored_record.published.certificate
 
 
 def test_an_exam_that_was_rejected_while_the_old_logic_decided_revokes_nothing_but_with_a_person(
@@ -169,12 +171,12 @@ def test_going_back_leaves_what_was_published_and_going_live_again_continues(sce
     scene.ingest(sent(learner.configured(day(1), rollout="live"), day(1)))
     scene.ingest(*(sent(detail, day(3)) for detail in learner.qualifying()))
     issued = scene.certificate(learner)
-    told = scene.history(learner)
+    reported = scene.history(learner)
 
     roll(scene, [learner], day(9), "shadow")
     scene.ingest(sent(learner.invalidated(day(10)), day(10)))
     assert scene.certificate(learner) == issued
-    assert scene.history(learner) == told
+    assert scene.history(learner) == reported
 
     scene.ingest(sent(recorded(learner, day(11), Status.UNAVAILABLE, certificate_id=None), day(11)))
     unavailable = scene.certificate(learner)
@@ -183,12 +185,12 @@ def test_going_back_leaves_what_was_published_and_going_live_again_continues(sce
     assert (unavailable.status, unavailable.certificate_id) == ("unavailable", issued.certificate_id)
 
     roll(scene, [learner], day(12), "live")
-    assert scene.history(learner) == told
+    assert scene.history(learner) == reported
     lifted = event_builders.invalidation(
         "invalidation.lifted", uuid4(), day(13), learner.learner_id, learner.course_run, by="ada", notes="ticket 13"
     )
     scene.ingest(sent(lifted, day(13)))
-    assert statuses(scene, learner)[len(told) :] == [("unavailable", "downloadable", Cause.REINSTATED)]
+    assert statuses(scene, learner)[len(reported) :] == [("unavailable", "downloadable", Cause.REINSTATED)]
     reinstated = scene.certificate(learner)
     assert reinstated is not None
     assert (reinstated.certificate_id, reinstated.issued_at) == (issued.certificate_id, issued.issued_at)
@@ -208,15 +210,15 @@ def test_a_change_of_rollout_has_the_course_run_decided_again_and_so_has_its_red
         scene.empty_queues()
 
 
-def test_the_last_word_on_the_rollout_counts_by_its_time_whatever_comes_when(scene: Scene, learner: Learner) -> None:
+def test_the_last_value_on_the_rollout_counts_by_its_time_whatever_comes_when(scene: Scene, learner: Learner) -> None:
     for number, order in enumerate(permutations(("off", "live", "shadow"))):
         someone = Learner(learner.learner_id, f"{learner.course_run}_{number}")
-        said = {
+        stated = {
             name: someone.configured(day(at), rollout=name) for name, at in (("off", 1), ("live", 2), ("shadow", 4))
         }
-        scene.ingest(*(said[name] for name in order))
+        scene.ingest(*(stated[name] for name in order))
         scene.ingest(*someone.qualifying(), recorded(someone, day(5)))
-        scene.ingest(said["live"], said["off"])
+        scene.ingest(stated["live"], stated["off"])
         assert scene.history(someone) == []
         certificate = scene.certificate(someone)
         assert certificate is not None
@@ -237,7 +239,7 @@ def test_what_the_old_logic_issued_just_before_going_live_is_not_issued_once_mor
     assert certificate.certificate_id == old_id(learner)
 
 
-def test_in_shadow_each_decision_is_compared_with_the_old_logics_word_and_counted(
+def test_in_shadow_each_decision_is_compared_with_the_old_logics_value_and_counted(
     scene: Scene, learner: Learner
 ) -> None:
     def compared(*details: Detail) -> dict[Kind, int]:

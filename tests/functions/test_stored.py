@@ -1,4 +1,4 @@
-"""What is kept is what was known: timelines, certificates and decisions come back from their JSON as they were."""
+"""What is stored is what was known: timelines, certificates and decisions come back from their JSON as they were."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from certrules.formats.stored import (
     held_history_of,
     history_of,
 )
-from tests.core.histories import END, records
+from tests.scenes.histories import END, records
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _instants = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - see timezones
@@ -109,7 +109,9 @@ def test_a_timeline_comes_back_as_it_was(some: list[Entry], more: list[Entry]) -
 
 
 @given(st.lists(entries(), max_size=10), st.lists(entries(), max_size=5))
-def test_a_timeline_that_is_added_to_is_kept_as_if_it_were_written_anew(some: list[Entry], more: list[Entry]) -> None:
+def test_a_timeline_that_is_added_to_is_stored_as_if_it_were_written_again(
+    some: list[Entry], more: list[Entry]
+) -> None:
     known = merge((), some)
     timeline = merge(known, [*more, *(entry._replace(fact=Fact.GRADE, value=Grade(1, "A")) for entry in some[-1:])])
 
@@ -145,18 +147,18 @@ def taken_again(item: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def rests_on_what_it_names(item: dict[str, Any], record: Record) -> bool:
-    """Tell whether the facts that decided are in evidence, each with the event that said so."""
-    said = {(entry.fact, entry.subject): entry for entry in entries_in(item["decision"]["evidence"])}
+    """Return whether the facts that decided are in evidence, each with its event."""
+    stated = {(entry.fact, entry.subject): entry for entry in entries_in(item["decision"]["evidence"])}
     known = {(entry.event_id, entry.fact, entry.subject): entry for entry in record.timeline}
     facts = item["decision"]["facts"]
     lines = {"mode": Fact.ENROLLMENT, "passed": Fact.PASSING, "allowlisted": Fact.ALLOWLIST}
     return (
-        all((fact, "") in said for name, fact in lines.items() if facts.get(name) is not None)
-        and all((Fact.INVALIDATION, subject) in said for subject in facts.get("invalidations", ()))
+        all((fact, "") in stated for name, fact in lines.items() if facts.get(name) is not None)
+        and all((Fact.INVALIDATION, subject) in stated for subject in facts.get("invalidations", ()))
         and facts.get("ccx", False) == is_ccx(record.course_run)
         and all(
             entry == known[entry.event_id, entry.fact, entry.subject]._replace(by="", notes="")
-            for entry in said.values()
+            for entry in stated.values()
         )
     )
 
@@ -175,7 +177,7 @@ def test_a_decision_taken_again_from_history_comes_out_the_same(record: Record) 
 
 
 def describes(item: dict[str, Any], transition: Transition) -> bool:
-    """Tell whether a history item says all of a transition."""
+    """Return whether a history item has all of a transition."""
     return (item["status"], item["previous"], item["cause"], item["by"], item["reason"]) == (
         transition.status,
         transition.previous,
@@ -185,7 +187,7 @@ def describes(item: dict[str, Any], transition: Transition) -> bool:
 
 
 @given(records())
-def test_a_held_revocation_is_kept_with_the_decision_that_it_rests_on(record: Record) -> None:
+def test_a_held_revocation_is_stored_with_the_decision_that_it_rests_on(record: Record) -> None:
     outcome = replay(record, POLICIES, END)
     certificate = Certificate(Status.DOWNLOADABLE, "verified", "", "c0ffee", END, END)
     pending = Pending(Cause.NEVER_EARNED, END, None)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from certrules.core.terms import Status
-from tests.functions.scene import Learner, Scene, as_time, day
+from tests.scenes.scene import Learner, Scene, as_time, day
 
 
 def statuses(scene: Scene, learner: Learner) -> list[Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.imports.platform import Tables
+from tests.scenes.platform_tables import Tables
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from certs.imports import command, job, parts
 from certs.imports.parts import read_tables
 from certs.imports.tables import TABLES
 from localcloud import LocalCloud
-from tests.certs.conftest import certs
-from tests.functions.scene import TEMPLATE
-from tests.imports.platform import NOW, ROWS, Tables, as_csv
+from tests.scenes.commands import certs
+from tests.scenes.platform_tables import NOW, ROWS, Tables, as_csv
+from tests.scenes.scene import TEMPLATE
 
 ENROLLMENTS = "student_courseenrollment"
 
@@ -30,7 +30,7 @@ def export(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
-    """A local cloud that is kept up: what it is asked to do is delivered before its state is told."""
+    """A local cloud that stays up: what it is asked to do is delivered before its state is shown."""
     with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}) as cloud:
 
         class Steps:
@@ -39,12 +39,12 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
             def __init__(self) -> None:
                 self._client = cloud.client("stepfunctions")
 
-            def start_execution(self, **told: str) -> object:
-                return self._client.start_execution(**told)
+            def start_execution(self, **reported: str) -> object:
+                return self._client.start_execution(**reported)
 
-            def describe_execution(self, **told: str) -> object:
+            def describe_execution(self, **reported: str) -> object:
                 cloud.deliver()
-                return self._client.describe_execution(**told)
+                return self._client.describe_execution(**reported)
 
         stack = job.Stack(cloud.client("s3"), Steps(), cloud.physical("BulkBucket"), cloud.physical("ImportMachine"))
         monkeypatch.setattr(job, "stack_of", lambda _name: stack)
@@ -122,7 +122,7 @@ def test_a_file_that_names_no_table_is_refused(tmp_path: Path) -> None:
     assert certs("import", tmp_path, "--check").exit_code == 1
 
 
-def test_without_a_local_cloud_it_is_said_how_to_start_one(export: Path) -> None:
+def test_without_a_local_cloud_it_is_stated_how_to_start_one(export: Path) -> None:
     result = certs("import", export)
     assert result.exit_code == 1
     assert "certs local" in result.stderr

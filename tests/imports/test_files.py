@@ -18,7 +18,7 @@ JSON = '{"id":1,"mode":"audit","notes":"two\\nlines, one \\"note\\""}\n\n{"id":2
     ("name", "text", "lines"),
     [("a.csv", CSV, [2, 4]), ("a.tsv", TABS, [2, 3]), ("a.jsonl", JSON, [1, 3])],
 )
-def test_every_form_says_the_same(tmp_path: Path, name: str, text: str, lines: list[int], suffix: str) -> None:
+def test_every_form_shows_the_same(tmp_path: Path, name: str, text: str, lines: list[int], suffix: str) -> None:
     path = tmp_path / f"{name}{suffix}"
     path.write_bytes(gzip.compress(text.encode()) if suffix else text.encode())
     rows = list(read_rows(path))
@@ -65,7 +65,7 @@ def test_a_quote_that_another_row_closes_costs_its_own_row_only(tmp_path: Path) 
     assert [row.values and row.values["id"] for row in read_rows(path)] == [None, "2", "3"]
 
 
-def test_a_quote_swallows_no_more_than_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quote_swallows_no_more_than_is_stored_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_FIELD", 1000)
     path = tmp_path / "a.csv"
     path.write_text('id,mode\n0,"audit\n' + "".join(f"{number},verified\n" for number in range(1, 500)))
@@ -73,7 +73,7 @@ def test_a_quote_swallows_no_more_than_is_kept_in_memory(tmp_path: Path, monkeyp
     assert [row.values and row.values["id"] for row in rows] == [None, *map(str, range(1, 500))]
 
 
-def test_a_row_with_too_few_fields_is_told_with_what_it_was(tmp_path: Path) -> None:
+def test_a_row_with_too_few_fields_is_reported_with_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,mode\n1\n2,audit\n")
     assert list(read_rows(path)) == [
@@ -82,7 +82,7 @@ def test_a_row_with_too_few_fields_is_told_with_what_it_was(tmp_path: Path) -> N
     ]
 
 
-def test_a_line_that_is_no_json_object_is_told(tmp_path: Path) -> None:
+def test_a_line_that_is_no_json_object_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"id":1}\n[2]\n{"id":\n{"id":4}\n')
     assert [(row.number, row.values is None) for row in read_rows(path)] == [
@@ -106,13 +106,13 @@ def test_what_came_before_the_damage_is_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("name", "text", "shows"),
     [("a.parquet", "", "its name"), ("a.csv", "", "its first line"), ("a.tsv", "", "its first line")],
 )
-def test_a_file_that_is_no_table_is_refused_as_a_whole(tmp_path: Path, name: str, text: str, says: str) -> None:
+def test_a_file_that_is_no_table_is_refused_as_a_whole(tmp_path: Path, name: str, text: str, shows: str) -> None:
     path = tmp_path / name
     path.write_text(text)
-    with pytest.raises(UnreadableFileError, match=says):
+    with pytest.raises(UnreadableFileError, match=shows):
         list(read_rows(path))
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from certrules.core.terms import Status
 from localcloud import LocalCloud
-from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, tapped
-from tests.imports.platform import AT, COURSE_RUN, FOLDER, QUALIFYING, ROWS, Tables, instant, read, result
+from tests.scenes.platform_tables import AT, COURSE_RUN, FOLDER, QUALIFYING, ROWS, Tables, instant, read, result
+from tests.scenes.scene import TEMPLATE, Learner, Scene, Wire, tapped
 
 CERTIFICATES = "certificates_generatedcertificate"
 SEVEN = Learner(7, COURSE_RUN)
@@ -49,7 +49,7 @@ def test_a_learner_who_qualifies_gets_a_certificate_dated_when_it_was_earned(sce
     assert (course_runs["saved"], learners["saved"], learners["statuses"]) == (1, 2, {"downloadable": 1})
 
 
-def test_all_that_is_said_of_a_learner_is_decided_once_and_written_once(
+def test_all_that_is_stated_of_a_learner_is_decided_once_and_written_once(
     scene: Scene, tables: Tables, wire: Wire
 ) -> None:
     for learner_id in range(1, 31):
@@ -130,23 +130,23 @@ def test_a_part_that_was_killed_in_the_middle_ends_as_if_it_had_not_been(
     export = tables.read()
     export.upload(scene.cloud)
     *_, part = export.reading.parts
-    told = {"folder": FOLDER, "at": AT}
-    scene.cloud.invoke("LoadFunction", {**told, "step": "load", "part": "course-runs.jsonl.gz"})
+    reported = {"folder": FOLDER, "at": AT}
+    scene.cloud.invoke("LoadFunction", {**reported, "step": "load", "part": "course-runs.jsonl.gz"})
     wire.refuse("TransactWriteItems", "L#20")
     wire.sent.clear()
     with pytest.raises(Exception, match="1 records of"):
-        scene.cloud.invoke("LoadFunction", {**told, "step": "load", "part": part})
+        scene.cloud.invoke("LoadFunction", {**reported, "step": "load", "part": part})
     assert [failed["learner_id"] for failed in result(scene.cloud, part)["failed"]] == [20]
     wire.around = lambda _, answer: answer()
     wire.sent.clear()
-    scene.cloud.invoke("LoadFunction", {**told, "step": "load", "part": part})
+    scene.cloud.invoke("LoadFunction", {**reported, "step": "load", "part": part})
     assert wire.operations()["TransactWriteItems"] == 1
     assert wire.operations()["PutItem"] == 0
     done = result(scene.cloud, part)
     assert (done["saved"], done["unchanged"], done["failed"]) == (1, 79, [])
     assert done["learners"] == list(range(1, 41))  # what the first attempt changed is not known
     wire.sent.clear()
-    scene.cloud.invoke("LoadFunction", {**told, "step": "load", "part": part})
+    scene.cloud.invoke("LoadFunction", {**reported, "step": "load", "part": part})
     assert wire.operations() == {"GET": 1}  # of its result: what is done stays done
 
 
@@ -200,7 +200,7 @@ def test_the_state_machine_takes_in_every_part(scene: Scene, tables: Tables) -> 
     assert report.statuses == {"downloadable": 10}
 
 
-def test_what_every_table_says_can_be_taken_in_at_once(scene: Scene, tables: Tables) -> None:
+def test_what_every_table_shows_can_be_taken_in_at_once(scene: Scene, tables: Tables) -> None:
     for table in ROWS:
         tables.add(table)
     results = tables.read().load(scene.cloud)

@@ -14,8 +14,8 @@ from certrules.core.timeline import Entry, merge
 from certrules.formats.events_in import decode
 from certrules.formats.table_rows import TableRow, entries_from
 from certs.sources import oulad
-from tests.imports import oulad_tables
-from tests.imports.platform import read
+from tests.scenes import oulad_tables
+from tests.scenes.platform_tables import read
 
 AS_OF = datetime(2016, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,9 +46,9 @@ def of_tables(rows: list[TableRow]) -> Outcomes:
     """Return what the rows amount to."""
     course_runs = {row.course_run: row.observations for row in rows if row.learner_id is None}
     outcomes = {}
-    for learner_id, course_run, said in rows:
+    for learner_id, course_run, stated in rows:
         if learner_id is not None and course_run is not None:
-            timeline = merge((), entries_from((), (*course_runs[course_run], *said)))
+            timeline = merge((), entries_from((), (*course_runs[course_run], *stated)))
             outcomes[learner_id, course_run] = replay(Record(learner_id, course_run, timeline), POLICIES, AS_OF)
     return outcomes
 
@@ -66,18 +66,18 @@ def test_rows_and_events_of_32593_enrollments_amount_to_the_same_certificates(
     assert len(by_tables) == 32_593
     reasons: Counter[tuple[tuple[str, ...], tuple[str, ...]]] = Counter()
     for who, by_event in by_events.items():
-        heard = by_event
+        arrived = by_event
         outcome = by_tables[who]
-        assert outcome.status == heard.status
-        if heard.certificate is not None and not heard.certificate.grade:  # no mark by then: a row has a percent
+        assert outcome.status == arrived.status
+        if arrived.certificate is not None and not arrived.certificate.grade:  # no mark by then: a row has a percent
             assert outcome.certificate is not None
             assert outcome.certificate.grade in {"", "0.0"}
-            heard = heard._replace(certificate=heard.certificate._replace(grade=outcome.certificate.grade))
-        assert outcome.certificate == heard.certificate
-        reasons[heard.reasons, outcome.reasons] += 1
+            arrived = arrived._replace(certificate=arrived.certificate._replace(grade=outcome.certificate.grade))
+        assert outcome.certificate == arrived.certificate
+        reasons[arrived.reasons, outcome.reasons] += 1
     assert reasons == {
         ((), ()): 15_385,
         (("not_passed",), ("not_passed",)): 7_052,
         (("no_grade",), ("no_grade",)): 5_733,
-        (("no_grade",), ("not_passed",)): 4_423,  # withdrawn after a mark: the platform's row says more
+        (("no_grade",), ("not_passed",)): 4_423,  # withdrawn after a mark: the platform's row states more
     }

@@ -20,10 +20,10 @@ from certrules.importing import import_rows
 from certrules.storage.tables import Pair
 from certs.sources.event_builders import envelope
 from localcloud import LocalCloud
-from tests.functions.scene import TEMPLATE, Learner, Scene, day
-from tests.imports.platform import Tables
-from tests.lifecycle.story import NOW, read
-from tests.lifecycle.test_races import taken_in_wholly
+from tests.scenes.lifecycle_story import NOW, read
+from tests.scenes.platform_tables import Tables
+from tests.scenes.races import taken_in_wholly
+from tests.scenes.scene import TEMPLATE, Learner, Scene, day
 
 LEARNERS = 8
 EVENTS, IMPORTS = 6, 3
@@ -57,8 +57,8 @@ def learners() -> list[Learner]:
 
 
 def events_of(learner: Learner) -> list[Message]:
-    """Tell of an upgrade, an award, a fall that took effect, and a second award."""
-    told = [
+    """Report an upgrade, an award, a fall that took effect, and a second award."""
+    reported = [
         learner.configured(day(1)),
         learner.enrolled(day(1, 2), mode="audit"),
         learner.enrolled(day(2), mode="verified"),
@@ -70,11 +70,11 @@ def events_of(learner: Learner) -> list[Message]:
         learner.passing(day(8)),
         learner.graded(day(9), 0.9, "Pass"),
     ]
-    return [read(envelope(detail)) for detail in told]
+    return [read(envelope(detail)) for detail in reported]
 
 
 def rows_of(folder: Path) -> list[TableRow]:
-    """Return what the platform's tables say of the same learners on day 10."""
+    """Return what the platform's tables state of the same learners on day 10."""
     tables = Tables(folder)
     for learner in learners():
         who = {"user_id": learner.learner_id, "course_id": learner.course_run}
@@ -103,10 +103,10 @@ def ends(scene: Scene) -> list[Any]:
     """Return what is known of each learner in the end, and their certificate but for its id."""
     found = []
     for learner in learners():
-        kept = scene.kept(learner)
-        certificate = kept.published.certificate
+        stored_record = scene.stored_record(learner)
+        certificate = stored_record.published.certificate
         assert certificate is not None
-        known = {line: entry.value for line, entry in at_instant(kept.timeline, NOW).items()}
+        known = {line: entry.value for line, entry in at_instant(stored_record.timeline, NOW).items()}
         facts = [known.get((fact, "")) for fact in (Fact.ENROLLMENT, Fact.PASSING, Fact.GRADE)]
         found.append((certificate._replace(certificate_id=""), facts))
     return found
@@ -130,7 +130,7 @@ def test_whoever_is_faster_it_ends_as_the_events_and_the_import(scene: Scene, tm
     chance = Random(seed)
     start = Barrier(EVENTS + IMPORTS)
 
-    def hear(hand: list[Message]) -> None:
+    def receive(hand: list[Message]) -> None:
         start.wait()
         taken_in_wholly([hand[place : place + 5] for place in range(0, len(hand), 5)])
 
@@ -142,7 +142,7 @@ def test_whoever_is_faster_it_ends_as_the_events_and_the_import(scene: Scene, tm
     with ThreadPoolExecutor(EVENTS + IMPORTS) as pool:
         hands = [chance.sample(messages, k=len(messages)) for _ in range(EVENTS)]
         parts = [chance.sample(rows, k=len(rows)) for _ in range(IMPORTS)]
-        for future in [*(pool.submit(hear, hand) for hand in hands), *(pool.submit(bring, part) for part in parts)]:
+        for future in [*(pool.submit(receive, hand) for hand in hands), *(pool.submit(bring, part) for part in parts)]:
             future.result()
     drain(scene)
 

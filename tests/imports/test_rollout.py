@@ -7,8 +7,8 @@ import pytest
 from certrules.core.certificate import Certificate
 from certrules.core.terms import Status
 from localcloud import LocalCloud
-from tests.functions.scene import OWN_EVENTS, TEMPLATE, Learner, Scene
-from tests.imports.platform import COURSE_RUN, Tables, instant
+from tests.scenes.platform_tables import COURSE_RUN, Tables, instant
+from tests.scenes.scene import OWN_EVENTS, TEMPLATE, Learner, Scene
 
 CERTIFICATES = "certificates_generatedcertificate"
 GRADES = "grades_persistentcoursegrade"
@@ -17,7 +17,7 @@ GRADES = "grades_persistentcoursegrade"
 PLATFORM = {
     1: ("downloadable", "Pass", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),
     2: ("downloadable", "", None, "2026-03-01 12:00:09"),  # never passed, and yet
-    3: ("downloadable", "", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),  # fell, and kept it
+    3: ("downloadable", "", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),  # fell, and still has it
     4: ("notpassing", "", "2026-03-01 12:00:00", "2026-03-20 12:00:09"),  # fell, and lost it
     5: ("unverified", "Pass", "2026-03-01 12:00:00", "2026-03-01 12:00:09"),
     6: ("unavailable", "Pass", "2026-03-01 12:00:00", "2026-04-01 08:00:01"),  # invalidated
@@ -78,7 +78,7 @@ def test_every_certificate_is_there_as_the_table_has_it_and_going_live_changes_n
 ) -> None:
     platform(tables).read().load(stack.cloud)
     stack.cloud.deliver()
-    told_by_import = stack.take(OWN_EVENTS)
+    reported_by_import = stack.take(OWN_EVENTS)
     before = certificates(stack)
     for learner_id, certificate in before.items():
         status, *_, modified = PLATFORM[learner_id]
@@ -88,7 +88,7 @@ def test_every_certificate_is_there_as_the_table_has_it_and_going_live_changes_n
             assert certificate.first_issued_at == instant("2026-03-01 12:00:05")
     if rollout == "live":
         return
-    assert told_by_import == []
+    assert reported_by_import == []
     learner = Learner(1, COURSE_RUN)
     stack.send(learner.configured(instant("2026-06-02"), rollout="live"), at=instant("2026-06-02"))
     stack.cloud.deliver(delayed=True)

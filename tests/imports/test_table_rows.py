@@ -1,4 +1,4 @@
-"""Rows told to timelines: twice is once, in any order, and what was heard live is not contradicted."""
+"""Rows entered into timelines: twice is once, in any order, and what was received live is not contradicted."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,45 +11,45 @@ from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorde
 from certrules.core.terms import Status
 from certrules.core.timeline import Entry, Timeline, at_instant, merge
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row, entries_from
-from tests.core.words import instant
+from tests.scenes.phrases import instant
 
 
 def seen(value: object, since: int, by: int, source: str = "table/1") -> Observation:
     return Observation(instant(f"day {since}"), instant(f"day {by}"), Fact.BETA_TESTER, value, source)
 
 
-def heard(value: object, day: int) -> Entry:
+def arrived(value: object, day: int) -> Entry:
     return Entry(instant(f"day {day}"), f"live-{day}", Fact.BETA_TESTER, "", value)
 
 
-def after(known: Timeline, *said: Observation) -> list[tuple[int, object]]:
-    """Return what a timeline says by then: the day, and the value."""
-    timeline = merge(known, entries_from(known, said))
+def after(known: Timeline, *stated: Observation) -> list[tuple[int, object]]:
+    """Return what a timeline has by then: the day, and the value."""
+    timeline = merge(known, entries_from(known, stated))
     return [((entry.at - instant("day 0")).days, entry.value) for entry in timeline]
 
 
-def test_of_a_fact_that_was_never_heard_of_the_row_counts_since_it_may_have_been_so() -> None:
+def test_of_a_fact_that_was_never_received_of_the_row_counts_since_it_may_have_been_so() -> None:
     assert after((), seen("a", 2, 9)) == [(2, "a")]
 
 
 def test_the_same_value_is_known_already() -> None:
-    assert after((heard("a", 1),), seen("a", 2, 9)) == [(1, "a")]
+    assert after((arrived("a", 1),), seen("a", 2, 9)) == [(1, "a")]
 
 
-def test_what_was_first_heard_later_has_held_since_the_row_says_so() -> None:
-    assert after((heard("a", 5),), seen("a", 2, 9)) == [(2, "a"), (5, "a")]
+def test_what_was_first_received_later_has_held_since_the_row_shows_so() -> None:
+    assert after((arrived("a", 5),), seen("a", 2, 9)) == [(2, "a"), (5, "a")]
 
 
 def test_another_value_counts_from_when_it_was_seen_for_the_event_got_lost() -> None:
-    assert after((heard("a", 1),), seen("b", 1, 9)) == [(1, "a"), (9, "b")]
+    assert after((arrived("a", 1),), seen("b", 1, 9)) == [(1, "a"), (9, "b")]
 
 
-def test_an_event_after_the_export_has_the_last_word() -> None:
-    assert after((heard("a", 1), heard("c", 12)), seen("b", 1, 9)) == [(1, "a"), (9, "b"), (12, "c")]
+def test_an_event_after_the_export_has_the_last_value() -> None:
+    assert after((arrived("a", 1), arrived("c", 12)), seen("b", 1, 9)) == [(1, "a"), (9, "b"), (12, "c")]
 
 
-def test_a_row_from_before_everything_that_was_heard_comes_before_it() -> None:
-    assert after((heard("c", 12),), seen("b", 1, 9)) == [(1, "b"), (12, "c")]
+def test_a_row_from_before_everything_that_was_received_comes_before_it() -> None:
+    assert after((arrived("c", 12),), seen("b", 1, 9)) == [(1, "b"), (12, "c")]
 
 
 def test_history_and_the_row_itself_agree_in_any_order() -> None:
@@ -70,23 +70,23 @@ ROWS = st.lists(
     rows=ROWS.map(lambda rows: list({(row.since, row.observed_at): row for row in rows}.values())),
     live=st.dictionaries(DAYS, VALUES),
 )
-def test_telling_it_again_says_nothing_new(rows: list[Observation], live: dict[int, str]) -> None:
-    known = merge((), [heard(value, day) for day, value in live.items()])
+def test_telling_it_again_shows_nothing_new(rows: list[Observation], live: dict[int, str]) -> None:
+    known = merge((), [arrived(value, day) for day, value in live.items()])
     once = merge(known, entries_from(known, rows))
     twice = merge(once, entries_from(once, rows))
     assert merge(twice, entries_from(twice, rows)) == twice
 
 
 @given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES))
-def test_by_the_time_that_it_was_seen_the_timeline_says_as_the_row(row: Observation, live: dict[int, str]) -> None:
-    known = merge((), [heard(value, day) for day, value in live.items() if day < 12])
+def test_by_the_time_that_it_was_seen_the_timeline_shows_as_the_row(row: Observation, live: dict[int, str]) -> None:
+    known = merge((), [arrived(value, day) for day, value in live.items() if day < 12])
     timeline = merge(known, entries_from(known, [row]))
     assert at_instant(timeline, row.observed_at)[Fact.BETA_TESTER, ""].value == row.value
 
 
 @given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES, min_size=1))
-def test_nothing_that_was_heard_is_ever_gone(row: Observation, live: dict[int, str]) -> None:
-    known = merge((), [heard(value, day) for day, value in live.items()])
+def test_nothing_that_was_received_is_ever_gone(row: Observation, live: dict[int, str]) -> None:
+    known = merge((), [arrived(value, day) for day, value in live.items()])
     assert set(known) <= set(merge(known, entries_from(known, [row])))
 
 

@@ -1,4 +1,4 @@
-"""What each table's rows say, by example; docs/import.md has the map."""
+"""What each table's rows state, by example; docs/import.md has the map."""
 
 import csv
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from certrules.core.timeline import Entry
 from certrules.formats.refusals import EARLIEST
 from certs.imports.rows import Why
 from certs.imports.tables import TABLES, table_of
-from tests.imports.platform import ROWS, Tables, instant
+from tests.scenes.platform_tables import ROWS, Tables, instant
 
 GRADES = "grades_persistentcoursegrade"
 CERTIFICATES = "certificates_generatedcertificate"
@@ -25,8 +25,8 @@ HISTORY = "student_courseenrollment_history"
 PHOTOS = "verify_student_softwaresecurephotoverification"
 
 
-def words(tables: Tables, fact: Fact) -> list[tuple[datetime, Any]]:
-    """Return when which value of a fact is told, where nothing was known."""
+def phrases(tables: Tables, fact: Fact) -> list[tuple[datetime, Any]]:
+    """Return when which value of a fact is reported, where nothing was known."""
     return [(entry.at, entry.value) for entry in tables.read().timeline() if entry.fact is fact]
 
 
@@ -90,19 +90,19 @@ def test_display_behaviours_of_old_are_those_of_today(
 
 def test_an_enrollment_counts_since_it_was_created(tables: Tables) -> None:
     tables.add(ENROLLMENTS, is_active=0)
-    assert words(tables, Fact.ENROLLMENT) == [(instant("2026-01-10 09:00"), Enrollment("verified", active=False))]
+    assert phrases(tables, Fact.ENROLLMENT) == [(instant("2026-01-10 09:00"), Enrollment("verified", active=False))]
 
 
 def test_an_enrollment_that_nobody_dated_counts_always(tables: Tables) -> None:
     tables.add(ENROLLMENTS, created=None)
-    assert words(tables, Fact.ENROLLMENT) == [(EARLIEST, Enrollment("verified", active=True))]
+    assert phrases(tables, Fact.ENROLLMENT) == [(EARLIEST, Enrollment("verified", active=True))]
 
 
 def test_history_dates_every_change_and_the_row_itself_then_adds_nothing(tables: Tables) -> None:
     tables.add(ENROLLMENTS)
     tables.add(HISTORY, mode="audit", history_date="2026-01-10 09:00:00.5")
     tables.add(HISTORY, history_id="a2", history_type="~", history_date="2026-02-01 10:00:00")
-    assert words(tables, Fact.ENROLLMENT) == [
+    assert phrases(tables, Fact.ENROLLMENT) == [
         (instant("2026-01-10 09:00"), Enrollment("audit", active=True)),
         (instant("2026-02-01 10:00"), Enrollment("verified", active=True)),
     ]
@@ -110,7 +110,7 @@ def test_history_dates_every_change_and_the_row_itself_then_adds_nothing(tables:
 
 def test_a_deleted_enrollment_is_inactive(tables: Tables) -> None:
     tables.add(HISTORY).add(HISTORY, history_id="a2", history_type="-", history_date="2026-02-01 10:00:00")
-    assert words(tables, Fact.ENROLLMENT)[-1] == (instant("2026-02-01 10:00"), Enrollment("verified", active=False))
+    assert phrases(tables, Fact.ENROLLMENT)[-1] == (instant("2026-02-01 10:00"), Enrollment("verified", active=False))
 
 
 def test_a_mode_that_changed_since_the_last_import_counts_from_the_export(tables: Tables, tmp_path: Path) -> None:
@@ -126,27 +126,27 @@ def test_a_mode_that_changed_since_the_last_import_counts_from_the_export(tables
 
 def test_who_has_a_passed_timestamp_passed_then(tables: Tables) -> None:
     tables.add(GRADES)
-    assert words(tables, Fact.PASSING) == [(instant("2026-03-01 12:00"), True)]
-    assert words(tables, Fact.GRADE) == [(instant("2026-03-02 12:00"), Grade(0.9, "Pass"))]
+    assert phrases(tables, Fact.PASSING) == [(instant("2026-03-01 12:00"), True)]
+    assert phrases(tables, Fact.GRADE) == [(instant("2026-03-02 12:00"), Grade(0.9, "Pass"))]
 
 
 def test_a_letter_without_passed_timestamp_counts_from_when_the_row_had_it(tables: Tables) -> None:
     tables.add(GRADES, passed_timestamp=None)
-    assert words(tables, Fact.PASSING) == [(instant("2026-03-02 12:00"), True)]
+    assert phrases(tables, Fact.PASSING) == [(instant("2026-03-02 12:00"), True)]
 
 
 @pytest.mark.parametrize("letter", ["", "Fail", "F", None])
 def test_who_never_passed_never_fell(tables: Tables, letter: str | None) -> None:
     tables.add(GRADES, letter_grade=letter, passed_timestamp=None)
-    assert words(tables, Fact.PASSING) == [(EARLIEST, False)]
+    assert phrases(tables, Fact.PASSING) == [(EARLIEST, False)]
 
 
 def test_who_passed_once_and_has_no_letter_now_fell_meanwhile(tables: Tables) -> None:
     tables.add(GRADES, letter_grade="")
-    assert words(tables, Fact.PASSING) == [(instant("2026-03-01 12:00"), True), (instant("2026-03-02 12:00"), False)]
+    assert phrases(tables, Fact.PASSING) == [(instant("2026-03-01 12:00"), True), (instant("2026-03-02 12:00"), False)]
 
 
-def test_a_fall_says_nothing_where_the_platform_let_the_certificate_stand(tables: Tables) -> None:
+def test_a_fall_shows_nothing_where_the_platform_let_the_certificate_stand(tables: Tables) -> None:
     tables.qualifying(letter_grade="", percent_grade=0.3).add(CERTIFICATES)
     export = tables.read()
     assert [entry.value for entry in export.timeline() if entry.fact is Fact.PASSING] == [True]
@@ -162,7 +162,7 @@ def test_a_fall_that_cost_the_certificate_on_the_platform_costs_it_here(tables: 
     assert certificate.status is Status.NOTPASSING
 
 
-def test_a_certificate_at_a_failing_grade_stands_though_the_next_word_is_failing_too(tables: Tables) -> None:
+def test_a_certificate_at_a_failing_grade_stands_though_the_next_value_is_failing_too(tables: Tables) -> None:
     tables.qualifying(letter_grade="", passed_timestamp=None, modified="2026-04-01 00:00:00").add(CERTIFICATES)
     failing = Entry(instant("2026-05-01"), "live", Fact.PASSING, "", value=False)
     certificate = tables.read().outcome(known=(failing,)).certificate
@@ -170,7 +170,7 @@ def test_a_certificate_at_a_failing_grade_stands_though_the_next_word_is_failing
     assert certificate.status is Status.DOWNLOADABLE
 
 
-def test_passing_again_after_a_fall_that_was_heard_live_is_told(tables: Tables) -> None:
+def test_passing_again_after_a_fall_that_was_received_live_is_reported(tables: Tables) -> None:
     known = (
         Entry(instant("2026-03-01 12:00"), "1", Fact.PASSING, "", value=True),
         Entry(instant("2026-03-01 18:00"), "2", Fact.PASSING, "", value=False),
@@ -185,7 +185,7 @@ def test_passing_again_after_a_fall_that_was_heard_live_is_told(tables: Tables) 
 @pytest.mark.parametrize("status", list(Status))
 def test_every_status_of_the_platform_is_taken_over(tables: Tables, status: Status) -> None:
     tables.add(CERTIFICATES, status=status.value)
-    assert words(tables, Fact.RECORDED) == [
+    assert phrases(tables, Fact.RECORDED) == [
         (
             instant("2026-03-01 12:00:09"),
             Recorded(
@@ -244,7 +244,7 @@ def test_of_several_invalidations_the_last_that_is_lifted_ends_it(tables: Tables
     tables.add(CERTIFICATES)
     tables.add(INVALIDATIONS, id=3)
     tables.add(INVALIDATIONS, id=4, active=0, created="2026-04-02 08:00:00", modified="2026-04-03 08:00:00")
-    assert words(tables, Fact.INVALIDATION) == [(instant("2026-04-01 08:00"), True)]
+    assert phrases(tables, Fact.INVALIDATION) == [(instant("2026-04-01 08:00"), True)]
 
 
 def test_the_history_of_an_invalidation_dates_its_end(tables: Tables) -> None:
@@ -278,7 +278,7 @@ def test_a_date_override_holds_since_it_was_last_saved(tables: Tables) -> None:
 def test_a_date_override_that_was_removed_is_in_its_history(tables: Tables) -> None:
     table = "certificates_historicalcertificatedateoverride"
     tables.add(CERTIFICATES).add(table).add(table, history_type="-", history_date="2026-04-09 08:00:00")
-    assert words(tables, Fact.DATE_OVERRIDE) == [
+    assert phrases(tables, Fact.DATE_OVERRIDE) == [
         (instant("2026-04-02 08:00"), instant("2025-12-24")),
         (instant("2026-04-09 08:00"), None),
     ]
@@ -295,7 +295,7 @@ def test_an_allowlist_entry_counts_since_it_was_created(tables: Tables, table: s
 
 def test_an_entry_that_is_switched_off_never_helped_anybody(tables: Tables) -> None:
     tables.add("certificates_certificateallowlist", allowlist=0, modified="2026-02-09 08:00:00")
-    assert words(tables, Fact.ALLOWLIST) == [(instant("2026-02-09 08:00"), False)]
+    assert phrases(tables, Fact.ALLOWLIST) == [(instant("2026-02-09 08:00"), False)]
 
 
 def test_the_history_of_the_allowlist_dates_who_was_on_it_and_until_when(tables: Tables) -> None:
@@ -309,11 +309,11 @@ def test_the_history_of_the_allowlist_dates_who_was_on_it_and_until_when(tables:
 
 def test_a_beta_tester_always_was_one_as_the_table_has_no_dates(tables: Tables) -> None:
     tables.qualifying().add("student_courseaccessrole")
-    assert words(tables, Fact.BETA_TESTER) == [(EARLIEST, True)]
+    assert phrases(tables, Fact.BETA_TESTER) == [(EARLIEST, True)]
     assert tables.read().outcome().reasons == ("beta_tester",)
 
 
-def test_other_roles_say_nothing(tables: Tables) -> None:
+def test_other_roles_show_nothing(tables: Tables) -> None:
     tables.add("student_courseaccessrole", role="staff", course_id="")
     export = tables.read()
     assert (export.rows(), export.rejects) == ([], [])
@@ -335,17 +335,17 @@ def test_attempts_of_different_tables_are_different_attempts(tables: Tables) -> 
 
 
 def test_without_expiration_date_it_holds_a_year_as_on_the_platform(tables: Tables) -> None:
-    assert words(tables.add(PHOTOS, expiration_date=None), Fact.ID_VERIFICATION)[0][1] == Approval(
+    assert phrases(tables.add(PHOTOS, expiration_date=None), Fact.ID_VERIFICATION)[0][1] == Approval(
         instant("2027-01-11 12:00")
     )
 
 
 def test_a_denied_attempt_counts_no_more(tables: Tables) -> None:
-    assert words(tables.add(PHOTOS, status="denied"), Fact.ID_VERIFICATION) == [(instant("2026-01-12 12:00"), None)]
+    assert phrases(tables.add(PHOTOS, status="denied"), Fact.ID_VERIFICATION) == [(instant("2026-01-12 12:00"), None)]
 
 
 @pytest.mark.parametrize("status", ["created", "ready", "submitted", "must_retry"])
-def test_an_attempt_that_nobody_decided_says_nothing(tables: Tables, status: str) -> None:
+def test_an_attempt_that_nobody_decided_shows_nothing(tables: Tables, status: str) -> None:
     export = tables.add(PHOTOS, status=status).read()
     assert (export.rows(), export.rejects) == ([], [])
 

@@ -1,5 +1,5 @@
 """The stack and the learners of the event path's tests, here too."""
 
-from tests.functions.conftest import learner, scene, stack, wire
+from tests.scenes.fixtures import learner, scene, stack, wire
 
 __all__ = ["learner", "scene", "stack", "wire"]

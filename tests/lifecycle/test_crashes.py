@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from certs.sources.event_builders import Detail
-from tests.functions.scene import OWN_EVENTS, Answer, Killed, Learner, Request, Scene, Wire, failed
-from tests.lifecycle.story import State, state, story, transitions
+from tests.scenes.crashes import Death
+from tests.scenes.lifecycle_story import State, state, story, transitions
+from tests.scenes.scene import OWN_EVENTS, Answer, Learner, Request, Scene, Wire, failed
 
 MALFORMED = "not JSON"
 
@@ -17,47 +18,18 @@ MALFORMED = "not JSON"
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 
-class Death:
-    """Kills the process at one request, counted from 0, before or after AWS did what it asks; then it is restarted."""
-
-    def __init__(self, step: int, *, done: bool) -> None:
-        self._left = step
-        self._done = done
-        self.came = False
-        self._dead = False
-
-    def __call__(self, _: Request, answer: Callable[[], Answer]) -> Answer:
-        if self._dead:
-            raise Killed
-        self._left -= 1
-        if self._left >= 0 or self.came:
-            return answer()
-        self.came = self._dead = True
-        if self._done:
-            answer()
-        raise Killed
-
-    def run(self, work: Callable[[], Any]) -> Any:
-        """Do the work, and once more if it was interrupted."""
-        try:
-            return work()
-        except Killed:
-            self._dead = False
-            return work()
-
-
-def batches_of(told: list[Detail]) -> list[list[Detail | str]]:
+def batches_of(reported: list[Detail]) -> list[list[Detail | str]]:
     """Return batches, a malformed message among them; the ID verification comes when there is a record."""
-    configured, enrolled, approved, *rest = told
+    configured, enrolled, approved, *rest = reported
     return [[configured, enrolled, MALFORMED, rest[0]], [approved, rest[1]], [*rest[2:4]], [*rest[4:]]]
 
 
-def ended(scene: Scene, wire: Wire, told: list[Detail], learner: Learner, death: Death) -> tuple[State, list[Any]]:
-    """Return how a story ends in which the process dies once: what is kept, and history without its ids."""
+def ended(scene: Scene, wire: Wire, reported: list[Detail], learner: Learner, death: Death) -> tuple[State, list[Any]]:
+    """Return how a story ends in which the process dies once: what is stored, and history without its ids."""
     scene.empty_tables()
     scene.empty_queues()
     wire.around = death
-    for batch in batches_of(told):
+    for batch in batches_of(reported):
         assert death.run(partial(scene.ingest, *batch)) == failed()
     wire.around = lambda _, answer: answer()
     parked = scene.take("ParkedQueue")
@@ -65,18 +37,18 @@ def ended(scene: Scene, wire: Wire, told: list[Detail], learner: Learner, death:
     assert set(parked) == {MALFORMED}
     while scene.queued("IngestQueue") or scene.queued("RedecideQueue"):
         assert scene.cloud.deliver(delayed=True).errors == []
-    said = [(item["at"], item["previous"], item["status"], item["cause"]) for item in transitions(scene, learner)]
-    return state(scene, learner), said
+    stated = [(item["at"], item["previous"], item["status"], item["cause"]) for item in transitions(scene, learner)]
+    return state(scene, learner), stated
 
 
 @pytest.mark.parametrize("done", [False, True])
 def test_ingest_may_die_between_any_two_steps(scene: Scene, learner: Learner, wire: Wire, done: bool) -> None:
-    told = story(learner)
-    whole = ended(scene, wire, told, learner, Death(10_000, done=done))
+    reported = story(learner)
+    whole = ended(scene, wire, reported, learner, Death(10_000, done=done))
 
     for step in range(10_000):
         death = Death(step, done=done)
-        end = ended(scene, wire, told, learner, death)
+        end = ended(scene, wire, reported, learner, death)
         assert end == whole, f"it died at request {step}"
         if not death.came:
             break
@@ -84,7 +56,7 @@ def test_ingest_may_die_between_any_two_steps(scene: Scene, learner: Learner, wi
 
 
 def many_transitions(scene: Scene, learner: Learner) -> list[dict[str, Any]]:
-    """Return what the history table's stream tells of a certificate that was issued, lost and issued again."""
+    """Return what the history table's stream has of a certificate that was issued, lost and issued again."""
     scene.ingest(*story(learner))
     scene.empty_queues()
     items = sorted(
@@ -98,7 +70,7 @@ def many_transitions(scene: Scene, learner: Learner) -> list[dict[str, Any]]:
     return records
 
 
-def heard(scene: Scene) -> dict[str, Any]:
+def arrived(scene: Scene) -> dict[str, Any]:
     """Return the events that consumers got, each once, in the order of their first coming; equal ids, equal words."""
     events: dict[str, Any] = {}
     for event in scene.take(OWN_EVENTS):
@@ -110,14 +82,14 @@ def heard(scene: Scene) -> dict[str, Any]:
 def test_publish_may_die_between_any_two_steps(scene: Scene, learner: Learner, wire: Wire, done: bool) -> None:
     records = many_transitions(scene, learner)
     scene.publish(*records)
-    whole = heard(scene)
+    whole = arrived(scene)
     assert len(whole) > 20
 
     for step in range(10_000):
         death = Death(step, done=done)
         wire.around = death
         assert death.run(partial(scene.publish, *records)) == failed()
-        events = heard(scene)
+        events = arrived(scene)
         assert list(events.items()) == list(whole.items())
         if not death.came:
             break
@@ -128,7 +100,7 @@ def test_publish_may_die_between_any_two_steps(scene: Scene, learner: Learner, w
 def test_the_bus_may_take_any_part_of_each_request(scene: Scene, learner: Learner, wire: Wire, accepted: int) -> None:
     records = many_transitions(scene, learner)
     scene.publish(*records)
-    whole = heard(scene)
+    whole = arrived(scene)
     refusing = True
 
     def partly(request: Request, answer: Callable[[], Answer]) -> Answer:
@@ -153,4 +125,4 @@ def test_the_bus_may_take_any_part_of_each_request(scene: Scene, learner: Learne
         refusing = len(left) < len(before)  # the bus recovers when nothing gets through
 
     assert answer == []
-    assert list(heard(scene).items()) == list(whole.items())
+    assert list(arrived(scene).items()) == list(whole.items())

@@ -1,6 +1,6 @@
 """After a disaster: the archive, replayed into nothing or into a backup, gives the same certificates, ids and all.
 
-Replayed step by step it gives the same history too, told under the ids that it was told under. Replayed at once, what
+Replayed step by step it gives the same history too, under the ids under which it was published. Replayed at once, what
 came late the first time is there in time: only what it would have taken away from learners makes a difference.
 """
 
@@ -21,7 +21,7 @@ from certrules import storage
 from certs import archive as archiving
 from certs import run as job
 from certs.sources.event_builders import Detail
-from tests.functions.scene import OWN_EVENTS, Learner, Scene, day
+from tests.scenes.scene import OWN_EVENTS, Learner, Scene, day
 
 TABLES = ("CertificatesTable", "HistoryTable", "SupportTable")
 BEFORE, AFTER = day(1) - timedelta(days=3650), day(1) + timedelta(days=3650)
@@ -38,7 +38,7 @@ def _new(scene: Scene) -> None:
 
 
 def forget(scene: Scene) -> None:
-    """Have nothing been told or kept yet."""
+    """Forget all that was published or stored."""
     scene.empty_tables(*TABLES)
     scene.cloud.deliver(delayed=True)
     scene.empty_queues()
@@ -74,7 +74,7 @@ def deliver(scene: Scene) -> None:
 
 
 def replay(scene: Scene, since: datetime = BEFORE, until: datetime = AFTER) -> None:
-    """Replay a part of the archive at once, as the runbook says."""
+    """Replay a part of the archive at once, as the runbook describes."""
     outputs = scene.cloud.outputs
     scene.client("events").start_replay(
         ReplayName=f"disaster-{next(_numbers)}",
@@ -103,10 +103,13 @@ def replay_in_steps(scene: Scene, instants: Iterable[datetime]) -> None:
 
 
 def state(scene: Scene) -> dict[storage.Pair, Any]:
-    """Return what is kept of everybody: what was heard, and the certificate with its transitions."""
+    """Return what is stored of everybody: what was received, and the certificate with its transitions."""
     items = [item for item in scene.items("CertificatesTable") if item["p"]["S"].startswith("L#")]
     pairs = [storage.Pair(int(item["p"]["S"][2:]), item["s"]["S"]) for item in items if ":" in item["s"]["S"]]
-    return {pair: (kept.timeline, kept.published) for pair, kept in storage.load(pairs).records.items()}
+    return {
+        pair: (stored_record.timeline, stored_record.published)
+        for pair, stored_record in storage.load(pairs).records.items()
+    }
 
 
 def history(scene: Scene) -> list[tuple[str, str, str]]:
@@ -114,14 +117,14 @@ def history(scene: Scene) -> list[tuple[str, str, str]]:
     return sorted(tuple(item[name]["S"] for name in ("p", "s", "b")) for item in scene.items("HistoryTable"))
 
 
-def last_told(scene: Scene) -> dict[storage.Pair, str]:
-    """Return the status that consumers were told last."""
-    told = {}
+def last_reported(scene: Scene) -> dict[storage.Pair, str]:
+    """Return the status that consumers received last."""
+    reported = {}
     for event in scene.take(OWN_EVENTS):
         if "certificate" in event["detail"]:
-            said = event["detail"]["certificate"]
-            told[storage.Pair(said["user"]["id"], said["course"]["course_key"])] = said["current_status"]
-    return told
+            stated = event["detail"]["certificate"]
+            reported[storage.Pair(stated["user"]["id"], stated["course"]["course_key"])] = stated["current_status"]
+    return reported
 
 
 def statuses(found: dict[storage.Pair, Any]) -> dict[storage.Pair, str]:
@@ -129,8 +132,8 @@ def statuses(found: dict[storage.Pair, Any]) -> dict[storage.Pair, str]:
     return {pair: str(published.certificate.status) for pair, (_, published) in found.items() if published.certificate}
 
 
-def heard(scene: Scene) -> dict[str, Any]:
-    """Return what consumers were told, by the events' ids: under one id always the same."""
+def arrived(scene: Scene) -> dict[str, Any]:
+    """Return what consumers received, by the events' ids: under one id always the same."""
     found: dict[str, Any] = {}
     for event in scene.take(OWN_EVENTS):
         assert found.setdefault(event["detail"]["metadata"]["id"], event["detail"]) == event["detail"]
@@ -138,7 +141,7 @@ def heard(scene: Scene) -> dict[str, Any]:
 
 
 def story(learner: Learner) -> list[Sent]:
-    """Tell of all that may make a difference: late, doubled, of a learner anywhere, of a course run, by people."""
+    """Report all that may make a difference: late, doubled, of a learner anywhere, of a course run, by people."""
     configured, enrolled, approved, passing = learner.qualifying()
     late = Learner(learner.learner_id + 1, learner.course_run)
     other = learner.elsewhere(learner.course_run + "B")
@@ -164,7 +167,7 @@ def test_the_archive_replayed_into_nothing_gives_the_same_certificates(scene: Sc
     live(scene, story(learner)[:-1])
     see_through(scene, day(40))
     before = state(scene)
-    assert len(before) == len(last_told(scene)) == 3
+    assert len(before) == len(last_reported(scene)) == 3
 
     scene.empty_tables(*TABLES)
     scene.empty_queues()
@@ -172,23 +175,23 @@ def test_the_archive_replayed_into_nothing_gives_the_same_certificates(scene: Sc
     see_through(scene, day(40))
 
     assert state(scene) == before
-    assert last_told(scene) == statuses(before)
+    assert last_reported(scene) == statuses(before)
 
 
 def test_replayed_as_slowly_as_it_came_it_gives_all_the_same_history_too(scene: Scene, learner: Learner) -> None:
     sent = story(learner)
     live(scene, sent)
     see_through(scene, day(40))
-    before, kept, told = state(scene), history(scene), heard(scene)
-    assert len(told) > 10
+    before, stored_record, reported = state(scene), history(scene), arrived(scene)
+    assert len(reported) > 10
 
     scene.empty_tables(*TABLES)
     scene.empty_queues()
     replay_in_steps(scene, [at for at, _ in sent])
     see_through(scene, day(40))
 
-    assert (state(scene), history(scene)) == (before, kept)
-    assert heard(scene) == told
+    assert (state(scene), history(scene)) == (before, stored_record)
+    assert arrived(scene) == reported
 
 
 def test_steps_of_a_day_do_as_well_if_nothing_overtakes_within_them(scene: Scene, learner: Learner) -> None:
@@ -215,13 +218,13 @@ def test_a_backup_with_the_archive_replayed_from_then_on_gives_the_same(
     backup = {table: scene.items(table) for table in TABLES}
     live(scene, sent[events:])
     see_through(scene, day(40))
-    before, kept, told = state(scene), history(scene), heard(scene)
+    before, stored_record, reported = state(scene), history(scene), arrived(scene)
 
     restore(scene, backup)
     replay_in_steps(scene, [at for at, _ in sent[events:]])
     see_through(scene, day(40))
-    assert (state(scene), history(scene)) == (before, kept)
-    assert heard(scene).items() <= told.items()
+    assert (state(scene), history(scene)) == (before, stored_record)
+    assert arrived(scene).items() <= reported.items()
 
 
 def restore(scene: Scene, backup: dict[str, list[dict[str, Any]]]) -> None:
@@ -230,7 +233,7 @@ def restore(scene: Scene, backup: dict[str, list[dict[str, Any]]]) -> None:
     for table, items in backup.items():
         for item in items:
             scene.client("dynamodb").put_item(TableName=scene.cloud.physical(table), Item=item)
-    scene.cloud.deliver()  # here, unlike in the cloud, a restored table's stream tells of its items
+    scene.cloud.deliver()  # here, unlike in the cloud, a restored table's stream has its items
     scene.empty_queues()
 
 
@@ -245,14 +248,14 @@ def test_tables_restored_to_different_times_give_the_same_if_history_is_not_the_
     backup = {name: scene.items(name) for name in TABLES} | {table: older}
     live(scene, sent[8:])
     see_through(scene, day(40))
-    before, kept, told = state(scene), history(scene), heard(scene)
+    before, stored_record, reported = state(scene), history(scene), arrived(scene)
 
     restore(scene, backup)
     replay_in_steps(scene, [at for at, _ in sent[5:]])
     see_through(scene, day(40))
 
-    assert (state(scene), history(scene)) == (before, kept)
-    assert heard(scene).items() <= told.items()
+    assert (state(scene), history(scene)) == (before, stored_record)
+    assert arrived(scene).items() <= reported.items()
 
 
 def test_the_archive_has_what_people_did_and_no_names_and_nothing_of_its_own(scene: Scene, learner: Learner) -> None:

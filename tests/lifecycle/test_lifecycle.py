@@ -1,4 +1,4 @@
-"""Whatever comes, in any order and as often as it likes: what is kept is what the facts say, and nothing is lost."""
+"""Whatever comes, in any order and as often as it likes: what is stored is what the facts show, and nothing is lost."""
 
 from datetime import datetime
 from itertools import count, product
@@ -24,15 +24,15 @@ from certrules.formats.own_events import REQUESTED
 from certrules.ingestion import ingest_messages
 from certrules.reconciliation.comparing_records import in_records
 from certrules.storage.tables import Pair
-from tests.core.histories import INSTANTS, STEP, WORDS, Word
+from tests.scenes.histories import INSTANTS, STEP, WORDING, Value
 
 POLICIES = undated(DEFAULT)
 QUALIFYING = {
-    fact: next(word for word in WORDS if word[0] is fact)
+    fact: next(phrase for phrase in WORDING if phrase[0] is fact)
     for fact in (Fact.COURSE_RUN, Fact.ENROLLMENT, Fact.ID_VERIFICATION, Fact.PASSING)
 }
 
-_TOLD = st.tuples(st.sampled_from(INSTANTS), st.sampled_from(WORDS))
+_REPORTED = st.tuples(st.sampled_from(INSTANTS), st.sampled_from(WORDING))
 _numbers = count(500_001)
 
 
@@ -48,7 +48,7 @@ class Lifecycles(RuleBasedStateMachine):
         self.now = INSTANTS[-1]
         self.waiting: list[Message] = []
         self.delivered: list[Message] = []
-        self.heard: dict[tuple[int | None, str | None], Timeline] = {}
+        self.arrived: dict[tuple[int | None, str | None], Timeline] = {}
         self.sent = 0
         self.before: dict[Pair, Certificate | None] = dict.fromkeys(self.pairs)
         self.history_count: dict[Pair, int] = dict.fromkeys(self.pairs, 0)
@@ -56,16 +56,17 @@ class Lifecycles(RuleBasedStateMachine):
     # --- what may happen
 
     @rule(
-        pair=st.integers(0, 3), words=st.lists(st.tuples(st.sampled_from(INSTANTS), st.sampled_from(WORDS)), max_size=8)
+        pair=st.integers(0, 3),
+        phrases=st.lists(st.tuples(st.sampled_from(INSTANTS), st.sampled_from(WORDING)), max_size=8),
     )
-    def tell(self, pair: int, words: list[tuple[datetime, Word]]) -> None:
-        for at, word in words:
-            self._send(self.pairs[pair], at, word)
+    def show(self, pair: int, phrases: list[tuple[datetime, Value]]) -> None:
+        for at, phrase in phrases:
+            self._send(self.pairs[pair], at, phrase)
 
     @rule(pair=st.integers(0, 3))
     def qualify(self, pair: int) -> None:
-        for word in QUALIFYING.values():
-            self._send(self.pairs[pair], INSTANTS[0], word)
+        for phrase in QUALIFYING.values():
+            self._send(self.pairs[pair], INSTANTS[0], phrase)
 
     @precondition(lambda self: self.waiting)
     @rule(chance=st.randoms(use_true_random=False), size=st.integers(1, 10))
@@ -90,18 +91,18 @@ class Lifecycles(RuleBasedStateMachine):
     # --- what is always so
 
     @invariant()
-    def what_was_told_follows_on_what_was_told_before(self) -> None:
-        kept = storage.load(self.pairs).records
+    def what_was_reported_follows_on_what_was_reported_before(self) -> None:
+        stored_record = storage.load(self.pairs).records
         for pair in self.pairs:
             bodies = [body for _, body in storage.history_of(pair)]
             history = [msgspec.json.decode(body) for body in bodies]
-            assert kept[pair].history_count == len(history)
+            assert stored_record[pair].history_count == len(history)
             for body, item in zip(bodies, history, strict=True):
-                told = [event.event_type for event in events_of("id", body, "/", "host")]
-                assert told.count(CHANGED) == (item["kind"] == "transition")
+                reported = [event.event_type for event in events_of("id", body, "/", "host")]
+                assert reported.count(CHANGED) == (item["kind"] == "transition")
             changes = [item for item in history if item["kind"] == "transition"]
             statuses = [item["status"] for item in changes]
-            certificate = kept[pair].published.certificate
+            certificate = stored_record[pair].published.certificate
             assert [item["previous"] for item in changes] == [None, *statuses][: len(statuses)]
             assert statuses[-1:] == ([certificate.status] if certificate else [])
             assert len({item["certificate"]["id"] for item in changes}) <= 1
@@ -120,9 +121,9 @@ class Lifecycles(RuleBasedStateMachine):
 
     # --- how it happens
 
-    def _send(self, pair: Pair, at: datetime, word: Word) -> None:
+    def _send(self, pair: Pair, at: datetime, phrase: Value) -> None:
         self.sent += 1
-        entry = Entry(at, f"event-{self.sent:04}", *word)
+        entry = Entry(at, f"event-{self.sent:04}", *phrase)
         learner_id = None if entry.fact is Fact.COURSE_RUN else pair.learner_id
         course_run = None if entry.fact is Fact.ID_VERIFICATION else pair.course_run
         self.waiting.append(Message(entry.event_id, "told", at, learner_id, course_run, (entry,), sent_at=self.now))
@@ -138,7 +139,7 @@ class Lifecycles(RuleBasedStateMachine):
         assert not taken.refused
         for message in batch:
             key = (message.learner_id, message.course_run)
-            self.heard[key] = merge(self.heard.get(key, ()), message.entries)
+            self.arrived[key] = merge(self.arrived.get(key, ()), message.entries)
             for pair in self.pairs:
                 if (message.course_run is None and message.learner_id == pair.learner_id) or (
                     message.learner_id is None and message.course_run == pair.course_run
@@ -159,14 +160,14 @@ class Lifecycles(RuleBasedStateMachine):
         return bool(mine)
 
     def _compare(self, pair: Pair) -> None:
-        """What is kept is the replay of all that was heard, or what learners have is kept and held for a person."""
+        """What is stored is the replay of all that was received, or a certificate stays and is held for a person."""
         keys = ((*pair,), (pair.learner_id, None), (None, pair.course_run))
         timeline: Timeline = ()
         for key in keys:
-            timeline = merge(timeline, self.heard.get(key, ()))
+            timeline = merge(timeline, self.arrived.get(key, ()))
         outcome = replay(Record(*pair, timeline), POLICIES, self.now)
         published = storage.load([pair]).records[pair].published
-        if (pair.learner_id, pair.course_run) not in self.heard:
+        if (pair.learner_id, pair.course_run) not in self.arrived:
             assert published.certificate is None
             return
         expected = outcome.certificate
@@ -188,6 +189,6 @@ class Lifecycles(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("scene")
-def test_what_is_kept_is_what_the_facts_say_whatever_comes() -> None:
+def test_what_is_stored_is_what_the_facts_show_whatever_comes() -> None:
     limits = settings(max_examples=20, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(Lifecycles, settings=limits)

@@ -1,49 +1,28 @@
 """Many writers of one record, on AWS's own engine: the record ends as if one had written it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
 
 import pytest
 
-from certrules import aws, settings, storage
+from certrules import aws, storage
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
 from certrules.formats.messages import Message
-from certrules.ingestion import BatchResult, ingest_messages
+from certrules.ingestion import BatchResult
 from certrules.requests import RefusedActError
-from certrules.storage.tables import LostRaceError, Pair
+from certrules.storage.tables import LostRaceError
 from certrules.support import revocations
-from localcloud import LocalCloud
-from tests.functions.scene import TEMPLATE, Answer, Learner, Request, Scene, Wire, as_time, day
-from tests.functions.test_brakes import class_of, earn, held, sent, statuses
-from tests.lifecycle.story import read, state, story, transitions
+from tests.scenes.grading_jobs import class_of, earn, held, sent, statuses
+from tests.scenes.lifecycle_story import read, state, story, transitions
+from tests.scenes.races import stack, taken_in_wholly
+from tests.scenes.scene import Answer, Learner, Request, Scene, Wire, as_time, day
+
+__all__ = ["stack"]
 
 WRITERS = 16
-
-
-@pytest.fixture(scope="module")
-def stack(dynamodb_local: str) -> Iterator[Scene]:
-    """The stack, its tables in AWS's own engine."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}, dynamodb_endpoint=dynamodb_local) as cloud:
-        scene = Scene(cloud, dynamodb_local)
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)
-            assert list(storage.history_of(Pair(0, ""))) == []  # makes the connection by which history is read
-        yield scene
-
-
-def taken_in_wholly(batches: list[list[Message]]) -> list[BatchResult]:
-    """Take in each batch; what fails comes again, as the queue would have it."""
-    policies = settings.policies()
-    found = []
-    for batch in batches:
-        left = batch
-        while left:
-            found.append(ingest_messages(left, policies))
-            left = [left[position] for position in sorted(found[-1].failed)]
-    return found
 
 
 def shares(messages: list[Message], chance: Random) -> list[list[list[Message]]]:
@@ -60,9 +39,9 @@ def shares(messages: list[Message], chance: Random) -> list[list[list[Message]]]
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sixteen_writers_of_one_record_leave_what_one_would(scene: Scene, learner: Learner, seed: int) -> None:
-    told = story(learner)
+    reported = story(learner)
     chance = Random(seed)
-    taken_in_wholly([[read(detail)] for detail in told])
+    taken_in_wholly([[read(detail)] for detail in reported])
     alone = state(scene, learner)
     scene.empty_tables()
     start = Barrier(WRITERS)
@@ -72,10 +51,10 @@ def test_sixteen_writers_of_one_record_leave_what_one_would(scene: Scene, learne
         return taken_in_wholly(batches)
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        found = list(pool.map(write, shares([read(detail) for detail in told], chance)))
+        found = list(pool.map(write, shares([read(detail) for detail in reported], chance)))
     raced = transitions(scene, learner)
-    scene.ingest(told[0])  # fanned out by whoever takes them in last
-    scene.ingest(told[2])
+    scene.ingest(reported[0])  # fanned out by whoever takes them in last
+    scene.ingest(reported[2])
     drain(scene)
 
     taken = [each for writer in found for each in writer]
@@ -210,5 +189,10 @@ def test_of_two_who_decide_a_bulk_revocation_at_the_same_time_one_does(
         scene.cloud.deliver()
         lost = "done" in decided.pop()
         assert statuses(scene, learners) == [Status.UNAVAILABLE if lost else Status.DOWNLOADABLE] * 2
-        words = [entry for each in learners for entry in scene.kept(each).timeline if entry.fact is Fact.INVALIDATION]
-        assert len(words) == 2 * lost
+        phrases = [
+            entry
+            for each in learners
+            for entry in scene.stored_record(each).timeline
+            if entry.fact is Fact.INVALIDATION
+        ]
+        assert len(phrases) == 2 * lost

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from localcloud import LocalCloud, UnsupportedTemplateError
-from tests.localcloud.conftest import TEMPLATE, Shop
+from tests.scenes.shop import TEMPLATE, Shop
 
 
 def test_ref_gives_names_urls_and_outputs(shop: Shop) -> None:
@@ -102,7 +102,7 @@ def test_the_process_keeps_its_own_environment_and_modules() -> None:
     assert dict(os.environ) == environment
 
 
-def test_each_cloud_starts_anew() -> None:
+def test_each_cloud_starts_again() -> None:
     for _ in range(2):
         with LocalCloud(TEMPLATE) as cloud:
             table = cloud.physical("OrdersTable")
@@ -110,7 +110,7 @@ def test_each_cloud_starts_anew() -> None:
             cloud.client("dynamodb").put_item(TableName=table, Item={"pk": {"S": "a"}, "sk": {"S": "1"}})
 
 
-def test_schedules_ring_once_each_with_the_time_they_are_told(shop: Shop) -> None:
+def test_schedules_ring_once_each_with_the_time_they_are_reported(shop: Shop) -> None:
     shop.cloud.run_schedules(at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
 
     # ScheduleV2 with an input of its own, and a rule's schedule with EventBridge's event

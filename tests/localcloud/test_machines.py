@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from localcloud import Execution, LocalCloud, UnsupportedTemplateError
 from localcloud.replacements import ENVIRONMENT
-from tests.localcloud.conftest import TEMPLATE, Shop
+from tests.scenes.shop import TEMPLATE, Shop
 
 Json = dict[str, Any]
 
@@ -27,10 +27,12 @@ def stocktake(*things: str, together: int = 2, hours: int = 0, patience: int = 0
     return {"things": list(things), "together": together, "hours": hours, "patience": patience}
 
 
-def start(shop: Shop, name: str, told: Json) -> str:
+def start(shop: Shop, name: str, reported: Json) -> str:
     """Start a stocktake; nothing of it runs before the next delivery."""
     arn = shop.cloud.physical("StocktakeMachine")
-    started = shop.cloud.client("stepfunctions").start_execution(stateMachineArn=arn, name=name, input=json.dumps(told))
+    started = shop.cloud.client("stepfunctions").start_execution(
+        stateMachineArn=arn, name=name, input=json.dumps(reported)
+    )
     return str(started["executionArn"])
 
 
@@ -181,7 +183,7 @@ def test_a_schedule_starts_an_execution_with_its_input(shop: Shop) -> None:
     assert (only.input["at"], only.status) == ("2026-03-01T02:00:00Z", "SUCCEEDED")
 
 
-def test_a_child_that_fails_fails_the_map_and_says_why(shop: Shop) -> None:
+def test_a_child_that_fails_fails_the_map_and_shows_why(shop: Shop) -> None:
     start(shop, "monday", stocktake("box", ["not", "a", "thing"]))  # type: ignore[arg-type]
 
     shop.cloud.deliver()
@@ -215,7 +217,7 @@ def test_functions_keep_their_own_world_while_children_run_side_by_side(shop: Sh
     assert shop.orders() == {"o1", "o2"}
 
 
-def test_a_bucket_is_what_the_template_says(shop: Shop) -> None:
+def test_a_bucket_is_what_the_template_shows(shop: Shop) -> None:
     s3, bucket = shop.cloud.client("s3"), shop.cloud.physical("Bucket")
 
     access = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
@@ -234,8 +236,10 @@ def test_buckets_and_executions_are_reached_over_http(shop: Shop) -> None:
     bucket = shop.cloud.physical("Bucket")
 
     s3.upload_fileobj(io.BytesIO(b"[1]"), bucket, "a b/ü.json")
-    told = json.dumps(stocktake("box"))
-    arn = machines.start_execution(stateMachineArn=shop.cloud.physical("StocktakeMachine"), input=told)["executionArn"]
+    reported = json.dumps(stocktake("box"))
+    arn = machines.start_execution(stateMachineArn=shop.cloud.physical("StocktakeMachine"), input=reported)[
+        "executionArn"
+    ]
     shop.cloud.deliver()
 
     assert s3.get_object(Bucket=bucket, Key="a b/ü.json")["Body"].read() == b"[1]"
@@ -260,14 +264,14 @@ Resources:
 
 
 @contextmanager
-def ran(folder: Path, told: object = None, **states: Json) -> Iterator[tuple[LocalCloud, Execution]]:
+def ran(folder: Path, reported: object = None, **states: Json) -> Iterator[tuple[LocalCloud, Execution]]:
     """A cloud with a machine of these states, from the first to the last, and the execution that it ran."""
     names = list(states)
     states[names[-1]]["End"] = True
     (folder / "template.yaml").write_text(MACHINE)
     (folder / "machine.asl.json").write_text(json.dumps({"StartAt": names[0], "States": states}))
     with LocalCloud(folder / "template.yaml") as cloud:
-        machine, text = cloud.physical("Machine"), json.dumps(told or {})
+        machine, text = cloud.physical("Machine"), json.dumps(reported or {})
         cloud.client("stepfunctions").start_execution(stateMachineArn=machine, name="only", input=text)
         assert cloud.deliver().idle
         (only,) = cloud.executions()
@@ -275,7 +279,7 @@ def ran(folder: Path, told: object = None, **states: Json) -> Iterator[tuple[Loc
 
 
 def children(**state: Any) -> Json:
-    """A map whose children fail where their item says so, and return their item and what they know of themselves."""
+    """A map whose children fail where their item asks for it, and return their item and their context."""
     known = {"item.$": "$", "name.$": "$$.Execution.Name", "id.$": "$$.Execution.Id", "input.$": "$$.Execution.Input"}
     choice = {"Variable": "$", "StringMatches": "bad*", "Next": "Fail"}
     return {
@@ -463,7 +467,7 @@ def see_services_through(cloud: LocalCloud) -> None:
 
     machines.start_execution(stateMachineArn=cloud.physical("Machine"), name="only", input="{}")
     cloud.deliver()
-    told, asked = bodies()
+    reported, asked = bodies()
     machines.send_task_failure(taskToken=asked["token"], error="Busy")
     cloud.deliver()
     (again,) = bodies()
@@ -471,7 +475,7 @@ def see_services_through(cloud: LocalCloud) -> None:
     cloud.deliver()
 
     (only,) = cloud.executions()
-    assert told["detail"] == {"x": 1}
+    assert reported["detail"] == {"x": 1}
     assert again["token"] != asked["token"]
     assert (only.status, only.output) == ("SUCCEEDED", "yes")
     assert cloud.client("dynamodb").scan(TableName=cloud.physical("Table"))["Items"] == [{"id": {"S": "only"}}]
@@ -510,7 +514,7 @@ def test_each_cloud_starts_without_executions(shop: Shop) -> None:
 def test_a_path_to_one_place_gives_what_is_there_and_one_to_many_a_list(
     tmp_path: Path, path: str, found: object
 ) -> None:
-    told = {"list": [{"name": "a"}, {"name": "b"}], "single": [{"name": "a"}]}
+    reported = {"list": [{"name": "a"}, {"name": "b"}], "single": [{"name": "a"}]}
     state = {"Type": "Pass", "Parameters": {"found.$": path}, "OutputPath": "$.found"}
-    with ran(tmp_path, told, Only=state) as (_, only):
+    with ran(tmp_path, reported, Only=state) as (_, only):
         assert only.output == found

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
 
 from localcloud import Counts
-from tests.localcloud.conftest import Shop
+from tests.scenes.shop import Shop
 
 
 def test_events_that_match_the_rule_reach_the_function_in_batches(shop: Shop) -> None:
@@ -68,7 +68,7 @@ def test_an_exception_fails_the_whole_batch(shop: Shop) -> None:
     assert "RuntimeError: crashed" in shop.log.getvalue()
 
 
-def test_the_receive_count_tells_the_function_how_often_a_message_was_tried(shop: Shop) -> None:
+def test_the_receive_count_shows_the_function_how_often_a_message_was_tried(shop: Shop) -> None:
     shop.order({"id": "bad", "fail": True})
     shop.cloud.deliver()
 

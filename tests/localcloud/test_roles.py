@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from localcloud import LocalCloud
 from localcloud.roles import Need, needs
-from tests.functions.scene import TEMPLATE
+from tests.scenes.scene import TEMPLATE
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_function_sends_where_its_role_lets_it_and_nowhere_else(cloud: LocalCl
     assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_an_index_is_allowed_by_itself(cloud: LocalCloud) -> None:
+def test_an_index_is_allowed_alone(cloud: LocalCloud) -> None:
     dynamodb = client_of(cloud, "RedecideFunction", "dynamodb")
     asked = {
         "TableName": cloud.physical("CertificatesTable"),
@@ -45,7 +45,7 @@ def test_an_index_is_allowed_by_itself(cloud: LocalCloud) -> None:
         dynamodb.query(**asked, IndexName="invalidated")
 
 
-def test_only_who_may_list_is_told_that_there_is_no_such_object(cloud: LocalCloud) -> None:
+def test_only_who_may_list_is_reported_that_there_is_no_such_object(cloud: LocalCloud) -> None:
     s3, bucket = client_of(cloud, "PlanFunction", "s3"), cloud.physical("BulkBucket")
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket=bucket, Key="runs/1/course-v1:DemoX+CS101+2026_T1.json")

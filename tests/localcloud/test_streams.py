@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from localcloud import Counts, LocalCloud
-from tests.localcloud.conftest import TEMPLATE, Shop
+from tests.scenes.shop import TEMPLATE, Shop
 
 
 def write(shop: Shop, *entries: tuple[str, str]) -> None:
     table = shop.cloud.physical("JournalTable")
     client = shop.cloud.client("dynamodb")
-    for entry, says in entries:
-        client.put_item(TableName=table, Item={"id": {"S": entry}, "says": {"S": says}})
+    for entry, shows in entries:
+        client.put_item(TableName=table, Item={"id": {"S": entry}, "says": {"S": shows}})
 
 
 def announced(shop: Shop) -> list[str]:
@@ -100,12 +100,12 @@ def test_the_on_failure_destination_learns_which_records_were_given_up(shop: Sho
     shop.cloud.deliver()
 
     (message,) = shop.messages("AnnounceDeadLetters")
-    told = json.loads(message["Body"])
-    assert told["requestContext"]["condition"] == "RetryAttemptsExhausted"
-    assert told["requestContext"]["approximateInvokeCount"] == 5  # once, and four retries
-    assert told["DDBStreamBatchInfo"]["batchSize"] == 1
+    reported = json.loads(message["Body"])
+    assert reported["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert reported["requestContext"]["approximateInvokeCount"] == 5  # once, and four retries
+    assert reported["DDBStreamBatchInfo"]["batchSize"] == 1
     (record,) = stream_records(shop)
-    assert told["DDBStreamBatchInfo"]["startSequenceNumber"] == record["dynamodb"]["SequenceNumber"]
+    assert reported["DDBStreamBatchInfo"]["startSequenceNumber"] == record["dynamodb"]["SequenceNumber"]
 
 
 def test_what_a_stream_function_publishes_is_on_the_bus(shop: Shop) -> None:

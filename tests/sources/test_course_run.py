@@ -12,9 +12,10 @@ from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
 from certrules.formats.refusals import Reason, RefusedError
-from certs.sources import course_run
-from certs.sources.course_run import COURSE_RUN, HISTORY_END, history
+from certs.sources import storylines
+from certs.sources.course_run import COURSE_RUN, history
 from certs.sources.event_builders import Detail
+from certs.sources.storylines import HISTORY_END
 
 EDX = "org.openedx.learning."
 
@@ -44,7 +45,7 @@ def taken_in(details: list[Detail]) -> tuple[list[Message], list[Reason]]:
 
 
 def learners_of(details: list[Detail], event_type: str, **values: object) -> set[int]:
-    """The learners of whom an event of this type says all this."""
+    """The learners of whom an event of this type has all this data."""
     key = EVENT_TYPES[event_type].key
     return {
         learner_id(detail[key])
@@ -58,7 +59,7 @@ def learner_id(content: dict[str, Any]) -> int:
     return int(user.get("id") or content.get("learner_id") or content["user_id"])
 
 
-def test_the_same_seed_tells_the_same_history_and_another_one_another(delivered: list[Detail]) -> None:
+def test_the_same_seed_shows_the_same_history_and_another_one_another(delivered: list[Detail]) -> None:
     assert delivered == list(history())
     assert list(history(20)) != list(history(20, seed=7))
 
@@ -80,10 +81,10 @@ def test_everyone_enrolls(messages: list[Message]) -> None:
     assert enrolled == set(range(1, 1001))
 
 
-def test_every_kind_of_fact_occurs_but_what_the_old_logic_and_people_never_said(messages: list[Message]) -> None:
-    unheard = {f"{EDX}certificate.changed.v1", f"{EDX}certificate.revoked.v1"}
-    decided = {name for name in EVENT_TYPES if "revocation" in name}  # of what was pending, nobody said anything
-    assert {message.event_type for message in messages} == set(EVENT_TYPES) - unheard - decided
+def test_every_kind_of_fact_occurs_but_what_the_old_logic_and_people_never_stated(messages: list[Message]) -> None:
+    unreceived = {f"{EDX}certificate.changed.v1", f"{EDX}certificate.revoked.v1"}
+    decided = {name for name in EVENT_TYPES if "revocation" in name}  # of what was pending, no event came
+    assert {message.event_type for message in messages} == set(EVENT_TYPES) - unreceived - decided
 
 
 def test_some_events_are_delivered_twice_and_some_out_of_order(messages: list[Message]) -> None:
@@ -120,16 +121,16 @@ def test_another_course_run_is_the_same_one_by_another_name() -> None:
     assert json.loads(renamed.replace('"DemoX"', '"OtherX"')) == list(history(30, course_run=other))
 
 
-def test_the_words_on_passing_repeat_fall_and_recover(messages: list[Message]) -> None:
-    words: dict[int, list[tuple[datetime, bool]]] = {}
+def test_the_wording_on_passing_repeat_fall_and_recover(messages: list[Message]) -> None:
+    phrases: dict[int, list[tuple[datetime, bool]]] = {}
     for message in sorted(set(messages), key=lambda message: message.at):
         if message.event_type == f"{EDX}course.passing.status.updated.v1":
             assert message.learner_id is not None
-            words.setdefault(message.learner_id, []).append((message.at, message.entries[0].value))
-    steps = Counter((before, after) for line in words.values() for (_, before), (_, after) in pairwise(line))
+            phrases.setdefault(message.learner_id, []).append((message.at, message.entries[0].value))
+    steps = Counter((before, after) for line in phrases.values() for (_, before), (_, after) in pairwise(line))
     assert steps[False, False] > 500
     assert steps[True, True] > 20
-    fell = [line for line in words.values() if any(b and not a for (_, b), (_, a) in pairwise(line))]
+    fell = [line for line in phrases.values() if any(b and not a for (_, b), (_, a) in pairwise(line))]
     stayed = [line for line in fell if not line[-1][1]]
     brief = [line for line in fell if line[-1][1] and (line[-1][0] - line[-2][0]).total_seconds() < 3600]
     assert stayed
@@ -143,8 +144,8 @@ def test_id_verifications_expire_during_the_run_and_some_are_renewed(messages: l
         if message.event_type == f"{EDX}idv_attempt.approved.v1":
             assert message.learner_id is not None
             approvals.setdefault(message.learner_id, []).append(message.entries[0].value.expires_at)
-    expired = [line for line in approvals.values() if min(line) < course_run.RUN_ENDS]
-    renewed = [line for line in expired if max(line) > course_run.RUN_ENDS]
+    expired = [line for line in approvals.values() if min(line) < storylines.RUN_ENDS]
+    renewed = [line for line in expired if max(line) > storylines.RUN_ENDS]
     assert 0 < len(renewed) < len(expired) < len(approvals) / 4
 
 

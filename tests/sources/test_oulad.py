@@ -78,8 +78,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(details: list[Detail], learner_id: int, course_run: str = RUN) -> list[str]:
-    """What is said of a learner in a run: when, and which type of event."""
+def reported(details: list[Detail], learner_id: int, course_run: str = RUN) -> list[str]:
+    """The events of a learner in a run: when, and which type of event."""
     messages = [message for message in map(taken_in, details) if message.learner_id == learner_id]
     return [
         f"{message.at:%Y-%m-%d} {message.event_type.removeprefix(EDX)}"
@@ -95,7 +95,7 @@ def taken_in(detail: Detail) -> Message:
 
 
 def test_a_learner_registers_is_marked_and_gets_a_result(tables: Path) -> None:
-    assert told(list(oulad(tables)), 1) == [
+    assert reported(list(oulad(tables)), 1) == [
         "2013-09-11 course.enrollment.created.v1",
         "2013-11-11 course.persistent_grade_summary.changed.v1",
         "2014-01-09 course.passing.status.updated.v1",
@@ -103,25 +103,25 @@ def test_a_learner_registers_is_marked_and_gets_a_result(tables: Path) -> None:
 
 
 def test_a_february_run_starts_in_february(tables: Path) -> None:
-    assert told(list(oulad(tables)), 1, LATER_RUN) == [
+    assert reported(list(oulad(tables)), 1, LATER_RUN) == [
         "2014-02-01 course.enrollment.created.v1",
         "2014-03-23 course.passing.status.updated.v1",
     ]
 
 
 def test_an_unknown_registration_is_dated_at_the_start_of_the_run(tables: Path) -> None:
-    assert told(list(oulad(tables)), 2)[0] == "2013-10-01 course.enrollment.created.v1"
+    assert reported(list(oulad(tables)), 2)[0] == "2013-10-01 course.enrollment.created.v1"
 
 
 def test_an_unknown_registration_never_comes_after_the_withdrawal(tables: Path) -> None:
-    assert told(list(oulad(tables)), 3) == [
+    assert reported(list(oulad(tables)), 3) == [
         "2013-09-01 course.enrollment.created.v1",
         "2013-09-01 course.unenrollment.completed.v1",
     ]
 
 
 def test_who_registers_and_withdraws_on_one_day_does_so_in_this_order(tables: Path) -> None:
-    assert told(list(oulad(tables)), 4) == [
+    assert reported(list(oulad(tables)), 4) == [
         "2013-09-30 course.persistent_grade_summary.changed.v1",  # a mark from an earlier attempt
         "2013-10-08 course.enrollment.created.v1",
         "2013-10-08 course.unenrollment.completed.v1",
@@ -129,7 +129,7 @@ def test_who_registers_and_withdraws_on_one_day_does_so_in_this_order(tables: Pa
 
 
 def test_an_unknown_withdrawal_is_dated_at_the_end_of_the_run(tables: Path) -> None:
-    assert told(list(oulad(tables)), 5)[1:] == ["2014-01-09 course.unenrollment.completed.v1"]
+    assert reported(list(oulad(tables)), 5)[1:] == ["2014-01-09 course.unenrollment.completed.v1"]
 
 
 def test_a_mark_weighs_what_was_scored_by_anyone_and_has_no_letter(tables: Path) -> None:
@@ -183,14 +183,14 @@ def test_outcomes_agree_with_the_certificates_that_they_amount_to(tables: Path) 
     ("outcome", "certificate", "explanation"),
     [
         ("Pass", (None, ["no_grade"]), "Passed, but without a certificate. The final result has not arrived"),
-        ("Distinction", ("notpassing", ["not_passed"]), "The last word on passing that arrived"),
+        ("Distinction", ("notpassing", ["not_passed"]), "The last passing status that arrived"),
         ("Pass", (None, ["course_run_unknown", "no_grade"]), "The configuration of the course run has not"),
         ("Pass", ("unavailable", ["invalidated"]), "Rules that the data knows nothing of"),
         ("Pass", ("downloadable", ["no_grade"]), "contradict each other"),
-        ("Fail", ("downloadable", []), "An event says that the learner passed, the data doesn't"),
+        ("Fail", ("downloadable", []), "By an event the learner passed, and by the data not"),
         ("Fail", (None, ["no_grade"]), "No certificate, as the data has it, but for other reasons."),
-        ("Withdrawn", (None, []), "Nothing has been heard of the learner"),
-        ("Withdrawn", None, "Nothing has been heard of the learner"),
+        ("Withdrawn", (None, []), "Nothing was received about the learner"),
+        ("Withdrawn", None, "Nothing was received about the learner"),
         (None, ("downloadable", []), "The data has no such learner"),
     ],
 )
@@ -222,7 +222,7 @@ def real(shared_data: Path) -> tuple[Path, list[Detail]]:
     return folder, list(oulad(folder))
 
 
-def test_the_real_tables_are_told_whole(real: tuple[Path, list[Detail]]) -> None:
+def test_the_real_tables_are_reported_whole(real: tuple[Path, list[Detail]]) -> None:
     _, details = real
     assert Counter(detail["metadata"]["event_type"] for detail in details) == {
         "certificates.course_run.configured.v1": 22,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from tests.functions.scene import TEMPLATE, Learner, Scene, Wire, day
-from tests.lifecycle.test_crashes import Death
-from tests.support.conftest import Desk, about, document, told
+from tests.scenes.crashes import Death
+from tests.scenes.scene import TEMPLATE, Learner, Scene, Wire, day
+from tests.scenes.support_client import Client, about, document, reported
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -45,7 +45,7 @@ def test_nobody_sees_anything_without_a_token_and_the_scope_to_view(scene: Scene
     late = scene.cloud.api.token("ada", ["certificates/view"], timedelta(seconds=-1))
     assert scene.cloud.api.request("GET", path, {"Authorization": f"Bearer {late}"}).status == 401
     for scopes in ((), ("act", "revoke", "approve"), ("../view",)):
-        answer = Desk(scene, scopes=scopes).get(path)
+        answer = Client(scene, scopes=scopes).get(path)
         assert (answer.status, answer.body) == (403, {"message": "Forbidden"})
 
 
@@ -68,7 +68,7 @@ def test_the_function_looks_at_scopes_itself_should_the_gateway_let_somebody_thr
 
 @pytest.mark.parametrize("path", DOING)
 def test_nobody_does_anything_who_may_only_view(scene: Scene, wire: Wire, path: str) -> None:
-    answer = Desk(scene, scopes=["view"]).post(path, **DOING[path])
+    answer = Client(scene, scopes=["view"]).post(path, **DOING[path])
     assert answer.status == 403
     assert answer.headers["content-type"] == "application/problem+json"
     assert "certificates/" in answer.body["title"]
@@ -78,13 +78,13 @@ def test_nobody_does_anything_who_may_only_view(scene: Scene, wire: Wire, path: 
 def test_what_takes_a_certificate_away_takes_the_right_to_revoke_whatever_it_is_called(
     scene: Scene, learner: Learner
 ) -> None:
-    clerk = Desk(scene, scopes=["view", "act"])
+    second_client = Client(scene, scopes=["view", "act"])
     scene.ingest(learner.configured(day(1)), learner.enrolled(day(1)), learner.id_approved(day(1)))
-    assert clerk.act("allowlist-add", learner).status == 202
+    assert second_client.act("allowlist-add", learner).status == 202
     assert scene.certificate(learner) is not None
 
-    refused = clerk.act("allowlist-remove", learner)
-    done = Desk(scene).act("allowlist-remove", learner)
+    refused = second_client.act("allowlist-remove", learner)
+    done = Client(scene).act("allowlist-remove", learner)
 
     assert (refused.status, "revoke" in refused.body["title"]) == (403, True)
     assert (done.status, done.body["takes_away"]) == (202, True)
@@ -96,11 +96,13 @@ def test_what_takes_a_certificate_away_takes_the_right_to_revoke_whatever_it_is_
 # --- looking
 
 
-def test_a_case_tells_all_that_support_would_have_to_collect(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_a_case_shows_all_that_support_would_have_to_collect(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     scene.send(*learner.qualifying(), at=day(4))
     scene.cloud.deliver(delayed=True)
 
-    case = desk.case(learner)
+    case = support_client.case(learner)
 
     certificate = scene.certificate(learner)
     assert certificate is not None
@@ -131,62 +133,66 @@ def test_a_case_tells_all_that_support_would_have_to_collect(scene: Scene, learn
     assert datetime.fromisoformat(change["published_at"]) <= datetime.now(UTC)
 
 
-def test_a_case_says_whether_consumers_were_reached(scene: Scene, learner: Learner, desk: Desk) -> None:
-    assert desk.case(learner)["undelivered"] == 0
+def test_a_case_shows_whether_consumers_were_reached(scene: Scene, learner: Learner, support_client: Client) -> None:
+    assert support_client.case(learner)["undelivered"] == 0
     queue = scene.cloud.physical("ConsumerDeadLetters")
     scene.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
-    assert desk.case(learner)["undelivered"] == 1
+    assert support_client.case(learner)["undelivered"] == 1
 
 
-def test_what_the_bus_did_not_take_yet_is_said_to_be_unpublished(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_what_the_bus_did_not_take_yet_is_stated_to_be_unpublished(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     earned(scene, learner)
-    assert [item["published_at"] for item in desk.case(learner)["history"]] == [None]
+    assert [item["published_at"] for item in support_client.case(learner)["history"]] == [None]
 
 
-def test_as_of_an_instant_a_case_is_what_was_known_to_be_true_then(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_as_of_an_instant_a_case_is_what_was_known_to_be_true_then(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     earned(scene, learner)
-    then = desk.case(learner, as_of="2026-01-02T00:00:00Z")
+    then = support_client.case(learner, as_of="2026-01-02T00:00:00Z")
     assert (then["status"], then["as_of"]) == (None, "2026-01-02T00:00:00Z")
     assert "no grade" in then["sentence"]
 
 
 def test_a_certificate_is_found_by_its_id_a_learner_by_theirs_and_a_course_run_by_its_key(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     earned(scene, learner)
     certificate = scene.certificate(learner)
     assert certificate is not None
-    assert desk.get(f"/v1/certificates/{certificate.certificate_id}").body == about(learner)
-    assert desk.get("/v1/certificates/0123456789abcdef0123456789abcdef").status == 404
-    (row,) = desk.get(f"/v1/learners/{learner.learner_id}").body["course_runs"]
+    assert support_client.get(f"/v1/certificates/{certificate.certificate_id}").body == about(learner)
+    assert support_client.get("/v1/certificates/0123456789abcdef0123456789abcdef").status == 404
+    (row,) = support_client.get(f"/v1/learners/{learner.learner_id}").body["course_runs"]
     assert (row["course_run"], row["certificate"]["status"]) == (learner.course_run, "downloadable")
-    found = desk.get("/v1/course-run/learners", course_run=learner.course_run).body
+    found = support_client.get("/v1/course-run/learners", course_run=learner.course_run).body
     assert (found["learners"], found["next"]) == ([learner.learner_id], None)
 
 
-def test_what_changed_between_two_instants_is_told(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_what_changed_between_two_instants_is_reported(scene: Scene, learner: Learner, support_client: Client) -> None:
     earned(scene, learner)
     between = {"since": "2026-01-02T00:00:00Z", "until": "2026-01-04T00:00:00Z"}
-    assert desk.get("/v1/case/changes", **about(learner), **between).body["status_after"] == "downloadable"
+    assert support_client.get("/v1/case/changes", **about(learner), **between).body["status_after"] == "downloadable"
 
 
-def test_what_if_stores_nothing(scene: Scene, learner: Learner, desk: Desk, wire: Wire) -> None:
+def test_what_if_stores_nothing(scene: Scene, learner: Learner, support_client: Client, wire: Wire) -> None:
     scene.ingest(*learner.qualifying()[:-1])
     before = scene.items("CertificatesTable")
     wire.sent.clear()
     event = learner.passing(day(5))
 
-    by_code = desk.post("/v1/case/what-if", changes=["pass"], **about(learner)).body
-    by_event = desk.post("/v1/case/what-if", events=[event], **about(learner)).body
+    by_code = support_client.post("/v1/case/what-if", changes=["pass"], **about(learner)).body
+    by_event = support_client.post("/v1/case/what-if", events=[event], **about(learner)).body
 
     assert by_code["after"]["status"] == by_event["after"]["status"] == "downloadable"
     assert wire.operations() == {"BatchGetItem": 2}
     assert scene.items("CertificatesTable") == before
 
 
-def test_a_course_run_that_issues_nothing_says_why(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_a_course_run_that_issues_nothing_shows_why(scene: Scene, learner: Learner, support_client: Client) -> None:
     def wrong() -> list[str]:
-        checks = desk.get("/v1/course-run", course_run=learner.course_run).body["checks"]
+        checks = support_client.get("/v1/course-run", course_run=learner.course_run).body["checks"]
         return [check["code"] for check in checks if not check["ok"]]
 
     assert wrong() == ["known"]
@@ -197,7 +203,7 @@ def test_a_course_run_that_issues_nothing_says_why(scene: Scene, learner: Learne
     }
     scene.ingest(learner.configured(day(1), **settings))
     assert wrong() == ["web_certificates", "modes", "dates"]
-    desk.post("/v1/automatic-revocations/stop", course_run=learner.course_run, reason="ticket 12")
+    support_client.post("/v1/automatic-revocations/stop", course_run=learner.course_run, reason="ticket 12")
     scene.cloud.deliver()
     assert wrong() == ["web_certificates", "modes", "dates", "automatic_revocations"]
 
@@ -221,9 +227,9 @@ def test_a_course_run_that_issues_nothing_says_why(scene: Scene, learner: Learne
     ],
 )
 def test_a_request_that_cannot_be_read_is_answered_by_the_field_and_the_fix(
-    desk: Desk, path: str, query: dict[str, object], field: str
+    support_client: Client, path: str, query: dict[str, object], field: str
 ) -> None:
-    answer = desk.get(path, **query)
+    answer = support_client.get(path, **query)
     assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
     assert (answer.body["field"], bool(answer.body["fix"])) == (field, True)
 
@@ -243,47 +249,50 @@ def test_a_request_that_cannot_be_read_is_answered_by_the_field_and_the_fix(
     ],
 )
 def test_an_act_that_cannot_be_read_sends_nothing(
-    scene: Scene, learner: Learner, desk: Desk, wire: Wire, change: dict[str, Any], field: str | None
+    scene: Scene, learner: Learner, support_client: Client, wire: Wire, change: dict[str, Any], field: str | None
 ) -> None:
     earned(scene, learner)
     wire.sent.clear()
     body = {**CASE, "act": "redecide", **about(learner), **change}
-    answer = desk.post("/v1/case/act", **body)
+    answer = support_client.post("/v1/case/act", **body)
     if field is not None:
         assert (answer.status, answer.body["field"]) == (422, field)
     assert answer.status in {404, 422, 202}
     assert "PutEvents" not in wire.operations() or answer.status == 202
 
 
-def test_only_json_is_taken_and_only_with_a_key(desk: Desk) -> None:
+def test_only_json_is_taken_and_only_with_a_key(support_client: Client) -> None:
     body = json.dumps({**CASE, "act": "redecide"}).encode()
-    assert desk.ask("POST", "/v1/case/act", body, Content_Type="text/plain").status == 415
-    assert desk.ask("POST", "/v1/case/act", body, Content_Type="application/json").status == 422
+    assert support_client.ask("POST", "/v1/case/act", body, Content_Type="text/plain").status == 415
+    assert support_client.ask("POST", "/v1/case/act", body, Content_Type="application/json").status == 422
     assert (
-        desk.ask("POST", "/v1/case/act", b"{", Content_Type="application/json", Idempotency_Key="k" * 8).status == 422
+        support_client.ask(
+            "POST", "/v1/case/act", b"{", Content_Type="application/json", Idempotency_Key="k" * 8
+        ).status
+        == 422
     )
 
 
 # --- acting
 
 
-def test_an_act_says_beforehand_what_it_does_and_is_an_event_with_actor_and_reason(
-    scene: Scene, learner: Learner, desk: Desk
+def test_an_act_shows_beforehand_what_it_does_and_is_an_event_with_actor_and_reason(
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     earned(scene, learner)
     body = {**CASE, **about(learner), "act": "invalidate"}
-    seen = desk.post("/v1/case/preview", **body).body
+    seen = support_client.post("/v1/case/preview", **body).body
     assert (seen["before"], seen["after"], seen["takes_away"]) == ("downloadable", "unavailable", True)
     assert scene.certificate(learner).status == "downloadable"  # type: ignore[union-attr]
 
-    done = desk.act("invalidate", learner).body
+    done = support_client.act("invalidate", learner).body
 
     assert {name: done[name] for name in seen} == seen
-    last = desk.case(learner)["history"][-1]
+    last = support_client.case(learner)["history"][-1]
     assert (last["status"], last["by"], last["reason"]) == ("unavailable", "ada", "ticket 12")
 
 
-def test_every_act_does_what_it_says(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_every_act_does_what_it_shows(scene: Scene, learner: Learner, support_client: Client) -> None:
     earned(scene, learner)
     for act, more, status in (
         ("date-set", {"date": "2026-05-29T00:00:00Z"}, "downloadable"),
@@ -295,47 +304,49 @@ def test_every_act_does_what_it_says(scene: Scene, learner: Learner, desk: Desk)
         ("lift", {}, "downloadable"),
         ("erase-name", {}, "downloadable"),
     ):
-        answer = desk.act(act, learner, **more)
+        answer = support_client.act(act, learner, **more)
         assert (answer.status, answer.body["after"]) == (202, status), act
         assert scene.certificate(learner).status == status, act  # type: ignore[union-attr]
         assert scene.queued("ParkedQueue") == [], act
-    assert desk.case(learner)["shown"]["rests_on"] == "issued_at"
+    assert support_client.case(learner)["shown"]["rests_on"] == "issued_at"
 
 
 def test_allowlisting_the_invalidated_and_invalidating_the_allowlisted_are_refused_with_the_way_out(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     earned(scene, learner)
-    desk.act("allowlist-add", learner)
-    refused = desk.act("invalidate", learner)
+    support_client.act("allowlist-add", learner)
+    refused = support_client.act("invalidate", learner)
     assert (refused.status, "allowlist-remove" in refused.body["fix"]) == (409, True)
-    desk.act("allowlist-remove", learner)
-    desk.act("invalidate", learner)
-    refused = desk.act("allowlist-add", learner)
+    support_client.act("allowlist-remove", learner)
+    support_client.act("invalidate", learner)
+    refused = support_client.act("allowlist-add", learner)
     assert (refused.status, "lift" in refused.body["fix"]) == (409, True)
 
 
 def test_a_case_that_changed_since_it_was_looked_at_is_looked_at_again(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     earned(scene, learner)
-    version = desk.case(learner)["version"]
+    version = support_client.case(learner)["version"]
     scene.ingest(learner.graded(day(5), 0.9, "A"))
-    assert desk.act("invalidate", learner, version=version).status == 409
-    assert desk.act("invalidate", learner, version=desk.case(learner)["version"]).status == 202
+    assert support_client.act("invalidate", learner, version=version).status == 409
+    assert support_client.act("invalidate", learner, version=support_client.case(learner)["version"]).status == 202
 
 
-def test_the_same_key_acts_once_and_only_for_the_same_act(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_the_same_key_acts_once_and_only_for_the_same_act(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     earned(scene, learner)
-    first = desk.act("allowlist-add", learner, key="a-key-of-mine")
-    again = desk.act("allowlist-add", learner, key="a-key-of-mine")
-    other = desk.act("redecide", learner, key="a-key-of-mine")
-    somebody_else = Desk(scene, "bob").act("redecide", learner, key="a-key-of-mine")
+    first = support_client.act("allowlist-add", learner, key="a-key-of-mine")
+    again = support_client.act("allowlist-add", learner, key="a-key-of-mine")
+    other = support_client.act("redecide", learner, key="a-key-of-mine")
+    somebody_else = Client(scene, "bob").act("redecide", learner, key="a-key-of-mine")
 
     assert again == first
     assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
     assert somebody_else.status == 202
-    assert [entry.by for entry in scene.kept(learner).timeline if entry.fact == "allowlist"] == ["ada"]
+    assert [entry.by for entry in scene.stored_record(learner).timeline if entry.fact == "allowlist"] == ["ada"]
 
 
 @pytest.mark.parametrize("done", [False, True])
@@ -348,12 +359,12 @@ def test_killed_at_any_step_an_act_that_is_asked_for_again_happens_once(
         wire.around = death
         key, act = f"key-of-step-{step}-{done}", "invalidate" if step % 2 == 0 else "lift"
         body = {**CASE, **about(learner), "act": act}
-        answer = death.run(partial(Desk(scene, f"ada-{step}").post, "/v1/case/act", key, **body))
+        answer = death.run(partial(Client(scene, f"ada-{step}").post, "/v1/case/act", key, **body))
         wire.around = lambda _, answer: answer()
         scene.cloud.deliver()
         assert answer.status == 202, answer.body
-        words = [entry.value for entry in scene.kept(learner).timeline if entry.fact == "invalidation"]
-        assert len(words) == step + 1, f"it died at request {step}"
+        phrases = [entry.value for entry in scene.stored_record(learner).timeline if entry.fact == "invalidation"]
+        assert len(phrases) == step + 1, f"it died at request {step}"
         if not death.came:
             return
     pytest.fail("it never ended")
@@ -362,9 +373,11 @@ def test_killed_at_any_step_an_act_that_is_asked_for_again_happens_once(
 # --- what is exported
 
 
-def test_an_exported_case_comes_to_the_same_in_another_cloud(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_an_exported_case_comes_to_the_same_in_another_cloud(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     scene.ingest(*learner.qualifying(), learner.graded(day(2), 0.7), learner.invalidated(day(6)))
-    exported = desk.get("/v1/case/events", **about(learner)).body
+    exported = support_client.get("/v1/case/events", **about(learner)).body
     here = scene.certificate(learner)
     assert here is not None
     scene.empty_tables()
@@ -377,14 +390,14 @@ def test_an_exported_case_comes_to_the_same_in_another_cloud(scene: Scene, learn
     assert exported["certificate"]["status"] == "unavailable"
 
 
-def test_the_published_openapi_document_is_the_one_of_the_code(desk: Desk) -> None:
-    document = desk.get("/v1/openapi.json").body
-    kept = json.loads((TEMPLATE.parent / "docs" / "openapi.json").read_text())
-    assert document == kept, "make docs writes it"
+def test_the_published_openapi_document_is_the_one_of_the_code(support_client: Client) -> None:
+    document = support_client.get("/v1/openapi.json").body
+    stored_record = json.loads((TEMPLATE.parent / "docs" / "openapi.json").read_text())
+    assert document == stored_record, "make docs writes it"
     assert all(path.startswith("/v1/") for path in document["paths"])
 
 
-def test_the_openapi_document_is_valid_and_says_of_each_call_which_scope_it_takes_and_what_it_refuses() -> None:
+def test_the_openapi_document_is_valid_and_shows_of_each_call_which_scope_it_takes_and_what_it_refuses() -> None:
     validate(document())
     for path, methods in document()["paths"].items():
         for method, call in methods.items():
@@ -400,11 +413,11 @@ def test_the_openapi_document_is_valid_and_says_of_each_call_which_scope_it_take
 def test_no_token_of_another_kind_gets_in(scene: Scene) -> None:
     api = scene.cloud.api
     good = api.token("ada", ["certificates/view"])
-    _, said, signature = good.split(".")
+    _, stated, signature = good.split(".")
     unsigned = urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
     for token in (
-        f"{unsigned}.{said}.",
-        f"{unsigned}.{said}.{signature}",
+        f"{unsigned}.{stated}.",
+        f"{unsigned}.{stated}.{signature}",
         good[:-2],
         api.token("ada", ["certificates/view"], iss="https://somebody.example.org"),
         api.token("ada", ["certificates/view"], aud="somebody-else"),
@@ -415,22 +428,24 @@ def test_no_token_of_another_kind_gets_in(scene: Scene) -> None:
         assert api.request("GET", "/v1/learners/7", {"Authorization": f"Bearer {token}"}).status == 401, token
 
 
-def test_whether_something_exists_is_told_only_to_those_who_may_see_it(
-    scene: Scene, learner: Learner, desk: Desk
+def test_whether_something_exists_is_reported_only_to_those_who_may_see_it(
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     earned(scene, learner)
     certificate = scene.certificate(learner)
     assert certificate is not None
     ids = [each.learner_id for each in (learner,)]
-    asked = desk.post("/v1/revocations", act="invalidate", course_run=learner.course_run, learners=ids, reason="void")
-    viewer, nobody = Desk(scene, scopes=["view"]), Desk(scene, scopes=["act", "revoke", "approve"])
+    asked = support_client.post(
+        "/v1/revocations", act="invalidate", course_run=learner.course_run, learners=ids, reason="void"
+    )
+    viewer, nobody = Client(scene, scopes=["view"]), Client(scene, scopes=["act", "revoke", "approve"])
     for existing, missing in (
         (f"/v1/learners/{learner.learner_id}", "/v1/learners/999"),
         (f"/v1/certificates/{certificate.certificate_id}", "/v1/certificates/0"),
     ):
         assert nobody.get(existing) == nobody.get(missing)
-    for word in ("approve", "decline"):
-        assert viewer.post(f"/v1/revocations/{asked.body['id']}/{word}") == viewer.post(f"/v1/revocations/0/{word}")
+    for phrase in ("approve", "decline"):
+        assert viewer.post(f"/v1/revocations/{asked.body['id']}/{phrase}") == viewer.post(f"/v1/revocations/0/{phrase}")
     act = {**CASE, "act": "redecide"}
     there: dict[str, Any] = {**act, **about(learner)}
     assert viewer.post("/v1/case/act", **act) == viewer.post("/v1/case/act", **there)
@@ -453,15 +468,15 @@ def test_whether_something_exists_is_told_only_to_those_who_may_see_it(
     ],
     ids=lambda path: path[:60],
 )
-def test_extremes_are_refused_with_the_fix(desk: Desk, path: str) -> None:
-    answer = told(desk.ask("GET", path))
+def test_extremes_are_refused_with_the_fix(support_client: Client, path: str) -> None:
+    answer = reported(support_client.ask("GET", path))
     assert answer.status == 422, answer.body
 
 
 @pytest.mark.parametrize("written", ["-", "---", "%20", "x" * 3000, "%00", "%F0%9F%8E%93", "..%5C.."])
-def test_what_is_no_certificate_id_is_nobodys(desk: Desk, written: str) -> None:
-    assert desk.ask("GET", f"/v1/certificates/{written}").status == 404
-    assert desk.ask("GET", f"/find?certificate_id={written}x").status == 404
+def test_what_is_no_certificate_id_is_nobodys(support_client: Client, written: str) -> None:
+    assert support_client.ask("GET", f"/v1/certificates/{written}").status == 404
+    assert support_client.ask("GET", f"/find?certificate_id={written}x").status == 404
 
 
 @pytest.mark.parametrize(
@@ -469,52 +484,54 @@ def test_what_is_no_certificate_id_is_nobodys(desk: Desk, written: str) -> None:
     [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000, b'{"learner_id": NaN}', b'"' + b"x" * 1_000_000 + b'"'],
     ids=len,
 )
-def test_a_body_that_is_none_is_refused(desk: Desk, body: bytes) -> None:
+def test_a_body_that_is_none_is_refused(support_client: Client, body: bytes) -> None:
     for path in ("/v1/case/act", "/v1/case/what-if", "/v1/revocations", "/v1/held/discard"):
         headers = {"Content_Type": "application/json", "Idempotency_Key": "a-key-of-mine"}
-        answer = told(desk.ask("POST", path, body, **headers))
+        answer = reported(support_client.ask("POST", path, body, **headers))
         assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json"), path
 
 
 @pytest.mark.parametrize("reason", ["   ", "ab\x1b[2J", "ab\x00", "abc\u202edef", "a\u2066bc", "é"])
-def test_a_reason_is_text_that_shows_what_it_says(scene: Scene, learner: Learner, desk: Desk, reason: str) -> None:
+def test_a_reason_is_text_that_shows_what_it_shows(
+    scene: Scene, learner: Learner, support_client: Client, reason: str
+) -> None:
     earned(scene, learner)
-    answer = desk.post("/v1/case/act", **{**CASE, **about(learner), "act": "redecide", "reason": reason})
+    answer = support_client.post("/v1/case/act", **{**CASE, **about(learner), "act": "redecide", "reason": reason})
     assert (answer.status, answer.body["field"]) == (422, "reason")
 
 
 def test_every_call_is_audited_with_who_and_what_and_nothing_that_somebody_wrote(
-    scene: Scene, learner: Learner, desk: Desk, caplog: pytest.LogCaptureFixture
+    scene: Scene, learner: Learner, support_client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     earned(scene, learner)
 
-    def line(method: str, path: str, by: Desk, **body: Any) -> dict[str, Any]:
+    def line(method: str, path: str, by: Client, **body: Any) -> dict[str, Any]:
         caplog.clear()
         answer = by.post(path, **body) if method == "POST" else by.get(path, **body)
         (record,) = (record for record in caplog.records if record.getMessage() == "audit")
-        said = vars(record)
-        assert (said["method"], said["status"]) == (method, answer.status)
-        assert "@" not in json.dumps({name: said[name] for name in ("actor", "path", "about")})
-        found: dict[str, Any] = said["about"]
-        return {"actor": said["actor"], **found}
+        stated = vars(record)
+        assert (stated["method"], stated["status"]) == (method, answer.status)
+        assert "@" not in json.dumps({name: stated[name] for name in ("actor", "path", "about")})
+        found: dict[str, Any] = stated["about"]
+        return {"actor": stated["actor"], **found}
 
     mail = "somebody@example.org"
-    assert line("GET", "/v1/case", desk, **about(learner)) == {"actor": "ada", **about(learner)}
-    assert line("GET", "/v1/case", desk, learner_id=mail, course_run="x") == {"actor": "ada"}
-    assert line("GET", "/learner", desk, learner_id=mail) == {"actor": "ada"}
-    assert line("GET", f"/v1/certificates/{mail}", desk) == {"actor": "ada"}
-    assert line("GET", "/nowhere", desk) == {"actor": "ada"}
+    assert line("GET", "/v1/case", support_client, **about(learner)) == {"actor": "ada", **about(learner)}
+    assert line("GET", "/v1/case", support_client, learner_id=mail, course_run="x") == {"actor": "ada"}
+    assert line("GET", "/learner", support_client, learner_id=mail) == {"actor": "ada"}
+    assert line("GET", f"/v1/certificates/{mail}", support_client) == {"actor": "ada"}
+    assert line("GET", "/nowhere", support_client) == {"actor": "ada"}
     act = {**CASE, **about(learner), "reason": mail, "act": "redecide"}
-    assert line("POST", "/v1/case/act", desk, **act) == {"actor": "ada", "act": "redecide", **about(learner)}
-    assert line("POST", "/v1/case/act", Desk(scene, scopes=["view"]), **act)["actor"] == "ada"
-    assert line("POST", "/v1/revocations/x/approve", desk)["act"] == "approve"
+    assert line("POST", "/v1/case/act", support_client, **act) == {"actor": "ada", "act": "redecide", **about(learner)}
+    assert line("POST", "/v1/case/act", Client(scene, scopes=["view"]), **act)["actor"] == "ada"
+    assert line("POST", "/v1/revocations/x/approve", support_client)["act"] == "approve"
 
 
-def test_an_erased_name_is_an_event_that_says_who_and_why(
-    scene: Scene, learner: Learner, desk: Desk, wire: Wire
+def test_an_erased_name_is_an_event_that_shows_who_and_why(
+    scene: Scene, learner: Learner, support_client: Client, wire: Wire
 ) -> None:
     earned(scene, learner)
-    assert desk.post("/v1/case/act", act="erase-name", **{**CASE, **about(learner)}).status == 202
+    assert support_client.post("/v1/case/act", act="erase-name", **{**CASE, **about(learner)}).status == 202
     (request,) = (request for request in wire.sent if request.operation == "PutEvents")
     detail = json.loads(request.body["Entries"][0]["Detail"])
     assert detail["learner"] == {"learner_id": learner.learner_id, "by": "ada", "notes": "ticket 12"}

@@ -1,8 +1,6 @@
 """The commands of support, against the API of a stack: tickets solved from the command line alone, and exit codes."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -10,36 +8,17 @@ from click.testing import Result
 from certs.stacks import NOTE
 from certs.support.api import CONTRADICTS, NOT_ALLOWED, NOT_FOUND
 from certs.support.common import printable
-from tests.certs.conftest import certs
-from tests.functions.scene import Learner, Scene
-from tests.functions.test_brakes import class_of, earn
-from tests.support.conftest import EVERYTHING, Desk, about
-from tests.support.test_revocations import broken
+from tests.scenes.commands import certs
+from tests.scenes.grading_jobs import broken, class_of, earn
+from tests.scenes.scene import Learner, Scene
+from tests.scenes.support_client import Client, about
+from tests.scenes.support_commands import _cloud_in_folder, address, may
+
+__all__ = ["_cloud_in_folder", "address"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 WHY = ("--reason", "ticket 12", "--yes")
-
-
-@pytest.fixture(scope="module")
-def address(stack: Scene) -> str:
-    return stack.cloud.serve_api()
-
-
-@pytest.fixture(autouse=True)
-def _kept(scene: Scene, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-    may(scene, address, EVERYTHING)
-    yield
-    NOTE.unlink()
-
-
-def may(scene: Scene, address: str, scopes: tuple[str, ...]) -> None:
-    """Be somebody who may do this."""
-    named = [f"certificates/{scope}" for scope in scopes]
-    tokens = {name: scene.cloud.api.token(name, named) for name in ("ada", "bob")}
-    NOTE.write_text(json.dumps({"api": address, "token": tokens["ada"], "colleague": tokens["bob"]}))
 
 
 def on(learner: Learner) -> tuple[str, str]:
@@ -52,7 +31,7 @@ def shown(result: Result) -> str:
     return result.stdout
 
 
-def test_every_act_is_a_command_that_says_what_it_will_do_and_asks(scene: Scene, learner: Learner) -> None:
+def test_every_act_is_a_command_that_shows_what_it_will_do_and_asks(scene: Scene, learner: Learner) -> None:
     scene.ingest(*learner.qualifying())
     refused = certs("invalidate", *on(learner), "--reason", "ticket 12", stdin="n\n")
     assert refused.exit_code == 1
@@ -82,7 +61,7 @@ def test_what_was_confirmed_is_done_only_to_the_case_that_was_looked_at(scene: S
     key = ("--reason", "ticket 12", "--key", "a-key-of-mine")
     seen = certs("invalidate", *on(learner), *key, "--json", stdin="y\n").stdout
     done = json.loads(seen[seen.index("{") :])
-    assert done["version"] == scene.kept(learner).version
+    assert done["version"] == scene.stored_record(learner).version
     assert json.loads(certs("invalidate", *on(learner), *key, "--yes", "--json").stdout) == done
 
 
@@ -98,7 +77,7 @@ def test_a_certificate_is_found_and_so_is_who_is_in_a_course_run(scene: Scene, l
     assert "from no certificate to downloadable" in changed
 
 
-def test_exit_codes_tell_why_it_did_not_work(scene: Scene, learner: Learner, address: str) -> None:
+def test_exit_codes_show_why_it_did_not_work(scene: Scene, learner: Learner, address: str) -> None:
     scene.ingest(*learner.qualifying())
     assert certs("find", "0" * 32).exit_code == NOT_FOUND
     assert certs("revocations", "show", "nothing").exit_code == NOT_FOUND
@@ -140,12 +119,12 @@ def test_what_is_held_is_listed_discarded_and_released_by_two(scene: Scene, lear
 
 
 def test_what_people_write_is_neither_markup_nor_an_order_to_the_terminal(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = class_of(1, learner)
     earn(scene, learners)
     written = "[/bold] [red]not red[/red] [link=x]"
-    assert desk.post("/v1/case/act", act="invalidate", reason=written, **about(learners[0])).status == 202
+    assert support_client.post("/v1/case/act", act="invalidate", reason=written, **about(learners[0])).status == 202
     scene.cloud.deliver()
     assert "[red]not red[/red]" in " ".join(shown(certs("invalidations", learner.course_run)).split())
     assert printable("a\x1b[2Jb\x07\u202ec\nd") == "a[2Jbc\nd"

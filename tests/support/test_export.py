@@ -1,4 +1,4 @@
-"""A case that is exported from production and replayed on a laptop: the same decision, or it is said why not."""
+"""A case that is exported from production and replayed on a laptop: the same decision, or the reason why not."""
 
 import json
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ from certrules.formats.refusals import EARLIEST
 from certrules.formats.stored import as_time
 from certs.sources.event_builders import Detail
 from certs.stacks import NOTE
-from tests.certs.conftest import certs
-from tests.core.histories import deliveries, entries
-from tests.functions.scene import ACTOR, Learner, Scene, day
-from tests.support.test_cli import address, may
+from tests.scenes.commands import certs
+from tests.scenes.histories import deliveries, entries
+from tests.scenes.scene import ACTOR, Learner, Scene, day
+from tests.scenes.support_commands import address, may
 
 __all__ = ["address"]
 
@@ -29,26 +29,26 @@ NUMBERS = iter(range(700_001, 800_000))
 
 def own(learner: Learner, kind: str, key: str, at: datetime, **more: object) -> Detail:
     """Return an event of the service's own about a learner."""
-    said = {"learner_id": learner.learner_id, "course_key": learner.course_run, **ACTOR, **more}
+    stated = {"learner_id": learner.learner_id, "course_key": learner.course_run, **ACTOR, **more}
     metadata = {"id": f"{kind}-{at:%j%H}", "event_type": f"certificates.{kind}.v1", "time": as_time(at), "source": "x"}
-    return {"metadata": metadata, key: said}
+    return {"metadata": metadata, key: stated}
 
 
-def exam(learner: Learner, word: str, at: datetime) -> Detail:
-    """Tell of a proctored exam."""
-    record = Record(learner.learner_id, learner.course_run, (Entry(at, word, Fact.INVALIDATION, "final", True),))
+def exam(learner: Learner, phrase: str, at: datetime) -> Detail:
+    """Report a proctored exam."""
+    record = Record(learner.learner_id, learner.course_run, (Entry(at, phrase, Fact.INVALIDATION, "final", True),))
     (detail,) = events_from(record)
-    kind = detail["metadata"]["event_type"].replace("rejected", word)
+    kind = detail["metadata"]["event_type"].replace("rejected", phrase)
     return {**detail, "metadata": {**detail["metadata"], "event_type": kind}}
 
 
 def recorded(learner: Learner, status: str, at: datetime) -> Detail:
-    """Tell what the old logic has."""
+    """Report what the old logic has."""
     return own(learner, "recorded", "certificate", at, status=status, mode="verified", grade="0.8")
 
 
 def replayed(learner: Learner, folder: Path) -> tuple[Any, str]:
-    """Export a case and replay it, both from the command line: the line, and what was said of a difference."""
+    """Export a case and replay it, both from the command line: the line, and what was printed about a difference."""
     exported = certs("export-case", str(learner.learner_id), learner.course_run, folder / "case.jsonl")
     assert exported.exit_code == 0, exported.output
     command = exported.stdout.rpartition("Now: certs ")[2].split()
@@ -59,7 +59,7 @@ def replayed(learner: Learner, folder: Path) -> tuple[Any, str]:
 
 def published(scene: Scene, learner: Learner) -> Any:
     """Return what is published of a learner, as `certs replay` has it."""
-    found = scene.kept(learner).published
+    found = scene.stored_record(learner).published
     certificate, pending = found.certificate, found.pending
     return {
         "status": certificate and certificate.status,
@@ -150,8 +150,8 @@ def test_a_replay_comes_to_what_is_published(scene: Scene, learner: Learner, lap
         assert scene.ingest(detail) == {"batchItemFailures": []}
     settle(scene)
     assert scene.queued("ParkedQueue") == []
-    line, said = replayed(learner, laptop)
-    assert said == ""
+    line, stated = replayed(learner, laptop)
+    assert stated == ""
     assert {**line, **published(scene, learner)} == line
     assert line["transitions"]
 
@@ -163,19 +163,19 @@ def settle(scene: Scene) -> None:
         scene.ingest(*scene.take("IngestQueue"))
 
 
-def test_where_the_old_logic_decides_the_export_says_so(scene: Scene, learner: Learner, laptop: Path) -> None:
+def test_where_the_old_logic_decides_the_export_shows_so(scene: Scene, learner: Learner, laptop: Path) -> None:
     scene.ingest(learner.configured(day(1), rollout="shadow"), *learner.qualifying()[1:])
-    line, said = replayed(learner, laptop)
+    line, stated = replayed(learner, laptop)
     assert line["status"] == "downloadable"
-    assert "The old logic decides certificates in this course run (rollout: shadow)" in said
+    assert "The old logic decides certificates in this course run (rollout: shadow)" in stated
 
 
-def test_of_a_certificate_that_is_kept_the_export_says_so(scene: Scene, learner: Learner, laptop: Path) -> None:
+def test_of_a_certificate_that_is_stored_the_export_shows_so(scene: Scene, learner: Learner, laptop: Path) -> None:
     scene.ingest(*learner.qualifying())
     scene.ingest(learner.enrolled(day(1, 1), "audit"))
-    line, said = replayed(learner, laptop)
+    line, stated = replayed(learner, laptop)
     assert (line["status"], published(scene, learner)["status"]) == (None, "downloadable")
-    assert "it stays and is held" in said
+    assert "it stays and is held" in stated
 
 
 def test_an_attempt_that_a_table_names_is_exported(learner: Learner) -> None:
@@ -186,17 +186,17 @@ def test_an_attempt_that_a_table_names_is_exported(learner: Learner) -> None:
 
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries(), st.data())
-def test_whatever_happens_an_export_is_replayed_to_the_same_or_says_why_not(
-    scene: Scene, laptop: Path, told: list[Entry], data: st.DataObject
+def test_whatever_happens_an_export_is_replayed_to_the_same_or_shows_why_not(
+    scene: Scene, laptop: Path, reported: list[Entry], data: st.DataObject
 ) -> None:
     number = next(NUMBERS)
     learner = Learner(number, f"course-v1:CertX+CS{number}+2026")
-    for batch in data.draw(deliveries(told)):
+    for batch in data.draw(deliveries(reported)):
         scene.ingest(*events_from(Record(number, learner.course_run, merge((), batch))))
     settle(scene)
-    line, said = replayed(learner, laptop)
+    line, stated = replayed(learner, laptop)
     here = published(scene, learner)
-    if not said:
+    if not stated:
         assert all(line[name] == value for name, value in here.items() if name != "transitions")
     else:
         assert any(line[name] != value for name, value in here.items())

@@ -8,40 +8,32 @@ import pytest
 from certrules import aws
 from certrules.core.terms import Status
 from certrules.support import acts, revocations
-from tests.functions.scene import Learner, Scene, Wire, day
-from tests.functions.test_brakes import break_grades, class_of, earn, held, statuses
-from tests.lifecycle.test_crashes import Death
-from tests.support.conftest import Desk, about
+from tests.scenes.crashes import Death
+from tests.scenes.grading_jobs import break_grades, broken, class_of, earn, held, statuses
+from tests.scenes.scene import Learner, Scene, Wire, day
+from tests.scenes.support_client import Client, about
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 
-def broken(scene: Scene, learner: Learner, size: int = 5) -> list[Learner]:
-    """Return the learners of a course run whose grades a job has broken: all are held."""
-    learners = class_of(size, learner)
-    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
-    earn(scene, learners)
-    break_grades(scene, learners, day(10))
-    assert held(scene, learners) == learners
-    return learners
-
-
-def test_a_whole_course_runs_broken_grades_cost_nobody_anything_until_two_people_say_so(
-    scene: Scene, learner: Learner, desk: Desk
+def test_a_whole_course_runs_broken_grades_cost_nobody_anything_until_two_people_show_so(
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = broken(scene, learner)
     lucky = learners[0]
-    desk.post("/v1/case/act", act="discard", reason="passed on paper", **about(lucky))
+    support_client.post("/v1/case/act", act="discard", reason="passed on paper", **about(lucky))
     scene.cloud.deliver()
-    asked = desk.post("/v1/revocations", act="release", course_run=learner.course_run, reason="the exam was void")
+    asked = support_client.post(
+        "/v1/revocations", act="release", course_run=learner.course_run, reason="the exam was void"
+    )
     assert (asked.status, asked.body["state"], len(asked.body["learners"])) == (201, "requested", 4)
     assert statuses(scene, learners) == ["downloadable"] * 5
     late = class_of(6, learner)[5]
     earn(scene, [late])
     break_grades(scene, [late], day(11))
 
-    alone = desk.post(f"/v1/revocations/{asked.body['id']}/approve")
-    approved = Desk(scene, "bob").post(f"/v1/revocations/{asked.body['id']}/approve")
+    alone = support_client.post(f"/v1/revocations/{asked.body['id']}/approve")
+    approved = Client(scene, "bob").post(f"/v1/revocations/{asked.body['id']}/approve")
     scene.cloud.deliver()
 
     assert (alone.status, "second person" in alone.body["fix"]) == (403, True)
@@ -56,8 +48,8 @@ def test_all_that_is_held_in_a_course_run_is_discarded_by_one_person_for_it_hurt
     scene: Scene, learner: Learner
 ) -> None:
     learners = broken(scene, learner)
-    clerk = Desk(scene, scopes=["view", "act"])
-    answer = clerk.post("/v1/held/discard", course_run=learner.course_run, reason="the grading job was broken")
+    second_client = Client(scene, scopes=["view", "act"])
+    answer = second_client.post("/v1/held/discard", course_run=learner.course_run, reason="the grading job was broken")
     scene.cloud.deliver()
     assert (answer.status, answer.body) == (202, {"discarded": 5, "left": 0})
     assert held(scene, learners) == []
@@ -65,13 +57,13 @@ def test_all_that_is_held_in_a_course_run_is_discarded_by_one_person_for_it_hurt
 
 
 def test_the_held_list_pages_through_all_of_them(
-    scene: Scene, learner: Learner, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, learner: Learner, support_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learners = broken(scene, learner, 7)
     monkeypatch.setattr(scene.cloud.functions["SupportFunction"].modules["app"].course_run_calls, "PAGE", 3)
     found, cursor, pages = [], "", 0
     while pages == 0 or cursor:
-        page = desk.get("/v1/held", course_run=learner.course_run, cursor=cursor).body
+        page = support_client.get("/v1/held", course_run=learner.course_run, cursor=cursor).body
         found += [row["learner_id"] for row in page["held"]]
         cursor, pages = page["next"], pages + 1
     assert sorted(found) == [each.learner_id for each in learners]
@@ -79,17 +71,17 @@ def test_the_held_list_pages_through_all_of_them(
 
 
 def test_several_are_invalidated_only_with_a_second_person_who_may_approve(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = class_of(3, learner)
     earn(scene, learners)
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
-    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners[:2]], **body).body
-    assert Desk(scene, "bob", ["view", "act", "revoke"]).post(f"/v1/revocations/{asked['id']}/approve").status == 403
-    assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/decline").body["state"] == "declined"
-    assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 409
-    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners[:2]], **body).body
-    assert Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 200
+    asked = support_client.post("/v1/revocations", learners=[each.learner_id for each in learners[:2]], **body).body
+    assert Client(scene, "bob", ["view", "act", "revoke"]).post(f"/v1/revocations/{asked['id']}/approve").status == 403
+    assert Client(scene, "bob").post(f"/v1/revocations/{asked['id']}/decline").body["state"] == "declined"
+    assert Client(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 409
+    asked = support_client.post("/v1/revocations", learners=[each.learner_id for each in learners[:2]], **body).body
+    assert Client(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve").status == 200
     scene.cloud.deliver()
     assert statuses(scene, learners) == ["unavailable", "unavailable", "downloadable"]
 
@@ -97,7 +89,7 @@ def test_several_are_invalidated_only_with_a_second_person_who_may_approve(
 def test_nobody_revokes_a_whole_class_one_by_one(scene: Scene, learner: Learner) -> None:
     learners = class_of(acts.ALONE + 2, learner)
     earn(scene, learners)
-    hasty = Desk(scene, "hasty")
+    hasty = Client(scene, "hasty")
     answers = [hasty.act("invalidate", each) for each in learners]
     assert [answer.status for answer in answers] == [*[202] * acts.ALONE, 403, 403]
     assert "second person" in answers[-1].body["fix"]
@@ -105,34 +97,41 @@ def test_nobody_revokes_a_whole_class_one_by_one(scene: Scene, learner: Learner)
     assert hasty.act("allowlist-add", learners[-1]).status == 202
 
 
-def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_the_same_key_asks_once_and_nothing_or_too_much_is_refused(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     ids = [each.learner_id for each in class_of(3, learner)]
     earn(scene, class_of(3, learner))
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
-    first = desk.post("/v1/revocations", "one-key-only", learners=ids[:2], **body).body
-    assert desk.post("/v1/revocations", "one-key-only", learners=ids[1::-1], **body).body == first
-    assert desk.post("/v1/revocations", "one-key-only", learners=ids[2:], **body).status == 422
-    assert desk.post("/v1/revocations", learners=[], **body).status == 422
-    assert desk.post("/v1/revocations", learners=list(range(1, revocations.MOST_LEARNERS + 2)), **body).status == 422
-    assert desk.post("/v1/revocations", **body).body["field"] == "learners"
+    first = support_client.post("/v1/revocations", "one-key-only", learners=ids[:2], **body).body
+    assert support_client.post("/v1/revocations", "one-key-only", learners=ids[1::-1], **body).body == first
+    assert support_client.post("/v1/revocations", "one-key-only", learners=ids[2:], **body).status == 422
+    assert support_client.post("/v1/revocations", learners=[], **body).status == 422
+    assert (
+        support_client.post("/v1/revocations", learners=list(range(1, revocations.MOST_LEARNERS + 2)), **body).status
+        == 422
+    )
+    assert support_client.post("/v1/revocations", **body).body["field"] == "learners"
     release = {**body, "act": "release"}
-    assert desk.post("/v1/revocations", **release).status == 409
-    assert desk.post("/v1/revocations", learners=ids[:1], **release).status == 409
-    assert desk.post("/v1/revocations", learners=[999], **body).status == 404
-    assert desk.post("/v1/revocations/nothing/approve").status == 404
+    assert support_client.post("/v1/revocations", **release).status == 409
+    assert support_client.post("/v1/revocations", learners=ids[:1], **release).status == 409
+    assert support_client.post("/v1/revocations", learners=[999], **body).status == 404
+    assert support_client.post("/v1/revocations/nothing/approve").status == 404
 
 
-def test_what_nobody_approved_in_time_expires(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_what_nobody_approved_in_time_expires(scene: Scene, learner: Learner, support_client: Client) -> None:
     earn(scene, class_of(2, learner))
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
-    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in class_of(2, learner)], **body).body
+    asked = support_client.post(
+        "/v1/revocations", learners=[each.learner_id for each in class_of(2, learner)], **body
+    ).body
     after = aws.now() + revocations.APPROVAL_TIME
     (item,) = (item for item in scene.items("SupportTable") if item["p"]["S"] == "V" and item["s"]["S"] == asked["id"])
-    kept = {**json.loads(item["b"]["S"]), "expires_at": "2026-01-01T00:00:00Z"}
-    item["b"] = {"S": json.dumps(kept)}
+    stored_record = {**json.loads(item["b"]["S"]), "expires_at": "2026-01-01T00:00:00Z"}
+    item["b"] = {"S": json.dumps(stored_record)}
     scene.client("dynamodb").put_item(TableName=scene.cloud.physical("SupportTable"), Item=item)
 
-    refused = Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve")
+    refused = Client(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve")
 
     assert (refused.status, "expired" in refused.body["title"]) == (409, True)
     assert asked["expires_at"] <= after.isoformat()
@@ -140,22 +139,24 @@ def test_what_nobody_approved_in_time_expires(scene: Scene, learner: Learner, de
 
 @pytest.mark.parametrize("done", [False, True])
 def test_killed_at_any_step_an_approval_that_is_given_again_revokes_each_once(
-    scene: Scene, learner: Learner, desk: Desk, wire: Wire, done: bool
+    scene: Scene, learner: Learner, support_client: Client, wire: Wire, done: bool
 ) -> None:
     for step in range(100):
         learners = [Learner(each.learner_id + 100 * step, each.course_run) for each in class_of(2, learner)]
         earn(scene, learners)
         body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
-        asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
+        asked = support_client.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
         death = Death(step, done=done)
         wire.around = death
-        answer = death.run(partial(Desk(scene, "bob").post, f"/v1/revocations/{asked['id']}/approve"))
+        answer = death.run(partial(Client(scene, "bob").post, f"/v1/revocations/{asked['id']}/approve"))
         wire.around = lambda _, answer: answer()
         scene.cloud.deliver()
         assert (answer.status, answer.body["state"]) == (200, "done"), (step, answer.body)
         assert statuses(scene, learners) == ["unavailable"] * 2, step
-        words = [entry for each in learners for entry in scene.kept(each).timeline if entry.fact == "invalidation"]
-        assert len(words) == 2, step
+        phrases = [
+            entry for each in learners for entry in scene.stored_record(each).timeline if entry.fact == "invalidation"
+        ]
+        assert len(phrases) == 2, step
         if not death.came:
             return
     pytest.fail("it never ended")
@@ -170,13 +171,18 @@ def test_killed_at_any_step_a_discard_of_all_that_is_asked_for_again_discards_ea
         learners = broken(scene, Learner(learner.learner_id, course_run), 2)
         death = Death(step, done=done)
         wire.around = death
-        ask = partial(Desk(scene).post, "/v1/held/discard", f"key-of-step-{step}")
+        ask = partial(Client(scene).post, "/v1/held/discard", f"key-of-step-{step}")
         answer = death.run(partial(ask, course_run=course_run, reason="the grading job was broken"))
         wire.around = lambda _, answer: answer()
         scene.cloud.deliver()
         assert (answer.status, answer.body) == (202, {"discarded": 2, "left": 0}), step
-        words = [entry.value for each in learners for entry in scene.kept(each).timeline if entry.fact == "revocation"]
-        assert words.count("discarded") == 2, step
+        phrases = [
+            entry.value
+            for each in learners
+            for entry in scene.stored_record(each).timeline
+            if entry.fact == "revocation"
+        ]
+        assert phrases.count("discarded") == 2, step
         assert held(scene, learners) == [], step
         if not death.came:
             return
@@ -184,57 +190,59 @@ def test_killed_at_any_step_a_discard_of_all_that_is_asked_for_again_discards_ea
 
 
 def test_a_key_that_discarded_in_one_course_run_discards_in_no_other(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     broken(scene, learner, 1)
     body = {"course_run": learner.course_run, "reason": "the grading job was broken"}
-    assert desk.post("/v1/held/discard", "one-key-only", **body).status == 202
-    other = desk.post("/v1/held/discard", "one-key-only", **{**body, "course_run": "course-v1:A+B+C"})
+    assert support_client.post("/v1/held/discard", "one-key-only", **body).status == 202
+    other = support_client.post("/v1/held/discard", "one-key-only", **{**body, "course_run": "course-v1:A+B+C"})
     assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
 
 
-def test_nobody_is_two_persons_by_another_spelling_of_their_name(scene: Scene, learner: Learner, desk: Desk) -> None:
+def test_nobody_is_two_persons_by_another_spelling_of_their_name(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
     learners = class_of(acts.ALONE + 1, learner)
     earn(scene, learners)
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
-    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
+    asked = support_client.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
     for name in ("ADA", "Ada", " ada", "\uff41da"):
-        assert Desk(scene, name).post(f"/v1/revocations/{asked['id']}/approve").status == 403
-    answers = [Desk(scene, "eve" if each.learner_id % 2 else "Eve").act("invalidate", each) for each in learners]
+        assert Client(scene, name).post(f"/v1/revocations/{asked['id']}/approve").status == 403
+    answers = [Client(scene, "eve" if each.learner_id % 2 else "Eve").act("invalidate", each) for each in learners]
     assert [answer.status for answer in answers] == [*[202] * acts.ALONE, 403]
 
 
 def test_whoever_approves_may_carry_on_what_another_was_killed_at(
-    scene: Scene, learner: Learner, desk: Desk, wire: Wire
+    scene: Scene, learner: Learner, support_client: Client, wire: Wire
 ) -> None:
     learners = class_of(2, learner)
     earn(scene, learners)
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
-    asked = desk.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
+    asked = support_client.post("/v1/revocations", learners=[each.learner_id for each in learners], **body).body
     path = f"/v1/revocations/{asked['id']}/approve"
     wire.refuse("PutEvents", "", "ThrottlingException")
-    assert Desk(scene, "bob").post(path).status == 503
+    assert Client(scene, "bob").post(path).status == 503
     wire.around = lambda _, answer: answer()
-    assert Desk(scene, "cem").post(f"/v1/revocations/{asked['id']}/decline").status == 409
-    assert Desk(scene, "cem").post(path).body["state"] == "done"
-    assert Desk(scene, "dan").post(path).status == 409
+    assert Client(scene, "cem").post(f"/v1/revocations/{asked['id']}/decline").status == 409
+    assert Client(scene, "cem").post(path).body["state"] == "done"
+    assert Client(scene, "dan").post(path).status == 409
     scene.cloud.deliver()
     assert statuses(scene, learners) == ["unavailable"] * 2
     assert {scene.history(each)[-1]["by"] for each in learners} == {"bob"}
 
 
 def test_the_allowlisted_are_not_invalidated_in_bulk_not_even_if_they_were_listed_meanwhile(
-    scene: Scene, learner: Learner, desk: Desk
+    scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     learners = class_of(2, learner)
     earn(scene, learners)
     body = {"act": "invalidate", "course_run": learner.course_run, "reason": "the exam was void"}
     body["learners"] = [each.learner_id for each in learners]  # type: ignore[assignment]
-    asked = desk.post("/v1/revocations", **body).body
-    desk.act("allowlist-add", learners[1])
+    asked = support_client.post("/v1/revocations", **body).body
+    support_client.act("allowlist-add", learners[1])
     for refused in (
-        Desk(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve"),
-        desk.post("/v1/revocations", **body),
+        Client(scene, "bob").post(f"/v1/revocations/{asked['id']}/approve"),
+        support_client.post("/v1/revocations", **body),
     ):
         assert (refused.status, str(learners[1].learner_id) in refused.body["title"]) == (409, True)
         assert "allowlist-remove" in refused.body["fix"]
@@ -242,15 +250,15 @@ def test_the_allowlisted_are_not_invalidated_in_bulk_not_even_if_they_were_liste
 
 
 def test_what_was_asked_for_already_is_not_asked_for_again(
-    scene: Scene, learner: Learner, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, learner: Learner, support_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learners = broken(scene, learner, 3)
-    assert desk.get("/v1/revocations").body == {"revocations": []}
+    assert support_client.get("/v1/revocations").body == {"revocations": []}
     monkeypatch.setattr(
         scene.cloud.functions["SupportFunction"].modules["app"].revocation_calls.bulk_revocations, "MOST_LEARNERS", 2
     )
     body = {"act": "release", "course_run": learner.course_run, "reason": "the exam was void"}
-    first, second = (desk.post("/v1/revocations", **body).body for _ in range(2))
+    first, second = (support_client.post("/v1/revocations", **body).body for _ in range(2))
     assert ([len(found["learners"]) for found in (first, second)], first["left"], second["left"]) == ([2, 1], 1, 0)
     assert sorted([*first["learners"], *second["learners"]]) == [str(each.learner_id) for each in learners]
-    assert desk.post("/v1/revocations", **body).status == 409
+    assert support_client.post("/v1/revocations", **body).status == 409

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.expansion import Json, expanded
+from tests.scenes.template_expansion import Json, expanded
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What `sam build` made, by itself: the layer has all that functions import, compiled, and little else."""
+"""What `sam build` made, alone: the layer has all that functions import, compiled, and little else."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from importlib.util import MAGIC_NUMBER
 
 import pytest
 
-from tests.template.expansion import ROOT, Json, of_type
+from tests.scenes.template_expansion import ROOT, Json, of_type
 
 BUILT = ROOT / ".aws-sam" / "build"
 SITE = BUILT / "RulesLayer" / "python"
@@ -17,7 +17,7 @@ UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: trusts neither date nor s
 
 
 def is_current() -> bool:
-    """Tell whether the layer was built from the source as it is."""
+    """Return whether the layer was built from the source as it is."""
     source = ROOT / "layers" / "certrules" / "certrules"
     pairs = [(path, SITE / "certrules" / path.relative_to(source)) for path in source.rglob("*.py")]
     return all(built.exists() and built.read_bytes() == path.read_bytes() for path, built in pairs)
@@ -51,7 +51,7 @@ def test_a_function_starts_on_its_layer_alone(name: str, stack: Json) -> None:
 
 
 def default(stack: Json, reference: Json) -> str:
-    """What a variable is unless a deployment says otherwise; the name of a resource is as good as its own."""
+    """What a variable is unless a deployment sets another; the name of a resource is as good as its own."""
     named = "-".join(re.findall(r"\w+", str(reference)))
     return str(stack["Parameters"].get(reference.get("Ref"), {}).get("Default", named))
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.expansion import ROOT, Json, findings
+from tests.scenes.template_expansion import ROOT, Json, findings
 
 FILES = sorted((ROOT / "statemachines").glob("*.asl.*"))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.expansion import ROOT, Json, findings, of_type
+from tests.scenes.template_expansion import ROOT, Json, findings, of_type
 
 # AWS knows no narrower resource for these.
 NOT_OF_ONE_RESOURCE = {
@@ -81,7 +81,7 @@ def test_a_message_stays_hidden_for_as_long_as_its_function_may_take_to_try_it(s
 
 
 def source_of(mapping: Json) -> tuple[str, str]:
-    """Return the resource whose records a function reads, and which of its attributes says so."""
+    """Return the resource whose records a function reads, and which of its attributes names it."""
     arn = mapping["EventSourceArn"]
     name, attribute = arn.get("Fn::GetAtt") or arn["Fn::If"][1]["Fn::GetAtt"]
     return name, attribute

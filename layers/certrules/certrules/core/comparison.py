@@ -56,7 +56,7 @@ KINDS: dict[Kind, str] = {
     Kind.ID: "Downloadable by both, under another id.",
     Kind.MODE_OR_GRADE: "Downloadable by both; only the mode or the grade differs.",
     Kind.DATE: "Downloadable by both; only a date differs.",
-    Kind.AGREE: "Both say the same.",
+    Kind.AGREE: "Both agree.",
 }
 
 

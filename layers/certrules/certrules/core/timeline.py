@@ -75,7 +75,7 @@ def compact(
     Of each run of equal values the first entry stays, since it dates the fact, and the last one, since a late
     entry with another value must meet it. So the value at every instant, and every replay, stay the same. The second
     result is the instant (UTC) up to which the timeline is compacted: a repeat from before it is dropped when it is
-    delivered again, since nobody could tell it from a new entry.
+    delivered again, since it would look like a new entry.
 
     Raises TimelineFullError if more than HARD_LIMIT entries remain.
     """

@@ -1,6 +1,6 @@
 """Acts: what a person does to a certificate is an event like any other.
 
-Before it is sent, the very decision that `intake` will take is taken here, so that a person knows what it will do.
+Its effect is decided before it is sent, by the same function as in ingestion, so that a person sees it first.
 """
 
 from collections.abc import Callable, Iterable, Mapping

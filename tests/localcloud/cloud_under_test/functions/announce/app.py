@@ -12,13 +12,13 @@ seen: list[dict[str, Any]] = []  # every image that came, for the tests to look 
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Announce entries in order; stop at the first that says `poison`, crash at one that says `crash`."""
+    """Announce entries in order; stop at the first that is `poison`, crash at one that is `crash`."""
     images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
     seen.extend(images)
     if any(image["says"]["S"] == "crash" for image in images):
         raise RuntimeError("crashed")
-    says = [image["says"]["S"] for image in images]
-    good = says.index("poison") if "poison" in says else len(says)
+    shows = [image["says"]["S"] for image in images]
+    good = shows.index("poison") if "poison" in shows else len(shows)
     if good:
         bus = os.environ["BUS_NAME"]
         sys.stdout.write("announced " + " ".join(image["id"]["S"] for image in images[:good]) + "\n")
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def entry(bus: str, order: str) -> Any:
-    """Say that this journal entry was written."""
+    """Record that this journal entry was written."""
     return {
         "EventBusName": bus,
         "Source": "journal",

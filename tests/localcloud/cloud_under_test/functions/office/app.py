@@ -11,7 +11,7 @@ machines = boto3.client("stepfunctions")
 
 
 def handler(event: dict[str, Any], _context: Any) -> Any:
-    """Start a stocktake, or say yes or no to the count of one."""
+    """Start a stocktake, or accept or reject the count of one."""
     if "start" in event:
         started = machines.start_execution(stateMachineArn=os.environ["MACHINE"], input=json.dumps(event["start"]))
         return started["executionArn"]

@@ -13,7 +13,7 @@ dynamodb = boto3.client("dynamodb")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Return the messages to retry: those of orders that say they fail."""
+    """Return the messages to retry: those of orders that ask to fail."""
     if "Records" not in event:
         return {
             "stage": STAGE_AT_IMPORT,

@@ -34,7 +34,7 @@ def expanded() -> Json:
 
 
 def findings(template: Json) -> list[str]:
-    """Return what cfn-lint says of a CloudFormation template."""
+    """Return what cfn-lint finds in a CloudFormation template."""
     matches = lint(json.dumps(template), config=ManualArgs(regions=[REGION]))
     return sorted(f"{match.rule.id} {match.path}: {match.message}" for match in matches)
 

@@ -1,6 +1,6 @@
 """The sample events, made by the builders: learner 42 in one course run, up to the certificate.
 
-`python -m tests.contract.story` writes them to events/; a test holds that they are what stands there.
+`python -m tests.scenes.story_of_samples` writes them to events/; a test holds that they are what stands there.
 """
 
 import json
@@ -24,12 +24,12 @@ COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 CCX = "ccx-v1:DemoX+CS101+2026_T1+ccx@7"
 FINAL_EXAM = "block-v1:DemoX+CS101+2026_T1+type@sequential+block@final_exam"
 CERTIFICATE_ID = UUID("4f0e1c5e-5b0a-4c39-9d0c-6f2d1b7a8e42")
-TOLD_BY = datetime(2026, 8, 1, tzinfo=UTC)
+REPORTED_BY = datetime(2026, 8, 1, tzinfo=UTC)
 """When all of it has happened."""
 
 
 def story() -> Iterator[Detail]:
-    """Tell the events, each once, in the order of their times."""
+    """Return the events, each once, in the order of their times."""
     where = (LEARNER, COURSE_RUN)
     yield event_builders.configuration(
         *_at("course_run.configured", "2025-12-01T09:00"),
@@ -138,17 +138,17 @@ def story() -> Iterator[Detail]:
     yield event_builders.automatic_revocations(
         *_at("automatic_revocations.stopped", "2026-06-18T09:00"), COURSE_RUN, **switch
     )
-    for word, time in (
+    for phrase, time in (
         ("held", "2026-06-18T09:30"),
         ("discarded", "2026-06-18T10:00"),
         ("released", "2026-06-18T11:00"),
     ):
         yield event_builders.revocation(
-            *_at(f"revocation.{word}", time),
+            *_at(f"revocation.{phrase}", time),
             *where,
             cause="grade_fell",
-            by="system:kill-switch" if word == "held" else "support",
-            notes="The grading job was broken." if word == "discarded" else "",
+            by="system:kill-switch" if phrase == "held" else "support",
+            notes="The grading job was broken." if phrase == "discarded" else "",
         )
     yield event_builders.automatic_revocations(
         *_at("automatic_revocations.resumed", "2026-06-18T12:00"), COURSE_RUN, **switch
@@ -181,15 +181,15 @@ def samples() -> Mapping[str, str]:
 
 def name(detail: Detail) -> str:
     """Return the short name of an event: its type without prefix and version."""
-    words = detail["metadata"]["event_type"].replace("_", ".").split(".")[:-1]
+    phrases = detail["metadata"]["event_type"].replace("_", ".").split(".")[:-1]
     left_out = {"org", "openedx", "learning", "course", "user", "certificates"}
-    if "role" in words or "run" in words:
+    if "role" in phrases or "run" in phrases:
         left_out.remove("course")
-    return "-".join(word for word in words if word not in left_out)
+    return "-".join(phrase for phrase in phrases if phrase not in left_out)
 
 
 def delivered(detail: Detail) -> Detail:
-    """Wrap a detail as EventBridge delivers it to a queue, and have it say more than is read."""
+    """Wrap a detail as EventBridge delivers it to a queue, and give it more fields than are read."""
     detail = deepcopy(detail)
     metadata = detail["metadata"]
     for content in detail.values():
@@ -220,12 +220,12 @@ def _text(event: Detail) -> str:
 
 def parked() -> Mapping[Reason, str]:
     """Return a body that is refused for each reason but a full timeline: that takes thousands of events."""
-    told = {name(detail): detail for detail in story()}
+    reported = {name(detail): detail for detail in story()}
     enrolled, graded, listed = (
-        delivered(told[sample])
+        delivered(reported[sample])
         for sample in ("enrollment-created", "persistent-grade-summary-changed", "allowlist-entry-added")
     )
-    submitted = json.dumps(delivered(told["exam-attempt-verified"])).replace("verified.v1", "submitted.v1")
+    submitted = json.dumps(delivered(reported["exam-attempt-verified"])).replace("verified.v1", "submitted.v1")
     without_learner = _changed(enrolled, {}, "enrollment", "user")
     return {
         Reason.TOO_LARGE: _text(_changed(listed, "-" * MAX_BYTES, "entry", "notes")),

@@ -1,4 +1,4 @@
-"""The scene of the event path's tests: learners whose events are told in few words, and the stack around them."""
+"""The scene of the event path's tests: learners whose events are written in few words, and the stack around them."""
 
 import json
 from collections import Counter
@@ -41,7 +41,7 @@ def day(number: int, hours: float = 0) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """A learner in a course run. What is told of them has an event id of its own each time."""
+    """A learner in a course run. Each event about them has an id of its own."""
 
     learner_id: int
     course_run: str
@@ -60,25 +60,25 @@ class Learner:
         return Learner(self.learner_id, course_run)
 
     def configured(self, at: datetime, **settings: Any) -> Detail:
-        """Tell of the course run's settings."""
+        """Report the course run's settings."""
         return event_builders.configuration("course_run.configured", uuid4(), at, self.course_run, **settings)
 
     def enrolled(self, at: datetime, mode: str = "verified") -> Detail:
-        """Tell that they enroll."""
+        """Report that they enroll."""
         return event_builders.enrollment("course.enrollment.created", uuid4(), at, *self._subject, mode=mode)
 
     def id_approved(self, at: datetime, expires: datetime | None = None) -> Detail:
-        """Tell that their ID verification is approved."""
+        """Report that their ID verification is approved."""
         return event_builders.idv_attempt(
             "idv_attempt.approved", uuid4(), at, self.learner_id, attempt_id=1, expires=expires
         )
 
     def passing(self, at: datetime) -> Detail:
-        """Tell that they pass."""
+        """Report that they pass."""
         return self._passing(at, is_passing=True)
 
     def failing(self, at: datetime) -> Detail:
-        """Tell that they fail."""
+        """Report that they fail."""
         return self._passing(at, is_passing=False)
 
     def _passing(self, at: datetime, *, is_passing: bool) -> Detail:
@@ -87,7 +87,7 @@ class Learner:
         )
 
     def graded(self, at: datetime, percent: float, letter: str = "") -> Detail:
-        """Tell their percent, without a word on passing."""
+        """Report their percent, without whether they pass."""
         return event_builders.grade_summary(
             "course.persistent_grade_summary.changed",
             uuid4(),
@@ -98,15 +98,15 @@ class Learner:
         )
 
     def invalidated(self, at: datetime) -> Detail:
-        """Tell that a person invalidates their certificate."""
+        """Report that a person invalidates their certificate."""
         return event_builders.invalidation("invalidation.created", uuid4(), at, *self._subject, **ACTOR)
 
     def requested(self, at: datetime) -> Detail:
-        """Tell that a person wants their certificate decided again."""
+        """Report that a person wants their certificate decided again."""
         return event_builders.generation_request("generation.requested", uuid4(), at, *self._subject, **ACTOR)
 
     def qualifying(self) -> list[Detail]:
-        """Tell all that earns a certificate, on day 3."""
+        """Report all that earns a certificate, on day 3."""
         return [
             self.configured(day(1)),
             self.enrolled(day(1)),
@@ -198,17 +198,17 @@ class Scene:
         self._queue(queue)._messages = []
         return found
 
-    def kept(self, learner: Learner) -> StoredRecord:
-        """Return what is kept of a learner in a course run."""
+    def stored_record(self, learner: Learner) -> StoredRecord:
+        """Return what is stored of a learner in a course run."""
         return storage.load([learner.pair]).records[learner.pair]
 
     def certificate(self, learner: Learner) -> Certificate | None:
         """Return the published certificate."""
-        return self.kept(learner).published.certificate
+        return self.stored_record(learner).published.certificate
 
-    def facts_kept(self, learner: Learner) -> Counter[Fact]:
+    def facts_stored(self, learner: Learner) -> Counter[Fact]:
         """Return how many entries of each fact the learner's record holds."""
-        return Counter(entry.fact for entry in self.kept(learner).timeline)
+        return Counter(entry.fact for entry in self.stored_record(learner).timeline)
 
     def history(self, learner: Learner) -> list[dict[str, Any]]:
         """Return the history of a certificate, oldest first."""
@@ -239,13 +239,13 @@ class Scene:
 
 def sqs_event(bodies: Iterable[Any], attributes: dict[str, str] | None = None) -> dict[str, Any]:
     """Return what Lambda is given of an SQS batch: messages m0, m1, ..."""
-    said = {name: {"dataType": "String", "stringValue": value} for name, value in (attributes or {}).items()}
+    stated = {name: {"dataType": "String", "stringValue": value} for name, value in (attributes or {}).items()}
     return {
         "Records": [
             {
                 "messageId": f"m{number}",
                 "body": body if isinstance(body, str) else json.dumps(body),
-                "messageAttributes": said,
+                "messageAttributes": stated,
             }
             for number, body in enumerate(bodies)
         ]
@@ -283,7 +283,7 @@ class Request(NamedTuple):
     body: Any
 
     def names(self, text: str) -> bool:
-        """Tell whether the request contains this text."""
+        """Return whether the request contains this text."""
         return text in json.dumps(self.body)
 
 
@@ -302,7 +302,7 @@ class Wire:
         return Counter(request.operation for request in self.sent)
 
     def refuse(self, operation: str, text: str, code: str = "AccessDeniedException") -> None:
-        """Have the requests that name this text fail, as AWS says it."""
+        """Have the requests that name this text fail, as AWS words it."""
         self.around = lambda request, answer: (
             refusal(code) if request.operation == operation and request.names(text) else answer()
         )
@@ -322,7 +322,7 @@ def tapped() -> Iterator[Wire]:
 
     def process(request: AWSPreparedRequest) -> Answer:
         target = cast("dict[str, Any]", request.headers).get("X-Amz-Target")
-        if target is None:  # of a service that says it otherwise, such as S3: its method and address
+        if target is None:  # of a service that words it otherwise, such as S3: its method and address
             noted = Request(str(request.method), request.url)
         else:
             name = target.decode() if isinstance(target, bytes) else target

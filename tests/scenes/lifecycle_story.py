@@ -7,7 +7,7 @@ from certrules.core.timeline import Timeline
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
 from certs.sources.event_builders import Detail, envelope
-from tests.functions.scene import Learner, Scene, day
+from tests.scenes.scene import Learner, Scene, day
 
 NOW = day(60)
 
@@ -15,8 +15,8 @@ type State = tuple[Timeline, Any, tuple[Any, ...]]
 
 
 def story(learner: Learner) -> list[Detail]:
-    """Tell of an award, a loss after its hold, a second award, and an invalidation; as the bus would."""
-    told = [
+    """Report an award, a loss after its hold, a second award, and an invalidation; as the bus would."""
+    reported = [
         *learner.qualifying(),
         learner.graded(day(3), 0.8),
         learner.failing(day(5)),
@@ -25,7 +25,7 @@ def story(learner: Learner) -> list[Detail]:
         learner.graded(day(9), 0.9),
         learner.invalidated(day(20)),
     ]
-    return [envelope(detail) for detail in told]
+    return [envelope(detail) for detail in reported]
 
 
 def read(detail: Detail) -> Message:
@@ -37,17 +37,17 @@ def read(detail: Detail) -> Message:
 
 def state(scene: Scene, learner: Learner) -> State:
     """Return the timeline, the certificate but its id, and the transitions that were published."""
-    kept = scene.kept(learner)
-    certificate = kept.published.certificate
+    stored_record = scene.stored_record(learner)
+    certificate = stored_record.published.certificate
     return (
-        kept.timeline,
+        stored_record.timeline,
         certificate and certificate._replace(certificate_id=""),
-        kept.published.transitions,
+        stored_record.published.transitions,
     )
 
 
 def transitions(scene: Scene, learner: Learner) -> list[dict[str, Any]]:
     """Return the transitions in history, oldest first: each follows on the one before it."""
-    told = [item for item in scene.history(learner) if item["kind"] == "transition"]
-    assert [item["previous"] for item in told] == [None, *(item["status"] for item in told)][: len(told)]
-    return told
+    reported = [item for item in scene.history(learner) if item["kind"] == "transition"]
+    assert [item["previous"] for item in reported] == [None, *(item["status"] for item in reported)][: len(reported)]
+    return reported

@@ -95,7 +95,7 @@ class Platform:
         return ordinary and self.web_certificates and self.mode in self.eligible_modes
 
     def _label(self) -> None:
-        """Say why there is none, where a learner who could have one is concerned."""
+        """Return why there is none, where a learner who could have one is concerned."""
         if not self._is_eligible():
             return
         if self.invalidated and self.status is not None:

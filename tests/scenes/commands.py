@@ -1,4 +1,4 @@
-"""The `certs` command as its users have it: the installed program, and a story to tell it."""
+"""The `certs` command, in this process and apart."""
 
 import subprocess
 import sysconfig
@@ -11,8 +11,14 @@ from certs.cli import main
 from certs.sources.event_builders import Detail
 
 CERTS = Path(sysconfig.get_path("scripts")) / "certs"
-STORY = Path(__file__).parent / "story" / "events.jsonl"
+
+
+STORY = Path(__file__).parents[1] / "certs" / "story" / "events.jsonl"
+
+
 CERTIFICATES = STORY.with_name("certificates.jsonl")
+
+
 COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 
 

@@ -26,8 +26,8 @@ QUALIFYING: Mapping[str, tuple[str, str]] = {
 }
 
 
-class Saying(NamedTuple):
-    """What a phrase says, but for when and by which event."""
+class Content(NamedTuple):
+    """What a phrase means, but for when and by which event."""
 
     fact: Fact
     subject: str
@@ -35,65 +35,65 @@ class Saying(NamedTuple):
     by: str = ""
 
 
-def instant(words: str) -> datetime:
+def instant(all_phrases: str) -> datetime:
     """Read "day 4", "day 4 10:00" or "day 4 10:00:01"; a negative day is before day 1."""
-    match = re.fullmatch(r"day (-?\d+)(?: (\d+):(\d\d)(?::(\d\d))?)?", words)
-    assert match, f"not an instant: {words!r}"
+    match = re.fullmatch(r"day (-?\d+)(?: (\d+):(\d\d)(?::(\d\d))?)?", all_phrases)
+    assert match, f"not an instant: {all_phrases!r}"
     day, hour, minute, second = (int(group or 0) for group in match.groups())
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
 
 
-def _optional_instant(words: str | None) -> datetime | None:
-    return instant(words) if words else None
+def _optional_instant(all_phrases: str | None) -> datetime | None:
+    return instant(all_phrases) if all_phrases else None
 
 
 def _recorded(
     status: str, mode: str | None, grade: str | None, certificate_id: str | None, *dates: str | None
-) -> Saying:
+) -> Content:
     created, modified = (_optional_instant(date) for date in dates)
-    words = {None: "verified", "-": ""}.get(mode, mode), {None: "0.9", "-": ""}.get(grade, grade)
-    mode, grade = (str(word) for word in words)
+    all_phrases = {None: "verified", "-": ""}.get(mode, mode), {None: "0.9", "-": ""}.get(grade, grade)
+    mode, grade = (str(one_phrase) for one_phrase in all_phrases)
     value = Recorded(Status(status), mode, grade, certificate_id or "", created, modified)
-    return Saying(Fact.RECORDED, "", value)
+    return Content(Fact.RECORDED, "", value)
 
 
-def _setting(name: str, value: object) -> Saying:
-    return Saying(Fact.COURSE_RUN, name, value)
+def _setting(name: str, value: object) -> Content:
+    return Content(Fact.COURSE_RUN, name, value)
 
 
 _ATTEMPT = r"ID(?: attempt (\S+))?"
 _BY = r"(?: by (\S+))?"
 _DAY = r"(day \S+(?: \S+)?)"
 
-VOCABULARY: tuple[tuple[str, Callable[..., Saying]], ...] = (
-    (r"enrolled in (\S+)", lambda mode: Saying(Fact.ENROLLMENT, "", Enrollment(mode, active=True))),
-    (r"unenrolled from (\S+)", lambda mode: Saying(Fact.ENROLLMENT, "", Enrollment(mode, active=False))),
-    (r"passing", lambda: Saying(Fact.PASSING, "", value=True)),
-    (r"failing", lambda: Saying(Fact.PASSING, "", value=False)),
+VOCABULARY: tuple[tuple[str, Callable[..., Content]], ...] = (
+    (r"enrolled in (\S+)", lambda mode: Content(Fact.ENROLLMENT, "", Enrollment(mode, active=True))),
+    (r"unenrolled from (\S+)", lambda mode: Content(Fact.ENROLLMENT, "", Enrollment(mode, active=False))),
+    (r"passing", lambda: Content(Fact.PASSING, "", value=True)),
+    (r"failing", lambda: Content(Fact.PASSING, "", value=False)),
     (
         r"graded (\S+)(?: (\S+))?",
-        lambda percent, letter: Saying(Fact.GRADE, "", Grade(float(percent), letter or "")),
+        lambda percent, letter: Content(Fact.GRADE, "", Grade(float(percent), letter or "")),
     ),
     (
         rf"{_ATTEMPT} approved(?: until {_DAY})?",
-        lambda attempt, end: Saying(Fact.ID_VERIFICATION, attempt or "1", Approval(_optional_instant(end))),
+        lambda attempt, end: Content(Fact.ID_VERIFICATION, attempt or "1", Approval(_optional_instant(end))),
     ),
-    (rf"{_ATTEMPT} denied", lambda attempt: Saying(Fact.ID_VERIFICATION, attempt or "1", None)),
-    (rf"beta tester added{_BY}", lambda by: Saying(Fact.BETA_TESTER, "", value=True, by=by or "")),
-    (rf"beta tester removed{_BY}", lambda by: Saying(Fact.BETA_TESTER, "", value=False, by=by or "")),
-    (rf"allowlisted{_BY}", lambda by: Saying(Fact.ALLOWLIST, "", value=True, by=by or "")),
-    (rf"allowlist entry removed{_BY}", lambda by: Saying(Fact.ALLOWLIST, "", value=False, by=by or "")),
-    (rf"invalidated{_BY}", lambda by: Saying(Fact.INVALIDATION, PERSON, value=True, by=by or "")),
-    (rf"invalidation lifted{_BY}", lambda by: Saying(Fact.INVALIDATION, PERSON, value=False, by=by or "")),
-    (rf"exam (\S+) rejected{_BY}", lambda exam, by: Saying(Fact.INVALIDATION, exam, value=True, by=by or "")),
+    (rf"{_ATTEMPT} denied", lambda attempt: Content(Fact.ID_VERIFICATION, attempt or "1", None)),
+    (rf"beta tester added{_BY}", lambda by: Content(Fact.BETA_TESTER, "", value=True, by=by or "")),
+    (rf"beta tester removed{_BY}", lambda by: Content(Fact.BETA_TESTER, "", value=False, by=by or "")),
+    (rf"allowlisted{_BY}", lambda by: Content(Fact.ALLOWLIST, "", value=True, by=by or "")),
+    (rf"allowlist entry removed{_BY}", lambda by: Content(Fact.ALLOWLIST, "", value=False, by=by or "")),
+    (rf"invalidated{_BY}", lambda by: Content(Fact.INVALIDATION, PERSON, value=True, by=by or "")),
+    (rf"invalidation lifted{_BY}", lambda by: Content(Fact.INVALIDATION, PERSON, value=False, by=by or "")),
+    (rf"exam (\S+) rejected{_BY}", lambda exam, by: Content(Fact.INVALIDATION, exam, value=True, by=by or "")),
     (
         rf"exam (\S+) (?:verified|reset){_BY}",
-        lambda exam, by: Saying(Fact.INVALIDATION, exam, value=False, by=by or ""),
+        lambda exam, by: Content(Fact.INVALIDATION, exam, value=False, by=by or ""),
     ),
-    (r"date override removed", lambda: Saying(Fact.DATE_OVERRIDE, "", None)),
+    (r"date override removed", lambda: Content(Fact.DATE_OVERRIDE, "", None)),
     (
         rf"date override {_DAY} by (\S+)",
-        lambda day, by: Saying(Fact.DATE_OVERRIDE, "", instant(day), by),
+        lambda day, by: Content(Fact.DATE_OVERRIDE, "", instant(day), by),
     ),
     (r"course run configured", lambda: _setting("", value=True)),
     (
@@ -113,7 +113,7 @@ VOCABULARY: tuple[tuple[str, Callable[..., Saying]], ...] = (
     ),
     (
         r"revocation (\S+) because (\S+)",
-        lambda word, cause: Saying(Fact.REVOCATION, cause, RevocationAction(word), "ada"),
+        lambda one_phrase, cause: Content(Fact.REVOCATION, cause, RevocationAction(one_phrase), "ada"),
     ),
     (
         rf"recorded (\S+?)(?: in (\S+))?(?: graded (\S+))?(?: with id (\S+))?(?: created {_DAY})?(?: modified {_DAY})?",
@@ -122,25 +122,25 @@ VOCABULARY: tuple[tuple[str, Callable[..., Saying]], ...] = (
 )
 
 
-def said(phrase: str) -> Saying:
-    """Return what a phrase says."""
-    for pattern, saying in VOCABULARY:
+def stated(phrase: str) -> Content:
+    """Return what a phrase means."""
+    for pattern, content in VOCABULARY:
         if match := re.fullmatch(pattern, phrase):
-            return saying(*match.groups())
+            return content(*match.groups())
     raise AssertionError(f"no fact is worded like this: {phrase!r}")
 
 
-def told(phrases: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
-    """Return the entries that these instants and phrases tell; of those at one instant, the last one holds."""
+def reported(phrases: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
+    """Return the entries that these instants and phrases mean; of those at one instant, the last one holds."""
     return tuple(
-        Entry(instant(at), f"event-{number:04}", saying.fact, saying.subject, saying.value, saying.by)
-        for number, (at, saying) in enumerate(((at, said(phrase)) for at, phrase in phrases), 1)
+        Entry(instant(at), f"event-{number:04}", content.fact, content.subject, content.value, content.by)
+        for number, (at, content) in enumerate(((at, stated(phrase)) for at, phrase in phrases), 1)
     )
 
 
 def record_of(*phrases: tuple[str, str], course_run: str = COURSE_RUN) -> Record:
-    """Return the record of a learner of whom this was heard."""
-    return Record(7, course_run, merge((), told(phrases)))
+    """Return the record of a learner of whom this was received."""
+    return Record(7, course_run, merge((), reported(phrases)))
 
 
 def qualifying(*phrases: tuple[str, str], without: Iterable[str] = (), course_run: str = COURSE_RUN) -> Record:

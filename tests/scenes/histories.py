@@ -1,7 +1,7 @@
-"""Strategies for histories: what may be heard of one learner in one course run, in any order and at any instant.
+"""Strategies for histories: what may be received of one learner in one course run, in any order and at any instant.
 
 The instants are few, so that entries collide; they lie 20 minutes apart, so that holds (of nothing, 20 minutes, an
-hour) and ID verifications end at instants at which something else is heard. The simplest words come first, so that
+hour) and ID verifications end at instants at which something else is received. The simplest values come first, so that
 a failing history shrinks to many of those and the few that matter.
 """
 
@@ -17,7 +17,7 @@ from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorde
 from certrules.core.facts import Record
 from certrules.core.policy import PRESETS, Overrides, Policies, read_policies, undated
 from certrules.core.terms import AUTOMATIC, PERSON, Cause, Status
-from certrules.core.terms import RevocationAction as Said
+from certrules.core.terms import RevocationAction as Stated
 from certrules.core.timeline import Entry, merge
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,9 +32,9 @@ CORE_FACTS: Mapping[str, tuple[Fact, ...]] = {
     "ID verification": (Fact.ID_VERIFICATION,),
     "course run": (Fact.COURSE_RUN,),
 }
-"""The facts that are unknown, not "no", while nothing was heard of them."""
+"""The facts that are unknown, not "no", while nothing about them was received."""
 
-type Word = tuple[Fact, str, Any, str]
+type Value = tuple[Fact, str, Any, str]
 
 _ENROLLMENTS = [Enrollment(mode, active=True) for mode in ("verified", "honor", "audit", "no-id-professional")]
 _APPROVALS = [Approval(None), *(Approval(INSTANTS[number]) for number in (4, 9, 14))]
@@ -52,8 +52,8 @@ _RECORDED = [
 ]
 _RECORDED += [Recorded(Status.DOWNLOADABLE, mode, "", "", INSTANTS[2], None) for mode in ("audit", "")]
 
-#: What can be said; what qualifies a learner is said more often, or hardly anybody would ever have a certificate.
-WORDS: tuple[Word, ...] = (
+#: What can be reported. What qualifies a learner comes more often, or hardly anybody would have a certificate.
+WORDING: tuple[Value, ...] = (
     *[(Fact.PASSING, "", True, "")] * 8,
     *[(Fact.PASSING, "", False, "")] * 6,
     *[(Fact.ENROLLMENT, "", _ENROLLMENTS[0], "")] * 4,
@@ -72,13 +72,16 @@ WORDS: tuple[Word, ...] = (
     *((Fact.RECORDED, "", recorded, by) for recorded in _RECORDED for by in ("", "ada")),
     *((Fact.GRADE, "", Grade(percent, letter), "") for percent, letter in ((0.4, ""), (0.9, "A"))),
     *((Fact.DATE_OVERRIDE, "", date, "ada") for date in (INSTANTS[3], None)),
-    *((Fact.REVOCATION, cause, said, "ada") for cause in sorted(AUTOMATIC) for said in Said),
-    *((Fact.REVOCATION, Cause.RECORDED_WHILE_INVALIDATED, said, "ada") for said in (Said.RELEASED, Said.DISCARDED)),
-    (Fact.REVOCATION, Cause.GRADE_FELL, Said.RELEASED, "system:cleanup"),
+    *((Fact.REVOCATION, cause, stated, "ada") for cause in sorted(AUTOMATIC) for stated in Stated),
+    *(
+        (Fact.REVOCATION, Cause.RECORDED_WHILE_INVALIDATED, stated, "ada")
+        for stated in (Stated.RELEASED, Stated.DISCARDED)
+    ),
+    (Fact.REVOCATION, Cause.GRADE_FELL, Stated.RELEASED, "system:cleanup"),
     (Fact.AUTOMATIC_REVOCATIONS, "", False, "ada"),
 )
 
-_QUALIFYING: tuple[Word, ...] = (
+_QUALIFYING: tuple[Value, ...] = (
     (Fact.COURSE_RUN, "", True, ""),
     (Fact.ENROLLMENT, "", _ENROLLMENTS[0], ""),
     (Fact.ID_VERIFICATION, "1", Approval(None), ""),
@@ -86,10 +89,10 @@ _QUALIFYING: tuple[Word, ...] = (
 )
 
 
-#: The words of a history in which everything is heard of (mostly), or all but one of the core facts.
+#: The words of a history in which everything is received (mostly), or all but one of the core facts.
 _VOCABULARIES = (
-    *[WORDS] * 8,
-    *(tuple(word for word in WORDS if word[0] not in unheard) for unheard in CORE_FACTS.values()),
+    *[WORDING] * 8,
+    *(tuple(phrase for phrase in WORDING if phrase[0] not in unreceived) for unreceived in CORE_FACTS.values()),
 )
 
 
@@ -100,23 +103,23 @@ def entries(draw: st.DrawFn, *, min_size: int = 30, max_size: int = 50) -> list[
     Most learners qualify at the first instant; what comes later may undo it. The entries are drawn as two bytes
     each, instant and word, because one draw is a hundred times faster than a hundred.
     """
-    words = draw(st.sampled_from(_VOCABULARIES))
+    phrases = draw(st.sampled_from(_VOCABULARIES))
     drawn = draw(st.binary(min_size=2 * min_size, max_size=2 * max_size))
-    told = [
-        (INSTANTS[at % len(INSTANTS)], words[word % len(words)])
-        for at, word in zip(drawn[::2], drawn[1::2], strict=False)
+    reported = [
+        (INSTANTS[at % len(INSTANTS)], phrases[phrase % len(phrases)])
+        for at, phrase in zip(drawn[::2], drawn[1::2], strict=False)
     ]
     if draw(st.integers(0, 3)):
-        qualifying = [word for word in _QUALIFYING if word in words]
-        told[: len(qualifying)] = [(INSTANTS[0], word) for word in qualifying]
-    return [Entry(at, f"event-{number:03}", *word) for number, (at, word) in enumerate(told)]
+        qualifying = [phrase for phrase in _QUALIFYING if phrase in phrases]
+        reported[: len(qualifying)] = [(INSTANTS[0], phrase) for phrase in qualifying]
+    return [Entry(at, f"event-{number:03}", *phrase) for number, (at, phrase) in enumerate(reported)]
 
 
 @st.composite
-def deliveries(draw: st.DrawFn, told: list[Entry]) -> list[list[Entry]]:
+def deliveries(draw: st.DrawFn, reported: list[Entry]) -> list[list[Entry]]:
     """Draw how entries come in: shuffled, some of them twice, in batches."""
     chance = Random(draw(st.integers(0, 2**32)))  # drawn by its seed, so that it can be repeated
-    delivered = told + chance.choices(told, k=chance.randrange(10))
+    delivered = reported + chance.choices(reported, k=chance.randrange(10))
     chance.shuffle(delivered)
     cuts = sorted(chance.sample(range(1, len(delivered)), k=chance.randrange(8)))
     return [delivered[start:stop] for start, stop in pairwise([0, *cuts, len(delivered)])]
@@ -130,7 +133,7 @@ def course_runs() -> st.SearchStrategy[str]:
 
 @st.composite
 def records(draw: st.DrawFn, *, min_size: int = 30, max_size: int = 50) -> Record:
-    """Draw a record of all that was heard."""
+    """Draw a record of all that was received."""
     return Record(7, draw(course_runs()), merge((), draw(entries(min_size=min_size, max_size=max_size))))
 
 

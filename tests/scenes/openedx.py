@@ -26,7 +26,7 @@ SIGNALS: Mapping[str, Any] = {
 TAKEN_IN = [name for name in EVENT_TYPES if name.startswith("org.openedx.")]
 READ_AT = datetime(2026, 8, 1, tzinfo=UTC)
 PERSONAL = "~personal~"
-"""In every string of the generated events that says who somebody is."""
+"""In every string of the generated events that identifies a person."""
 
 _piece = st.from_regex(r"[\w\-~.:]{1,20}", fullmatch=True)
 _old_piece = st.from_regex(r"[\w\-.%]{1,20}", fullmatch=True)
@@ -77,7 +77,7 @@ def _values(kind: Any, field: Any) -> st.SearchStrategy[Any]:
 
 
 def data_of(event_type: str) -> st.SearchStrategy[Any]:
-    """Generate what an event of the type says."""
+    """Generate the data of an event of the type."""
     (kind,) = SIGNALS[event_type].init_data.values()
     return instances(kind)
 

@@ -1,53 +1,15 @@
 """What stops automatic revocations: the breaker of a course run, and the switch of a course run or of all."""
 
-from datetime import datetime
 from uuid import uuid4
 
 import pytest
 
 from certrules.core.terms import Cause, Status
 from certs.sources import event_builders
-from tests.functions.scene import ACTOR, Learner, Scene, Wire, day
+from tests.scenes.grading_jobs import break_grades, class_of, earn, held, sent, statuses
+from tests.scenes.scene import ACTOR, Learner, Scene, Wire, day
 
 LIMIT = {"breaker_limit": 2, "breaker_window_seconds": 86_400}
-
-
-def class_of(size: int, first: Learner) -> list[Learner]:
-    """Return learners of one course run."""
-    return [Learner(first.learner_id * 1000 + number, first.course_run) for number in range(size)]
-
-
-def earn(scene: Scene, learners: list[Learner]) -> None:
-    """Give all of them a certificate, on day 3."""
-    for learner in learners:
-        scene.ingest(*learner.qualifying())
-
-
-def break_grades(scene: Scene, learners: list[Learner], at: datetime) -> None:
-    """Have a grading job fail all of them at once, and time pass until no hold is left."""
-    for learner in learners:
-        scene.ingest(sent(learner.failing(at), at))
-    for learner in learners:
-        scene.ingest(sent(learner.requested(later(at)), later(at)))
-
-
-def later(at: datetime) -> datetime:
-    return day((at - day(1)).days + 1, hours=4)
-
-
-def sent(detail: event_builders.Detail, at: datetime) -> event_builders.Detail:
-    """Return a detail in the bus's envelope, sent at an instant."""
-    return {**event_builders.envelope(detail), "time": at.isoformat()}
-
-
-def statuses(scene: Scene, learners: list[Learner]) -> list[Status]:
-    found = [scene.certificate(learner) for learner in learners]
-    return [certificate.status for certificate in found if certificate is not None]
-
-
-def held(scene: Scene, learners: list[Learner]) -> list[Learner]:
-    pending = [(learner, scene.kept(learner).published.pending) for learner in learners]
-    return [learner for learner, found in pending if found is not None and found.due is None]
 
 
 def test_a_broken_grading_job_costs_no_more_certificates_than_the_breaker_lets_through(
@@ -106,9 +68,9 @@ def test_what_is_held_is_released_or_discarded_by_a_person_learner_by_learner(sc
     break_grades(scene, learners, day(10))
     assert held(scene, learners) == learners
 
-    for number, word in enumerate(("revocation.released", "revocation.discarded", "revocation.released")):
+    for number, phrase in enumerate(("revocation.released", "revocation.discarded", "revocation.released")):
         about = (uuid4(), day(11), *learners[number].pair)
-        scene.ingest(event_builders.revocation(word, *about, cause=Cause.GRADE_FELL, **ACTOR))  # type: ignore[arg-type]
+        scene.ingest(event_builders.revocation(phrase, *about, cause=Cause.GRADE_FELL, **ACTOR))  # type: ignore[arg-type]
 
     assert held(scene, learners) == learners[3:]
     expected = [Status.NOTPASSING, Status.DOWNLOADABLE, Status.NOTPASSING, Status.DOWNLOADABLE]

@@ -230,21 +230,21 @@ class Export:
         return [json.loads(line) for line in (self.folder / "rejects.jsonl").read_text().splitlines()]
 
     def rows(self) -> list[TableRow]:
-        """Return what all parts say."""
+        """Return the rows of all parts."""
         return [
             decode_row(line)
             for part in self.reading.parts
             for line in gzip.decompress((self.folder / part).read_bytes()).splitlines()
         ]
 
-    def said(self, learner_id: int | None = 7, course_run: str | None = COURSE_RUN) -> tuple[Observation, ...]:
-        """Return what is said of a learner in a course run, of one, or of the other."""
+    def stated(self, learner_id: int | None = 7, course_run: str | None = COURSE_RUN) -> tuple[Observation, ...]:
+        """Return the rows of a learner in a course run, of one, or of the other."""
         return next((row.observations for row in self.rows() if row[:2] == (learner_id, course_run)), ())
 
     def timeline(self, known: Timeline = ()) -> Timeline:
         """Return what becomes of it for learner 7 in COURSE_RUN, all in one."""
-        said = (*self.said(None), *self.said(course_run=None), *self.said())
-        return merge(known, entries_from(known, said))
+        stated = (*self.stated(None), *self.stated(course_run=None), *self.stated())
+        return merge(known, entries_from(known, stated))
 
     def outcome(self, policy: Policy = DEFAULT, known: Timeline = ()) -> Outcome:
         """Return what it amounts to."""

@@ -1,9 +1,9 @@
 """The Open University's data as the platform's tables would have it: what docs/oulad.md maps to events, as rows.
 
-    python -m tests.imports.oulad_tables OULAD_FOLDER EXPORT_FOLDER
+    python -m tests.scenes.oulad_tables OULAD_FOLDER EXPORT_FOLDER
 
 Grades and results are one row, as on the platform: letter `Pass` and `passed_timestamp` (the run's end) for who passed.
-So of who withdrew after a mark, the row says that they never passed; the events leave that open.
+So of who withdrew after a mark, the row states that they never passed; the events leave that open.
 """
 
 import csv

@@ -1,0 +1,110 @@
+"""People with a browser before the console."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.scenes.scene import Learner, Scene
+from tests.scenes.support_client import EVERYTHING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+PICTURES = os.environ.get("CERTS_PICTURES")  # the folder for them; docs/console has those of a run
+
+
+EVIL = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real, headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here (on Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(stack: Scene) -> str:
+    """Where the console is."""
+    return stack.cloud.serve_api()
+
+
+class Person:
+    """Somebody at the console, without JavaScript."""
+
+    def __init__(self, browser: Browser, address: str, scene: Scene, name: str, scheme: Any = "light") -> None:
+        self.scene = scene
+        looks: Any = {"color_scheme": scheme, "viewport": {"width": 1000, "height": 800}}
+        self._context = browser.new_context(java_script_enabled=False, **looks)
+        self._checked = browser.new_context(bypass_csp=True, **looks)
+        token = scene.cloud.api.token(name, [f"certificates/{scope}" for scope in EVERYTHING])
+        self.page: Page = self._context.new_page()
+        self.page.goto(f"{address}/sign-in?token={token}")
+        self._axe: Page = self._checked.new_page()
+        self._axe.goto(f"{address}/sign-in?token={token}")
+
+    def look_up(self, learner: Learner) -> None:
+        """Go from the start to a case by the keyboard alone."""
+        self.page.get_by_role("link", name="Course certificates").click()
+        self.page.get_by_label("Learner id").focus()
+        self.page.keyboard.type(str(learner.learner_id))
+        self.page.keyboard.press("Tab")
+        self.page.keyboard.type(learner.course_run)
+        self.page.keyboard.press("Enter")
+        expect(self.answer).to_be_visible()
+
+    @property
+    def answer(self) -> "Locator":
+        """The sentence that answers the ticket."""
+        return self.page.locator("#answer")
+
+    def check(self, picture: str = "") -> None:
+        """Have axe-core look at the page, and keep a picture of it."""
+        if picture and PICTURES:
+            self.page.screenshot(path=Path(PICTURES) / f"{picture}.png")
+        self._axe.set_content(self.page.content())
+        found = Axe().run(self._axe).response["violations"]
+        assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
+
+    def act(self, what: str, why: str, date: str = "") -> None:
+        """Choose an act, look at what it will do, and confirm it."""
+        self.page.get_by_label("What", exact=True).select_option(what)
+        if date:
+            self.page.get_by_label("Date only").fill(date)
+        self.page.get_by_label("Why kept").fill(why)
+        self.page.get_by_role("button", name="See what it will do").click()
+        expect(self.answer).to_be_visible()
+
+    def confirm(self) -> None:
+        """Confirm the act, and look at the case when it has taken effect."""
+        self.page.get_by_role("button", name="Yes:").click()
+        expect(self.page.get_by_role("status")).to_be_visible()
+        self.scene.cloud.deliver()
+        self.page.get_by_role("link", name="Look again").click()
+        expect(self.page.get_by_role("status")).to_contain_text("Done")
+
+
+@pytest.fixture
+def ada(browser: Browser, address: str, scene: Scene) -> Person:
+    """Somebody of support."""
+    return Person(browser, address, scene, "ada")
+
+
+@pytest.fixture
+def bob(browser: Browser, address: str, scene: Scene) -> Person:
+    """A colleague, who likes it dark."""
+    return Person(browser, address, scene, "bob", "dark")
