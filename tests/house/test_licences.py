@@ -31,10 +31,10 @@ def required(name: str, extras: frozenset[str] = frozenset(), seen: set[str] | N
 
 
 def licence(name: str) -> str:
-    """What a distribution says about its licence, in whichever of the three places it says it."""
-    said = distribution(name).metadata
-    classifiers = [c for c in said.get_all("Classifier") or () if c.startswith("License ::")]
-    return " ".join([said.get("License-Expression") or "", *classifiers, (said.get("License") or "")[:200]])
+    """The licence that a distribution declares, in whichever of the three places."""
+    stated = distribution(name).metadata
+    classifiers = [c for c in stated.get_all("Classifier") or () if c.startswith("License ::")]
+    return " ".join([stated.get("License-Expression") or "", *classifiers, (stated.get("License") or "")[:200]])
 
 
 SHIPPED = sorted(set(required("course-certificates")) - {"course-certificates"})
@@ -42,9 +42,9 @@ SHIPPED = sorted(set(required("course-certificates")) - {"course-certificates"})
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_everything_we_run_on_may_be_used_under_apache_2(name: str) -> None:
-    said = licence(name)
-    assert COMPATIBLE.search(said), said
-    assert not COPYLEFT.search(said), said
+    stated = licence(name)
+    assert COMPATIBLE.search(stated), stated
+    assert not COPYLEFT.search(stated), stated
 
 
 def test_agpl_is_never_more_than_an_oracle_of_the_tests() -> None:
