@@ -11,7 +11,7 @@ from msgspec import inspect
 
 from certrules.core.policy import PRESETS, Modes
 from certrules.core.rules import RULES
-from certrules.core.terms import REVOKING, Cause, Status
+from certrules.core.terms import RELEASED, REVOKING, Cause, Status
 from certrules.formats.event_form import EventType, Metadata
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_out import EVENTS_OUT
@@ -21,6 +21,7 @@ from certs.cli import main
 from certs.imports.tables import TABLES
 
 SAMPLES = Path(__file__).resolve().parent.parent / "events"
+DECISIONS = SAMPLES.parent / "docs" / "decisions"
 
 REFUSALS: Mapping[Reason, tuple[str, str]] = {
     Reason.TOO_LARGE: ("The body is larger than 64 KB.", "Send one event a message, without attachments."),
@@ -190,17 +191,24 @@ def differences() -> str:
 def rules() -> str:
     """Render the rules, a row each; a code of its own is the anchor."""
     return _table(
-        ("reason code", "demands", "waived by the allowlist", "who fixes it, and how"),
+        ("reason code", "demands", "waived by the allowlist", "who fixes it, and how", "decision"),
         (
             (
                 f'<a id="{rule.code}"></a>`{rule.code}`',
                 rule.requirement,
                 "yes" if rule.waived_by_allowlist else "",
                 rule.remedy,
+                _decision(rule.decided_in),
             )
             for rule in RULES
         ),
     )
+
+
+def _decision(number: str) -> str:
+    """Link a decision record by its number; ValueError unless there is just one."""
+    (record,) = DECISIONS.glob(f"{number}-*.md")
+    return f"[{number}](decisions/{record.name})"
 
 
 def statuses() -> str:
@@ -215,14 +223,13 @@ def statuses_of_old() -> str:
 
 def causes() -> str:
     """Render the causes of transitions, and which of them take a certificate away."""
-    held = {Cause.RECORDED_WHILE_INVALIDATED, Cause.NEVER_EARNED}
     return _table(
         ("cause", "meaning", "takes `downloadable` away"),
         (
             (
                 f"`{cause}`",
                 CAUSES[cause],
-                "yes" if cause in REVOKING else "a person decides" if cause in held else "",
+                "yes, when a person releases it" if cause in RELEASED else "yes" if cause in REVOKING else "",
             )
             for cause in Cause
         ),
