@@ -54,7 +54,7 @@ def test_a_run_is_started_watched_approved_and_reported(scene: Scene, learner: L
     assert certs("regenerate", "resume", run_id).exit_code == CONTRADICTS
 
 
-def test_a_plan_is_declined_and_its_exit_code_shows_so(scene: Scene, learner: Learner) -> None:
+def test_a_declined_plan_has_an_exit_code_of_its_own(scene: Scene, learner: Learner) -> None:
     learners = revocable(scene, learner, 1)
     run_id = json.loads(certs("regenerate", "start", learner.course_run, *WHY, "--json").stdout)["id"]
     scene.cloud.deliver()

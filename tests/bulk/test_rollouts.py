@@ -162,7 +162,7 @@ def test_all_course_runs_are_listed_a_page_at_a_time(scene: Scene, learner: Lear
     assert len(found) == len(set(found))
 
 
-def test_the_whole_catalogue_in_shadow_changes_nothing_and_shows_nothing(
+def test_the_whole_catalogue_in_shadow_changes_and_publishes_nothing(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     scene.empty_tables()
@@ -187,7 +187,7 @@ def test_the_whole_catalogue_in_shadow_changes_nothing_and_shows_nothing(
     assert not [key for key in before if key[0] == "HistoryTable"]
 
 
-def test_support_is_reported_who_decides_and_what_would_come_of_it(
+def test_support_reads_who_decides_and_what_the_outcome_would_be(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     scene.ingest(learner.configured(day(1), rollout="shadow"), *learner.qualifying()[1:], recorded(learner))

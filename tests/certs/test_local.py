@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert not (path / NOTE).exists()
 
 
-def test_a_person_is_reported_why_and_what_happened(folder: Path) -> None:
+def test_a_person_reads_why_and_what_happened(folder: Path) -> None:
     result = certs_apart("explain", "2", COURSE_RUN, cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
     for phrases in (
@@ -96,7 +96,7 @@ def test_now_the_hold_has_run_out_long_since(folder: Path) -> None:
     assert "not passing since 1 April 2026 at 00:30 UTC" in explanation["sentence"]
 
 
-def test_a_learner_never_received_of_is_explained(folder: Path) -> None:
+def test_a_learner_without_events_is_explained(folder: Path) -> None:
     explanation = explained(folder, "999", COURSE_RUN)
     assert (explanation["status"], explanation["timeline"][1:]) == (None, [])
     assert "no enrollment of the learner in this course run has been received" in explanation["sentence"]
@@ -119,7 +119,7 @@ def test_invalidations_are_listed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("explain", "2"), ("invalidations",)])
-def test_what_cannot_be_answered_shows_so(
+def test_what_cannot_be_answered_is_an_error_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)

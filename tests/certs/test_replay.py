@@ -232,7 +232,7 @@ def test_each_kind_of_malformed_event_is_reported_by_its_reason(sample: Path) ->
     assert report["fix"]
 
 
-def test_malformed_lines_can_go_to_a_file_which_shows_if_there_were_none(tmp_path: Path) -> None:
+def test_malformed_lines_can_go_to_a_file_that_is_empty_without_any(tmp_path: Path) -> None:
     parked = tmp_path / "parked.jsonl"
     result = certs("replay", "--parked", parked, stdin="{\n")
     assert (result.exit_code, result.output) == (2, "")

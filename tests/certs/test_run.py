@@ -81,7 +81,7 @@ def assert_reported_one_to_one(run: job.Run, history: Transitions) -> None:
 
 
 @pytest.mark.parametrize(("learners", "seed"), [(400, 1), (200, 3)])
-def test_the_cloud_comes_to_what_the_core_shows(learners: int, seed: int) -> None:
+def test_the_cloud_and_the_core_give_the_same_certificates(learners: int, seed: int) -> None:
     details = who_pays(learners, seed)
     run, history = driven(details)
     outcomes = purely(details, run.as_of)
@@ -136,7 +136,7 @@ def test_the_same_events_come_to_the_same() -> None:
 # --- the command
 
 
-def test_files_come_to_what_replay_shows_by_any_policy_malformed_lines_and_all(tmp_path: Path) -> None:
+def test_files_give_what_replay_gives_by_any_policy_and_with_malformed_lines(tmp_path: Path) -> None:
     reported = STORY.read_text().splitlines()
     plain, packed = tmp_path / "plain.jsonl", tmp_path / "packed.jsonl.gz"
     plain.write_text("\n".join([*reported[:20], *odd_lines()]) + "\n")

@@ -77,7 +77,7 @@ def test_what_is_sent_is_the_librarys_data_there_and_back(reported: tuple[Transi
 
 
 @given(transitions())
-def test_what_is_sent_shows_what_happened(reported: tuple[Transition, Record]) -> None:
+def test_a_sent_event_names_what_happened(reported: tuple[Transition, Record]) -> None:
     transition, record = reported
     for outgoing in sent(history_of(transition, record)):
         stated = AvroSignalDeserializer(SIGNALS[outgoing.event_type]).from_dict(content(outgoing))["certificate"]
@@ -116,7 +116,7 @@ def test_the_metadata_is_the_librarys(reported: tuple[Transition, Record]) -> No
 
 
 @given(transitions())
-def test_an_event_sent_twice_can_be_reported_and_two_events_too(reported: tuple[Transition, Record]) -> None:
+def test_an_event_sent_twice_is_recognized_and_two_events_are_distinct(reported: tuple[Transition, Record]) -> None:
     body = history_of(*reported)
     ids = [json.loads(outgoing.detail)["metadata"]["id"] for outgoing in sent(body) + sent(body)]
     half = len(ids) // 2

@@ -25,7 +25,7 @@ def received_again(record: Record) -> tuple[Entry, ...]:
 
 
 @pytest.mark.parametrize("sample", sorted(EVENTS.glob("*.json")), ids=lambda sample: sample.stem)
-def test_what_a_sample_shows_is_reported_again(sample: Path) -> None:
+def test_a_sample_is_written_as_it_was_read(sample: Path) -> None:
     message = decode(sample.read_bytes(), REPORTED_BY)
     assert message is not None
     course_run = message.course_run or COURSE_RUN
@@ -34,7 +34,7 @@ def test_what_a_sample_shows_is_reported_again(sample: Path) -> None:
 
 
 @given(records())
-def test_a_record_that_is_reported_again_comes_to_the_same(record: Record) -> None:
+def test_a_record_that_is_sent_again_as_events_is_the_same(record: Record) -> None:
     policies = undated(DEFAULT)
     again = Record(record.learner_id, record.course_run, received_again(record))
     reported, arrived = replay(record, policies, END), replay(again, policies, END)

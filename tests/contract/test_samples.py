@@ -57,7 +57,7 @@ def test_a_sample_is_what_eventbridge_delivers(sample: Path) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
-def test_the_detail_alone_shows_the_same(sample: Path) -> None:
+def test_the_detail_alone_decodes_to_the_same(sample: Path) -> None:
     alone = decode(json.dumps(json.loads(sample.read_text())["detail"]), REPORTED_BY)
     delivered = decode(sample.read_bytes(), REPORTED_BY)
     assert alone is not None
@@ -65,7 +65,7 @@ def test_the_detail_alone_shows_the_same(sample: Path) -> None:
     assert alone._replace(sent_at=delivered.sent_at) == delivered
 
 
-def test_the_samples_show_of_one_learner_and_never_at_the_same_time() -> None:
+def test_the_samples_are_of_one_learner_and_never_at_the_same_time() -> None:
     messages = reported()
     assert {message.learner_id for message in messages} == {LEARNER, None}
     assert len({message.at for message in messages}) == len({message.event_id for message in messages})
@@ -87,7 +87,7 @@ def test_the_samples_end_with_a_certificate() -> None:
     assert outcome.pending is None
 
 
-def test_a_name_comes_in_only_where_it_is_reported() -> None:
+def test_a_name_is_only_in_events_that_carry_it() -> None:
     assert {message.event_type: message.name for message in reported() if message.name} == {
         "certificates.learner.named.v1": Name("learner42", "Learner Forty-Two")
     }

@@ -49,7 +49,7 @@ def test_case(case: dict[str, Any]) -> None:
     assert _in_wording(outcome, expected.keys()) == {"reasons": [], "pending": None} | expected
 
 
-def test_there_are_enough_cases_and_no_two_show_the_same() -> None:
+def test_there_are_enough_cases_and_no_two_are_the_same() -> None:
     names = [str(case.id) for case in CASES]
     assert len(names) == len(set(names))
     assert len(names) >= 80

@@ -106,7 +106,7 @@ def test_the_id_that_was_published_here_is_compared_with_the_old_logics() -> Non
     )
 
 
-def test_where_this_service_decides_the_old_logics_own_wording_are_compared_and_going_live_does_nothing() -> None:
+def test_where_this_service_decides_the_old_logic_is_compared_and_going_live_does_nothing() -> None:
     record = qualifying()
     live = RolloutState(Rollout.LIVE, BEGINNING)
     published = next_publication(

@@ -248,7 +248,7 @@ def test_what_was_published_has_its_id() -> None:
 
 
 @given(records(), policies(), instants())
-def test_reported_of_the_same_certificate_the_explanation_is_the_same(
+def test_with_the_same_published_certificate_the_explanation_is_the_same(
     record: Record, policies: Policies, as_of: datetime
 ) -> None:
     reported = next_publication(PublishedCertificate(), replay(record, policies, as_of), "").published

@@ -218,7 +218,7 @@ def test_what_is_held_since_going_live_is_explained_as_held() -> None:
     assert found.sentence.startswith("The certificate stays downloadable as it was published; its revocation is held")
 
 
-def test_of_an_automatic_revocation_that_is_held_it_is_stated_who_decides() -> None:
+def test_a_held_automatic_revocation_names_who_decides() -> None:
     record = qualifying(("day 5", "failing"), ("day 5 00:10", "revocation held because grade_fell"))
     found = explaining.explain(record, undated(DEFAULT), instant("day 30"))
     (step,) = found.next_steps

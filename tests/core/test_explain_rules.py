@@ -49,7 +49,7 @@ def test_a_fact_is_dated_from_its_first_value_not_from_a_repeated_one() -> None:
     ]
 
 
-def test_a_fact_that_was_never_received_of_is_reported_as_such() -> None:
+def test_a_fact_that_was_never_received_is_named() -> None:
     finding = next(finding for finding in explained(record_of()).verdicts if finding.code == "no_grade")
     assert finding.verdict == "unmet"
     assert finding.evidence == (
@@ -125,7 +125,7 @@ def test_the_terms_of_the_policy_are_evidence_too(code: str, policy: str, senten
     assert evidence_of(code, qualifying(), undated(PRESETS[policy]))[-1] == sentence
 
 
-def test_of_the_course_runs_settings_a_rule_shows_those_that_it_looks_at() -> None:
+def test_a_rule_shows_the_course_runs_settings_that_it_looks_at() -> None:
     record = qualifying(("day 2", "web certificates switched off"), ("day 2", "policy open-edx"))
     policy = "Policy of the course run set on 2 January 2026 at 00:00 UTC (event event-0006): preset open-edx."
     web = "Web certificates of the course run disabled on 2 January 2026 at 00:00 UTC (event event-0005)."

@@ -153,7 +153,7 @@ def test_every_fact_has_its_wording(phrase: str, sentence: str) -> None:
         ),
     ],
 )
-def test_a_course_runs_own_policy_is_put_in_wording(overrides: Overrides, all_phrases: str) -> None:
+def test_a_course_runs_own_policy_is_described(overrides: Overrides, all_phrases: str) -> None:
     entry = Entry(instant("day 3"), "e-1", Fact.COURSE_RUN, "policy", overrides)
     (moment,) = explained(Record(7, CCX, (entry,))).timeline
     assert moment.sentence == (
@@ -176,7 +176,7 @@ def test_an_instant_is_written_in_utc(at: datetime, all_phrases: str) -> None:
 # --- what changed between two instants
 
 
-def test_the_difference_shows_who_changed_what_and_what_came_of_it() -> None:
+def test_the_difference_names_who_changed_what_and_the_outcome() -> None:
     record = qualifying(("day 4", "invalidated by ada"), ("day 5", "failing"), ("day 6", "failing"))
     difference = changed(record, EDX, instant("day 3"), instant("day 9"))
     assert difference.sentence == (
@@ -209,7 +209,7 @@ def test_an_id_verification_that_ran_out_is_a_difference_though_nothing_was_rece
     assert [verdict.code for verdict in difference.verdicts] == ["id_verification_expired"]
 
 
-def test_a_fact_that_changed_and_changed_back_is_reported_twice() -> None:
+def test_a_fact_that_changed_and_changed_back_is_listed_twice() -> None:
     record = qualifying(("day 4", "failing"), ("day 5", "passing"))
     difference = changed(record, EDX, instant("day 3"), instant("day 9"))
     assert [(fact.before, fact.after) for fact in difference.facts] == [

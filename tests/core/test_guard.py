@@ -113,7 +113,7 @@ def test_a_loss_that_has_no_listed_cause_is_refused() -> None:
     assert next_publication(published(amounts_to()), broken, "second").retained
 
 
-def test_a_certificate_that_vanished_without_any_transition_is_stored() -> None:
+def test_a_certificate_that_vanished_without_any_transition_stays() -> None:
     gone = amounts_to(without=("grade",))
     assert gone.transitions == ()
     assert next_publication(published(amounts_to()), gone, "second").retained

@@ -138,13 +138,13 @@ def test_a_discarded_revocation_is_forgotten_but_a_new_fall_is_a_new_one() -> No
     assert _at(again, 40).status is Status.NOTPASSING
 
 
-def test_a_value_on_another_cause_or_on_nothing_pending_shows_nothing() -> None:
+def test_an_action_on_another_cause_or_on_nothing_pending_has_no_effect() -> None:
     for phrase in (RevocationAction.RELEASED, RevocationAction.DISCARDED):
         assert _at(merge(FELL, [_value(5, phrase, Cause.ALLOWLIST_REMOVED)]), 5).pending is not None
         assert _at(merge(AWARDED, [_value(5, phrase, Cause.GRADE_FELL)]), 9) == _at(AWARDED, 9)
 
 
-def test_what_was_never_earned_is_released_or_stored_for_good_by_a_person() -> None:
+def test_a_person_releases_or_discards_the_revocation_of_a_certificate_never_earned() -> None:
     awarded = _settled(PublishedCertificate(), AWARDED, 4).published
     held = _settled(awarded, NEVER_EARNED, 5).published
     released = _settled(held, merge(NEVER_EARNED, [_value(6, RevocationAction.RELEASED, Cause.NEVER_EARNED)]), 7)

@@ -20,7 +20,7 @@ from certrules.core.policy import (
 )
 
 
-def test_a_policy_starts_from_its_preset_and_shows_so_in_its_version() -> None:
+def test_a_policy_names_its_preset_in_its_version() -> None:
     ((since, policy),) = read_policies({"preset": "open-edx", "hold_seconds": 90})
     assert since == BEGINNING
     assert policy.version == "open-edx+custom"

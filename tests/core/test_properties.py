@@ -261,7 +261,7 @@ def test_merging_is_commutative_associative_and_idempotent(a: list[Entry], b: li
 
 
 @given(st.data(), course_runs(), policies())
-def test_published_step_by_step_is_the_same_or_stored_and_held_but_never_less(
+def test_publishing_step_by_step_gives_the_same_or_holds_but_never_less(
     data: st.DataObject, course_run: str, policies: Policies
 ) -> None:
     reported = data.draw(entries())
@@ -313,7 +313,9 @@ def test_the_published_id_never_changes(data: st.DataObject, course_run: str, po
 
 
 @given(st.data(), course_runs(), policies())
-def test_reported_in_order_nothing_is_ever_stored(data: st.DataObject, course_run: str, policies: Policies) -> None:
+def test_of_events_in_order_no_certificate_stays_unearned(
+    data: st.DataObject, course_run: str, policies: Policies
+) -> None:
     timeline = merge((), data.draw(entries()))
     before = PublishedCertificate()
     for at in sorted({entry.at for entry in timeline} | {END}):
@@ -357,7 +359,7 @@ def test_an_earlier_replay_is_the_beginning_of_a_later_one(
 
 
 @given(records(), policies(), instants())
-def test_nothing_changes_before_the_next_change_that_is_stated(
+def test_nothing_changes_before_the_next_change_that_is_announced(
     record: Record, policies: Policies, until: datetime
 ) -> None:
     known = Record(7, record.course_run, _up_to(record.timeline, until))

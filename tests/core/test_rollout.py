@@ -97,7 +97,7 @@ def test_a_status_that_the_old_logic_repeats_began_when_it_was_first_stated() ->
     assert (have.certificate.issued_at, have.certificate.certificate_id) == (instant("day 4"), "abc")
 
 
-def test_where_the_old_logic_stated_nothing_there_is_nothing() -> None:
+def test_without_a_record_of_the_old_logic_there_is_no_certificate() -> None:
     assert published_before(PublishedCertificate(), qualifying().timeline, SHADOW) == PublishedCertificate()
 
 
@@ -123,7 +123,7 @@ def test_the_certificate_keeps_the_id_that_was_published_where_the_old_logic_nam
     assert have.certificate.certificate_id == "first"
 
 
-def test_of_two_wording_at_one_instant_the_last_counts_whichever_came_first() -> None:
+def test_of_two_entries_at_one_instant_the_last_counts_in_any_order_of_arrival() -> None:
     one, two = reported([("day 4", "recorded notpassing"), ("day 4", "recorded downloadable")])
     for first in (one, two):
         have = published_before(published_before(PublishedCertificate(), (first,), SHADOW), (one, two), SHADOW)
@@ -144,7 +144,7 @@ def test_a_live_course_run_starts_from_what_was_published() -> None:
     assert published_before(live, timeline, live_since("day 9")) == live
 
 
-def test_what_the_old_logic_issued_before_and_is_received_of_after_going_live_is_not_issued_once_more() -> None:
+def test_a_certificate_of_the_old_logic_that_arrives_after_going_live_is_not_issued_twice() -> None:
     timeline = reported(
         [("day 4", "recorded downloadable with id abc"), ("day 9", "recorded downloadable with id xyz")]
     )
@@ -250,9 +250,7 @@ def test_what_was_lost_then_and_is_there_again_was_never_lost() -> None:
 
 
 @given(entries(), st.sampled_from([Rollout.OFF, Rollout.SHADOW]))
-def test_the_order_in_which_the_old_logics_wording_come_makes_no_difference(
-    arrived: list[Entry], rollout: Rollout
-) -> None:
+def test_the_order_of_the_old_logics_records_makes_no_difference(arrived: list[Entry], rollout: Rollout) -> None:
     whole = published_before(PublishedCertificate(), merge((), arrived), RolloutState(rollout, BEGINNING))
     step = PublishedCertificate()
     timeline: Timeline = ()
@@ -266,7 +264,7 @@ def test_the_order_in_which_the_old_logics_wording_come_makes_no_difference(
 
 
 @given(entries(), policies(), st.sampled_from([*INSTANTS[1:], END]))
-def test_going_live_takes_nothing_away_and_shows_nothing_that_the_old_logic_reported(
+def test_going_live_revokes_nothing_and_publishes_nothing_twice(
     arrived: list[Entry], policies: Policies, live_at: datetime
 ) -> None:
     record = Record(7, COURSE_RUN, merge((), arrived))

@@ -69,7 +69,7 @@ def test_an_instant_is_explained_by_the_sentences_and_remedies_in_force_then() -
     assert [finding.code for finding in before.verdicts] == [rule.code for rule in REWORDED.at(instant("day 9")).rules]
 
 
-def test_changes_and_counterfactuals_use_the_rules_in_force_too() -> None:
+def test_changes_and_counterfactuals_use_the_rules_in_force() -> None:
     record = qualifying(("day 2", "beta tester added"), without=["ID verification"])
     found = changed(record, undated(DEFAULT), instant("day 9"), instant("day 11"), ENDING)
     assert "beta_tester" not in {verdict.code for verdict in found.verdicts}

@@ -49,7 +49,7 @@ def test_every_set_of_unmet_rules_is_labelled_as_designed() -> None:
 WAIVED = {"no_grade", "not_passed", "beta_tester", "ccx"}
 
 
-def test_the_allowlist_waives_what_the_design_shows() -> None:
+def test_the_allowlist_waives_the_rules_that_the_design_lists() -> None:
     assert {rule.code for rule in RULES if rule.waived_by_allowlist} == WAIVED
 
 

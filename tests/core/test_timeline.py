@@ -34,13 +34,13 @@ def test_an_event_id_reused_for_another_time_means_the_earlier_one() -> None:
     assert merge(merge((), [early]), [late]) == merge(merge((), [late]), [early]) == (early,)
 
 
-def test_one_event_may_show_several_things() -> None:
+def test_one_event_may_bring_several_entries() -> None:
     at = instant("day 1")
     stated = [Entry(at, "a", Fact.COURSE_RUN, subject, value=True) for subject in ("", "self_paced")]
     assert len(merge((), stated)) == 2
 
 
-def test_the_source_of_a_value_is_the_first_entry_that_stated_so() -> None:
+def test_the_source_of_a_value_is_the_first_entry_with_it() -> None:
     entries = merge((), [passing(1, value=True), passing(2, value=True), passing(3, value=False)])
     assert at_instant(entries, instant("day 2"))[Fact.PASSING, ""].at == instant("day 1")
     assert at_instant(entries, instant("day 0")) == {}
@@ -51,7 +51,7 @@ def test_a_short_timeline_is_left_alone() -> None:
     assert compact(entries) == (entries, BEGINNING)
 
 
-def test_of_a_run_of_equal_wording_the_first_and_the_last_are_stored() -> None:
+def test_of_equal_values_in_a_row_the_first_and_the_last_are_stored() -> None:
     entries = merge((), [passing(day, value=day < 6) for day in range(1, 11)])
     stored_record, settled = compact(entries, capacity=0)
     assert [entry.at for entry in stored_record] == [instant(f"day {day}") for day in (1, 5, 6, 10)]
@@ -71,7 +71,7 @@ def test_what_was_dropped_is_dropped_again_on_sight() -> None:
     assert compact(merge(stored_record, [passing(3, value=True)]), 8, settled) == (stored_record, settled)
 
 
-def test_a_late_contrary_value_meets_the_last_value_that_was_stored() -> None:
+def test_a_late_contrary_value_follows_the_last_stored_value() -> None:
     entries = merge((), [passing(day, value=True) for day in range(1, 11)])
     stored_record, _ = compact(entries, capacity=0)
     assert value_on(9, merge(stored_record, [passing(6, value=False)])) is False
@@ -93,7 +93,7 @@ def test_subjects_run_side_by_side() -> None:
     assert [entry.event_id for entry in stored_record] == ["1final", "1midterm", "3final", "3midterm"]
 
 
-def test_a_timeline_of_too_many_different_wording_is_refused_rather_than_forgotten() -> None:
+def test_a_timeline_of_too_many_different_values_is_refused_and_nothing_is_dropped() -> None:
     entries = merge((), [passing(day, value=bool(day % 2)) for day in range(1, HARD_LIMIT + 2)])
     assert compact(entries[:-1])[0] == entries[:-1]
     with pytest.raises(TimelineFullError, match=f"{HARD_LIMIT + 1} entries .* at most {HARD_LIMIT}"):

@@ -50,7 +50,7 @@ SUBJECTS = {
     st.booleans(),
     st.sampled_from(["verified", "audit"]),
 )
-def test_reported_in_order_the_platforms_own_history_comes_out(
+def test_events_in_order_give_the_platforms_own_history(
     happenings: list[str], beta_tester: bool, web: bool, ccx: bool, mode: str
 ) -> None:
     platform = Platform(beta_tester=beta_tester, web_certificates=web, ccx=ccx, mode=mode)
@@ -119,7 +119,7 @@ def test_we_keep_what_was_earned_when_the_allowlist_entry_goes_and_the_platform_
     assert ours.status is Status.DOWNLOADABLE
 
 
-def test_we_show_notpassing_of_what_rested_on_the_allowlist_and_the_platform_shows_unavailable() -> None:
+def test_after_the_allowlist_the_status_is_notpassing_here_and_unavailable_there() -> None:
     theirs = _theirs(Platform.verifies_id, Platform.fails, Platform.is_allowlisted, Platform.leaves_allowlist)
     assert theirs.status is Status.UNAVAILABLE
     ours = _ours(
@@ -153,7 +153,7 @@ def test_a_repeated_passing_value_labels_nothing_here_that_the_first_did_not() -
     assert changed.status is Status.UNAVAILABLE
 
 
-def test_a_failing_value_labels_what_is_invalidated_here_and_the_next_signal_does_there() -> None:
+def test_a_failing_status_labels_an_invalidated_certificate_here_and_the_next_signal_there() -> None:
     theirs = _theirs(Platform.is_invalidated, Platform.passes, Platform.fails)
     assert theirs.history == [Status.UNVERIFIED]
     theirs.changes_mode("professional")

@@ -127,7 +127,7 @@ def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wi
     assert writes == (0 if event_type == "certificates.generation.requested.v1" else 1)
 
 
-def test_what_an_event_shows_of_another_role_is_not_stored(scene: Scene, learner: Learner, wire: Wire) -> None:
+def test_an_event_of_another_role_is_not_stored(scene: Scene, learner: Learner, wire: Wire) -> None:
     about: Any = (uuid4(), day(1), learner.learner_id, learner.course_run)
     staff = event_builders.course_access_role("user.course_access_role.added", *about, role="staff")
     of_the_organization = json.loads(json.dumps(staff))

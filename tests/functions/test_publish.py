@@ -141,9 +141,7 @@ def test_what_is_removed_from_history_is_not_reported(scene: Scene) -> None:
     assert published(scene) == []
 
 
-def test_what_shows_something_else_in_the_same_place_after_a_restore_is_reported_under_another_id(
-    scene: Scene, learner: Learner
-) -> None:
+def test_another_change_in_the_same_place_after_a_restore_has_another_event_id(scene: Scene, learner: Learner) -> None:
     scene.ingest(*learner.qualifying())
     (record,) = stream_of(scene, learner)
     other = json.loads(json.dumps(record).replace("2026-01-03T", "2026-01-04T"))

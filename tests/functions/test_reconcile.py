@@ -147,7 +147,7 @@ def test_what_was_never_published_is_published_and_noted(scene: Scene, learner: 
 
 
 @pytest.mark.parametrize(("lost", "again"), [(1, 8), (2, 6), (4, 2)])
-def test_what_followed_on_a_lost_change_is_reported_once_more_so_that_the_last_value_is_the_last(
+def test_changes_after_a_lost_one_are_published_again_so_that_the_last_is_the_last(
     scene: Scene, learner: Learner, lost: int, again: int
 ) -> None:
     happened(scene, learner)
@@ -160,7 +160,7 @@ def test_what_followed_on_a_lost_change_is_reported_once_more_so_that_the_last_v
     settled(scene)
 
 
-def test_a_receipt_that_was_lost_is_noted_again_and_consumers_can_show(scene: Scene, learner: Learner) -> None:
+def test_a_lost_receipt_is_noted_again_and_consumers_can_recognize_it(scene: Scene, learner: Learner) -> None:
     happened(scene, learner)
     first = scene.take(OWN_EVENTS)
     delete(scene, "SupportTable")
@@ -265,7 +265,7 @@ def unchanged(scene: Scene) -> list[Any]:
     return [scene.items(table) for table in TABLES]
 
 
-def test_a_certificate_that_nobody_was_reported_of_is_reported(scene: Scene, whole: Learner) -> None:
+def test_a_certificate_whose_publication_is_missing_is_reported(scene: Scene, whole: Learner) -> None:
     item = item_of(scene, "CertificatesTable", *whole.pair)
     change(scene, "CertificatesTable", item, c=item["c"]["S"].replace('["unavailable"', '["downloadable"', 1))
     before = unchanged(scene)
@@ -366,8 +366,7 @@ def test_parts_are_read_in_pages_and_nothing_is_lost_between_them(
     for number in range(12):
         happen(scene, *Learner(learner.learner_id + 200_000 + number, learner.course_run).qualifying(), at=day(3))
     first = set(arrived(scene))
-    reconcile(scene)  # loads it
-    steps = scene.cloud.functions["ReconcileFunction"].modules["app"].steps
+    steps = scene.app("ReconcileFunction").steps
     monkeypatch.setattr(steps, "PAGE", 3)
     monkeypatch.setattr(steps, "MOST", 3)
     delete(scene, "SupportTable")

@@ -95,7 +95,7 @@ def test_what_learners_have_there_is_what_the_old_logic_stated_last(
     assert storage.owner_of(old_id(learner)) == learner.pair
 
 
-def test_going_live_shows_nothing_of_what_the_old_logic_issued(scene: Scene, learner: Learner) -> None:
+def test_going_live_publishes_nothing_that_the_old_logic_issued(scene: Scene, learner: Learner) -> None:
     scene.ingest(learner.configured(day(1), rollout="shadow"))
     scene.ingest(*learner.qualifying(), recorded(learner, day(4)))
 

@@ -122,7 +122,7 @@ def test_a_file_that_names_no_table_is_refused(tmp_path: Path) -> None:
     assert certs("import", tmp_path, "--check").exit_code == 1
 
 
-def test_without_a_local_cloud_it_is_stated_how_to_start_one(export: Path) -> None:
+def test_without_a_local_cloud_the_error_names_how_to_start_one(export: Path) -> None:
     result = certs("import", export)
     assert result.exit_code == 1
     assert "certs local" in result.stderr

@@ -18,7 +18,9 @@ JSON = '{"id":1,"mode":"audit","notes":"two\\nlines, one \\"note\\""}\n\n{"id":2
     ("name", "text", "lines"),
     [("a.csv", CSV, [2, 4]), ("a.tsv", TABS, [2, 3]), ("a.jsonl", JSON, [1, 3])],
 )
-def test_every_form_shows_the_same(tmp_path: Path, name: str, text: str, lines: list[int], suffix: str) -> None:
+def test_every_form_of_an_event_decodes_to_the_same(
+    tmp_path: Path, name: str, text: str, lines: list[int], suffix: str
+) -> None:
     path = tmp_path / f"{name}{suffix}"
     path.write_bytes(gzip.compress(text.encode()) if suffix else text.encode())
     rows = list(read_rows(path))
@@ -65,7 +67,7 @@ def test_a_quote_that_another_row_closes_costs_its_own_row_only(tmp_path: Path) 
     assert [row.values and row.values["id"] for row in read_rows(path)] == [None, "2", "3"]
 
 
-def test_a_quote_swallows_no_more_than_is_stored_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quote_takes_no_more_lines_than_memory_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_FIELD", 1000)
     path = tmp_path / "a.csv"
     path.write_text('id,mode\n0,"audit\n' + "".join(f"{number},verified\n" for number in range(1, 500)))

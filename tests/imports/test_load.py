@@ -200,7 +200,7 @@ def test_the_state_machine_takes_in_every_part(scene: Scene, tables: Tables) -> 
     assert report.statuses == {"downloadable": 10}
 
 
-def test_what_every_table_shows_can_be_taken_in_at_once(scene: Scene, tables: Tables) -> None:
+def test_rows_of_all_tables_are_imported_at_once(scene: Scene, tables: Tables) -> None:
     for table in ROWS:
         tables.add(table)
     results = tables.read().load(scene.cloud)

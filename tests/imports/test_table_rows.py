@@ -28,7 +28,7 @@ def after(known: Timeline, *stated: Observation) -> list[tuple[int, object]]:
     return [((entry.at - instant("day 0")).days, entry.value) for entry in timeline]
 
 
-def test_of_a_fact_that_was_never_received_of_the_row_counts_since_it_may_have_been_so() -> None:
+def test_of_a_fact_that_was_never_received_the_row_counts_from_its_earliest_date() -> None:
     assert after((), seen("a", 2, 9)) == [(2, "a")]
 
 
@@ -36,7 +36,7 @@ def test_the_same_value_is_known_already() -> None:
     assert after((arrived("a", 1),), seen("a", 2, 9)) == [(1, "a")]
 
 
-def test_what_was_first_received_later_has_held_since_the_row_shows_so() -> None:
+def test_a_fact_that_was_first_received_later_counts_from_the_rows_date() -> None:
     assert after((arrived("a", 5),), seen("a", 2, 9)) == [(2, "a"), (5, "a")]
 
 
@@ -70,7 +70,7 @@ ROWS = st.lists(
     rows=ROWS.map(lambda rows: list({(row.since, row.observed_at): row for row in rows}.values())),
     live=st.dictionaries(DAYS, VALUES),
 )
-def test_telling_it_again_shows_nothing_new(rows: list[Observation], live: dict[int, str]) -> None:
+def test_sending_it_again_changes_nothing(rows: list[Observation], live: dict[int, str]) -> None:
     known = merge((), [arrived(value, day) for day, value in live.items()])
     once = merge(known, entries_from(known, rows))
     twice = merge(once, entries_from(once, rows))
@@ -78,7 +78,7 @@ def test_telling_it_again_shows_nothing_new(rows: list[Observation], live: dict[
 
 
 @given(row=st.builds(seen, VALUES, DAYS, st.just(12)), live=st.dictionaries(DAYS, VALUES))
-def test_by_the_time_that_it_was_seen_the_timeline_shows_as_the_row(row: Observation, live: dict[int, str]) -> None:
+def test_when_a_row_was_read_the_timeline_agrees_with_it(row: Observation, live: dict[int, str]) -> None:
     known = merge((), [arrived(value, day) for day, value in live.items() if day < 12])
     timeline = merge(known, entries_from(known, [row]))
     assert at_instant(timeline, row.observed_at)[Fact.BETA_TESTER, ""].value == row.value

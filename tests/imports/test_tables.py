@@ -146,7 +146,7 @@ def test_who_passed_once_and_has_no_letter_now_fell_meanwhile(tables: Tables) ->
     assert phrases(tables, Fact.PASSING) == [(instant("2026-03-01 12:00"), True), (instant("2026-03-02 12:00"), False)]
 
 
-def test_a_fall_shows_nothing_where_the_platform_let_the_certificate_stand(tables: Tables) -> None:
+def test_a_fall_is_not_published_where_the_platform_left_the_certificate(tables: Tables) -> None:
     tables.qualifying(letter_grade="", percent_grade=0.3).add(CERTIFICATES)
     export = tables.read()
     assert [entry.value for entry in export.timeline() if entry.fact is Fact.PASSING] == [True]
@@ -313,7 +313,7 @@ def test_a_beta_tester_always_was_one_as_the_table_has_no_dates(tables: Tables) 
     assert tables.read().outcome().reasons == ("beta_tester",)
 
 
-def test_other_roles_show_nothing(tables: Tables) -> None:
+def test_other_roles_are_ignored(tables: Tables) -> None:
     tables.add("student_courseaccessrole", role="staff", course_id="")
     export = tables.read()
     assert (export.rows(), export.rejects) == ([], [])

@@ -110,7 +110,7 @@ def test_each_cloud_starts_again() -> None:
             cloud.client("dynamodb").put_item(TableName=table, Item={"pk": {"S": "a"}, "sk": {"S": "1"}})
 
 
-def test_schedules_ring_once_each_with_the_time_they_are_reported(shop: Shop) -> None:
+def test_each_schedule_fires_once_with_its_time(shop: Shop) -> None:
     shop.cloud.run_schedules(at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
 
     # ScheduleV2 with an input of its own, and a rule's schedule with EventBridge's event

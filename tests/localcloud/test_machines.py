@@ -183,7 +183,7 @@ def test_a_schedule_starts_an_execution_with_its_input(shop: Shop) -> None:
     assert (only.input["at"], only.status) == ("2026-03-01T02:00:00Z", "SUCCEEDED")
 
 
-def test_a_child_that_fails_fails_the_map_and_shows_why(shop: Shop) -> None:
+def test_a_child_that_fails_fails_the_map_with_its_error(shop: Shop) -> None:
     start(shop, "monday", stocktake("box", ["not", "a", "thing"]))  # type: ignore[arg-type]
 
     shop.cloud.deliver()
@@ -217,7 +217,7 @@ def test_functions_keep_their_own_world_while_children_run_side_by_side(shop: Sh
     assert shop.orders() == {"o1", "o2"}
 
 
-def test_a_bucket_is_what_the_template_shows(shop: Shop) -> None:
+def test_a_bucket_is_as_the_template_describes_it(shop: Shop) -> None:
     s3, bucket = shop.cloud.client("s3"), shop.cloud.physical("Bucket")
 
     access = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]

@@ -45,7 +45,7 @@ def test_an_index_is_allowed_alone(cloud: LocalCloud) -> None:
         dynamodb.query(**asked, IndexName="invalidated")
 
 
-def test_only_who_may_list_is_reported_that_there_is_no_such_object(cloud: LocalCloud) -> None:
+def test_only_a_role_that_may_list_learns_that_an_object_is_missing(cloud: LocalCloud) -> None:
     s3, bucket = client_of(cloud, "PlanFunction", "s3"), cloud.physical("BulkBucket")
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket=bucket, Key="runs/1/course-v1:DemoX+CS101+2026_T1.json")

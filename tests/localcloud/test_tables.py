@@ -245,7 +245,7 @@ def test_an_item_that_is_too_large_is_refused(shop: Shop) -> None:
         client.put_item(TableName=table, Item=KEY | {"x": {"S": "x" * 250_000}, "y": {"S": "y" * 250_000}})
 
 
-def test_protection_recovery_and_expiry_are_as_the_template_shows(shop: Shop) -> None:
+def test_protection_recovery_and_expiry_are_as_in_the_template(shop: Shop) -> None:
     client, table = shop.cloud.client("dynamodb"), shop.cloud.physical("OrdersTable")
 
     assert client.describe_table(TableName=table)["Table"]["DeletionProtectionEnabled"]

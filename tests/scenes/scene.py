@@ -1,5 +1,6 @@
 """The scene of the event path's tests: learners whose events are written in few words, and the stack around them."""
 
+import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import batched
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
@@ -197,6 +198,12 @@ class Scene:
         found = [message.body for message in self.queued(queue)]
         self._queue(queue)._messages = []
         return found
+
+    def app(self, function: str) -> ModuleType:
+        """Return the handler's module of a function, which it loads if this is the first use."""
+        local = self.cloud.functions[function]
+        with local.running():
+            return importlib.import_module("app")
 
     def stored_record(self, learner: Learner) -> StoredRecord:
         """Return what is stored of a learner in a course run."""

@@ -59,7 +59,7 @@ def learner_id(content: dict[str, Any]) -> int:
     return int(user.get("id") or content.get("learner_id") or content["user_id"])
 
 
-def test_the_same_seed_shows_the_same_history_and_another_one_another(delivered: list[Detail]) -> None:
+def test_the_same_seed_gives_the_same_history_and_another_seed_another(delivered: list[Detail]) -> None:
     assert delivered == list(history())
     assert list(history(20)) != list(history(20, seed=7))
 
@@ -81,7 +81,7 @@ def test_everyone_enrolls(messages: list[Message]) -> None:
     assert enrolled == set(range(1, 1001))
 
 
-def test_every_kind_of_fact_occurs_but_what_the_old_logic_and_people_never_stated(messages: list[Message]) -> None:
+def test_every_fact_occurs_but_those_of_the_old_logic_and_of_people(messages: list[Message]) -> None:
     unreceived = {f"{EDX}certificate.changed.v1", f"{EDX}certificate.revoked.v1"}
     decided = {name for name in EVENT_TYPES if "revocation" in name}  # of what was pending, no event came
     assert {message.event_type for message in messages} == set(EVENT_TYPES) - unreceived - decided
@@ -121,7 +121,7 @@ def test_another_course_run_is_the_same_one_by_another_name() -> None:
     assert json.loads(renamed.replace('"DemoX"', '"OtherX"')) == list(history(30, course_run=other))
 
 
-def test_the_wording_on_passing_repeat_fall_and_recover(messages: list[Message]) -> None:
+def test_passing_statuses_repeat_fall_and_recover(messages: list[Message]) -> None:
     phrases: dict[int, list[tuple[datetime, bool]]] = {}
     for message in sorted(set(messages), key=lambda message: message.at):
         if message.event_type == f"{EDX}course.passing.status.updated.v1":

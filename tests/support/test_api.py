@@ -140,7 +140,7 @@ def test_a_case_shows_whether_consumers_were_reached(scene: Scene, learner: Lear
     assert support_client.case(learner)["undelivered"] == 1
 
 
-def test_what_the_bus_did_not_take_yet_is_stated_to_be_unpublished(
+def test_a_change_that_the_bus_did_not_take_yet_is_shown_as_unpublished(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     earned(scene, learner)
@@ -397,7 +397,7 @@ def test_the_published_openapi_document_is_the_one_of_the_code(support_client: C
     assert all(path.startswith("/v1/") for path in document["paths"])
 
 
-def test_the_openapi_document_is_valid_and_shows_of_each_call_which_scope_it_takes_and_what_it_refuses() -> None:
+def test_the_openapi_document_is_valid_and_lists_scopes_and_refusals_of_each_call() -> None:
     validate(document())
     for path, methods in document()["paths"].items():
         for method, call in methods.items():
@@ -492,7 +492,7 @@ def test_a_body_that_is_none_is_refused(support_client: Client, body: bytes) -> 
 
 
 @pytest.mark.parametrize("reason", ["   ", "ab\x1b[2J", "ab\x00", "abc\u202edef", "a\u2066bc", "é"])
-def test_a_reason_is_text_that_shows_what_it_shows(
+def test_a_reason_has_no_invisible_characters(
     scene: Scene, learner: Learner, support_client: Client, reason: str
 ) -> None:
     earned(scene, learner)
@@ -527,7 +527,7 @@ def test_every_call_is_audited_with_who_and_what_and_nothing_that_somebody_wrote
     assert line("POST", "/v1/revocations/x/approve", support_client)["act"] == "approve"
 
 
-def test_an_erased_name_is_an_event_that_shows_who_and_why(
+def test_erasing_a_name_is_an_event_with_actor_and_reason(
     scene: Scene, learner: Learner, support_client: Client, wire: Wire
 ) -> None:
     earned(scene, learner)

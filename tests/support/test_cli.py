@@ -77,7 +77,7 @@ def test_a_certificate_is_found_and_so_is_who_is_in_a_course_run(scene: Scene, l
     assert "from no certificate to downloadable" in changed
 
 
-def test_exit_codes_show_why_it_did_not_work(scene: Scene, learner: Learner, address: str) -> None:
+def test_exit_codes_distinguish_failures(scene: Scene, learner: Learner, address: str) -> None:
     scene.ingest(*learner.qualifying())
     assert certs("find", "0" * 32).exit_code == NOT_FOUND
     assert certs("revocations", "show", "nothing").exit_code == NOT_FOUND

@@ -163,14 +163,16 @@ def settle(scene: Scene) -> None:
         scene.ingest(*scene.take("IngestQueue"))
 
 
-def test_where_the_old_logic_decides_the_export_shows_so(scene: Scene, learner: Learner, laptop: Path) -> None:
+def test_the_export_marks_a_course_run_that_the_old_logic_decides(scene: Scene, learner: Learner, laptop: Path) -> None:
     scene.ingest(learner.configured(day(1), rollout="shadow"), *learner.qualifying()[1:])
     line, stated = replayed(learner, laptop)
     assert line["status"] == "downloadable"
     assert "The old logic decides certificates in this course run (rollout: shadow)" in stated
 
 
-def test_of_a_certificate_that_is_stored_the_export_shows_so(scene: Scene, learner: Learner, laptop: Path) -> None:
+def test_the_export_marks_a_certificate_that_stays_though_not_earned(
+    scene: Scene, learner: Learner, laptop: Path
+) -> None:
     scene.ingest(*learner.qualifying())
     scene.ingest(learner.enrolled(day(1, 1), "audit"))
     line, stated = replayed(learner, laptop)
