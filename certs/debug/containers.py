@@ -26,7 +26,7 @@ type Runner = Callable[[str, object], Any]
 """Runs a function, named by its logical id, on an event, and returns its answer."""
 
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 LOCAL_AWS = Path(os.environ.get("CERTS_LOCAL_AWS", ROOT.parent / "shared" / "local-aws"))
