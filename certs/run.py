@@ -109,7 +109,7 @@ def event_of(line: bytes) -> SentEvent | str:
 
 
 @dataclass(slots=True)
-class Held:
+class StoredCertificate:
     """The stored certificate of one learner in one course run, and its reasons."""
 
     record: Record
@@ -126,7 +126,7 @@ class Run:
     parked: Counter[str] = field(default_factory=Counter)  # by reason
     published: Counter[str] = field(default_factory=Counter)  # events out, by type
     dead: int = 0
-    held: list[Held] = field(default_factory=list)
+    held: list[StoredCertificate] = field(default_factory=list)
     as_of: datetime = BEGINNING
 
     def by_status(self) -> Counter[str]:
@@ -196,13 +196,13 @@ def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
         record = Record(learner_id, course_run, timeline)
         issued = published.certificate is not None and published.certificate.status is Status.DOWNLOADABLE
         reasons = () if issued else replay(record, policies, run.as_of).reasons
-        run.held.append(Held(record, published, reasons))
+        run.held.append(StoredCertificate(record, published, reasons))
 
 
 def telling(run: Run, policies: Policies) -> Iterator[str]:
     """Explain three learners, as text: one with a certificate, one without, and one who lost or may lose it."""
     common = {reason for reason, _ in run.by_reason().most_common(3)}
-    kinds: tuple[Callable[[Held], bool], ...] = (
+    kinds: tuple[Callable[[StoredCertificate], bool], ...] = (
         lambda held: not held.reasons and held.published.pending is None,
         lambda held: held.published.certificate is None and set(held.reasons) <= common,
         lambda held: held.published.pending is not None or len(held.published.transitions) > 1,

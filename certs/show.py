@@ -23,7 +23,7 @@ from certrules.core.rules import RULEBOOK
 from certrules.core.terms import Status
 from certrules.formats.events_out import EVENTS_OUT
 from certs.run import Run
-from certs.sources.oulad import Comparison
+from certs.sources.oulad import OuladComparison
 
 _COLOURS = {
     Status.DOWNLOADABLE: "green",
@@ -94,7 +94,7 @@ def outcome(console: Console, run: Run, shown: Iterator[str]) -> None:
     )
 
 
-def comparison(console: Console, compared: Comparison) -> None:
+def comparison(console: Console, compared: OuladComparison) -> None:
     """Show how certificates agree with the data's own outcome, and explain each kind of difference."""
     table = Table(title="Against the data's own outcome", title_justify="left", title_style="bold", box=None)
     for heading in ("outcome", "learners", "certificate"):

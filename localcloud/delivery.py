@@ -30,7 +30,7 @@ MOST_ERRORS = 20
 
 
 @dataclass(slots=True)
-class Counts:
+class DeliveryCounts:
     """A batch that a function got.
 
     `failed` counts each failed try of a record, or of a state machine's task; `dead_lettered` a record's end.
@@ -49,13 +49,13 @@ class Deliveries:
     `errors` are the first few tracebacks of handlers that raised.
     """
 
-    functions: dict[str, Counts] = field(default_factory=dict)
+    functions: dict[str, DeliveryCounts] = field(default_factory=dict)
     idle: bool = False
     errors: list[str] = field(default_factory=list)
 
-    def __getitem__(self, function: str) -> Counts:
+    def __getitem__(self, function: str) -> DeliveryCounts:
         """Return the counts of the function with this logical id."""
-        return self.functions.setdefault(function, Counts())
+        return self.functions.setdefault(function, DeliveryCounts())
 
     def fail(self, function: str, tries: int, trace: str) -> None:
         """Count the failed tries of a handler that raised."""

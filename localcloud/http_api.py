@@ -39,7 +39,7 @@ class Route(NamedTuple):
     scopes: tuple[str, ...]  # one of these is needed
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """A response of the API."""
 
     status: int
@@ -75,7 +75,7 @@ class HttpApi:
         target: str,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-    ) -> Answer:
+    ) -> HttpResponse:
         """Answer a request for a path with its query."""
         parts = urlsplit(target)
         path = unquote(parts.path) or "/"
@@ -194,21 +194,21 @@ def _text(body: bytes) -> tuple[str, bool]:
         return b64encode(body).decode(), True
 
 
-def _answer(answer: Any) -> Answer:
+def _answer(answer: Any) -> HttpResponse:
     if not isinstance(answer, dict) or "statusCode" not in answer:
-        return Answer(200, [("content-type", "application/json")], json.dumps(answer).encode())
+        return HttpResponse(200, [("content-type", "application/json")], json.dumps(answer).encode())
     body = answer.get("body") or ""
     content = b64decode(body) if answer.get("isBase64Encoded") else body.encode()
     headers = [(name, str(value)) for name, value in (answer.get("headers") or {}).items()]
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers += [(name, str(value)) for value in values]
-    return Answer(
+    return HttpResponse(
         int(answer["statusCode"]), headers + [("set-cookie", c) for c in answer.get("cookies") or []], content
     )
 
 
-def _message(status: int, text: str) -> Answer:
-    return Answer(status, [("content-type", "application/json")], json.dumps({"message": text}).encode())
+def _message(status: int, text: str) -> HttpResponse:
+    return HttpResponse(status, [("content-type", "application/json")], json.dumps({"message": text}).encode())
 
 
 def serve(api: HttpApi, host: str, port: int) -> tuple[int, Callable[[], None]]:

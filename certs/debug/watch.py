@@ -11,7 +11,7 @@ from certrules.core.guard import PublishedCertificate
 from certrules.core.timeline import Entry
 from certrules.formats.stored import as_time, encode_published, encode_timeline
 from certs.debug.containers import ROOT, FunctionFailedError, Json, Runner
-from certs.imports.job import Import, Stack, files_of
+from certs.imports.job import Import, ImportTarget, files_of
 from certs.imports.parts import read_tables
 from localcloud import LocalCloud
 from localcloud.functions import LocalFunction
@@ -117,7 +117,7 @@ class Watch:
         """Import a table of the platform. Raises the errors of functions."""
         self._name("import")
         client, physical, now = self._cloud.client, self._cloud.physical, datetime.now(UTC)
-        stack = Stack(client("s3"), client("stepfunctions"), physical("BulkBucket"), physical("ImportMachine"))
+        stack = ImportTarget(client("s3"), client("stepfunctions"), physical("BulkBucket"), physical("ImportMachine"))
         with TemporaryDirectory() as folder:
             table = Path(folder, "student_courseenrollment.csv")
             table.write_text(ENROLLMENTS)

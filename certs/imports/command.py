@@ -14,7 +14,7 @@ from certs.options import examples
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from certs.imports.job import Import, Report, Stack
+    from certs.imports.job import Import, ImportReport, ImportTarget
 
 FAILED = 1
 """Exit code when parts were not imported: resume."""
@@ -96,8 +96,8 @@ def import_(
 
 
 def _import(
-    console: "Console", paths: tuple[Path, ...], stack: "Stack | None", rejects: Path, at_once: int
-) -> "Report":
+    console: "Console", paths: tuple[Path, ...], stack: "ImportTarget | None", rejects: Path, at_once: int
+) -> "ImportReport":
     from certs.imports import job, show
     from certs.imports.parts import read_tables
 
@@ -113,13 +113,13 @@ def _import(
             rejects.unlink()
         if stack is None:
             parts, records = len(reading.parts), sum(reading.parts.values())
-            return job.Report("", dict(reading.rows), dict(reading.rejected), dict(reading.facts), parts, records)
+            return job.ImportReport("", dict(reading.rows), dict(reading.rejected), dict(reading.facts), parts, records)
         with show.counting(console, "uploading", "parts", len(reading.parts)) as count:
             begun = job.Import.upload(stack, reading, folder, now, count)
     return _take_in(console, begun, at_once)
 
 
-def _take_in(console: "Console", begun: "Import", at_once: int) -> "Report":
+def _take_in(console: "Console", begun: "Import", at_once: int) -> "ImportReport":
     from certs.imports import show
 
     total = begun.report().parts

@@ -28,7 +28,7 @@ _REQUESTS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class ImportTarget:
     """Where an import goes."""
 
     s3: Any
@@ -38,7 +38,7 @@ class Stack:
 
 
 @dataclass(slots=True)
-class Report:
+class ImportReport:
     """What came of an import."""
 
     name: str = ""
@@ -87,12 +87,12 @@ def files_of(paths: Iterable[Path]) -> tuple[dict[Path, Table], list[Path]]:
     return found, passed
 
 
-def stack_of(name: str | None) -> Stack:
+def stack_of(name: str | None) -> ImportTarget:
     """Return where an import goes: to a deployed stack of this name, else to the local cloud. Raises NoStackError."""
     aws = stacks.aws(name)
     if not {"BulkBucketName", "ImportMachineArn"} <= aws.outputs.keys():
         raise NoStackError(f"stack {aws.name!r} has no ImportMachineArn: it is none of ours, or an older version")
-    return Stack(
+    return ImportTarget(
         aws.client("s3"), aws.client("stepfunctions"), aws.outputs["BulkBucketName"], aws.outputs["ImportMachineArn"]
     )
 
@@ -100,14 +100,14 @@ def stack_of(name: str | None) -> Stack:
 class Import:
     """One import into a stack; it can be resumed by its name."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: ImportTarget, name: str) -> None:
         self._stack = stack
         self.name = name
         self._folder = f"runs/{name}"
 
     @classmethod
     def upload(
-        cls, stack: Stack, reading: Reading, folder: Path, now: datetime, on_progress: Callable[[int], object]
+        cls, stack: ImportTarget, reading: Reading, folder: Path, now: datetime, on_progress: Callable[[int], object]
     ) -> "Import":
         """Put the part files of a folder into the stack's bucket; `on_progress` is called for each."""
         made = cls(stack, f"import-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}")
@@ -124,7 +124,7 @@ class Import:
         made._write("import.json", {**about, "parts": reading.parts})
         return made
 
-    def run(self, at_once: int = AT_ONCE, on_progress: Callable[[int], object] = lambda _parts: None) -> Report:
+    def run(self, at_once: int = AT_ONCE, on_progress: Callable[[int], object] = lambda _parts: None) -> ImportReport:
         """Import all parts that are not imported yet, and report. Raises NoStackError if there is no such import.
 
         `on_progress` is called with the number of imported parts.
@@ -152,11 +152,13 @@ class Import:
         )
         return str(started["executionArn"])
 
-    def report(self) -> Report:
+    def report(self) -> ImportReport:
         """Return what came of it until now. Raises NoStackError."""
         about = self._about()
         parts: dict[str, int] = about["parts"]
-        report = Report(self.name, about["rows"], about["rejected"], about["facts"], len(parts), sum(parts.values()))
+        report = ImportReport(
+            self.name, about["rows"], about["rejected"], about["facts"], len(parts), sum(parts.values())
+        )
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
             results = list(pool.map(lambda part: self._read(f"results/{part}.json"), parts))
         for part, result in zip(parts, results, strict=True):

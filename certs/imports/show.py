@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from certs.imports.job import Report
+from certs.imports.job import ImportReport
 
 EXAMPLES = 5
 """How many failures are shown; all are in --json."""
@@ -42,7 +42,7 @@ def _bar(console: Console, what: str, unit: str, total: int | None) -> Iterator[
         yield bar, bar.add_task(what, total=total, unit=unit)
 
 
-def report(console: Console, found: Report, rejects: Path | None) -> None:
+def report(console: Console, found: ImportReport, rejects: Path | None) -> None:
     """Show what came of an import."""
     tables = Table(title="Tables", title_justify="left", title_style="bold", box=None)
     for heading, justify in (("table", "left"), ("rows", "right"), ("rejected", "right")):

@@ -280,7 +280,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class OuladComparison:
     """How certificates and the data's own outcomes agree."""
 
     agreeing: Mapping[str, int]  # by the data's own outcome
@@ -302,7 +302,7 @@ def own_outcome(folder: Path) -> dict[LearnerInRun, str]:
 
 def compare(
     outcomes: Mapping[LearnerInRun, str], certificates: Mapping[LearnerInRun, tuple[str | None, list[str]]]
-) -> Comparison:
+) -> OuladComparison:
     """Compare the data's own outcomes with certificates: the status (None for none) and the reasons."""
     agreeing: Counter[str] = Counter()
     differing: defaultdict[tuple[str | None, str | None, tuple[str, ...]], list[LearnerInRun]] = defaultdict(list)
@@ -318,7 +318,7 @@ def compare(
         Difference(*kind, _explanation(*kind), len(learners), tuple(learners[:EXAMPLES]))
         for kind, learners in differing.items()
     ]
-    return Comparison(agreeing, tuple(sorted(differences, key=lambda difference: -difference.count)))
+    return OuladComparison(agreeing, tuple(sorted(differences, key=lambda difference: -difference.count)))
 
 
 def _explanation(outcome: str | None, status: str | None, reasons: tuple[str, ...]) -> str:

@@ -97,7 +97,7 @@ def test_the_cloud_and_the_core_give_the_same_certificates(learners: int, seed: 
     assert_reported_one_to_one(run, history)
 
 
-def assert_same(held: job.Held, outcome: Outcome) -> None:
+def assert_same(held: job.StoredCertificate, outcome: Outcome) -> None:
     ours, pure = held.published.certificate, outcome.certificate
     assert (ours and ours._replace(certificate_id="")) == (pure and pure._replace(certificate_id=""))
     assert held.published.pending == outcome.pending

@@ -46,7 +46,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
                 cloud.deliver()
                 return self._client.describe_execution(**reported)
 
-        stack = job.Stack(cloud.client("s3"), Steps(), cloud.physical("BulkBucket"), cloud.physical("ImportMachine"))
+        stack = job.ImportTarget(
+            cloud.client("s3"), Steps(), cloud.physical("BulkBucket"), cloud.physical("ImportMachine")
+        )
         monkeypatch.setattr(job, "stack_of", lambda _name: stack)
         yield cloud
 

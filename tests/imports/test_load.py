@@ -182,13 +182,13 @@ def test_learners_whom_the_tables_do_not_name_are_decided_with_the_course_run_th
 
 
 def test_the_state_machine_takes_in_every_part(scene: Scene, tables: Tables) -> None:
-    from certs.imports.job import Import, Stack
+    from certs.imports.job import Import, ImportTarget
 
     for learner_id in range(1, 11):
         tables.qualifying(user_id=learner_id)
     export = tables.read()
     cloud = scene.cloud
-    stack = Stack(
+    stack = ImportTarget(
         cloud.client("s3"), cloud.client("stepfunctions"), cloud.physical("BulkBucket"), cloud.physical("ImportMachine")
     )
     begun = Import.upload(stack, export.reading, export.folder, instant("2026-06-01"), lambda _parts: None)

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
 
-from localcloud import Counts
+from localcloud import DeliveryCounts
 from tests.scenes.shop import Shop
 
 
@@ -19,7 +19,7 @@ def test_events_that_match_the_rule_reach_the_function_in_batches(shop: Shop) ->
     deliveries = shop.cloud.deliver()
 
     assert deliveries.idle
-    assert deliveries["RecordFunction"] == Counts(invocations=3, records=25)
+    assert deliveries["RecordFunction"] == DeliveryCounts(invocations=3, records=25)
     assert shop.orders() == {f"o{n}" for n in range(25)}
 
 
@@ -52,7 +52,7 @@ def test_only_the_messages_named_in_the_answer_are_delivered_again(shop: Shop) -
     deliveries = shop.cloud.deliver()
 
     assert shop.orders() == {"good", "good too"}
-    assert deliveries["RecordFunction"] == Counts(invocations=3, records=5, failed=3, dead_lettered=1)
+    assert deliveries["RecordFunction"] == DeliveryCounts(invocations=3, records=5, failed=3, dead_lettered=1)
     assert [json.loads(m["Body"])["detail"]["id"] for m in shop.messages("OrderDeadLetters")] == ["bad"]
 
 
@@ -62,7 +62,7 @@ def test_an_exception_fails_the_whole_batch(shop: Shop) -> None:
     deliveries = shop.cloud.deliver()
 
     assert shop.orders() == set()
-    assert deliveries["RecordFunction"] == Counts(invocations=3, records=6, failed=6, dead_lettered=2)
+    assert deliveries["RecordFunction"] == DeliveryCounts(invocations=3, records=6, failed=6, dead_lettered=2)
     assert len(shop.messages("OrderDeadLetters")) == 2
     assert "RuntimeError: crashed" in deliveries.errors[0]
     assert "RuntimeError: crashed" in shop.log.getvalue()
@@ -84,7 +84,7 @@ def test_without_a_dead_letter_queue_a_failed_message_waits_for_the_next_deliver
     second = shop.cloud.deliver()
 
     # Without ReportBatchItemFailures, one bad message keeps the other from being deleted.
-    assert first["ShakyFunction"] == Counts(invocations=1, records=2, failed=2)
+    assert first["ShakyFunction"] == DeliveryCounts(invocations=1, records=2, failed=2)
     assert second["ShakyFunction"] == first["ShakyFunction"]
 
 

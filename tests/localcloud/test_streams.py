@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localcloud import Counts, LocalCloud
+from localcloud import DeliveryCounts, LocalCloud
 from tests.scenes.shop import TEMPLATE, Shop
 
 
@@ -26,7 +26,7 @@ def test_records_arrive_in_order_and_in_batches(shop: Shop) -> None:
 
     deliveries = shop.cloud.deliver()
 
-    assert deliveries["AnnounceFunction"] == Counts(invocations=3, records=20)
+    assert deliveries["AnnounceFunction"] == DeliveryCounts(invocations=3, records=20)
     assert announced(shop) == [f"e{n}" for n in range(20)]
 
 
@@ -81,7 +81,7 @@ def test_a_function_that_names_a_record_gets_it_and_what_follows_again(shop: Sho
     deliveries = shop.cloud.deliver()
 
     # 1 2 3 -> 2 3 -> split: 2, five times; then 3
-    assert deliveries["AnnounceFunction"] == Counts(invocations=8, records=11, failed=7, dead_lettered=1)
+    assert deliveries["AnnounceFunction"] == DeliveryCounts(invocations=8, records=11, failed=7, dead_lettered=1)
     assert announced(shop) == ["1", "3"]
 
 
@@ -147,7 +147,7 @@ def test_without_a_limit_of_retries_a_failure_blocks_its_shard_until_the_next_de
     first, second = shop.cloud.deliver(), shop.cloud.deliver()
 
     assert first["AnnounceFunction"].dead_lettered == 0
-    assert second["AnnounceFunction"] == Counts(invocations=1, records=1, failed=1)
+    assert second["AnnounceFunction"] == DeliveryCounts(invocations=1, records=1, failed=1)
     assert announced(shop) == []
 
 
@@ -161,8 +161,8 @@ def test_streams_of_dynamodb_local_are_delivered(dynamodb_local: str) -> None:
         deliveries = cloud.deliver()
 
         assert deliveries.errors == []
-        assert deliveries["RecordFunction"] == Counts(invocations=1, records=1)
-        assert deliveries["AnnounceFunction"] == Counts(invocations=1, records=1)
+        assert deliveries["RecordFunction"] == DeliveryCounts(invocations=1, records=1)
+        assert deliveries["AnnounceFunction"] == DeliveryCounts(invocations=1, records=1)
         assert client.scan(TableName=cloud.physical("OrdersTable"))["Count"] == 1
 
 

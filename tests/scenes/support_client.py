@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from jsonschema import Draft202012Validator
 
-from localcloud.http_api import Answer
+from localcloud.http_api import HttpResponse
 from tests.scenes.scene import TEMPLATE, Learner, Scene
 
 EVERYTHING = ("view", "act", "revoke", "approve")
@@ -36,7 +36,7 @@ class Client:
     name: str = "ada"
     scopes: Iterable[str] = EVERYTHING
 
-    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> HttpResponse:
         """Send a request as it is."""
         token = self.scene.cloud.api.token(self.name, [f"certificates/{scope}" for scope in self.scopes])
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -74,7 +74,7 @@ def about(learner: Learner) -> dict[str, Any]:
     return {"learner_id": learner.learner_id, "course_run": learner.course_run}
 
 
-def reported(answer: Answer) -> Reported:
+def reported(answer: HttpResponse) -> Reported:
     """Read an answer."""
     headers = {name.lower(): value for name, value in answer.headers}
     is_json = "json" in headers.get("content-type", "")

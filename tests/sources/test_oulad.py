@@ -16,7 +16,7 @@ from certrules.core.timeline import Entry, merge
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
 from certs.sources.event_builders import Detail
-from certs.sources.oulad import Comparison, Difference, LearnerInRun, compare, oulad, own_outcome
+from certs.sources.oulad import Difference, LearnerInRun, OuladComparison, compare, oulad, own_outcome
 
 EDX = "org.openedx.learning."
 RUN = "course-v1:OU+AAA+2013J"
@@ -175,7 +175,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 def test_outcomes_agree_with_the_certificates_that_they_amount_to(tables: Path) -> None:
     comparison = compare(own_outcome(tables), certified(list(oulad(tables))))
     expected = {"Pass": 1, "Distinction": 1, "Fail": 1, "Withdrawn": 3}
-    assert comparison == Comparison(agreeing=expected, differences=())
+    assert comparison == OuladComparison(agreeing=expected, differences=())
     assert comparison.total == 6
 
 

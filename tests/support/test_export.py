@@ -177,7 +177,7 @@ def test_the_export_marks_a_certificate_that_stays_though_not_earned(
     scene.ingest(learner.enrolled(day(1, 1), "audit"))
     line, stated = replayed(learner, laptop)
     assert (line["status"], published(scene, learner)["status"]) == (None, "downloadable")
-    assert "it stays and is held" in stated
+    assert "it is kept and held" in stated
 
 
 def test_an_attempt_that_a_table_names_is_exported(learner: Learner) -> None:

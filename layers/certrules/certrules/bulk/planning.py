@@ -20,13 +20,13 @@ from certrules.bulk.runs import (
     MOST_LISTED,
     PART,
     AppliedPart,
-    Approval,
     Approvers,
     BulkRequest,
-    Counts,
     Failed,
     PartName,
     Plan,
+    PlanApproval,
+    PlanCounts,
     PlannedChange,
     PlannedShard,
     Tally,
@@ -128,7 +128,7 @@ class _Shard:
         self._records = 0
         self._changes: list[PlannedChange] = []
         self._parts: list[PartName] = []
-        self._counts = Counts()
+        self._counts = PlanCounts()
         self._failed: list[Failed] = []
         self._comparisons = Comparisons() if request.purpose == "compare" else None
         self._differing: list[Compared] = []
@@ -266,7 +266,7 @@ def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
     plan = read(folder, "plan.json", Plan)
     if plan is None:
         shards = shards_of(folder, request)
-        total = Counts()
+        total = PlanCounts()
         plan_parts: list[PartName] = []
         failed: list[Failed] = []
         requests: Tally = {}
@@ -304,7 +304,7 @@ def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
             folder.write_json("comparison.json", _comparison(folder, shards))
         folder.write_json("parts.json", plan_parts)
         folder.write_json("plan.json", plan)
-    approval = msgspec.convert(run.get("approval"), Approval | None)
+    approval = msgspec.convert(run.get("approval"), PlanApproval | None)
     approved = plan.approvers is Approvers.NOBODY or (approval is not None and approval.hash == plan.hash)
     following = "report" if not request.applies else "apply" if approved else "ask"
     return {"next": following, "approvers": plan.approvers, "hash": plan.hash, "missing": 0}
@@ -345,7 +345,7 @@ def list_parts(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
     assert request is not None
     assert plan is not None
     assert parts is not None
-    approval = msgspec.convert(run.get("approval"), Approval | None)
+    approval = msgspec.convert(run.get("approval"), PlanApproval | None)
     approved = plan.hash if plan.approvers is Approvers.NOBODY else approval and approval.hash
     if not request.applies or hash_of(parts) != plan.hash or approved != plan.hash:
         raise PlanError(f"the plan {hash_of(parts)} is not the one that was approved, {approved}: start a new run")

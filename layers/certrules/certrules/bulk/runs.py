@@ -161,7 +161,7 @@ def tally(counts: Tally, *names: str, by: int = 1) -> None:
         counts[name] = counts.get(name, 0) + by
 
 
-class Counts(msgspec.Struct):
+class PlanCounts(msgspec.Struct):
     """The changes in numbers."""
 
     changes: int = 0
@@ -180,7 +180,7 @@ class Counts(msgspec.Struct):
         tally(self.by_reason, *change.reasons)
         tally(self.by_course_run, change.course_run)
 
-    def add(self, other: "Counts") -> None:
+    def add(self, other: "PlanCounts") -> None:
         """Count all that another has counted."""
         self.changes += other.changes
         self.revocations += other.revocations
@@ -197,7 +197,7 @@ class PlannedShard(msgspec.Struct, kw_only=True):
     seconds: float
     requests: Tally
     parts: list[PartName]
-    counts: Counts
+    counts: PlanCounts
     failed: list[Failed]
     differing: int = 0  # parts that list whom a comparison found to differ
 
@@ -220,7 +220,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     seconds: float  # of planning, added up over the shards
     requests: Tally
-    counts: Counts
+    counts: PlanCounts
     failed: list[Failed]
     course_runs_changed: int
 
@@ -256,7 +256,7 @@ class AppliedPart(msgspec.Struct, kw_only=True):
         return not self.error and all(row.outcome != "failed" for row in self.rows)
 
 
-class Approval(msgspec.Struct, frozen=True):
+class PlanApproval(msgspec.Struct, frozen=True):
     """That somebody approved a plan."""
 
     hash: str

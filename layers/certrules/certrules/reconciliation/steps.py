@@ -106,14 +106,14 @@ def _file_of(part: Mapping[str, Any]) -> str:
     return f"{part['table']}-{part['segment']:04d}-{part['page']:06d}.json"
 
 
-class Report(NamedTuple):
+class ReconciliationReport(NamedTuple):
     """The result of a reconciliation."""
 
     summary: dict[str, Any]
     findings: int  # and parts that could not be read
 
 
-def report(bucket: str, run: str, at: str, parts: list[dict[str, Any]]) -> Report:
+def report(bucket: str, run: str, at: str, parts: list[dict[str, Any]]) -> ReconciliationReport:
     """Count the confirmed findings and write the report, also as the latest one."""
     files = folder_of(bucket, run)
     read: Counter[str] = Counter()
@@ -146,4 +146,4 @@ def report(bucket: str, run: str, at: str, parts: list[dict[str, Any]]) -> Repor
     }
     for folder in (files, folder_of(bucket, "latest")):
         folder.write_json("report.json", {**summary, "findings": samples})
-    return Report(summary, counts.total() + len(failed))
+    return ReconciliationReport(summary, counts.total() + len(failed))

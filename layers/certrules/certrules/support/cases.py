@@ -237,7 +237,7 @@ def _otherwise(case: Case, outcome: Outcome) -> str:
     if certificate == was and outcome.pending == published.pending:
         return ""
     if is_downloadable(was) and published.pending is not None and published.pending.due is None:
-        return "Facts that came late don't carry the certificate: it stays and is held, which a replay does not show."
+        return "Facts that came late don't carry the certificate: it is kept and held, which a replay knows nothing of."
     return "What was published before counts too (dates, a status), or the last decision was as of an earlier instant."
 
 

@@ -80,7 +80,7 @@ def _refuse_unseen(
     undecided = sum(row["undecided"] for row in found)
     if undecided:
         raise RefusedActError(
-            409, f"{undecided} records could not be read", "mend them, and compare again", "comparison"
+            409, f"{undecided} records could not be read", "mend them, and compare anew", "comparison"
         )
     revocations = sum(row["revocations"] for row in found)
     if revocations != (accepted or 0):

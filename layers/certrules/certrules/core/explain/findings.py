@@ -32,7 +32,7 @@ class Evidence(NamedTuple):
     notes: str = ""
 
 
-class Finding(NamedTuple):
+class RuleFinding(NamedTuple):
     """The verdict of one rule, and its evidence."""
 
     code: str
@@ -48,11 +48,11 @@ class NextStep(NamedTuple):
     sentence: str
 
 
-def findings_of(record: Record, decision: Decision) -> tuple[Finding, ...]:
+def findings_of(record: Record, decision: Decision) -> tuple[RuleFinding, ...]:
     """Return what each rule in force found, in the order of the rules."""
     sources = at_instant(record.timeline, decision.facts.as_of)
     return tuple(
-        Finding(
+        RuleFinding(
             verdict.rule.code,
             verdict_text(verdict),
             verdict_sentence(verdict),
