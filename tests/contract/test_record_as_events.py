@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, compact, merge
+from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certrules.formats.record_as_events import events_from
 from tests.scenes.histories import END, records
@@ -54,3 +56,7 @@ def test_so_does_one_that_was_compacted(record: Record) -> None:
     again = Record(record.learner_id, record.course_run, received_again(stored_record))
     policies = undated(DEFAULT)
     assert replay(again, policies, END).certificate == replay(record, policies, END).certificate
+
+
+def test_every_fact_is_exported() -> None:
+    assert {row.export.fact for row in EVENT_TYPES.values() if row.export} == set(Fact)

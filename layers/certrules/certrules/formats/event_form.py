@@ -70,6 +70,14 @@ type Writer = Callable[[Record, Sequence[Entry]], dict[str, Any]]
 """Returns the data of the event that brings these entries of a record: the reverse of a Reader."""
 
 
+class Export(NamedTuple):
+    """Which entries are exported as an event of this type, and how its data is written."""
+
+    fact: Fact
+    write: Writer
+    includes: Callable[[Record, Entry], bool] = lambda _record, _entry: True
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """A type of event that is read: one row."""
@@ -79,14 +87,14 @@ class EventType:
     meaning: str  # for the docs
     decoder: msgspec.json.Decoder[Any]
     read: Reader
-    write: Writer | None  # None: no entry is exported as this event
+    export: Export | None  # None: no entry is exported as this event
 
 
 def event_type(
-    name: str, key: str, data: type[Struct], read: Reader, meaning: str, *, write: Writer | None = None
+    name: str, key: str, data: type[Struct], read: Reader, meaning: str, *, export: Export | None = None
 ) -> EventType:
     """Return the row of an event type whose data is a struct of this kind."""
-    return EventType(name, key, meaning, msgspec.json.Decoder(data), read, write)
+    return EventType(name, key, meaning, msgspec.json.Decoder(data), read, export)
 
 
 def from_one_entry(write: Callable[[Record, Entry], dict[str, Any]]) -> Writer:
@@ -97,3 +105,13 @@ def from_one_entry(write: Callable[[Record, Entry], dict[str, Any]]) -> Writer:
         return write(record, entry)
 
     return write_one
+
+
+def is_set(_record: Record, entry: Entry) -> bool:
+    """Whether an entry has a value: yes, a date, or an approval."""
+    return bool(entry.value)
+
+
+def is_unset(_record: Record, entry: Entry) -> bool:
+    """Whether an entry has no value: no, or None."""
+    return not entry.value

@@ -1,30 +1,29 @@
-"""Our own events that are read, where Open edX has no public event: a row for each, with data, reader and writer.
+"""Our own events that are read, where Open edX has no public event: a row for each, with data, reader and export."""
 
-`event_type_of` names the event type, Open edX's or our own, that each entry is exported as.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from certrules.core.fact_types import Fact, Recorded
 from certrules.core.facts import Record
 from certrules.core.policy import Modes, Overrides, PolicyError, read_overrides
-from certrules.core.terms import PERSON, Cause, RevocationAction, Status, is_ccx
+from certrules.core.terms import PERSON, Cause, RevocationAction, Status
 from certrules.core.timeline import Entry
-from certrules.formats import platform_events as platform
 from certrules.formats.event_form import (
     EntryBuilder,
     EventContent,
     EventType,
+    Export,
     Instant,
     LearnerId,
     ShortText,
     Text,
     event_type,
     from_one_entry,
+    is_set,
+    is_unset,
 )
 from certrules.formats.messages import EVERYWHERE, Name
 from certrules.formats.refusals import Reason, RefusedError
@@ -246,68 +245,80 @@ def _switch_data(record: Record, entry: Entry) -> dict[str, Any]:
     return {"course_key": record.course_run, "by": entry.by, "notes": entry.notes}
 
 
+def _is_invalidated_by_person(_record: Record, entry: Entry) -> bool:
+    return entry.subject == PERSON and bool(entry.value)
+
+
+def _is_lifted_by_person(_record: Record, entry: Entry) -> bool:
+    return entry.subject == PERSON and not entry.value
+
+
+def _is_action(action: RevocationAction) -> Callable[[Record, Entry], bool]:
+    return lambda _record, entry: entry.value is action
+
+
 # --- rows
 
 # fmt: off
 ALLOWLIST_ADDED = event_type(
     "certificates.allowlist.entry.added.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=True),
     "On the allowlist from now on.",
-    write=_one_act_data,
+    export=Export(Fact.ALLOWLIST, _one_act_data, is_set),
 )
 ALLOWLIST_REMOVED = event_type(
     "certificates.allowlist.entry.removed.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=False),
     "No longer on the allowlist.",
-    write=_one_act_data,
+    export=Export(Fact.ALLOWLIST, _one_act_data, is_unset),
 )
 INVALIDATION_CREATED = event_type(
     "certificates.invalidation.created.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=True),
     "Invalidated by a person from now on.",
-    write=_one_act_data,
+    export=Export(Fact.INVALIDATION, _one_act_data, _is_invalidated_by_person),
 )
 INVALIDATION_LIFTED = event_type(
     "certificates.invalidation.lifted.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=False),
     "The person's invalidation is lifted.",
-    write=_one_act_data,
+    export=Export(Fact.INVALIDATION, _one_act_data, _is_lifted_by_person),
 )
 DATE_OVERRIDE_SET = event_type(
     "certificates.date_override.set.v1", "override", _DateOverride, _date_set,
     "The certificate shows this date from now on.",
-    write=_date_override_data,
+    export=Export(Fact.DATE_OVERRIDE, _date_override_data, is_set),
 )
 DATE_OVERRIDE_REMOVED = event_type(
     "certificates.date_override.removed.v1", "override", _Act, _act(Fact.DATE_OVERRIDE, value=None),
     "The certificate shows its own date again.",
-    write=_one_act_data,
+    export=Export(Fact.DATE_OVERRIDE, _one_act_data, is_unset),
 )
 COURSE_RUN_CONFIGURED = event_type(
     "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
     "The course run exists and has these settings; what is left out stays as it was.",
-    write=_course_run_data,
+    export=Export(Fact.COURSE_RUN, _course_run_data),
 )
 REVOCATION_HELD = event_type(
     "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
     "The pending revocation with this cause waits for a person, without a due time.",
-    write=_revocation_data,
+    export=Export(Fact.REVOCATION, _revocation_data, _is_action(RevocationAction.HELD)),
 )
 REVOCATION_RELEASED = event_type(
     "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
     "A person releases the pending revocation with this cause: it takes effect now.",
-    write=_revocation_data,
+    export=Export(Fact.REVOCATION, _revocation_data, _is_action(RevocationAction.RELEASED)),
 )
 REVOCATION_DISCARDED = event_type(
     "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
     "A person discards the pending revocation with this cause: the certificate stays.",
-    write=_revocation_data,
+    export=Export(Fact.REVOCATION, _revocation_data, _is_action(RevocationAction.DISCARDED)),
 )
 REVOCATIONS_STOPPED = event_type(
     "certificates.automatic_revocations.stopped.v1", "switch", _Switch, _switch(on=False),
     "Automatic revocations are held, in the course run or (`course_key` null) everywhere.",
-    write=_switch_data,
+    export=Export(Fact.AUTOMATIC_REVOCATIONS, _switch_data, is_unset),
 )
 REVOCATIONS_RESUMED = event_type(
     "certificates.automatic_revocations.resumed.v1", "switch", _Switch, _switch(on=True),
     "Automatic revocations take effect again; those that were held stay held.",
-    write=_switch_data,
+    export=Export(Fact.AUTOMATIC_REVOCATIONS, _switch_data, is_set),
 )
 GENERATION_REQUESTED = event_type(
     REQUESTED, "request", _Act, _requested,
@@ -316,7 +327,7 @@ GENERATION_REQUESTED = event_type(
 CERTIFICATE_RECORDED = event_type(
     "certificates.recorded.v1", "certificate", _RecordedCertificate, _recorded,
     "The old logic has this certificate, with its id and dates.",
-    write=_recorded_data,
+    export=Export(Fact.RECORDED, _recorded_data),
 )
 LEARNER_NAMED = event_type(
     NAMED, "learner", _Named, _named,
@@ -346,45 +357,3 @@ OWN_EVENTS: tuple[EventType, ...] = (
     LEARNER_NAMED,
     LEARNER_ERASED,
 )
-
-
-# --- from entries to event types
-
-_REVOCATIONS: Mapping[RevocationAction, EventType] = {
-    RevocationAction.HELD: REVOCATION_HELD,
-    RevocationAction.RELEASED: REVOCATION_RELEASED,
-    RevocationAction.DISCARDED: REVOCATION_DISCARDED,
-}
-
-
-def event_type_of(record: Record, entry: Entry) -> EventType:  # noqa: C901, PLR0912 - a case for every fact
-    """Return the event type that an entry is exported as."""
-    match entry.fact:
-        case Fact.ENROLLMENT:
-            return platform.ENROLLMENT_CHANGED
-        case Fact.PASSING:
-            return platform.CCX_PASSING_UPDATED if is_ccx(record.course_run) else platform.PASSING_UPDATED
-        case Fact.GRADE:
-            return platform.GRADE_CHANGED
-        case Fact.BETA_TESTER:
-            return platform.BETA_TESTER_ADDED if entry.value else platform.BETA_TESTER_REMOVED
-        case Fact.ALLOWLIST:
-            return ALLOWLIST_ADDED if entry.value else ALLOWLIST_REMOVED
-        case Fact.INVALIDATION if entry.subject == PERSON:
-            return INVALIDATION_CREATED if entry.value else INVALIDATION_LIFTED
-        case Fact.INVALIDATION:
-            return platform.EXAM_REJECTED if entry.value else platform.EXAM_RESET
-        case Fact.DATE_OVERRIDE:
-            return DATE_OVERRIDE_REMOVED if entry.value is None else DATE_OVERRIDE_SET
-        case Fact.RECORDED:
-            return CERTIFICATE_RECORDED
-        case Fact.ID_VERIFICATION:
-            return platform.ID_DENIED if entry.value is None else platform.ID_APPROVED
-        case Fact.COURSE_RUN:
-            return COURSE_RUN_CONFIGURED
-        case Fact.REVOCATION:
-            return _REVOCATIONS[entry.value]
-        case Fact.AUTOMATIC_REVOCATIONS:
-            return REVOCATIONS_RESUMED if entry.value else REVOCATIONS_STOPPED
-        case _:
-            assert_never(entry.fact)

@@ -1,4 +1,4 @@
-"""Open edX's public events that are read: a row for each, with its data, its reader and its writer."""
+"""Open edX's public events that are read: a row for each, with its data, its reader and its export."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,19 +9,22 @@ from msgspec import Meta, Struct
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
 from certrules.core.facts import Record
-from certrules.core.terms import Status
+from certrules.core.terms import PERSON, Status, is_ccx
 from certrules.core.timeline import Entry
 from certrules.formats.event_form import (
     AttemptId,
     EntryBuilder,
     EventContent,
     EventType,
+    Export,
     Instant,
     LearnerId,
     Required,
     ShortText,
     event_type,
     from_one_entry,
+    is_set,
+    is_unset,
 )
 from certrules.formats.refusals import COURSE_KEY
 from certrules.formats.stored import as_time
@@ -235,6 +238,22 @@ def _beta_tester_data(record: Record, _entry: Entry) -> dict[str, Any]:
     return {"user": _user_data(record), "role": "beta_testers", "course_key": record.course_run, "org_key": ""}
 
 
+def _is_in_ccx(record: Record, _entry: Entry) -> bool:
+    return is_ccx(record.course_run)
+
+
+def _is_in_course_run(record: Record, _entry: Entry) -> bool:
+    return not is_ccx(record.course_run)
+
+
+def _is_rejection(_record: Record, entry: Entry) -> bool:
+    return entry.subject != PERSON and bool(entry.value)
+
+
+def _is_end_of_rejection(_record: Record, entry: Entry) -> bool:
+    return entry.subject != PERSON and not entry.value
+
+
 # --- rows
 
 _EDX = "org.openedx.learning"
@@ -247,7 +266,7 @@ ENROLLMENT_CREATED = event_type(
 ENROLLMENT_CHANGED = event_type(
     f"{_EDX}.course.enrollment.changed.v1", "enrollment", _Enrollment, _enrolled,
     "The enrollment has this mode now, and is active or not.",
-    write=_enrollment_data,
+    export=Export(Fact.ENROLLMENT, _enrollment_data),
 )
 UNENROLLMENT_COMPLETED = event_type(
     f"{_EDX}.course.unenrollment.completed.v1", "enrollment", _Enrollment, _enrolled,
@@ -256,32 +275,32 @@ UNENROLLMENT_COMPLETED = event_type(
 PASSING_UPDATED = event_type(
     f"{_EDX}.course.passing.status.updated.v1", "course_passing_status", _PassingStatus, _passing,
     "The learner passes, or fails, from now on.",
-    write=_passing_data,
+    export=Export(Fact.PASSING, _passing_data, _is_in_course_run),
 )
 CCX_PASSING_UPDATED = event_type(
     f"{_EDX}.ccx.course.passing.status.updated.v1", "course_passing_status", _CcxPassingStatus, _ccx_passing,
     "The learner passes, or fails, in a CCX from now on.",
-    write=_ccx_passing_data,
+    export=Export(Fact.PASSING, _ccx_passing_data, _is_in_ccx),
 )
 GRADE_CHANGED = event_type(
     f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", _GradeSummary, _graded,
     "Percent and letter. A letter means passed from now on; an empty one (or F) is no evidence of failing.",
-    write=_grade_data,
+    export=Export(Fact.GRADE, _grade_data),
 )
 ID_APPROVED = event_type(
     f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
     "ID-verified from now to the expiration date (null: no end).",
-    write=_id_approved_data,
+    export=Export(Fact.ID_VERIFICATION, _id_approved_data, is_set),
 )
 ID_DENIED = event_type(
     f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", _IdvAttempt, _id_denied,
     "This attempt counts no more.",
-    write=from_one_entry(_idv_attempt_data),
+    export=Export(Fact.ID_VERIFICATION, from_one_entry(_idv_attempt_data), is_unset),
 )
 EXAM_REJECTED = event_type(
     f"{_EDX}.exam.attempt.rejected.v1", "exam_attempt", _ExamAttempt, _exam(rejected=True),
     "The exam invalidates the certificate, until the same exam is verified or reset.",
-    write=_exam_data,
+    export=Export(Fact.INVALIDATION, _exam_data, _is_rejection),
 )
 EXAM_VERIFIED = event_type(
     f"{_EDX}.exam.attempt.verified.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
@@ -290,17 +309,17 @@ EXAM_VERIFIED = event_type(
 EXAM_RESET = event_type(
     f"{_EDX}.exam.attempt.reset.v1", "exam_attempt", _ExamAttempt, _exam(rejected=False),
     "Lifts this exam's rejection.",
-    write=_exam_data,
+    export=Export(Fact.INVALIDATION, _exam_data, _is_end_of_rejection),
 )
 BETA_TESTER_ADDED = event_type(
     f"{_EDX}.user.course_access_role.added.v1", "course_access_role_data", _AccessRole, _role(added=True),
     "Role `beta_testers`: a beta tester from now on. Other roles are ignored.",
-    write=_beta_tester_data,
+    export=Export(Fact.BETA_TESTER, _beta_tester_data, is_set),
 )
 BETA_TESTER_REMOVED = event_type(
     f"{_EDX}.user.course_access_role.removed.v1", "course_access_role_data", _AccessRole, _role(added=False),
     "Role `beta_testers`: no beta tester any more. Other roles are ignored.",
-    write=_beta_tester_data,
+    export=Export(Fact.BETA_TESTER, _beta_tester_data, is_unset),
 )
 OLD_CERTIFICATE_CREATED = event_type(
     f"{_EDX}.certificate.created.v1", "certificate", _OldCertificate, _old_certificate,

@@ -13,8 +13,8 @@ from typing import Any
 from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.timeline import Entry
+from certrules.formats.event_types import export_of
 from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.own_events import event_type_of
 from certrules.formats.platform_events import implies_passing
 from certrules.formats.stored import as_time
 
@@ -24,8 +24,7 @@ def events_from(record: Record) -> list[dict[str, Any]]:
     details = []
     for (at, event_id), group in groupby(record.timeline, key=lambda entry: entry[:2]):
         for entries in _entries_of_each_event(list(group)):
-            event_type = event_type_of(record, entries[0])
-            assert event_type.write is not None, event_type.name  # event_type_of names only types with a writer
+            event_type, export = export_of(record, entries[0])
             metadata = {
                 "id": event_id,
                 "event_type": event_type.name,
@@ -33,7 +32,7 @@ def events_from(record: Record) -> list[dict[str, Any]]:
                 "time": as_time(at),
                 "source": f"{OWN_SOURCE}/export",
             }
-            details.append({"metadata": metadata, event_type.key: event_type.write(record, entries)})
+            details.append({"metadata": metadata, event_type.key: export.write(record, entries)})
     return details
 
 
