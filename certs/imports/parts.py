@@ -20,8 +20,9 @@ from certrules.core.terms import Status
 from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.files import Line, read_rows, size_of
+from certs.imports.readers import EXPORTED
 from certs.imports.rows import Change, RejectedError, RowContent, Table, Why
-from certs.imports.tables import EXPORTED, TABLES
+from certs.imports.tables import TABLES
 
 PART_BYTES = 750_000
 """How much of the tables becomes one part: a few thousand learners in course runs."""
