@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from certrules.core.certificate import Certificate, Pending, Transition
 from certrules.core.decision import decide
-from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, IgnoredField, Recorded
 from certrules.core.facts import Facts, Record
 from certrules.core.guard import PublishedCertificate, PublishedTransition, next_publication
 from certrules.core.instants import BEGINNING
@@ -62,6 +62,7 @@ VALUES: dict[Fact, st.SearchStrategy[Any]] = {
     Fact.ID_VERIFICATION: st.none() | st.builds(Approval, _some_time),
     Fact.REVOCATION: st.sampled_from([*RevocationAction]),
     Fact.AUTOMATIC_REVOCATIONS: st.booleans(),
+    Fact.IGNORED_FIELD: st.builds(IgnoredField, st.sampled_from([*Fact]), _texts, _texts),
 }
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "": st.just(value=True),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
 from certrules.core.terms import Status
-from certrules.core.timeline import Entry, Timeline, at_instant, merge
-from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row, entries_from
+from certrules.core.timeline import Entry, Timeline, at_instant, ignored_fields, merge
+from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row, entries_from, ignored
 from tests.scenes.phrases import instant
 
 
@@ -55,6 +55,20 @@ def test_a_row_from_before_everything_that_was_received_comes_before_it() -> Non
 def test_history_and_the_row_itself_agree_in_any_order() -> None:
     rows = [seen("a", 1, 1, "h/1"), seen("b", 1, 4, "h/2"), seen("b", 1, 9)]
     assert after((), *rows) == after((), *reversed(rows)) == [(1, "a"), (4, "b")]
+
+
+def test_a_value_that_can_be_read_again_counts_from_then_on_though_it_is_the_one_before() -> None:
+    known = (arrived("a", 1),)
+    odd = seen("a", 4, 4)
+    warned = merge(known, entries_from(known, [ignored(odd, "table.column", "'?' is no value")]))
+    assert [entry.subject for entry in ignored_fields(warned, instant("day 9"))] == ["table.column"]
+    mended = merge(warned, entries_from(warned, [seen("a", 5, 5)]))
+    assert [(entry.at, entry.value) for entry in mended if entry.fact is Fact.BETA_TESTER] == [
+        (instant("day 1"), "a"),
+        (instant("day 5"), "a"),
+    ]
+    assert ignored_fields(mended, instant("day 9")) == ()
+    assert tuple(entries_from(mended, [seen("a", 5, 5), ignored(odd, "table.column", "'?' is no value")])) == ()
 
 
 DAYS = st.integers(1, 12)

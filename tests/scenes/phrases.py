@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, IgnoredField, Recorded
 from certrules.core.facts import Record
 from certrules.core.policy import read_overrides
 from certrules.core.terms import PERSON, RevocationAction, Status
@@ -103,6 +103,20 @@ VOCABULARY: tuple[tuple[str, Callable[..., Content]], ...] = (
     (r"display behavior (\S+)", lambda behavior: _setting("display_behavior", behavior)),
     (rf"available date {_DAY}", lambda day: _setting("available_date", instant(day))),
     (rf"course end {_DAY}", lambda day: _setting("end", instant(day))),
+    (
+        r"ignored display behavior",
+        lambda: Content(
+            Fact.IGNORED_FIELD,
+            "course_run.display_behavior",
+            IgnoredField(Fact.COURSE_RUN, "display_behavior", "'hidden' is none of early_no_info, end, end_with_date"),
+        ),
+    ),
+    (
+        r"ignored percent",
+        lambda: Content(
+            Fact.IGNORED_FIELD, "grade.percent_grade", IgnoredField(Fact.GRADE, "", "-1 is no number from 0")
+        ),
+    ),
     (r"self-paced", lambda: _setting("self_paced", value=True)),
     (r"policy of the deployment", lambda: _setting("policy", None)),
     (r"policy (\S+)", lambda preset: _setting("policy", read_overrides(preset))),

@@ -30,6 +30,7 @@ class Fact(StrEnum):
     COURSE_RUN = "course_run"
     REVOCATION = "revocation"
     AUTOMATIC_REVOCATIONS = "automatic_revocations"
+    IGNORED_FIELD = "ignored_field"
 
 
 class Owner(StrEnum):
@@ -72,6 +73,14 @@ class Recorded(NamedTuple):
     certificate_id: str  # "" if it has none
     created: datetime | None = None  # UTC; None: from an event without dates
     modified: datetime | None = None  # UTC: the date that the platform shows
+
+
+class IgnoredField(NamedTuple):
+    """An optional field of an event or a table row that makes no sense and was left out."""
+
+    fact: Fact  # the fact that it would have changed ...
+    subject: str  # ... and that fact's subject: a setting of the course run, an attempt
+    why: str  # names the value
 
 
 class EntryWording(NamedTuple):
@@ -238,6 +247,10 @@ def _switch_wording(_subject: str, value: bool, _as_of: datetime) -> EntryWordin
     return EntryWording("Automatic revocations", on_or_off(value), event)
 
 
+def _ignored_field_wording(field: str, value: IgnoredField, _as_of: datetime) -> EntryWording:
+    return EntryWording(f"Field {field}", "ignored", f"Field {field} ignored", f": {value.why}")
+
+
 # --- the table
 
 
@@ -362,6 +375,14 @@ FACTS: Mapping[Fact, FactType] = {
         value="on or off",
         noun="switch of automatic revocations",
         wording=_switch_wording,
+    ),
+    Fact.IGNORED_FIELD: FactType(  # the subject is the field's name in the event or the table; no rule looks at it
+        letter="w",
+        owner=Owner.LEARNER_IN_COURSE_RUN,  # or whose fact the field would have changed
+        value="why",
+        noun="ignored field",
+        wording=_ignored_field_wording,
+        from_stored=lambda _, value: IgnoredField(Fact(value[0]), *value[1:]),
     ),
 }
 

@@ -135,8 +135,8 @@ class CurrentFacts:
             self.recorded = entry
         elif fact is Fact.REVOCATION:
             self.revocation_action = entry
-        elif fact is Fact.DATE_OVERRIDE or fact is Fact.AUTOMATIC_REVOCATIONS:
-            pass  # no rule looks at them: one changes the date that is shown, one is applied by the breaker
+        elif fact is Fact.DATE_OVERRIDE or fact is Fact.AUTOMATIC_REVOCATIONS or fact is Fact.IGNORED_FIELD:
+            pass  # no rule looks at them: they change the shown date, are applied by the breaker, or warn people
         else:
             assert_never(fact)
 

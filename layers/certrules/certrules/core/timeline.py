@@ -108,6 +108,30 @@ def _repeats(timeline: Timeline) -> list[Entry]:
     return sorted(found, key=_order)
 
 
+def ignored_fields(timeline: Timeline, as_of: datetime) -> tuple[Entry, ...]:
+    """Return the ignored fields that nothing supersedes as of an instant (UTC).
+
+    A field is superseded by a later entry of the fact and subject that it would have changed. If the subject is the
+    field itself (a setting of the course run), an entry of the same instant supersedes it, too.
+    """
+    ignored: dict[str, Entry] = {}
+    latest: dict[tuple[Fact, str], datetime] = {}
+    for entry in timeline:
+        if entry.at > as_of:
+            break
+        if entry.fact is Fact.IGNORED_FIELD:
+            ignored[entry.subject] = entry
+        else:
+            latest[entry.fact, entry.subject] = entry.at
+    return tuple(entry for entry in ignored.values() if not _is_superseded(entry, latest))
+
+
+def _is_superseded(ignored: Entry, latest: Mapping[tuple[Fact, str], datetime]) -> bool:
+    fact, subject, _ = ignored.value
+    at = latest.get((fact, subject), BEGINNING)
+    return at > ignored.at or (at == ignored.at and fact is Fact.COURSE_RUN and subject != "")
+
+
 def at_instant(timeline: Timeline, instant: datetime) -> Mapping[tuple[Fact, str], Entry]:
     """Return, for each fact and subject, the first entry that gave it the value that it has at this instant (UTC)."""
     sources: dict[tuple[Fact, str], Entry] = {}

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
-from certrules.core.fact_types import Fact
+from certrules.core.fact_types import Fact, IgnoredField
 from certrules.core.instants import instant_of, micros
 from certrules.core.timeline import Entry, Timeline
 from certrules.formats.stored import entries_in, entries_out
@@ -30,6 +30,15 @@ class Observation(NamedTuple):
     subject: str = ""
     by: str = ""
     notes: str = ""
+
+
+def ignored(observation: Observation, field: str, why: str) -> Observation:
+    """Return the observation that a field of the same row was ignored.
+
+    `observation` is that of the fact that the field would have changed; `field` names table and column.
+    """
+    value = IgnoredField(observation.fact, observation.subject, why)
+    return observation._replace(fact=Fact.IGNORED_FIELD, value=value, subject=field, by="", notes="")
 
 
 class TableRow(NamedTuple):
@@ -49,8 +58,10 @@ def entries_from(timeline: Timeline, observations: Iterable[Observation]) -> Ite
 
     If the timeline has no value by then, the observed value counts from `since`. If the last value by then is another
     one, the fact changed meanwhile, and the observed value counts from `observed_at`. If it is the same value, nothing
-    is added; but if the first value is later than `since`, it is dated back. The same observations again add nothing.
+    is added, unless the field was ignored since: a readable value supersedes that. If the first value is later than
+    `since`, it is dated back. The same observations again add nothing.
     """
+    last_ignored = {entry.value[:2]: entry.at for entry in timeline if entry.fact is Fact.IGNORED_FIELD}
     lines: dict[tuple[Fact, str], list[Entry]] = {}
     for entry in timeline:
         lines.setdefault((entry.fact, entry.subject), []).append(entry)
@@ -63,7 +74,9 @@ def entries_from(timeline: Timeline, observations: Iterable[Observation]) -> Ite
         else:
             if known[0].at > observation.since:
                 added.append(_entry(observation._replace(by="", notes=""), observation.since, known[0].value))
-            if known[-1].value != observation.value:
+            ignored_at = last_ignored.get((observation.fact, observation.subject))
+            is_ignored = ignored_at is not None and known[-1].at < ignored_at <= observation.observed_at
+            if known[-1].value != observation.value or is_ignored:
                 added.append(_entry(observation, observation.observed_at, observation.value))
         for entry in added:
             insort(line, entry, key=_order)

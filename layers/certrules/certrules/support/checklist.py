@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from certrules import settings, storage
+from certrules.core.explain.warnings import FieldWarning, warnings_of
 from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies, Policy, overridden
 from certrules.core.rollout import RolloutState, rollout_state
@@ -25,6 +26,7 @@ class _CourseRun(NamedTuple):
     rollout: RolloutState
     stops: list[Entry]  # of the kill switch, here and everywhere
     is_tripped: bool
+    warnings: tuple[FieldWarning, ...]
 
 
 def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[str, Any]]:
@@ -43,8 +45,9 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
         rollout=rollout_state(timeline, settings.default_rollout()),
         stops=[stop for stop in map(_stop_in, (breaker.everywhere, timeline)) if stop is not None],
         is_tripped=breaker.tripped_at is not None and breaker.tripped_at > now - policy.breaker_window,
+        warnings=warnings_of(timeline, now),
     )
-    return [*_configuration(found), *_revocations(found)]
+    return [*_configuration(found), _fields(found), *_revocations(found)]
 
 
 def stopped_everywhere() -> Entry | None:
@@ -114,6 +117,16 @@ def _configuration(run: _CourseRun) -> Iterator[dict[str, Any]]:
         f"Certificates are not shown: display behavior {behavior} waits for a date that is not set.",
         f"The course team sets the course run's {(awaited or '').replace('_', ' ')}.",
         ok=bool(run.settings.get("self_paced")) or awaited is None or run.settings.get(awaited) is not None,
+    )
+
+
+def _fields(run: _CourseRun) -> dict[str, Any]:
+    return _item(
+        "fields",
+        "Every received field of the configuration makes sense.",
+        " ".join(warning.sentence for warning in run.warnings),
+        "The course team corrects these settings. Until then each stays as it was before, or is not set.",
+        ok=not run.warnings,
     )
 
 

@@ -15,6 +15,7 @@ from certrules.core.comparison import compare
 from certrules.core.dates import Shown, shown
 from certrules.core.explain.findings import NextStep, RuleFinding, findings_of, next_steps_of
 from certrules.core.explain.timeline import Moment, cause_text, moments_of
+from certrules.core.explain.warnings import FieldWarning, warnings_of
 from certrules.core.explain.what_if import PossibleChange, smallest_changes
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate, next_publication, published_before
@@ -49,6 +50,7 @@ class Explanation(NamedTuple):
     counterfactuals: tuple[tuple[PossibleChange, ...], ...]
     timeline: tuple[Moment, ...]  # oldest first
     policy_version: str
+    warnings: tuple[FieldWarning, ...]  # fields that were left out because they make no sense
 
 
 def explain(
@@ -101,6 +103,7 @@ def explain(
         counterfactuals=smallest_changes(record, policies, outcome, rulebook),
         timeline=moments_of(record, policies, outcome),
         policy_version=outcome.decision.policy_version,
+        warnings=warnings_of(record.timeline, as_of),
     )
 
 

@@ -33,6 +33,7 @@ def as_text(explanation: Explanation, *, brief: bool = False) -> str:
         "",
         explanation.sentence,
         *_shown_lines(explanation),
+        *_block("What was ignored", [f"- {warning.sentence}" for warning in explanation.warnings]),
         *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
         *_block(title, [f"- {_changes_text(changes)}" for changes in explanation.counterfactuals]),
     ]
