@@ -5,7 +5,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
@@ -14,6 +14,7 @@ from certs.options import examples
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from certs.imports.company import RefusedRow
     from certs.imports.job import Import, ImportReport, ImportTarget
 
 FAILED = 1
@@ -21,6 +22,18 @@ FAILED = 1
 
 REJECTED = 2
 """Exit code when some rows could not be imported; the others were."""
+
+
+class UnknownRowsError(Exception):
+    """Rejected rows may forbid certificates, and nobody knows whose. Nothing was imported."""
+
+    def __init__(self, rows: "list[RefusedRow]", rejects: Path) -> None:
+        named = ", ".join(f"{row.table} line {row.line}" for row in rows[:5])
+        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        super().__init__(
+            f"nothing was imported: {len(rows)} rejected rows may forbid a certificate, and their learner or course "
+            f"run can't be read: {named}{more}. Mend them (see {rejects}) and import again, or go on --without-unknown"
+        )
 
 
 @click.command(
@@ -50,6 +63,11 @@ REJECTED = 2
     show_default=True,
     help="How many parts are taken in at once.",
 )
+@click.option(
+    "--without-unknown",
+    is_flag=True,
+    help="Go on without rejected rows of certificates and invalidations that may be about anybody.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def import_(
     files: tuple[Path, ...],
@@ -59,13 +77,15 @@ def import_(
     at_once: int,
     *,
     check: bool,
+    without_unknown: bool,
     as_json: bool,
 ) -> None:
     """Turn the platform's tables into facts.
 
     FILES are tables as CSV, JSON lines or tab-separated (plain or .gz), or folders of them; a file's name contains its
     table's. What each row means is in docs/import.md. Import the tables of one export together. Importing again changes
-    nothing; rows that can't be taken in go to a file, the rest goes on, and the exit code is 2.
+    nothing. Rows that can't be taken in go to a file; what is stated of the same learner and course run waits for them,
+    the rest goes on, and the exit code is 2.
     """
     from rich.console import Console
 
@@ -80,8 +100,9 @@ def import_(
         if resume:
             report = _take_in(console, job.Import(job.stack_of(stack), resume), at_once)
         else:
-            report = _import(console, files, None if check else job.stack_of(stack), rejects, at_once)
-    except (UnreadableFileError, NoStackError) as error:
+            target = None if check else job.stack_of(stack)
+            report = _import(console, files, target, _Options(rejects, at_once, without_unknown=without_unknown))
+    except (UnreadableFileError, UnknownRowsError, NoStackError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
@@ -95,8 +116,14 @@ def import_(
         sys.exit(REJECTED)
 
 
+class _Options(NamedTuple):
+    rejects: Path
+    at_once: int
+    without_unknown: bool
+
+
 def _import(
-    console: "Console", paths: tuple[Path, ...], stack: "ImportTarget | None", rejects: Path, at_once: int
+    console: "Console", paths: tuple[Path, ...], stack: "ImportTarget | None", options: _Options
 ) -> "ImportReport":
     from certs.imports import job, show
     from certs.imports.parts import read_tables
@@ -107,16 +134,17 @@ def _import(
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="certs-import-") as name:
         folder = Path(name)
-        with _private(rejects) as file, show.counting(console, "reading tables", "rows", None) as count:
+        with _private(options.rejects) as file, show.counting(console, "reading tables", "rows", None) as count:
             reading = read_tables(files, folder, file, now, count)
         if not any(reading.rejected.values()):
-            rejects.unlink()
+            options.rejects.unlink()
         if stack is None:
-            parts, records = len(reading.parts), sum(reading.parts.values())
-            return job.ImportReport("", dict(reading.rows), dict(reading.rejected), dict(reading.facts), parts, records)
+            return job.ImportReport.of(reading)
+        if reading.unknown and not options.without_unknown:
+            raise UnknownRowsError(reading.unknown, options.rejects)
         with show.counting(console, "uploading", "parts", len(reading.parts)) as count:
             begun = job.Import.upload(stack, reading, folder, now, count)
-    return _take_in(console, begun, at_once)
+    return _take_in(console, begun, options.at_once)
 
 
 def _take_in(console: "Console", begun: "Import", at_once: int) -> "ImportReport":

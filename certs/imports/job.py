@@ -25,6 +25,7 @@ AT_ONCE = 40
 """How many parts are imported at the same time."""
 
 _REQUESTS_AT_ONCE = 8
+_OF_READING = ("rows", "rejected", "facts", "waits_for", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class ImportReport:
     rows: dict[str, int] = field(default_factory=dict)  # by table
     rejected: dict[str, int] = field(default_factory=dict)  # by table
     facts: dict[str, int] = field(default_factory=dict)  # by fact
+    waits_for: list[dict[str, Any]] = field(default_factory=list)  # company of rejected rows, see company.py
+    unknown: list[dict[str, Any]] = field(default_factory=list)  # rejected rows that stop the import
     parts: int = 0
     records: int = 0  # learners, learners in course runs, and course runs
     saved: int = 0
@@ -55,6 +58,14 @@ class ImportReport:
     missing: list[str] = field(default_factory=list)  # parts that were not imported
     error: str = ""  # why the state machine gave up, if it did
     seconds: float = 0
+
+    @classmethod
+    def of(cls, reading: Reading) -> "ImportReport":
+        """Return what was read, before anything is imported."""
+        parts, records = len(reading.parts), sum(reading.parts.values())
+        unknown = [row._asdict() for row in reading.unknown]
+        rows, rejected, facts = dict(reading.rows), dict(reading.rejected), dict(reading.facts)
+        return cls("", rows, rejected, facts, reading.waits_for, unknown, parts, records)
 
     @property
     def is_whole(self) -> bool:
@@ -120,8 +131,9 @@ class Import:
             list(pool.map(put, reading.parts))
         learners = [part for part in reading.parts if part != COURSE_RUNS]
         made._write("manifest.json", learners)
-        about = {"at": now.isoformat(), "rows": reading.rows, "rejected": reading.rejected, "facts": reading.facts}
-        made._write("import.json", {**about, "parts": reading.parts})
+        read = asdict(ImportReport.of(reading))
+        about = {name: read[name] for name in _OF_READING}
+        made._write("import.json", {"at": now.isoformat(), **about, "parts": reading.parts})
         return made
 
     def run(self, at_once: int = AT_ONCE, on_progress: Callable[[int], object] = lambda _parts: None) -> ImportReport:
@@ -156,9 +168,8 @@ class Import:
         """Return what came of it until now. Raises NoStackError."""
         about = self._about()
         parts: dict[str, int] = about["parts"]
-        report = ImportReport(
-            self.name, about["rows"], about["rejected"], about["facts"], len(parts), sum(parts.values())
-        )
+        read = {name: about[name] for name in _OF_READING}
+        report = ImportReport(self.name, parts=len(parts), records=sum(parts.values()), **read)
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
             results = list(pool.map(lambda part: self._read(f"results/{part}.json"), parts))
         for part, result in zip(parts, results, strict=True):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from zlib import crc32
 
 from certrules.core.fact_types import Fact
@@ -19,6 +19,7 @@ from certrules.core.instants import BEGINNING
 from certrules.core.terms import Status
 from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
+from certs.imports.company import CERTIFICATES, UNKNOWN, Company, RefusedRow, Subject, certificate_of, subject_of
 from certs.imports.files import Line, read_rows, size_of
 from certs.imports.readers import EXPORTED
 from certs.imports.rows import Change, RejectedError, RowContent, Table, Why
@@ -29,7 +30,6 @@ PART_BYTES = 750_000
 
 _MOST_PARTS = 4096
 _SPILL_BYTES = 32 << 20
-_CERTIFICATES = "certificates_generatedcertificate"
 COURSE_RUNS = "course-runs.jsonl.gz"
 """The part that is imported first."""
 
@@ -40,9 +40,11 @@ class Reading:
 
     rows: Counter[str] = field(default_factory=Counter)  # by table
     rejected: Counter[str] = field(default_factory=Counter)  # by table
-    facts: Counter[str] = field(default_factory=Counter)  # observations, by fact
+    facts: Counter[str] = field(default_factory=Counter)  # observations, by fact, without those that wait
     exported_at: datetime = BEGINNING  # UTC: the last time that any row names
     parts: dict[str, int] = field(default_factory=dict)  # how many rows each part file has; learners' and course runs'
+    waits_for: list[dict[str, Any]] = field(default_factory=list)  # company of refused rows, see company.py
+    unknown: list[RefusedRow] = field(default_factory=list)  # may forbid a certificate, nobody knows whose
 
 
 class Rejects:
@@ -116,38 +118,40 @@ def read_tables(
     Raises UnreadableFileError.
     """
     reading = Reading()
+    company = Company()
     noted = Rejects(rejects, reading.rejected)
     spread = _Spread(_made(folder / "spread"), min(_MOST_PARTS, 1 + size_of(files) // PART_BYTES))
     waiting: _Waiting = {}
     order = list(TABLES)
     for path, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name), item[0])):
-        for line, observations in _contents(path, table, now, noted):
+        for line, found in _contents(path, table, now, noted, company):
             reading.rows[table.name] += 1
             if reading.rows[table.name] % 1000 == 0:
                 on_progress(1000)
-            for content in observations:
+            whose = _whose(table, line, found, now) if table.name == CERTIFICATES else (None, UNKNOWN)
+            for content in _with_what_waited(found, whose, waiting, company):
                 if isinstance(content, Change):
                     waiting.setdefault(content.certificate, []).append((table.name, line, content))
                 else:
-                    row = _with_what_waited(content, line, waiting) if table.name == _CERTIFICATES else content
-                    spread.add(row)
-                    _count(reading, row.observations)
-    for kind, line, _ in (change for changes in waiting.values() for change in changes):
-        fix = f"no row of {_CERTIFICATES} has this id; import that table with this one"
-        noted.add(kind, line, RejectedError(Why.NO_SUCH_CERTIFICATE, "generated_certificate_id", fix))
+                    spread.add(content)
+                    _count(reading, content.observations)
+    _reject_without_certificate(waiting, noted, company)
+    company.end()
     _made(folder / "parts")
     reading.parts[COURSE_RUNS] = _write(folder / COURSE_RUNS, ())
     for number, rows in spread:
         name = f"parts/{number:05d}.jsonl.gz" if number else COURSE_RUNS
-        reading.parts[name] = _write(folder / name, joined(rows, reading.exported_at))
+        reading.parts[name] = _write(folder / name, company.admitted(joined(rows, reading.exported_at)))
     (folder / "spread").rmdir()
+    reading.facts -= company.facts
+    reading.waits_for, reading.unknown = company.waits_for(), company.unknown
     return reading
 
 
 def _place(table: Table) -> int:
     """Return what comes first: what waits for certificates, then those."""
     waits = any(facts.fact in {"invalidation", "date override"} for facts in table.facts)
-    return 0 if waits else 1 if table.name == _CERTIFICATES else 2
+    return 0 if waits else 1 if table.name == CERTIFICATES else 2
 
 
 def _made(folder: Path) -> Path:
@@ -155,17 +159,23 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _contents(path: Path, table: Table, now: datetime, rejects: Rejects) -> Iterator[tuple[Line, list[RowContent]]]:
+def _contents(
+    path: Path, table: Table, now: datetime, rejects: Rejects, company: Company
+) -> Iterator[tuple[Line, list[RowContent]]]:
     for line in read_rows(path):
-        observations: list[RowContent] = []
-        if line.values is None:
-            rejects.add(table.name, line, RejectedError(Why.UNREADABLE, "", line.problem))
-        else:
-            try:
-                observations = table.read(line.values, now)
-            except RejectedError as error:
-                rejects.add(table.name, line, error)
-        yield line, observations
+        contents: list[RowContent] = []
+        try:
+            contents = _read(table, line, now)
+        except RejectedError as error:
+            rejects.add(table.name, line, error)
+            company.refuse(table, line.number, line.values or {}, now)
+        yield line, contents
+
+
+def _read(table: Table, line: Line, now: datetime) -> list[RowContent]:
+    if line.values is None:
+        raise RejectedError(Why.UNREADABLE, "", line.problem)
+    return table.read(line.values, now)
 
 
 def _count(reading: Reading, observations: Iterable[Observation]) -> None:
@@ -175,17 +185,45 @@ def _count(reading: Reading, observations: Iterable[Observation]) -> None:
         reading.exported_at = max(reading.exported_at, observed_at)
 
 
-def _with_what_waited(row: TableRow, line: Line, waiting: _Waiting) -> TableRow:
-    """Return a certificate's row with its invalidations and date overrides."""
-    key = str((line.values or {}).get("id") or "")
-    changes = [change for _, _, change in waiting.pop(int(key), ())] if key.isascii() and key.isdigit() else []
+def _whose(table: Table, line: Line, contents: list[RowContent], now: datetime) -> tuple[int | None, Subject]:
+    """Return the id of a certificate's row, and whose certificate it is; also of a row that was refused."""
+    values = line.values or {}
+    whose = [Subject(row.learner_id, row.course_run) for row in contents if isinstance(row, TableRow)]
+    return certificate_of(table, values, now), whose[0] if whose else subject_of(table, values, now)
+
+
+def _with_what_waited(
+    contents: list[RowContent], whose: tuple[int | None, Subject], waiting: _Waiting, company: Company
+) -> list[RowContent]:
+    """Return the contents of a certificate's row with its invalidations and date overrides.
+
+    If the row was refused, these are there all the same: they are about the same learner and course run.
+    """
+    certificate, subject = whose
+    if certificate is None or not subject.is_known:
+        return contents
+    company.found(certificate, subject)
+    changes = [change for _, _, change in waiting.pop(certificate, ())]
     overrides = [change for change in changes if not isinstance(change.value, bool)]
     dated = (
         Observation(change.at, change.at, Fact.DATE_OVERRIDE, change.value, change.source, "", change.by, change.notes)
         for change in overrides
     )
     invalidations = [change for change in changes if isinstance(change.value, bool)]
-    return row._replace(observations=(*row.observations, *dated, *_invalidations(invalidations)))
+    return [*contents, TableRow(*subject, (*dated, *_invalidations(invalidations)))]
+
+
+def _reject_without_certificate(waiting: _Waiting, rejects: Rejects, company: Company) -> None:
+    """Reject the invalidations and date overrides of certificates that no row has."""
+    for certificate, changes in waiting.items():
+        for table, line, _ in changes:
+            fix = f"no row of {CERTIFICATES} that can be read has this id; import that table with this one"
+            rejects.add(table, line, RejectedError(Why.NO_SUCH_CERTIFICATE, "generated_certificate_id", fix))
+        invalidations = [(table, line, change) for table, line, change in changes if isinstance(change.value, bool)]
+        switches = list(_invalidations(change for _, _, change in invalidations))
+        if switches and switches[-1].value:
+            for table, line, _ in invalidations:
+                company.refuse_invalidation(RefusedRow(table, line.number), certificate)
 
 
 def _invalidations(changes: Iterable[Change]) -> Iterator[Observation]:

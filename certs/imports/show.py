@@ -1,8 +1,10 @@
 """What `certs import` shows a person."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -64,6 +66,7 @@ def report(console: Console, found: ImportReport, rejects: Path | None) -> None:
         console.print(f"[bold]{found.records:,}[/] records in {found.parts:,} parts; nothing was taken in (--check).")
     if rejects is not None:
         console.print(f"[red]{sum(found.rejected.values()):,} rows were rejected:[/] see {rejects}", highlight=False)
+    _company(console, found)
     for refused in found.refused[:EXAMPLES]:
         console.print(f"[red]Refused:[/] {_whose(refused)}: {refused['fix']}", highlight=False)
     for failed in found.failed[:EXAMPLES]:
@@ -74,8 +77,27 @@ def report(console: Console, found: ImportReport, rejects: Path | None) -> None:
         console.print(f"[red]Parts are not done:[/] {parts}{why}. Go on with --resume {found.name}", highlight=False)
 
 
+def _company(console: Console, found: ImportReport) -> None:
+    """Show what waits for rejected rows, and which of these may be about anybody."""
+    if found.unknown:
+        what = "rejected rows may forbid a certificate, and nobody knows whose"
+        console.print(f"[red]{len(found.unknown):,} {what}:[/] {_places(found.unknown)}", highlight=False)
+    if found.waits_for:
+        facts = sum(item["facts"] for item in found.waits_for)
+        console.print(f"[red]{facts:,} facts wait[/] until rejected rows about the same are mended:", highlight=False)
+    for item in found.waits_for[:EXAMPLES]:
+        waits = f"{item['facts']} facts wait for {_places(item['refused'])}"
+        console.print(f"  {_whose(item)}: {waits}", highlight=False)
+
+
+def _places(rows: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{row['table']} line {row['line']}" for row in islice(rows, EXAMPLES))
+
+
 def _whose(item: Mapping[str, object]) -> str:
-    return f"learner {item['learner_id']} in {item['course_run']}"
+    if item["learner_id"] is None:
+        return str(item["course_run"])
+    return f"learner {item['learner_id']}" + (f" in {item['course_run']}" if item["course_run"] else "")
 
 
 def _counts(title: str, found: Mapping[str, int]) -> Table:

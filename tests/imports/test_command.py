@@ -3,18 +3,16 @@
 import json
 import stat
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from certs.imports import command, job, parts
+from certs.imports import command, parts
 from certs.imports.parts import read_tables
 from certs.imports.tables import TABLES
 from localcloud import LocalCloud
 from tests.scenes.commands import certs
 from tests.scenes.platform_tables import NOW, ROWS, Tables, as_csv
-from tests.scenes.scene import TEMPLATE
 
 ENROLLMENTS = "student_courseenrollment"
 
@@ -26,31 +24,6 @@ def export(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     tables.qualifying().add(ENROLLMENTS, user_id=8, course_id="CS101").read()
     (tables.folder / "auth_user.csv").write_text("id\n1\n")
     return tables.folder
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
-    """A local cloud that stays up: what it is asked to do is delivered before its state is shown."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}) as cloud:
-
-        class Steps:
-            """Step Functions, which go on by themselves."""
-
-            def __init__(self) -> None:
-                self._client = cloud.client("stepfunctions")
-
-            def start_execution(self, **reported: str) -> object:
-                return self._client.start_execution(**reported)
-
-            def describe_execution(self, **reported: str) -> object:
-                cloud.deliver()
-                return self._client.describe_execution(**reported)
-
-        stack = job.ImportTarget(
-            cloud.client("s3"), Steps(), cloud.physical("BulkBucket"), cloud.physical("ImportMachine")
-        )
-        monkeypatch.setattr(job, "stack_of", lambda _name: stack)
-        yield cloud
 
 
 def test_checking_reads_and_reports_and_needs_no_stack(export: Path) -> None:
