@@ -33,6 +33,10 @@ def regenerate() -> None:
     """
 
 
+issued_option = click.option(
+    "--issued", type=click.Path(dir_okay=False, path_type=Path),
+    help="Of a comparison: save who would be issued a certificate by going live, a line each.",
+)  # fmt: skip
 _run_argument = click.argument("run_id", metavar="ID")
 
 
@@ -168,17 +172,20 @@ def resume(run_id: str, stack: str | None, *, as_json: bool) -> None:
 @_run_argument
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Save it as a page with charts.")
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Save every change, a line each.")
+@issued_option
 @stack_option
 @json_option
-def report(run_id: str, html: Path | None, csv: Path | None, stack: str | None, *, as_json: bool) -> None:
+def report(
+    run_id: str, html: Path | None, csv: Path | None, issued: Path | None, stack: str | None, *, as_json: bool
+) -> None:
     """Show what a run did, or save its report."""
     import json
 
     api = Api(stack)
-    for form, file in (("html", html), ("csv", csv)):
+    for form, file in (("html", html), ("csv", csv), ("issued", issued)):
         if file is not None:
             save(api, run_id, form, file)
-    if as_json or (html is None and csv is None):
+    if as_json or (html, csv, issued) == (None, None, None):
         found = json.loads("".join(pieces(api, run_id, "json")))
         show(found, as_json, lambda: _summarize(found))
 

@@ -14,7 +14,7 @@ from certs import stacks
 from certs.options import CourseRun, examples
 from certs.support.api import CONTRADICTS, Api, fail
 from certs.support.common import json_option, key_option, reason_option, short, show, stack_option, table, yes_option
-from certs.support.regenerations import RUNNING, pieces, save
+from certs.support.regenerations import RUNNING, issued_option, pieces, save
 
 _CASE = "course-v1:DemoX+CS101+2026_T1"
 _AT_ONCE = 500
@@ -69,14 +69,16 @@ def _status(api: Api, course_runs: Iterable[str]) -> list[dict[str, Any]]:
 @_all_option
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Save it as a page with charts.")
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Save every difference, a line each.")
+@issued_option
 @stack_option
 @json_option
 def compare(
+    *,
     course_runs: tuple[str, ...],
     html: Path | None,
     csv: Path | None,
+    issued: Path | None,
     stack: str | None,
-    *,
     everything: bool,
     as_json: bool,
 ) -> None:
@@ -87,7 +89,7 @@ def compare(
     _one_of(course_runs, everything=everything)
     api = Api(stack)
     run_id, comparison = _compared(api, course_runs, "compare both logics")
-    for form, file in (("html", html), ("csv", csv)):
+    for form, file in (("html", html), ("csv", csv), ("issued", issued)):
         if file is not None:
             save(api, run_id, form, file)
     show({"id": run_id, **comparison}, as_json, lambda: _describe(run_id, comparison))
@@ -117,23 +119,44 @@ def _describe(run_id: str, comparison: dict[str, Any]) -> None:
     counts = comparison["all"]
     rows: list[tuple[str, object]] = [
         ("learners", counts["learners"]),
+        ("of whom a certificate of the old logic is recorded", counts["recorded"]),
         ("of whom either logic has a certificate", counts["certificates"]),
-        ("both agree on", f"{counts['agreement']:.2%}"),
+        ("both agree on", _percent(counts["agreement"])),
     ]
     rows += [(f"  {name}", count) for name, count in counts["classes"].items()]
+    rows += [(f"withheld: {status}", count) for status, count in counts["withheld_by_status"].items()]
     rows += [(f"going live: {name}", count) for name, count in counts["going_live"].items() if name != "none"]
+    rows += [("course runs of which nothing was compared", len(comparison["not_compared"]))]
     table(("", run_id), rows, "")
     differing = [item for item in comparison["samples"] if item["class"] != "agree"]
     if differing:
         click.echo()
         shown = ((item["learner_id"], item["course_run"], item["sentence"]) for item in differing[:10])
         table(("learner", "course run", ""), shown, "")
+    _list_issued(run_id, comparison["issued"], counts["going_live"].get("issue", 0))
     click.echo()
     recommended = (
-        (row["course_run"], f"{row['agreement']:.2%}", "; ".join(row["obstacles"]) or "ready")
+        (row["course_run"], _percent(row["agreement"]), "; ".join(row["obstacles"]) or "ready")
         for row in comparison["course_runs"][:100]
     )
-    table(("course run", "agreement", "recommendation"), recommended, "No learner is known.")
+    table(("course run", "agreement", "recommendation"), recommended, "No course run is known; nothing was compared.")
+
+
+def _list_issued(run_id: str, issued: list[dict[str, Any]], count: int, *, err: bool = False) -> None:
+    """List the first of those who would be issued a certificate, and where all of them are."""
+    if not count:
+        return
+    click.echo(f"\nGoing live would issue {count} certificates:", err=err)
+    for item in issued[:10]:
+        click.echo(f"  {item['learner_id']} in {item['course_run']}: {item['sentence']}", err=err)
+    click.echo(f"All of them, a line each: certs regenerate report {run_id} --issued FILE", err=err)
+
+
+def _percent(agreement: float | None) -> str:
+    """Write a part of a whole; what is not all is not 100 %. None: nothing was compared."""
+    if agreement is None:
+        return "nothing was compared"
+    return f"{agreement if agreement == 1 else min(agreement, 0.9999):.2%}"
 
 
 def _changing(setting: str, text: str) -> click.Command:
@@ -153,6 +176,13 @@ def _changing(setting: str, text: str) -> click.Command:
         api = Api(stack)
         changing = [row for row in _status(api, course_runs) if row["rollout"] != setting or not row["at"]]
         live = sum(row["rollout"] == "live" for row in changing)
+        unknown = [row["course_run"] for row in changing if not row["known"]]
+        if unknown:
+            click.echo(
+                f"No configuration has been received of {len(unknown)} of them yet, so see that the keys are right: "
+                f"{', '.join(unknown[:10])}",
+                err=True,
+            )
         click.echo(
             f"The old logic decides in {len(changing)} course runs from now on, {live} of which are live now. "
             "What was published stays as it is until the old logic says something newer.",
@@ -176,17 +206,27 @@ rollout.add_command(_changing("shadow", "Have the old logic decide, and compare 
     "--accept-revocations", type=click.IntRange(min=0), metavar="N",
     help="How many certificates the comparison says the facts don't carry; each that would be taken is held.",
 )  # fmt: skip
+@click.option(
+    "--accept-withheld", type=click.IntRange(min=0), metavar="N",
+    help="How many certificates the old logic withheld (restricted, deleted, error, ...), and the facts don't.",
+)  # fmt: skip
+@click.option(
+    "--accept-not-compared", type=click.IntRange(min=0), metavar="N",
+    help="In how many course runs there is nothing to compare: no learner, or no certificate of the old logic.",
+)  # fmt: skip
 @reason_option
 @key_option
 @yes_option
 @stack_option
 def live(
+    *,
     course_runs: tuple[str, ...],
     accept_revocations: int | None,
+    accept_withheld: int | None,
+    accept_not_compared: int | None,
     reason: str,
     key: str | None,
     stack: str | None,
-    *,
     everything: bool,
     yes: bool,
 ) -> None:
@@ -196,36 +236,73 @@ def live(
     """
     _one_of(course_runs, everything=everything)
     api = Api(stack)
-    going = [row["course_run"] for row in _status(api, course_runs) if row["rollout"] != "live" or not row["at"]]
+    going = _going(api, course_runs)
     if not going:
         click.echo("They are live already.")
         return
     run_id, comparison = _compared(api, going, reason)
     rows = {row["course_run"]: row for row in comparison["course_runs"]}
-    found = [rows[name] for name in going if name in rows]
-    effects = Counter[str]()
-    for row in found:
-        effects.update(row["going_live"])
-    revocations = sum(row["revocations"] for row in found)
-    ready = sum(row["ready"] for row in found) + len(going) - len(found)
-    click.echo(
-        f"Going live with {len(going)} course runs, {ready} of which are ready: {effects['issue']} certificates are "
-        f"issued, {effects['label']} get another label, {effects['hold']} are kept and held for a person, "
-        f"{effects['pending']} have a revocation pending. The facts don't carry {revocations} certificates.",
-        err=True,
-    )
-    if revocations != (accept_revocations or 0):
+    found = [rows[name] for name in going]
+    counts = {name: sum(_counted(row)[name] for row in found) for name in _ACCEPTED}
+    _show_effects(run_id, comparison, found, counts)
+    accepted = dict(zip(_ACCEPTED, (accept_revocations, accept_withheld, accept_not_compared), strict=True))
+    if any(counts[name] != (accepted[name] or 0) for name in _ACCEPTED):
+        options = " ".join(f"--accept-{name.replace('_', '-')} {counts[name]}" for name in _ACCEPTED if counts[name])
         for item in comparison["samples"][:10]:
             click.echo(f"  {item['learner_id']} in {item['course_run']}: {item['sentence']}", err=True)
         fail(
             CONTRADICTS,
-            f"look at them first (certs regenerate report {run_id} --csv FILE), then accept that very number: "
-            f"--accept-revocations {revocations}",
+            f"look at them first (certs regenerate report {run_id} --csv FILE), then accept these very numbers: "
+            f"{options or 'none'}",
         )
     if not yes:
         click.confirm("Do it?", abort=True, err=True)
-    accepted = {name: row["revocations"] for name, row in rows.items()}
-    _set(api, "live", going, reason, key or str(uuid4()), comparison=run_id, accepted=accepted)
+    _set(api, "live", going, reason, key or str(uuid4()), comparison=run_id, rows=rows)
+
+
+def _going(api: Api, course_runs: Iterable[str]) -> list[str]:
+    """Return the course runs that are not live yet. Ends the command if one of them is not known."""
+    found = [row for row in _status(api, course_runs) if row["rollout"] != "live" or not row["at"]]
+    unknown = [row["course_run"] for row in found if not row["known"]]
+    if unknown:
+        fail(
+            CONTRADICTS,
+            f"not known: {', '.join(unknown[:10])}: no configuration has been received, so there is nothing to compare "
+            "and nothing to take live; see that the key is right, and have the platform send its configuration",
+        )
+    return [row["course_run"] for row in found]
+
+
+_ACCEPTED = ("revocations", "withheld", "not_compared")
+"""What is accepted by number."""
+
+
+def _counted(row: dict[str, Any]) -> dict[str, int]:
+    return {**{name: row[name] for name in _ACCEPTED[:2]}, "not_compared": int(bool(row["not_compared"]))}
+
+
+def _show_effects(run_id: str, comparison: dict[str, Any], found: list[dict[str, Any]], counts: dict[str, int]) -> None:
+    effects, statuses = Counter[str](), Counter[str]()
+    for row in found:
+        effects.update(row["going_live"])
+        statuses.update(row["withheld_by_status"])
+    ready = sum(row["ready"] for row in found)
+    by_status = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+    click.echo(
+        f"Going live with {len(found)} course runs, {ready} of which are ready: {effects['issue']} certificates are "
+        f"issued, {effects['label']} get another label, {effects['hold']} are kept and held for a person, "
+        f"{effects['pending']} have a revocation pending. The facts don't carry {counts['revocations']} certificates.",
+        err=True,
+    )
+    if statuses:
+        click.echo(
+            f"The old logic withheld {counts['withheld']} certificates ({by_status}) for no reason that the facts "
+            "contain. Invalidate those that are to stay without (certs invalidate), and compare again.",
+            err=True,
+        )
+    for row in [row for row in found if row["not_compared"]][:10]:
+        click.echo(f"  {row['course_run']}: {row['not_compared']}.", err=True)
+    _list_issued(run_id, comparison["issued"], effects["issue"], err=True)
 
 
 def _set(
@@ -236,13 +313,14 @@ def _set(
     key: str,
     *,
     comparison: str | None = None,
-    accepted: dict[str, int] | None = None,
+    rows: dict[str, dict[str, Any]] | None = None,
 ) -> None:
     """Change course runs' rollout, so many with a call."""
     for number, some in enumerate(batched(course_runs, _AT_ONCE, strict=False)):
         body: dict[str, Any] = {"course_runs": list(some), "reason": reason}
-        if accepted is not None:
-            revocations = sum(accepted.get(name, 0) for name in some)
-            body |= {"comparison": comparison, "accept_revocations": revocations}
+        if rows is not None:
+            counted = [_counted(rows[name]) for name in some]
+            body |= {f"accept_{name}": sum(counts[name] for counts in counted) for name in _ACCEPTED}
+            body["comparison"] = comparison
         api.post(f"/v1/rollout/{setting}", body, f"{key}-{number}")
     click.echo(f"{len(course_runs)} course runs: {setting}. Their certificates are decided again within minutes.")

@@ -72,14 +72,21 @@ class Agreed(Answer):
     """How the old logic's certificates compare, in numbers."""
 
     learners: int
+    recorded: Annotated[int, Field(description="Learners of whom a certificate of the old logic is recorded.")] = 0
     certificates: Annotated[int, Field(description="Learners of whom either logic has one.")]
-    agreement: Annotated[float, Field(description="The part of the certificates on which both agree.")]
+    agreement: Annotated[
+        float | None, Field(description="The part of the certificates on which both agree; null: nothing was compared.")
+    ]
     classes: dict[Kind, int]
     going_live: Annotated[dict[Effect, int], Field(description="What going live would do.")]
     revocations: Annotated[int, Field(description="Certificates that the facts don't carry, or that would be held.")]
+    withheld: Annotated[
+        int, Field(description="Certificates that the old logic withheld, for no reason that the facts contain.")
+    ] = 0
     undecided: int
     ready: Annotated[int, Field(description="How many course runs are ready to go live; the report names them.")]
     not_ready: int
+    not_compared: Annotated[int, Field(description="How many course runs have nothing to compare.")] = 0
 
 
 class RunReport(Answer):

@@ -1,6 +1,8 @@
 """Bulk runs at the API: whole course runs decided again, by a plan that people look at."""
 
+import csv
 import os
+import re
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import uuid4
@@ -14,6 +16,7 @@ from application import ABOUT, actor, app, demand, metrics
 from bulk_run_answers import BulkRunAnswer, BulkRunProgress, BulkRuns, Piece
 from certrules import aws
 from certrules.bulk import lifecycle
+from certrules.bulk.comparison_counts import COLUMNS, percent
 from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
 from certrules.core.terms import Rollout, Status
 from certrules.formats.refusals import RefusedError, checked_course_key
@@ -27,6 +30,9 @@ MACHINE = os.environ["REGENERATE_MACHINE"]
 
 REPORT_PIECE = 2_000_000
 """How many bytes of a report are answered at once: an answer has at most 6 MB, and JSON may double it."""
+
+ISSUED_PAGE = 20_000
+"""How many bytes of a list the console shows on a page."""
 
 
 def course_key(text: str) -> str:
@@ -139,7 +145,10 @@ def regeneration(run_id: RunId) -> dict[str, Any]:
 )
 def regeneration_report(
     run_id: RunId,
-    form: Annotated[Literal["json", "csv", "html"], Query(description="Which of the report's files.")] = "json",
+    form: Annotated[
+        Literal["json", "csv", "html", "issued"],
+        Query(description="Which of the report's files; issued: of a comparison, who would be issued a certificate."),
+    ] = "json",
     start: Annotated[int, Query(ge=0, description="`next` of the piece before.")] = 0,
 ) -> dict[str, Any]:
     """Return a piece of text, and where the next one starts."""
@@ -191,7 +200,19 @@ def regeneration_page() -> Response[str]:
     run = lifecycle.run(MACHINE, BUCKET, query("id"), aws.now())
     one_s_own = identity(run["request"]["by"]) == identity(actor())
     alone = run["plan"] is not None and run["plan"]["approvers"] == Approvers.SOMEBODY_ELSE and one_s_own
-    return page("regeneration.html", run=run, which=which, alone=alone)
+    return page("regeneration.html", run=run, which=which, alone=alone, percent=percent)
+
+
+@app.get("/regeneration/issued", include_in_schema=False)
+def issued_page() -> Response[str]:
+    """Return who would be issued a certificate by going live, a page at a time."""
+    run_id, start = query("id"), query("start", "0")
+    lifecycle.run(MACHINE, BUCKET, run_id, aws.now())
+    if not re.fullmatch(r"[0-9]{1,12}", start):
+        raise RefusedActError(422, f"{start[:20]!r} is no place in the list", "open the list again", "start")
+    text, following = lifecycle.piece_of(BUCKET, run_id, "issued", int(start), ISSUED_PAGE)
+    rows = [row for row in csv.DictReader(text.splitlines(), COLUMNS) if row["learner_id"] != COLUMNS[0]]
+    return page("issued.html", id=run_id, rows=rows, next=following)
 
 
 @app.post("/regenerations/start", include_in_schema=False)

@@ -33,6 +33,13 @@ class Setting(Strict):
         int | None,
         Field(ge=0, description="For live: how many certificates it says the facts don't carry."),
     ] = None
+    accept_withheld: Annotated[
+        int | None,
+        Field(ge=0, description="For live: how many certificates the old logic withheld, and the facts don't."),
+    ] = None
+    accept_not_compared: Annotated[
+        int | None, Field(ge=0, description="For live: in how many course runs there is nothing to compare.")
+    ] = None
 
 
 @app.get("/v1/rollout", summary="Who decides in course runs, a page at a time", **call(Rollouts))
@@ -65,9 +72,10 @@ def set_rollout(
     request = {"rollout": setting, **change.model_dump(mode="json")}
 
     def planned(event_id: str) -> tuple[Any, Any]:
-        plan = rollouts.planned(
-            BUCKET, Rollout(setting), course_runs, change.comparison, change.accept_revocations, now
+        accepted = rollouts.Accepted(
+            change.accept_revocations or 0, change.accept_withheld or 0, change.accept_not_compared or 0
         )
+        plan = rollouts.planned(BUCKET, Rollout(setting), course_runs, change.comparison, accepted, now)
         answer = {"rollout": setting, "course_runs": len(course_runs), "at": plan["at"]}
         return {**plan, "event_id": event_id}, answer
 

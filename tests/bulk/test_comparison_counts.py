@@ -8,12 +8,15 @@ import json
 from collections import Counter
 from datetime import datetime
 from io import StringIO
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from certrules.bulk.comparison_counts import Comparisons
+from certrules.bulk.comparison_counts import Agreement, Comparisons, percent
+from certrules.bulk.report_page import bars_of
 from certrules.core.comparison import Comparison, Effect, Kind
+from certrules.core.old_statuses import OLD_STATUSES, Withheld
 from certrules.core.terms import Status
 from certrules.storage.tables import Pair
 from certs.sources import event_builders
@@ -132,10 +135,93 @@ def test_a_learner_who_cannot_be_read_keeps_a_course_run_from_being_ready(scene:
         ExpressionAttributeValues={":broken": {"S": "no timeline"}},
     )
 
-    report = Run(scene, [learner.course_run], more={"purpose": "compare"}).go()
+    run = Run(scene, [learner.course_run], more={"purpose": "compare"})
+    report = run.go()
 
     (course_run,) = report["comparison"]["course_runs"]
-    assert course_run["obstacles"] == ["1 could not be read"]
+    assert course_run["obstacles"] == ["1 could not be read", "none of its records could be read; nothing was compared"]
+    assert (course_run["agreement"], report["comparison"]["all"]["agreement"]) == (None, None)
+    assert "nothing was compared" in run.text("report.html")
+
+
+def compare(scene: Scene, *course_runs: str) -> tuple[Run, dict[str, Any]]:
+    """Compare course runs, and return the run with its comparison."""
+    run = Run(scene, list(course_runs), more={"purpose": "compare"})
+    comparison: dict[str, Any] = run.go()["comparison"]
+    return run, comparison
+
+
+def test_a_course_run_with_nothing_to_compare_is_named_and_never_agrees(scene: Scene, learner: Learner) -> None:
+    known, empty, unknown, fresh = (f"{learner.course_run}{name}" for name in ("", "_empty", "_unknown", "_fresh"))
+    scene.ingest(*(Learner(1, name).configured(day(1), rollout="shadow") for name in (known, empty, fresh)))
+    scene.ingest(learner.enrolled(day(1)), learner.id_approved(day(1)), learner.passing(day(3)), recorded(learner))
+    new = Learner(learner.learner_id + 1, fresh)
+    scene.ingest(new.enrolled(day(1)), new.id_approved(day(1)))
+
+    run, comparison = compare(scene, known, empty, unknown, fresh)
+
+    no_learner = "no learner is known in it; nothing was compared"
+    no_certificate = "no certificate of the old logic is recorded in it; there is nothing to compare with"
+    rows = {row["course_run"]: row for row in comparison["course_runs"]}
+    assert {name: (row["agreement"], row["not_compared"]) for name, row in rows.items()} == {
+        known: (1.0, None), empty: (None, no_learner), unknown: (None, no_learner), fresh: (None, no_certificate),
+    }  # fmt: skip
+    assert rows[empty]["obstacles"] == [no_learner]
+    assert rows[unknown]["obstacles"] == [
+        "the course run is not known: no configuration of it has been received", no_learner,
+    ]  # fmt: skip
+    assert (comparison["ready"], comparison["not_ready"]) == ([known], 3)
+    assert comparison["not_compared"] == sorted([empty, unknown, fresh])
+    assert comparison["all"]["agreement"] == 1
+    page = run.text("report.html")
+    assert all(text in page for text in (no_learner, no_certificate, "the course run is not known"))
+
+    _, nothing = compare(scene, empty, unknown)
+    assert (nothing["all"]["agreement"], nothing["ready"]) == (None, [])
+
+
+def test_who_would_be_issued_a_certificate_is_listed_and_what_was_withheld_is_counted_by_status(
+    scene: Scene, learner: Learner
+) -> None:
+    statuses = [status for status in Status if status is not Status.DOWNLOADABLE]
+    learners = dict(zip(statuses, class_of(len(statuses), learner), strict=True))
+    scene.ingest(learner.configured(day(1), rollout="shadow"))
+    for status, one in learners.items():
+        scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)), recorded(one, day(4), status))
+
+    run, comparison = compare(scene, learner.course_run)
+
+    withheld = [status for status in statuses if OLD_STATUSES[status].withheld is not Withheld.NO]
+    listed = list(csv.DictReader(StringIO(run.text("report.issued.csv"))))
+    assert {int(row["learner_id"]) for row in listed} == {one.learner_id for one in learners.values()}
+    assert {row["going_live"] for row in listed} == {"issue"}
+    assert {item["learner_id"] for item in comparison["issued"]} == {one.learner_id for one in learners.values()}
+    (row,) = comparison["course_runs"]
+    assert (row["withheld"], row["withheld_by_status"]) == (
+        len(withheld),
+        {str(status): 1 for status in sorted(withheld)},
+    )
+    assert row["obstacles"][0] == f"{len(withheld)} withheld by the old logic, for no reason that the facts contain"
+    assert "Who would be issued a certificate (14)" in run.text("report.html")
+
+
+@pytest.mark.parametrize(
+    ("agreement", "text"),
+    [(1.0, "100.00%"), (0.9999999, "99.99%"), (0.99996, "99.99%"), (0.0, "0.00%"), (None, "nothing was compared")],
+)
+def test_what_is_not_all_is_not_written_as_all(agreement: float | None, text: str) -> None:
+    assert percent(agreement) == text
+
+
+def test_a_course_run_without_anything_has_no_agreement_and_adds_none() -> None:
+    nothing, one = Agreement(), Agreement(known=True, learners=1, recorded=1, certificates=1, kinds={"agree": 1})
+    total = Agreement()
+    assert nothing.agreement is None
+    for counts in (nothing, one):
+        total.add(counts)
+    assert (total.agreement, total.known, total.not_compared()) == (1.0, True, None)
+    assert bars_of({}) == []
+    assert [bar.width for bar in bars_of({"none": 0})] == [0]
 
 
 def compared(number: int) -> tuple[Pair, Comparison]:
@@ -143,7 +229,8 @@ def compared(number: int) -> tuple[Pair, Comparison]:
     effect = list(Effect)[number % len(Effect)]
     reasons = () if kind is Kind.AGREE else ("not_passed",)
     pair = Pair(number, f"course-v1:CertX+CS{number % 3}+2026")
-    return pair, Comparison(kind, effect, (), reasons, f"Sentence {number}.", certificate=number % 7 > 0)
+    exists = number % 7 > 0
+    return pair, Comparison(kind, effect, (), reasons, f"Sentence {number}.", certificate=exists, recorded=exists)
 
 
 def test_comparisons_of_shards_add_up_in_whatever_order() -> None:

@@ -41,7 +41,7 @@ def set_to(support_client: Client, setting: str, learner: Learner, key: str = ""
     return answer
 
 
-def certificates(scene: Scene, learners: Mapping[str, Learner]) -> dict[str, object]:
+def certificates(scene: Scene, learners: Mapping[str, Learner]) -> dict[str, tuple[object, ...] | None]:
     """Return what each of them has: status, id and dates."""
     found = {name: scene.certificate(learner) for name, learner in learners.items()}
     return {name: certificate and (certificate.status, *certificate[3:]) for name, certificate in found.items()}
@@ -136,14 +136,54 @@ def test_a_course_run_that_nobody_has_spoken_of_has_the_default_and_can_be_put_i
 ) -> None:
     assert rollout_of(support_client, learner) == {"rollout": "live", "by": "", "reason": "", "known": False}
     run_id = compare(support_client, [learner.course_run])
-    assert set_to(support_client, "live", learner, comparison=run_id).status == 409
+    unknown = set_to(support_client, "live", learner, comparison=run_id, accept_not_compared=1)
+    assert (unknown.status, unknown.body["field"]) == (409, "course_runs")
     assert set_to(support_client, "shadow", learner, "the same key").status == 202
     assert set_to(support_client, "shadow", learner, "the same key").status == 202
     assert rollout_of(support_client, learner) == {
         "rollout": "shadow", "by": "ada", "reason": "both were compared", "known": True,
     }  # fmt: skip
     run_id = compare(support_client, [learner.course_run])
-    assert set_to(support_client, "live", learner, comparison=run_id).status == 202
+    refused = set_to(support_client, "live", learner, comparison=run_id)
+    assert (refused.status, refused.body["field"]) == (409, "accept_not_compared")
+    assert f"{learner.course_run}: no learner is known in it; nothing was compared" in refused.body["title"]
+    assert set_to(support_client, "live", learner, comparison=run_id, accept_not_compared=1).status == 202
+
+
+def test_what_the_old_logic_withheld_goes_live_only_when_its_number_is_accepted(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
+    restricted, deleted, notpassing, failing = class_of(4, learner)
+    scene.ingest(learner.configured(day(1), rollout="shadow"))
+    for one, status in (
+        (restricted, Status.RESTRICTED), (deleted, Status.DELETED), (notpassing, Status.NOTPASSING),
+        (failing, Status.RESTRICTED),
+    ):  # fmt: skip
+        grade = one.failing(day(3)) if one is failing else one.passing(day(3))
+        scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), grade, recorded(one, day(4), status))
+    run_id = compare(support_client, [learner.course_run])
+
+    assert support_client.get(f"/v1/regenerations/{run_id}").body["report"]["comparison"]["withheld"] == 3
+    refused = [
+        set_to(support_client, "live", learner, comparison=run_id, accept_withheld=number) for number in (0, 2, 4)
+    ]
+    assert {(answer.status, answer.body["field"]) for answer in refused} == {(409, "accept_withheld")}
+    assert "3 certificates were withheld by the old logic (1 deleted, 2 restricted)" in refused[0].body["title"]
+    assert certificates(scene, {"r": restricted})["r"] is not None
+    page = support_client.get("/regeneration", id=run_id).body
+    assert f"/regeneration/issued?id={run_id}" in page
+    listed = support_client.get("/regeneration/issued", id=run_id).body
+    assert all(f">{one.learner_id}</a>" in listed for one in (restricted, deleted, notpassing))
+    assert f">{failing.learner_id}</a>" not in listed
+    assert support_client.get("/regeneration/issued", id=run_id, start="x").status == 422
+
+    scene.ingest(restricted.invalidated(day(6)), failing.invalidated(day(6)))
+    again = compare(support_client, [learner.course_run])
+    assert set_to(support_client, "live", learner, comparison=again, accept_withheld=1).status == 202
+    found = certificates(scene, {"r": restricted, "d": deleted, "n": notpassing, "f": failing})
+    assert {name: certificate and certificate[0] for name, certificate in found.items()} == {
+        "r": "unavailable", "d": "downloadable", "n": "downloadable", "f": "unavailable",
+    }  # fmt: skip
 
 
 def test_all_course_runs_are_listed_a_page_at_a_time(scene: Scene, learner: Learner, support_client: Client) -> None:

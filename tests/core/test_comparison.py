@@ -9,9 +9,10 @@ from hypothesis import given
 
 from certrules.core.comparison import KINDS, Comparison, Effect, Kind, compare, is_same_grade
 from certrules.core.fact_types import Fact
-from certrules.core.facts import Record
+from certrules.core.facts import Record, active_by_person
 from certrules.core.guard import PublishedCertificate, next_publication, published_before
 from certrules.core.instants import BEGINNING
+from certrules.core.old_statuses import OLD_STATUSES, Withheld
 from certrules.core.policy import DEFAULT, Policies, undated
 from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
@@ -118,6 +119,19 @@ def test_where_this_service_decides_the_old_logic_is_compared_and_going_live_doe
     assert back.kind is Kind.AGREE
 
 
+@pytest.mark.parametrize("status", list(Status))
+def test_each_status_of_the_platform_is_accepted_by_a_person_or_left_to_the_facts(status: Status) -> None:
+    withheld = OLD_STATUSES[status].withheld
+    expected = set() if withheld is Withheld.NO else {Kind.WITHHELD}
+    earned = compare(qualifying(("day 4", f"recorded {status}")), undated(DEFAULT), instant("day 30"))
+    assert {earned.kind} & {Kind.WITHHELD} == expected
+    assert status is Status.DOWNLOADABLE or earned.effect is Effect.ISSUE
+    failing = compare(
+        qualifying(("day 3", "failing"), ("day 4", f"recorded {status}")), undated(DEFAULT), instant("day 30")
+    )
+    assert (failing.kind is Kind.WITHHELD) == (withheld is Withheld.ALWAYS)
+
+
 def test_facts_that_came_later_are_not_compared() -> None:
     record = qualifying(("day 20", "recorded notpassing"))
     assert compare(record, undated(DEFAULT), instant("day 2")).kind is Kind.AGREE
@@ -134,6 +148,10 @@ def test_a_comparison_shows_what_going_live_does(record: Record, policies: Polic
     )
     assert (found.effect is Effect.ISSUE) == (has and not had)
     assert (found.effect in {Effect.HOLD, Effect.PENDING}) == (had and (not has or after.published.pending is not None))
+    if reported.certificate is not None and found.effect is Effect.ISSUE:
+        withheld = OLD_STATUSES[reported.certificate.status].withheld is not Withheld.NO
+        invalidated = active_by_person(record.timeline) is not None
+        assert found.kind is Kind.WITHHELD or not (withheld or invalidated)
     if found.effect is Effect.NONE:
         assert after.new_transitions == ()
     assert found.sentence.endswith(".")

@@ -1,6 +1,7 @@
 """The comparison of whole course runs: counts that add up over shards, samples, and which course runs are ready."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import floor
 from typing import Any
 
 import msgspec
@@ -19,8 +20,9 @@ READY_AGREEMENT = 0.99
 """The part of a course run's certificates on which both logics agree at least, before it is ready to go live."""
 
 READY = (
-    "A course run is ready when nothing would be revoked or held, no core fact is missing, every record could be read, "
-    f"and both logics agree on at least {READY_AGREEMENT:.0%} of its certificates."
+    "A course run is ready when certificates of the old logic are recorded to compare with, nothing would be revoked "
+    "or held, nothing is issued that the old logic withheld, no core fact is missing, every record could be read, and "
+    f"both logics agree on at least {READY_AGREEMENT:.0%} of its certificates."
 )
 
 
@@ -39,7 +41,9 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 class Agreement(msgspec.Struct):
     """How the two logics compare in a course run."""
 
-    learners: int = 0
+    known: bool = False  # whether any configuration of the course run has been received
+    learners: int = 0  # who were compared
+    recorded: int = 0  # learners of whom a certificate of the old logic is recorded
     certificates: int = 0  # learners of whom either logic has one
     kinds: Tally = msgspec.field(default_factory=dict)
     effects: Tally = msgspec.field(default_factory=dict)
@@ -50,33 +54,62 @@ class Agreement(msgspec.Struct):
 
     def add(self, other: "Agreement") -> None:
         """Count all that another has counted."""
-        self.learners += other.learners
-        self.certificates += other.certificates
-        self.revocations += other.revocations
-        self.undecided += other.undecided
+        self.known = self.known or other.known
+        for name in ("learners", "recorded", "certificates", "revocations", "undecided"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("kinds", "effects", "reasons", "fields"):
             for key, count in getattr(other, name).items():
                 tally(getattr(self, name), key, by=count)
 
     @property
-    def agreement(self) -> float:
-        """The part of the certificates on which both agree; 1 where there are none."""
+    def agreement(self) -> float | None:
+        """The part of the certificates on which both agree; None where nothing was compared."""
+        if not self.recorded:
+            return None
         differing = sum(count for kind, count in self.kinds.items() if kind != Kind.AGREE)
-        return 1 - differing / self.certificates if self.certificates else 1.0
+        return 1 - differing / self.certificates
+
+    @property
+    def withheld(self) -> Tally:
+        """The certificates that the old logic withheld for no reason that the facts contain, by its status."""
+        prefix = f"{Kind.WITHHELD}: "
+        return {key.removeprefix(prefix): count for key, count in self.reasons.items() if key.startswith(prefix)}
+
+    def not_compared(self) -> str | None:
+        """Return why nothing was compared; None if something was."""
+        if not self.learners and self.undecided:
+            return "none of its records could be read; nothing was compared"
+        if not self.learners:
+            return "no learner is known in it; nothing was compared"
+        if not self.recorded:
+            return "no certificate of the old logic is recorded in it; there is nothing to compare with"
+        return None
 
     def obstacles(self) -> list[str]:
         """Return why the course run is not ready to go live; empty if it is ready."""
+        found = [] if self.known else ["the course run is not known: no configuration of it has been received"]
         counted = (
+            (self.kinds.get(Kind.WITHHELD, 0), "withheld by the old logic, for no reason that the facts contain"),
             (self.kinds.get(Kind.WOULD_REVOKE, 0), "downloadable by the old logic, and not by the facts"),
             (self.effects.get(Effect.HOLD, 0), "would be held for a person"),
             (self.effects.get(Effect.PENDING, 0), "would be revoked when their hold ends"),
             (self.kinds.get(Kind.NO_OPINION, 0), "of which a core fact is missing"),
             (self.undecided, "could not be read"),
         )
-        found = [f"{count:,} {what}" for count, what in counted if count]
-        if self.agreement < READY_AGREEMENT:
-            found.append(f"agreement on {self.agreement:.1%} of {self.certificates:,} certificates")
+        found += [f"{count:,} {what}" for count, what in counted if count]
+        if (nothing := self.not_compared()) is not None:
+            found.append(nothing)
+        elif self.agreement is not None and self.agreement < READY_AGREEMENT:
+            found.append(f"agreement on {percent(self.agreement, 1)} of {self.certificates:,} certificates")
         return found
+
+
+def percent(agreement: float | None, digits: int = 2) -> str:
+    """Write a part of a whole; what is not all is not 100 %. None: nothing was compared."""
+    if agreement is None:
+        return "nothing was compared"
+    most = 1.0 if agreement == 1 else 1 - 0.1 ** (digits + 2)
+    return f"{min(agreement, most):.{digits}%}"
 
 
 class Comparisons(msgspec.Struct):
@@ -85,10 +118,16 @@ class Comparisons(msgspec.Struct):
     course_runs: dict[str, Agreement] = msgspec.field(default_factory=dict)
     samples: dict[str, dict[str, list[Compared]]] = msgspec.field(default_factory=dict)  # by course run, then class
 
+    def look_at(self, course_run: str, *, known: bool) -> None:
+        """Have a course run in the report, even if no learner is known in it."""
+        counts = self.course_runs.setdefault(course_run, Agreement())
+        counts.known = counts.known or known
+
     def take(self, pair: Pair, found: Comparison) -> Compared | None:
         """Count a learner. Returns the line to list, None where both agree and nothing would change."""
         counts = self.course_runs.setdefault(pair.course_run, Agreement())
         counts.learners += 1
+        counts.recorded += found.recorded
         counts.certificates += found.certificate
         counts.revocations += found.kind is Kind.WOULD_REVOKE or found.effect in {Effect.HOLD, Effect.PENDING}
         tally(counts.kinds, found.kind)
@@ -139,6 +178,7 @@ class Comparisons(msgspec.Struct):
             "rule": READY,
             "ready": ready,
             "not_ready": len(course_runs) - len(ready),
+            "not_compared": [row["course_run"] for row in course_runs if row["not_compared"]],
             "all": _counts(total),
             "samples": self._shown(),
             "course_runs": course_runs,
@@ -146,7 +186,14 @@ class Comparisons(msgspec.Struct):
 
     def _report_of(self, course_run: str, counts: Agreement) -> dict[str, Any]:
         obstacles = counts.obstacles()
-        return {"course_run": course_run, "ready": not obstacles, "obstacles": obstacles, **_counts(counts)}
+        return {
+            "course_run": course_run,
+            "known": counts.known,
+            "ready": not obstacles,
+            "obstacles": obstacles,
+            "not_compared": counts.not_compared(),
+            **_counts(counts),
+        }
 
     def _shown(self) -> list[dict[str, Any]]:
         """Return samples, the gravest class first; of each class some of every course run, until there are enough."""
@@ -161,13 +208,16 @@ class Comparisons(msgspec.Struct):
 def _counts(counts: Agreement) -> dict[str, Any]:
     return {
         "learners": counts.learners,
+        "recorded": counts.recorded,
         "certificates": counts.certificates,
-        "agreement": round(counts.agreement, 6),
+        "agreement": None if counts.agreement is None else floor(counts.agreement * 1e6 + 1e-6) / 1e6,
         "classes": _by_count(counts.kinds),
         "going_live": _by_count(counts.effects),
         "reasons": _by_count(counts.reasons),
         "fields": _by_count(counts.fields),
         "revocations": counts.revocations,
+        "withheld": sum(counts.withheld.values()),
+        "withheld_by_status": _by_count(counts.withheld),
         "undecided": counts.undecided,
     }
 
@@ -204,5 +254,13 @@ def lines(found: Iterable[Compared]) -> Iterator[tuple[object, ...]]:
 def summary_of(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a report that its event carries."""
     counts = report["all"]
-    names = ("learners", "certificates", "agreement", "classes", "going_live", "revocations", "undecided")
-    return {**{name: counts[name] for name in names}, "ready": len(report["ready"]), "not_ready": report["not_ready"]}
+    names = (
+        "learners", "recorded", "certificates", "agreement", "classes", "going_live", "revocations", "withheld",
+        "undecided",
+    )  # fmt: skip
+    return {
+        **{name: counts[name] for name in names},
+        "ready": len(report["ready"]),
+        "not_ready": report["not_ready"],
+        "not_compared": len(report["not_compared"]),
+    }

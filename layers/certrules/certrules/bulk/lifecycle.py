@@ -31,6 +31,9 @@ ATTEMPTS = 10
 MOST_BYTES = 200_000
 """How large a request may be: an execution's input has at most 256 KB."""
 
+FILES = {"issued": "issued.csv"}
+"""Reports that are only of a comparison: who would be issued a certificate by going live."""
+
 _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
@@ -152,9 +155,10 @@ def summary_of(plan: Plan) -> dict[str, Any]:
 
 def piece_of(bucket: str, run_id: str, name: str, start: int, size: int) -> tuple[str, int | None]:
     """Return a piece of a run's report, whole lines of text, and where the next one starts. Raises RefusedActError."""
-    content = folder_of(bucket, run_id).read(f"report.{name}", start, size)
+    content = folder_of(bucket, run_id).read(f"report.{FILES.get(name, name)}", start, size)
     if content is None:
-        raise RefusedActError(404, "there is no report yet", "wait until the run has ended", "id")
+        only = " (only a comparison has this list)" if name in FILES else ""
+        raise RefusedActError(404, f"there is no report yet{only}", "wait until the run has ended", "id")
     if len(content) < size:
         return content.decode(), None
     end = content.rfind(b"\n") + 1 or len(content)

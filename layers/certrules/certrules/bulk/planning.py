@@ -143,6 +143,9 @@ class _Shard:
         for some in batched(course_runs, 100, strict=False):
             known = storage.load(course_runs=some).course_runs  # consistently: it is what may just have changed
             tally(self._requests, "BatchGetItem")
+            if self._comparisons is not None:
+                for course_run in some:
+                    self._comparisons.look_at(course_run, known=bool(known[course_run].timeline))
             for pairs in batched(self._pairs(some, int(number)), _AT_ONCE, strict=False):
                 for pair, loaded in self._loaded(pairs, known):
                     self._take(pair, loaded)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from certrules.core.comparison import KINDS, Kind
+from certrules.bulk.comparison_counts import percent
+from certrules.core.comparison import KINDS, Effect, Kind
 
 SHOWN = 20
 """How many bars a chart has, and how many rows a table."""
@@ -70,7 +71,7 @@ def bars_of(counts: Mapping[str, int]) -> list[Bar]:
     bars, rest = ordered[:SHOWN], ordered[SHOWN:]
     if rest:
         bars = [*bars, (f"{len(rest)} others", sum(count for _, count in rest))]
-    most = max((count for _, count in bars), default=1)
+    most = max((count for _, count in bars), default=0) or 1
     return [Bar(name, count, round(BAR_WIDTH * count / most)) for name, count in bars]
 
 
@@ -118,9 +119,12 @@ def _comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:
         "facts": [
             ("Learners", f"{counts['learners']:,}"),
             ("... of whom either logic has a certificate", f"{counts['certificates']:,}"),
-            ("Both agree on", f"{counts['agreement']:.2%}"),
+            ("... of whom a certificate of the old logic is recorded", f"{counts['recorded']:,}"),
+            ("Both agree on", percent(counts["agreement"])),
+            ("Withheld by the old logic, for no reason that the facts contain", _withheld(counts)),
             ("Course runs that are ready to go live", f"{len(comparison['ready']):,}"),
             ("... that are not", f"{comparison['not_ready']:,}"),
+            ("... of which nothing was compared", f"{len(comparison['not_compared']):,}"),
         ],
         "classes": {name: count for name, count in counts["classes"].items() if name != "agree"},
         "going_live": counts["going_live"],
@@ -130,14 +134,21 @@ def _comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:
             (
                 row["course_run"],
                 f"{row['certificates']:,}",
-                f"{row['agreement']:.2%}",
+                percent(row["agreement"]),
                 "; ".join(row["obstacles"]) or "ready",
             )
-            for row in sorted(comparison["course_runs"], key=lambda row: (row["ready"], row["agreement"]))
+            for row in sorted(comparison["course_runs"], key=lambda row: (row["ready"], row["agreement"] or 0))
         ],
         "rule": comparison["rule"],
+        "issued": [(item["learner_id"], item["course_run"], item["sentence"]) for item in comparison["issued"]],
+        "issued_count": counts["going_live"].get(Effect.ISSUE, 0),
         "samples": [(f"{name}: {KINDS[Kind(name)]}", rows) for name, rows in by_class.items()],
     }
+
+
+def _withheld(counts: Mapping[str, Any]) -> str:
+    by_status = ", ".join(f"{count:,} {status}" for status, count in counts["withheld_by_status"].items())
+    return f"{counts['withheld']:,}" + (f" ({by_status})" if by_status else "")
 
 
 def _failures(report: Mapping[str, Any]) -> list[Row]:

@@ -4,9 +4,9 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from io import TextIOWrapper
-from itertools import batched
+from itertools import batched, islice
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -27,6 +27,7 @@ from certrules.bulk.runs import (
     folder_of,
     read,
 )
+from certrules.core.comparison import Effect
 from certrules.formats.stored import as_time
 
 DECLINED = "Declined"
@@ -97,15 +98,15 @@ def write_report(
         "cost": _cost(plan, found),
     }
     comparison = read(folder, "comparison.json", dict[str, Any])
-    if comparison is not None:
-        report["comparison"] = comparison
-    with TemporaryFile() as table:  # on disk: a plan may have millions of changes
-        if comparison is not None:
-            _write_differing(table, folder)
-        else:
-            _write_csv(table, folder, parts, applied=applied)
-        table.seek(0)
-        folder.write("report.csv", table, "text/csv; charset=utf-8")
+    if comparison is None:
+        _write_table(folder, "report.csv", COLUMNS, _lines(folder, parts, applied=applied))
+    else:
+        report["comparison"] = comparison | {
+            "issued": [comparison_counts.as_json(item) for item in islice(_issued(folder), MOST_LISTED)]
+        }
+        columns = comparison_counts.COLUMNS
+        _write_table(folder, "report.csv", columns, comparison_counts.lines(_differing(folder)))
+        _write_table(folder, "report.issued.csv", columns, comparison_counts.lines(_issued(folder)))
     folder.write("report.html", page(report).encode(), "text/html; charset=utf-8")
     folder.write_json("report.json", report)
     return report
@@ -197,11 +198,20 @@ def _cost(plan: Plan | None, found: _Found) -> dict[str, Any]:
     }
 
 
-def _write_csv(file: IO[bytes], folder: aws.Folder, parts: Iterable[PartName], *, applied: bool) -> None:
-    """Write every change of the plan, a line each, with what became of it."""
-    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
+def _write_table(folder: aws.Folder, name: str, columns: Iterable[str], rows: Iterable[tuple[object, ...]]) -> None:
+    """Write a table, over a file on disk: a plan may have millions of changes."""
+    with TemporaryFile() as file:
+        text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        table = csv.writer(text)
+        table.writerow(columns)
+        table.writerows(rows)
+        text.detach()
+        file.seek(0)
+        folder.write(name, file, "text/csv; charset=utf-8")
+
+
+def _lines(folder: aws.Folder, parts: Iterable[PartName], *, applied: bool) -> Iterator[tuple[object, ...]]:
+    """Return every change of the plan, a line each, with what became of it."""
     for part, result in _results(folder, parts) if applied else ((part, None) for part in parts):
         rows = {(row.learner_id, row.course_run): row for row in result.rows} if result else {}
         for change in read(folder, f"plan/{part.name}.json", list[PlannedChange]) or ():
@@ -212,19 +222,19 @@ def _write_csv(file: IO[bytes], folder: aws.Folder, parts: Iterable[PartName], *
                 outcome = "failed" if result else "unknown"
             else:
                 outcome = row.outcome if row else "applied"
-            table.writerow(_line(change, outcome, row.error if row else ""))
-    text.detach()
+            yield _line(change, outcome, row.error if row else "")
 
 
-def _write_differing(file: IO[bytes], folder: aws.Folder) -> None:
-    """Write everybody on whom the two logics differ, a line each."""
-    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    table = csv.writer(text)
-    table.writerow(comparison_counts.COLUMNS)
+def _differing(folder: aws.Folder) -> Iterator[Compared]:
+    """Return everybody on whom the two logics differ, or whose certificate would change at going live."""
     for some in batched(folder.names("differences/"), 100, strict=False):
         for found in each(lambda name: read(folder, name, list[Compared]), some):
-            table.writerows(comparison_counts.lines(found or ()))
-    text.detach()
+            yield from found or ()
+
+
+def _issued(folder: aws.Folder) -> Iterator[Compared]:
+    """Return everybody to whom going live would issue a certificate."""
+    return (item for item in _differing(folder) if item.effect is Effect.ISSUE)
 
 
 def _line(change: PlannedChange, outcome: str, error: str) -> tuple[object, ...]:

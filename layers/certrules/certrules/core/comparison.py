@@ -15,6 +15,7 @@ from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate, is_downloadable, next_publication, published_before
 from certrules.core.instants import BEGINNING
+from certrules.core.old_statuses import OLD_STATUSES, Withheld
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
@@ -36,6 +37,7 @@ _PERCENT_DECIMALS = 2
 class Kind(StrEnum):
     """How the certificates of the two logics compare, the gravest difference first."""
 
+    WITHHELD = "withheld"
     CONTRADICTION = "contradiction"
     NO_OPINION = "no_opinion"
     WOULD_REVOKE = "would_revoke"
@@ -48,6 +50,7 @@ class Kind(StrEnum):
 
 
 KINDS: dict[Kind, str] = {
+    Kind.WITHHELD: "Withheld by the old logic (restricted, deleted, error, ...), for no reason that the facts contain.",
     Kind.CONTRADICTION: "The old logic's record contradicts itself or the facts.",
     Kind.NO_OPINION: "A core fact is unknown here, so there is nothing to compare with.",
     Kind.WOULD_REVOKE: "Downloadable by the old logic, and not by the facts.",
@@ -98,6 +101,7 @@ class Comparison(NamedTuple):
     reasons: tuple[str, ...]  # codes
     sentence: str
     certificate: bool  # whether either has one
+    recorded: bool  # whether a certificate of the old logic is recorded: without one there is nothing to compare with
 
 
 def compare(
@@ -124,10 +128,11 @@ def compare(
     effect = Effect.NONE
     if not rollout.is_live:
         effect = _effect(theirs, replay(record, policies, as_of, rulebook), timeline, compacted_until, as_of)
-    kind, reasons, differences = _compared(theirs, ours, timeline, published)
+    kind, reasons, differences = _compared(theirs, ours, timeline, published, effect)
     sentence = _sentence(theirs.certificate, ours, (kind, reasons, differences), effect)
     exists = theirs.certificate is not None or ours.certificate is not None
-    return Comparison(kind, effect, differences, reasons, sentence, exists)
+    recorded = len(facts_only) < len(timeline)
+    return Comparison(kind, effect, differences, reasons, sentence, exists, recorded)
 
 
 def _effect(
@@ -153,7 +158,11 @@ type _Compared = tuple[Kind, tuple[str, ...], tuple[DifferingField, ...]]
 
 
 def _compared(
-    published_theirs: PublishedCertificate, ours: Outcome, timeline: Timeline, published: PublishedCertificate
+    published_theirs: PublishedCertificate,
+    ours: Outcome,
+    timeline: Timeline,
+    published: PublishedCertificate,
+    effect: Effect,
 ) -> _Compared:
     theirs = published_theirs.certificate
     status = _status(theirs, ours)
@@ -162,6 +171,8 @@ def _compared(
     if theirs is not None and ours.certificate is not None and status is their_status is Status.DOWNLOADABLE:
         differences += _differences(theirs, ours.certificate, timeline, published)
     found = tuple(differences)
+    if their_status is not None and _is_withheld(their_status, ours, effect):
+        return Kind.WITHHELD, (their_status,), found
     if contradictions := _contradictions(published_theirs, ours.decision, timeline):
         return Kind.CONTRADICTION, contradictions, found
     unmet = tuple(sorted(ours.decision.unmet))
@@ -176,6 +187,16 @@ def _compared(
         if concerned & set(fields):
             return kind, fields, found
     return Kind.AGREE, (), found
+
+
+def _is_withheld(their_status: Status, ours: Outcome, effect: Effect) -> bool:
+    """Whether the old logic withheld the certificate for a reason that the facts do not contain, or act against."""
+    withheld, is_invalidated = OLD_STATUSES[their_status].withheld, "invalidated" in ours.decision.unmet
+    if effect is Effect.ISSUE and is_invalidated:
+        return True
+    is_issued = effect is Effect.ISSUE or ours.status is Status.DOWNLOADABLE
+    is_wanted = withheld is Withheld.ALWAYS or (withheld is Withheld.IF_ISSUED and is_issued)
+    return is_wanted and not is_invalidated
 
 
 _DATES = ("issued_at", "first_issued_at")
@@ -283,16 +304,21 @@ def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, ef
     has = f"The old logic has {_named(theirs)}"
     reasons = ours.decision.reasons_text
     status = next((item.ours for item in differences if item.field == "status"), None)
+    if kind is Kind.WITHHELD and theirs is not None:
+        has = f"{has}: it {OLD_STATUSES[theirs.status].meaning}"
+    is_ours = ours.status is Status.DOWNLOADABLE and kind in {Kind.WITHHELD, Kind.WOULD_ISSUE}
     if kind is Kind.CONTRADICTION:
         text = f"{has}, but {listed([_CONTRADICTIONS[code] for code in codes])}"
     elif kind is Kind.NO_OPINION:
         text = f"{has}; the facts known here can't tell, because {reasons}"
-    elif kind is Kind.WOULD_ISSUE and ours.pending is not None:
+    elif is_ours and ours.pending is not None:
         due = "a person decides" if ours.pending.due is None else when(ours.pending.due)
         text = f"{has}; by the facts its revocation is pending until {due} because {BECAUSE[ours.pending.cause]}"
-    elif kind is Kind.WOULD_ISSUE:
+    elif is_ours:
         last = ours.transitions[-1]
         text = f"{has}; by the facts it is downloadable since {when(last.at)} because {BECAUSE[last.cause]}"
+    elif kind is Kind.WITHHELD:
+        text = f"{has}; by the facts alone it is not earned because {reasons}"
     elif status is not None:
         by_the_facts = f"it is {status_text(Status(status))}" if status else "there is none"
         text = f"{has}; by the facts {by_the_facts} because {reasons}"
@@ -301,7 +327,8 @@ def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, ef
     else:
         fields = [f"{_FIELDS[item.field]} {item.theirs} there and {item.ours} here" for item in differences]
         text = f"{has}, and so do the facts, but {listed(fields)}"
-    return f"{text}; {_EFFECTS[effect]}."
+    later = kind is Kind.WITHHELD and effect is not Effect.ISSUE
+    return f"{text}; {_EFFECTS[effect]}{', and the facts decide from then on' if later else ''}."
 
 
 _FIELDS = {

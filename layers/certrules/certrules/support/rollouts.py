@@ -1,8 +1,9 @@
 """Who decides in course runs: listed, and changed by one event each; live only after a comparison."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from certrules import settings, storage
 from certrules.bulk.runs import BulkRequest, folder_of, read
@@ -42,26 +43,34 @@ def _status(timeline: Timeline, default: Rollout) -> dict[str, Any]:
     }
 
 
+class Accepted(NamedTuple):
+    """What a person accepts of a comparison, by number, so that nobody goes live without having looked at it."""
+
+    revocations: int = 0  # certificates that don't rest on the facts, or would be held
+    withheld: int = 0  # certificates that the old logic withheld, and the facts don't
+    not_compared: int = 0  # course runs in which there is nothing to compare
+
+
 def planned(
     bucket: str,
     rollout: Rollout,
     course_runs: Sequence[str],
     compared: str | None,
-    accepted: int | None,
+    accepted: Accepted,
     now: datetime,
 ) -> dict[str, Any]:
     """Return the plan of a change of rollout. Raises RefusedActError if one of the course runs may not go live yet."""
     if rollout is Rollout.LIVE:
-        _refuse_unseen(bucket, course_runs, compared, accepted, now)
         unknown = [row["course_run"] for row in status_of(course_runs) if not row["known"]]
         if unknown:
             fix = f"have the platform send {CONFIGURED} for it first"
             raise RefusedActError(409, f"{unknown[0]} is not known", fix, "course_runs")
+        _refuse_unseen(bucket, course_runs, compared, accepted, now)
     return {"rollout": rollout, "course_runs": list(course_runs), "at": as_time(now)}
 
 
 def _refuse_unseen(
-    bucket: str, course_runs: Iterable[str], compared: str | None, accepted: int | None, now: datetime
+    bucket: str, course_runs: Iterable[str], compared: str | None, accepted: Accepted, now: datetime
 ) -> None:
     fix = "compare the course runs first (certs rollout compare), and name the run"
     folder = folder_of(bucket, compared or "-")
@@ -80,16 +89,38 @@ def _refuse_unseen(
     undecided = sum(row["undecided"] for row in found)
     if undecided:
         raise RefusedActError(
-            409, f"{undecided} records could not be read", "mend them, and compare anew", "comparison"
+            409, f"{undecided} records could not be read", "mend them, and compare again", "comparison"
         )
-    revocations = sum(row["revocations"] for row in found)
-    if revocations != (accepted or 0):
-        raise RefusedActError(
-            409,
-            f"{revocations} certificates don't rest on the facts, or would be held until a person decides",
-            f"look at the comparison's report, and accept that very number: {revocations}",
-            "accept_revocations",
-        )
+    _refuse_unaccepted(course_runs, rows, accepted)
+
+
+def _refuse_unaccepted(course_runs: Iterable[str], rows: Mapping[str, Mapping[str, Any]], accepted: Accepted) -> None:
+    """Refuse unless each number that a person has to accept is accepted."""
+    nothing = "no learner is known in it; nothing was compared"
+    found = [rows.get(name) or {"course_run": name, "not_compared": nothing} for name in course_runs]
+    not_compared = [row for row in found if row.get("not_compared")]
+    by_status = Counter[str]()
+    for row in found:
+        by_status.update(row.get("withheld_by_status", {}))
+    statuses = ", ".join(f"{count} {status}" for status, count in sorted(by_status.items()))
+    withheld = (
+        f"{{}} certificates were withheld by the old logic ({statuses}), for no reason that the facts contain; whoever "
+        "is to stay without one needs an invalidation first"
+    )
+    first = f": {not_compared[0]['course_run']}: {not_compared[0]['not_compared']}" if not_compared else ""
+    counted = (
+        (
+            "revocations",
+            sum(row.get("revocations", 0) for row in found),
+            "{} certificates don't rest on the facts, or would be held until a person decides",
+        ),
+        ("withheld", by_status.total(), withheld),
+        ("not_compared", len(not_compared), f"in {{}} course runs there is nothing to compare{first}"),
+    )
+    for name, count, title in counted:
+        if count != getattr(accepted, name):
+            fix = f"look at the comparison's report, and accept that very number: {count}"
+            raise RefusedActError(409, title.format(count), fix, f"accept_{name}")
 
 
 def events_of(event_id: str, plan: Mapping[str, Any], by: str, reason: str) -> Iterator[dict[str, Any]]:
