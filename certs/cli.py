@@ -46,7 +46,11 @@ def main() -> None:
     )
 )
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
-@click.option("--until", type=Instant(), help="Decide as of this instant; default: the last event's.")
+@click.option(
+    "--until",
+    type=Instant(),
+    help="Decide as of this instant (1970 to 2199, with its offset from UTC); default: the last event's.",
+)
 @_policy_option
 @click.option("--explain", "with_explanation", is_flag=True, help="Add to each line why, and what it would take.")
 @click.option(
@@ -65,9 +69,12 @@ def replay(
     The events are JSON lines, in files (plain or .gz) or on stdin; their order makes no difference. Each learner
     and course run that any event names gets a line of JSON, sorted by course run and learner. Lines that can't be
     taken in are reported as JSON with their number and the reason, and the exit code is 2.
+
+    The kill switch is honoured: what it stops is held. The breaker is not, since no event has its state; where it
+    would have held something, a note on stderr names the course run.
     """
     from certrules.core.policy import PolicyError
-    from certs.replay import Parked, UnreadableError, certificate_line, read_history, read_policy
+    from certs.replay import Parked, Replayed, UnreadableError, read_history, read_policy
 
     refused: list[Parked] = []
     try:
@@ -83,10 +90,12 @@ def replay(
     as_of = until or history.last
     if as_of is not None:
         output = click.get_binary_stream("stdout")  # the same bytes, whatever the terminal's encoding
-        for record in history.records():
-            line = certificate_line(record, policies, as_of, with_explanation=with_explanation)
+        replayed = Replayed(history, policies, as_of)
+        for line in replayed.lines(with_explanation=with_explanation):
             output.write(line.encode() + b"\n")
         output.flush()
+        for note in replayed.notes():
+            click.echo(json.dumps(note, ensure_ascii=False), err=True)
     if refused:
         sys.exit(MALFORMED_LINES)
 

@@ -1,6 +1,6 @@
 """Options that the `certs` commands share: instants and examples."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import override
 
 import click
@@ -14,15 +14,14 @@ class Instant(click.ParamType):
     @override
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read it."""
+        from certrules.formats.written_instants import read_instant
+
         if isinstance(value, datetime):
             return value
         try:
-            instant = datetime.fromisoformat(str(value))
-            if instant.tzinfo is None:
-                self.fail(f"{value!r} has no offset from UTC; add Z for UTC, as in 2026-01-31T00:00:00Z", param, ctx)
-            return instant.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time such as 2026-01-31T00:00:00Z", param, ctx)
+            return read_instant(value)
+        except ValueError as error:
+            self.fail(f"{str(value)[:40]!r} is no instant: {error}", param, ctx)
 
 
 class CourseRun(click.ParamType):

@@ -10,15 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from certrules.core.certificate import Outcome
+from certrules.core.certificate import Outcome, Transition
+from certrules.core.deciding import with_kill_switch
 from certrules.core.explain.explanation import explain
 from certrules.core.explain.rendering import as_json as explanation_as_json
 from certrules.core.facts import Record
+from certrules.core.guard import automatic_revocations
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.events_in import decode
-from certrules.formats.messages import Message
+from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time
 from certs.sources.lines import read_lines
@@ -48,12 +50,13 @@ class History:
         self._pairs: dict[tuple[str, int], list[Entry]] = {}
         self._verifications: dict[int, list[Entry]] = {}
         self._course_runs: dict[str, list[Entry]] = {}
-        self.last: datetime | None = None  # when the latest event happened
+        self.first: datetime | None = None  # when the earliest event happened
+        self.last: datetime | None = None  # when the latest one did
 
     def add(self, message: Message) -> None:
         """Add one event."""
-        if self.last is None or message.at > self.last:
-            self.last = message.at
+        self.first = min(self.first or message.at, message.at)
+        self.last = max(self.last or message.at, message.at)
         learner_id, course_run = message.learner_id, message.course_run
         if learner_id is None and course_run is not None:
             entries = self._course_runs.setdefault(course_run, [])
@@ -64,6 +67,10 @@ class History:
         else:
             return
         entries += message.entries
+
+    def everywhere(self) -> Timeline:
+        """Return the timeline of the deployment, with its kill switch."""
+        return merge((), self._course_runs.get(EVERYWHERE, ()))
 
     def records(self) -> Iterator[Record]:
         """Return the record of every learner in every course run, sorted by course run and learner."""
@@ -124,12 +131,57 @@ def read_policy(name_or_file: str) -> Policies:
     return read_policies(source)
 
 
-def certificate_line(record: Record, policies: Policies, until: datetime, *, with_explanation: bool) -> str:
-    """Return one line of output for a learner in a course run."""
-    line = outcome_as_json(record, replay(record, policies, until))
-    if with_explanation:
-        line["explanation"] = explanation_as_json(explain(record, policies, until))
-    return json.dumps(line, ensure_ascii=False)
+class Replayed:
+    """The certificates of a history as of an instant (UTC), by these policies."""
+
+    def __init__(self, history: History, policies: Policies, until: datetime) -> None:
+        """Replay it line by line, with `lines`."""
+        self._history, self._policies, self._until = history, policies, until
+        self._everywhere = history.everywhere()
+        self._revocations: dict[str, list[Transition]] = {}  # automatic ones that took effect, by course run
+
+    def lines(self, *, with_explanation: bool) -> Iterator[str]:
+        """Yield one line of output for each learner in each course run."""
+        for whole in self._history.records():
+            record = with_kill_switch(whole, self._policies, self._until, self._everywhere)
+            outcome = replay(record, self._policies, self._until)
+            revocations = automatic_revocations(outcome.transitions)
+            if revocations:
+                self._revocations.setdefault(record.course_run, []).extend(revocations)
+            line = outcome_as_json(record, outcome)
+            if with_explanation:
+                line["explanation"] = explanation_as_json(explain(record, self._policies, self._until))
+            yield json.dumps(line, ensure_ascii=False)
+
+    def notes(self) -> Iterator[dict[str, Any]]:
+        """Yield what a reader has to know beside the lines; for when all lines were read."""
+        first = self._history.first
+        if first is not None and self._until < first:
+            sentence = f"Nothing had happened yet: the first event is of {as_time(first)}."
+            yield {"note": "before_first_event", "until": as_time(self._until), "sentence": sentence}
+        for course_run, revocations in sorted(self._revocations.items()):
+            if (beyond := _beyond_breaker(revocations)) > 0:
+                sentence = (
+                    f"{beyond} of {len(revocations)} automatic revocations are beyond the breaker's limit. The service "
+                    "would have held them for a person; which ones depends on when it decided each: no event has that."
+                )
+                yield {
+                    "note": "breaker",
+                    "course_run": course_run,
+                    "revocations": len(revocations),
+                    "sentence": sentence,
+                }
+
+
+def _beyond_breaker(revocations: list[Transition]) -> int:
+    """Return how many revocations of one course run a breaker holds that looks at them as they took effect."""
+    passed: list[datetime] = []
+    for revocation in sorted(revocations, key=lambda item: item.at):
+        policy = revocation.decision.facts.policy
+        window_start, limit = revocation.at - policy.breaker_window, policy.breaker_limit
+        if limit and (len(passed) < limit or passed[-limit] <= window_start):
+            passed.append(revocation.at)
+    return len(revocations) - len(passed)
 
 
 def outcome_as_json(record: Record, outcome: Outcome) -> dict[str, Any]:

@@ -45,10 +45,11 @@ from certrules.core.fact_types import Fact
 from certrules.core.terms import PERSON
 from certrules.core.wording import status_text
 from certrules.core.wording import when as when_text
+from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import acts, cases, checklist, revocations
 from certrules.support.acts import ACTS
-from models import ActRequest, BulkDiscard, BulkRevocation, Switch, read_instant
+from models import ActRequest, BulkDiscard, BulkRevocation, Switch
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")

@@ -1,34 +1,18 @@
 """What requests to the support API hold."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from certrules.formats.written_instants import read_instant
 from certrules.support import revocations
 from certrules.support.acts import ACTS
 
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""Nothing here happens before or after these."""
-
-
 _TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 """Characters that make a text look like another one."""
-
-
-def read_instant(text: object) -> datetime:
-    """Read an instant as ISO 8601 with its offset from UTC. Raises ValueError."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        raise ValueError("write it as 2026-01-31T00:00:00Z") from None
-    if found.tzinfo is None:
-        raise ValueError("say its offset from UTC; Z is UTC, as in 2026-01-31T00:00:00Z")
-    if not FIRST <= found < LAST:
-        raise ValueError(f"it lies before {FIRST.year} or after {LAST.year - 1}")
-    return found.astimezone(UTC)
 
 
 def readable(text: str) -> str:

@@ -59,6 +59,28 @@ def test_where_automatic_revocations_are_stopped_all_of_them_are_held_until_they
 
     assert held(scene, learners) == learners[:1]
     assert statuses(scene, learners) == [Status.DOWNLOADABLE, Status.NOTPASSING]
+    forget_switch(scene)
+
+
+def test_what_was_due_while_stopped_is_held_also_if_it_is_decided_after_they_were_resumed(
+    scene: Scene, learner: Learner
+) -> None:
+    learners = class_of(2, learner)
+    earn(scene, learners)
+    turned = (("automatic_revocations.stopped", day(5)), ("automatic_revocations.resumed", day(11)))
+    for event, at in turned:
+        scene.ingest(event_builders.automatic_revocations(event, uuid4(), at, learner.course_run, **ACTOR))  # type: ignore[arg-type]
+
+    break_grades(scene, learners[:1], day(10))
+    break_grades(scene, learners[1:], day(12))
+
+    assert held(scene, learners) == learners[:1]
+
+
+def forget_switch(scene: Scene) -> None:
+    """Delete the deployment's switch: it holds for the learners of other tests, too."""
+    key = {"p": {"S": "R#"}, "s": {"S": "-"}}
+    scene.client("dynamodb").delete_item(TableName=scene.cloud.physical("CertificatesTable"), Key=key)
 
 
 def test_what_is_held_is_released_or_discarded_by_a_person_learner_by_learner(scene: Scene, learner: Learner) -> None:

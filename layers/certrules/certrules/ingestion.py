@@ -16,12 +16,11 @@ from certrules import settings, storage
 from certrules.aws import each
 from certrules.core.certificate import Certificate
 from certrules.core.comparison import Kind
-from certrules.core.deciding import DecidedRecord, decide_record, hold_of
-from certrules.core.fact_types import Fact
+from certrules.core.deciding import KILL_SWITCH, DecidedRecord, decide_record, hold_of, stopped_because
 from certrules.core.guard import Publication, PublishedCertificate, automatic_revocation
 from certrules.core.policy import Policies, Policy
 from certrules.core.terms import Rollout
-from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
+from certrules.core.timeline import Entry, TimelineFullError, compact, merge
 from certrules.formats.messages import Message
 from certrules.formats.own_events import ERASED, NAMED
 from certrules.formats.refusals import Reason, RefusedError
@@ -253,7 +252,7 @@ class _AutomaticRevocations:
             self.breaker = self.breaker or storage.load_breaker(self._course_run)
             policy = revocation.decision.facts.policy
             window_start = decided.as_of - policy.breaker_window
-            stop = self._stop(self.breaker, policy, window_start)
+            stop = self._stop(self.breaker, policy, window_start, revocation.at)
             if stop is not None:
                 by, why = stop
                 if by == "breaker" and (self.breaker.tripped_at is None or self.breaker.tripped_at <= window_start):
@@ -266,20 +265,20 @@ class _AutomaticRevocations:
             self._counted = decided.publication.new_transitions.index(revocation) + 1
         return None
 
-    def _stop(self, breaker: BreakerState, policy: Policy, window_start: datetime) -> tuple[str, str] | None:
-        """Return what stops automatic revocations, and why; None if nothing does."""
-        for timeline, where in ((breaker.everywhere, "everywhere"), (self._configuration, "in this course run")):
-            if _is_switched_off(timeline):
-                return "kill-switch", f"automatic revocations are stopped {where}"
+    def _stop(
+        self, breaker: BreakerState, policy: Policy, window_start: datetime, at: datetime
+    ) -> tuple[str, str] | None:
+        """Return what stops an automatic revocation at an instant (UTC), and why; None if nothing does.
+
+        The kill switch stops what is due while it is off, and whatever is decided while it is off.
+        """
+        for instant in (at, None):
+            if why := stopped_because(breaker.everywhere, self._configuration, instant):
+                return KILL_SWITCH, why
         if sum(instant > window_start for instant in breaker.revoked) >= policy.breaker_limit:
             span = f"{policy.breaker_window.total_seconds():g} seconds"
             return "breaker", f"more than {policy.breaker_limit} automatic revocations in this course run within {span}"
         return None
-
-
-def _is_switched_off(timeline: Timeline) -> bool:
-    switches = [entry for entry in timeline if entry.fact is Fact.AUTOMATIC_REVOCATIONS]
-    return bool(switches) and not switches[-1].value
 
 
 def _decides(message: Message, configuration: StoredTimeline) -> bool:

@@ -4,18 +4,22 @@ Ingestion, support, bulk runs, import and reconciliation all decide here. Nothin
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from certrules.core.certificate import Outcome, Transition
 from certrules.core.comparison import Comparison, compare
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.guard import (
     Publication,
     PublishedCertificate,
     automatic_revocation,
+    automatic_revocations,
     hold_entry,
+    is_stopped,
     next_publication,
     published_before,
 )
@@ -25,6 +29,9 @@ from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.rules import RULEBOOK, Rulebook
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, compact, merge
+
+KILL_SWITCH = "kill-switch"
+"""Signs, as software, the entries that hold what the kill switch stops."""
 
 
 class Known(NamedTuple):
@@ -123,17 +130,56 @@ def decide_record(
     return DecidedRecord(known, timeline, compacted_until, record, as_of, outcome, publication, rollout, before)
 
 
+def with_kill_switch(record: Record, policies: Policies, until: datetime, everywhere: Timeline = ()) -> Record:
+    """Return the record with an entry that holds each automatic revocation up to `until` (UTC) that was stopped.
+
+    Whether it was stopped is read at the instant of the revocation: in the record's own timeline, which has the
+    switch of the course run, and in `everywhere`, the deployment's. So the order of delivery makes no difference.
+    """
+    while (hold := _next_stop(record, policies, until, everywhere)) is not None:
+        record = replace(record, timeline=merge(record.timeline, (hold,)))
+    return record
+
+
+def _next_stop(record: Record, policies: Policies, until: datetime, everywhere: Timeline) -> Entry | None:
+    """Return the entry that holds the first automatic revocation that was stopped; None if there is none."""
+    if not any(entry.fact is Fact.AUTOMATIC_REVOCATIONS for entry in (*everywhere, *record.timeline)):
+        return None  # nearly always, and without a replay
+    for revocation in automatic_revocations(replay(record, policies, until).transitions):
+        why = stopped_because(everywhere, record.timeline, revocation.at)
+        hold = _hold_of(record, revocation, KILL_SWITCH, why)
+        if why and hold not in record.timeline:
+            return hold
+    return None
+
+
+def stopped_because(everywhere: Timeline, configuration: Timeline, instant: datetime | None = None) -> str:
+    """Return why the kill switch stops automatic revocations at an instant (UTC), or by its last entry (None).
+
+    "" if it does not.
+    """
+    for timeline, where in ((everywhere, "everywhere"), (configuration, "in this course run")):
+        if is_stopped(timeline, instant):
+            return f"automatic revocations are stopped {where}"
+    return ""
+
+
 def hold_of(record: Record, revocation: Transition, by: str, why: str, timeline: Timeline) -> Entry:
     """Return the entry that holds an automatic revocation for a person.
 
     Its event id follows from the revocation, so the same one is held once. Raises RuntimeError if the timeline has
     this hold already and the revocation takes effect all the same: deciding would never end.
     """
-    name = f"{record.learner_id}:{record.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
-    entry = hold_entry(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
+    entry = _hold_of(record, revocation, by, why)
     if entry in timeline:
+        name = f"{record.learner_id}:{record.course_run}:{revocation.cause}"
         raise RuntimeError(f"the revocation of {name} was held, and yet takes effect")
     return entry
+
+
+def _hold_of(record: Record, revocation: Transition, by: str, why: str) -> Entry:
+    name = f"{record.learner_id}:{record.course_run}:{revocation.cause}:{revocation.at.isoformat()}"
+    return hold_entry(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
 
 
 def _has_id(published: PublishedCertificate) -> bool:

@@ -80,7 +80,19 @@ def automatic_revocation(before: PublishedCertificate, new_transitions: tuple[Tr
     """Return the first transition that revokes the published certificate without a person; None if there is none."""
     if not is_downloadable(before.certificate):
         return None
-    return next((item for item in new_transitions if _revokes(item) and _is_automatic(item)), None)
+    return next(iter(automatic_revocations(new_transitions)), None)
+
+
+def automatic_revocations(transitions: tuple[Transition, ...]) -> tuple[Transition, ...]:
+    """Return the transitions that revoke a downloadable certificate without a person."""
+    return tuple(item for item in transitions if _revokes(item) and _is_automatic(item))
+
+
+def is_stopped(timeline: Timeline, instant: datetime | None) -> bool:
+    """Whether this timeline's kill switch stops automatic revocations at an instant (UTC; None: by its last entry)."""
+    switches = (entry for entry in reversed(timeline) if entry.fact is Fact.AUTOMATIC_REVOCATIONS)
+    last = next((entry for entry in switches if instant is None or entry.at <= instant), None)
+    return last is not None and not last.value
 
 
 def _revokes(transition: Transition) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from certrules import aws, settings, storage
 from certrules.core.certificate import Outcome, Pending
-from certrules.core.deciding import Known
+from certrules.core.deciding import Known, with_kill_switch
 from certrules.core.explain import explanation as explaining
 from certrules.core.explain import rendering
 from certrules.core.explain.what_if import PossibleChange, possible_changes
@@ -215,7 +215,8 @@ def export(case: Case, now: datetime) -> dict[str, Any]:
 
     `otherwise` is why the published certificate is not the outcome of the facts alone; empty if it is.
     """
-    published, outcome = case.published, replay(case.record, case.policies, now)
+    record = with_kill_switch(case.record, case.policies, now)
+    published, outcome = case.published, replay(record, case.policies, now)
     return {
         "events": events_from(case.record),
         "until": as_time(now),
