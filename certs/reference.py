@@ -18,6 +18,7 @@ from certrules.formats.events_out import EVENTS_OUT
 from certrules.formats.refusals import Reason
 from certrules.reconciliation.finding_types import FINDING_TYPES
 from certs.cli import main
+from certs.imports.files.unreadable import KINDS
 from certs.imports.tables import TABLES
 
 SAMPLES = Path(__file__).resolve().parent.parent / "events"
@@ -283,6 +284,12 @@ def _sections(command: click.Command, name: str, parent: click.Context) -> Itera
 
 
 # --- import.md
+
+
+def refused_files() -> str:
+    """Return the kinds of files that no import reads, with the fix of each."""
+    rows = [(kind.what, ", ".join(f"`{ending}`" for ending in kind.endings), kind.fix) for kind in KINDS]
+    return _table(("it is", "such as", "fix"), rows)
 
 
 def imported_tables() -> str:

@@ -11,7 +11,8 @@ from certrules.core.guard import PublishedCertificate
 from certrules.core.timeline import Entry
 from certrules.formats.stored import as_time, encode_published, encode_timeline
 from certs.debug.containers import ROOT, FunctionFailedError, Json, Runner
-from certs.imports.job import Import, ImportTarget, files_of
+from certs.imports.files import files_of
+from certs.imports.job import Import, ImportTarget
 from certs.imports.parts import read_tables
 from localcloud import LocalCloud
 from localcloud.functions import LocalFunction

@@ -82,10 +82,11 @@ def import_(
 ) -> None:
     """Turn the platform's tables into facts.
 
-    FILES are tables as CSV, JSON lines or tab-separated (plain or .gz), or folders of them; a file's name contains its
-    table's. What each row means is in docs/import.md. Import the tables of one export together. Importing again changes
-    nothing. Rows that can't be taken in go to a file; what is stated of the same learner and course run waits for them,
-    the rest goes on, and the exit code is 2.
+    FILES are tables as CSV, JSON lines or tab-separated (plain, .gz, .bz2, .xz), or folders and zip archives of them;
+    a file's name contains its table's. If a file can't be read, it is named with the fix, and nothing is imported. What
+    each row means is in docs/import.md. Import the tables of one export together. Importing again changes nothing. Rows
+    that can't be taken in go to a file; what is stated of the same learner and course run waits for them, the rest goes
+    on, and the exit code is 2.
     """
     from rich.console import Console
 
@@ -126,16 +127,21 @@ def _import(
     console: "Console", paths: tuple[Path, ...], stack: "ImportTarget | None", options: _Options
 ) -> "ImportReport":
     from certs.imports import job, show
+    from certs.imports.files import UnreadableFileError, files_of
     from certs.imports.parts import read_tables
 
-    files, passed = job.files_of(paths)
-    for path in passed:
-        console.print(f"[dim]{path.name} is looked past: no table that is taken in[/]", highlight=False)
+    files, ignored = files_of(paths)
+    for source, why in ignored:
+        console.print(f"{source} is ignored: {why}", highlight=False, markup=False, soft_wrap=True)
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="certs-import-") as name:
         folder = Path(name)
-        with _private(options.rejects) as file, show.counting(console, "reading tables", "rows", None) as count:
-            reading = read_tables(files, folder, file, now, count)
+        try:
+            with _private(options.rejects) as file, show.counting(console, "reading tables", "rows", None) as count:
+                reading = read_tables(files, folder, file, now, count)
+        except UnreadableFileError:
+            options.rejects.unlink()
+            raise
         if not any(reading.rejected.values()):
             options.rejects.unlink()
         if stack is None:

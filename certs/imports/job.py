@@ -6,7 +6,7 @@ The stack may be deployed, or the local cloud that runs here: the same requests,
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -15,10 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from certs import stacks
-from certs.imports.files import UnreadableFileError, form_of
 from certs.imports.parts import COURSE_RUNS, Reading
-from certs.imports.rows import Table
-from certs.imports.tables import table_of
 from certs.stacks import NoStackError
 
 AT_ONCE = 40
@@ -75,27 +72,6 @@ class ImportReport:
     def as_json(self) -> dict[str, Any]:
         """Return it for scripts (`--json`)."""
         return {**asdict(self), "statuses": dict(self.statuses.most_common()), "seconds": round(self.seconds, 1)}
-
-
-def files_of(paths: Iterable[Path]) -> tuple[dict[Path, Table], list[Path]]:
-    """Return the files of known tables, and the files that are ignored, in folders too.
-
-    A file that was named itself is to be one of a table. Raises UnreadableFileError.
-    """
-    found: dict[Path, Table] = {}
-    passed: list[Path] = []
-    for path in paths:
-        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            table = table_of(file.name)
-            if table is not None and form_of(file) is not None:
-                found[file] = table
-            elif path.is_dir():
-                passed.append(file)
-            else:
-                raise UnreadableFileError(f"{file}: its name is to contain a table's, see docs/import.md")
-    if not found:
-        raise UnreadableFileError("no file of any table that is taken in, see docs/import.md")
-    return found, passed
 
 
 def stack_of(name: str | None) -> ImportTarget:

@@ -20,7 +20,7 @@ from certrules.core.terms import Status
 from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.company import CERTIFICATES, UNKNOWN, Company, RefusedRow, Subject, certificate_of, subject_of
-from certs.imports.files import Line, read_rows, size_of
+from certs.imports.files import Line, Source, read_rows
 from certs.imports.readers import EXPORTED
 from certs.imports.rows import Change, RejectedError, RowContent, Table, Why
 from certs.imports.tables import TABLES
@@ -106,7 +106,7 @@ type _Waiting = dict[int, list[tuple[str, Line, Change]]]
 
 
 def read_tables(
-    files: Mapping[Path, Table],
+    files: Mapping[Source, Table],
     folder: Path,
     rejects: TextIO,
     now: datetime,
@@ -120,11 +120,12 @@ def read_tables(
     reading = Reading()
     company = Company()
     noted = Rejects(rejects, reading.rejected)
-    spread = _Spread(_made(folder / "spread"), min(_MOST_PARTS, 1 + size_of(files) // PART_BYTES))
+    spread = _Spread(_made(folder / "spread"), min(_MOST_PARTS, 1 + sum(source.size for source in files) // PART_BYTES))
     waiting: _Waiting = {}
     order = list(TABLES)
-    for path, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name), item[0])):
-        for line, found in _contents(path, table, now, noted, company):
+    for source, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name))):
+        reading.rows[table.name] += 0
+        for line, found in _contents(source, table, now, noted, company):
             reading.rows[table.name] += 1
             if reading.rows[table.name] % 1000 == 0:
                 on_progress(1000)
@@ -160,9 +161,9 @@ def _made(folder: Path) -> Path:
 
 
 def _contents(
-    path: Path, table: Table, now: datetime, rejects: Rejects, company: Company
+    source: Source, table: Table, now: datetime, rejects: Rejects, company: Company
 ) -> Iterator[tuple[Line, list[RowContent]]]:
-    for line in read_rows(path):
+    for line in read_rows(source, table):
         contents: list[RowContent] = []
         try:
             contents = _read(table, line, now)

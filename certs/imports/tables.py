@@ -1,4 +1,4 @@
-"""The platform's tables: their columns, keys and readers, and the facts in a row. docs/import.md is generated from this."""
+"""The platform's tables: columns, keys, readers, and the facts in a row. docs/import.md is generated from this."""
 
 import re
 from collections.abc import Mapping

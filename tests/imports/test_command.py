@@ -1,5 +1,6 @@
 """`certs import` as its users have it."""
 
+import gzip
 import json
 import stat
 import tracemalloc
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from certs.imports import command, parts
+from certs.imports.files import Source
 from certs.imports.parts import read_tables
 from certs.imports.tables import TABLES
 from localcloud import LocalCloud
@@ -97,6 +99,34 @@ def test_a_file_that_names_no_table_is_refused(tmp_path: Path) -> None:
     assert certs("import", tmp_path, "--check").exit_code == 1
 
 
+def test_a_damaged_file_stops_an_import_before_anything_is_uploaded(export: Path, cloud: LocalCloud) -> None:
+    body = gzip.compress((export / "grades_persistentcoursegrade.csv").read_bytes() * 9)
+    (export / "grades_persistentcoursegrade.csv").unlink()
+    (export / "grades_persistentcoursegrade.csv.gz").write_bytes(body[:-8])
+    result = certs("import", export)
+    assert result.exit_code == command.FAILED
+    assert "grades_persistentcoursegrade.csv.gz: it is cut off or damaged" in result.stderr
+    bucket = cloud.client("s3").list_objects_v2(Bucket=cloud.physical("BulkBucket"))
+    assert (bucket["KeyCount"], cloud.executions()) == (0, [])
+    assert not Path("import-rejects.jsonl").exists()
+
+
+def test_a_file_without_a_readable_row_leaves_no_rejects(export: Path) -> None:
+    path = export / f"{ENROLLMENTS}.csv"
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(f"{row}," for row in rows)]))
+    result = certs("import", export, "--check")
+    assert result.exit_code == command.FAILED
+    assert "none of its 2 rows can be read" in result.stderr
+    assert not Path("import-rejects.jsonl").exists()
+
+
+def test_a_table_without_rows_is_in_the_report(export: Path) -> None:
+    (export / "student_courseaccessrole.csv").write_text("user_id,course_id,role\n")
+    report = json.loads(certs("import", export, "--check", "--json").stdout)
+    assert report["rows"]["student_courseaccessrole"] == 0
+
+
 def test_without_a_local_cloud_the_error_names_how_to_start_one(export: Path) -> None:
     result = certs("import", export)
     assert result.exit_code == 1
@@ -112,7 +142,7 @@ def test_memory_does_not_grow_with_the_tables(tmp_path: Path) -> None:
         path.write_text(as_csv(rows))
         tracemalloc.start()
         with (folder / "rejects.jsonl").open("w") as rejects:
-            read_tables({path: TABLES[ENROLLMENTS]}, folder / "parts", rejects, NOW)
+            read_tables({Source(path): TABLES[ENROLLMENTS]}, folder / "parts", rejects, NOW)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

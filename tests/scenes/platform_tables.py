@@ -16,8 +16,9 @@ from certrules.core.policy import DEFAULT, Policy
 from certrules.core.replay import replay
 from certrules.core.timeline import Timeline, merge
 from certrules.formats.table_rows import Observation, TableRow, decode_row, entries_from
+from certs.imports.files import files_of
 from certs.imports.parts import COURSE_RUNS, Reading, read_tables
-from certs.imports.tables import TABLES, table_of
+from certs.imports.tables import TABLES
 from localcloud import LocalCloud
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -267,11 +268,10 @@ class Export:
 
 
 def read(files: Iterable[Path], folder: Path, now: datetime = NOW) -> Export:
-    """Read files of tables into a folder of parts."""
+    """Read files of tables, or folders of them, into a folder of parts."""
     folder.mkdir()
-    named = {path: table for path in files if (table := table_of(path.name)) is not None}
     with (folder / "rejects.jsonl").open("w") as rejects:
-        return Export(folder, read_tables(named, folder, rejects, now))
+        return Export(folder, read_tables(files_of(files)[0], folder, rejects, now))
 
 
 def result(cloud: LocalCloud, part: str, folder: str = FOLDER) -> dict[str, Any]:
