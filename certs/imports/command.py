@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -68,6 +68,13 @@ class UnknownRowsError(Exception):
     is_flag=True,
     help="Go on without rejected rows of certificates and invalidations that may be about anybody.",
 )
+@click.option(
+    "--id-verification-days",
+    type=click.IntRange(1, 36_500),
+    default=365,
+    show_default=True,
+    help='How long an ID verification without an expiration date holds: VERIFY_STUDENT["DAYS_GOOD_FOR"].',
+)
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def import_(
     files: tuple[Path, ...],
@@ -76,6 +83,7 @@ def import_(
     rejects: Path,
     at_once: int,
     *,
+    id_verification_days: int,
     check: bool,
     without_unknown: bool,
     as_json: bool,
@@ -102,7 +110,9 @@ def import_(
             report = _take_in(console, job.Import(job.stack_of(stack), resume), at_once)
         else:
             target = None if check else job.stack_of(stack)
-            report = _import(console, files, target, _Options(rejects, at_once, without_unknown=without_unknown))
+            days = timedelta(days=id_verification_days)
+            options = _Options(rejects, at_once, days, without_unknown=without_unknown)
+            report = _import(console, files, target, options)
     except (UnreadableFileError, UnknownRowsError, NoStackError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -120,6 +130,7 @@ def import_(
 class _Options(NamedTuple):
     rejects: Path
     at_once: int
+    id_verification: timedelta  # how long one without an expiration date holds
     without_unknown: bool
 
 
@@ -138,7 +149,7 @@ def _import(
         folder = Path(name)
         try:
             with _private(options.rejects) as file, show.counting(console, "reading tables", "rows", None) as count:
-                reading = read_tables(files, folder, file, now, count)
+                reading = read_tables(files, folder, file, now, count, id_verification=options.id_verification)
         except UnreadableFileError:
             options.rejects.unlink()
             raise

@@ -8,8 +8,8 @@ import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 from zlib import crc32
@@ -22,7 +22,7 @@ from certrules.formats.table_rows import Observation, TableRow, decode_row, enco
 from certs.imports.company import CERTIFICATES, UNKNOWN, Company, RefusedRow, Subject, certificate_of, subject_of
 from certs.imports.files import Line, Source, read_rows
 from certs.imports.readers import EXPORTED
-from certs.imports.rows import Change, RejectedError, RowContent, Table, Why
+from certs.imports.rows import ID_VERIFICATION, Change, ReadRow, RejectedError, RowContent, Table, Warned, Why
 from certs.imports.tables import TABLES
 
 PART_BYTES = 750_000
@@ -35,16 +35,38 @@ COURSE_RUNS = "course-runs.jsonl.gz"
 
 
 @dataclass(slots=True)
+class WarningsOfField:
+    """How many rows of a table have a warning about one field, and the first of them."""
+
+    table: str
+    field: str
+    line: int
+    problem: str
+    rows: int = 0
+
+
+@dataclass(slots=True)
 class Reading:
     """What became of the tables' rows."""
 
     rows: Counter[str] = field(default_factory=Counter)  # by table
     rejected: Counter[str] = field(default_factory=Counter)  # by table
     facts: Counter[str] = field(default_factory=Counter)  # observations, by fact, without those that wait
-    exported_at: datetime = BEGINNING  # UTC: the last time that any row names
+    warnings: dict[tuple[str, str], WarningsOfField] = field(default_factory=dict)  # by table and field
+    exported_at: datetime = BEGINNING  # UTC: the last time that any row names; now, without one
     parts: dict[str, int] = field(default_factory=dict)  # how many rows each part file has; learners' and course runs'
     waits_for: list[dict[str, Any]] = field(default_factory=list)  # company of refused rows, see company.py
     unknown: list[RefusedRow] = field(default_factory=list)  # may forbid a certificate, nobody knows whose
+
+    def warn(self, table: str, line: int, warnings: Iterable[Warned]) -> None:
+        """Count the warnings of a row."""
+        for name, problem in warnings:
+            new = WarningsOfField(table, name, line, problem)
+            self.warnings.setdefault((table, name), new).rows += 1
+
+    def warned(self) -> list[dict[str, Any]]:
+        """Return the warnings in the form of the report."""
+        return [asdict(self.warnings[key]) for key in sorted(self.warnings)]
 
 
 class Rejects:
@@ -111,10 +133,13 @@ def read_tables(
     rejects: TextIO,
     now: datetime,
     on_progress: Callable[[int], object] = lambda _rows: None,
+    *,
+    id_verification: timedelta = ID_VERIFICATION,
 ) -> Reading:
     """Write part files into an empty folder, and rejected rows to `rejects`.
 
-    `now` (UTC) is the clock for times in the future. `on_progress` is called for every thousand rows of a table.
+    `now` (UTC) is the clock for times in the future, and an ID verification without an end holds for
+    `id_verification`. `on_progress` is called for every thousand rows of a table.
     Raises UnreadableFileError.
     """
     reading = Reading()
@@ -125,8 +150,9 @@ def read_tables(
     order = list(TABLES)
     for source, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name))):
         reading.rows[table.name] += 0
-        for line, found in _contents(source, table, now, noted, company):
+        for line, (found, warnings) in _contents(source, table, noted, company, now, id_verification):
             reading.rows[table.name] += 1
+            reading.warn(table.name, line.number, warnings)
             if reading.rows[table.name] % 1000 == 0:
                 on_progress(1000)
             whose = _whose(table, line, found, now) if table.name == CERTIFICATES else (None, UNKNOWN)
@@ -138,6 +164,8 @@ def read_tables(
                     _count(reading, content.observations)
     _reject_without_certificate(waiting, noted, company)
     company.end()
+    if reading.exported_at == BEGINNING:
+        reading.exported_at = now
     _made(folder / "parts")
     reading.parts[COURSE_RUNS] = _write(folder / COURSE_RUNS, ())
     for number, rows in spread:
@@ -161,29 +189,29 @@ def _made(folder: Path) -> Path:
 
 
 def _contents(
-    source: Source, table: Table, now: datetime, rejects: Rejects, company: Company
-) -> Iterator[tuple[Line, list[RowContent]]]:
+    source: Source, table: Table, rejects: Rejects, company: Company, now: datetime, id_verification: timedelta
+) -> Iterator[tuple[Line, ReadRow]]:
     for line in read_rows(source, table):
-        contents: list[RowContent] = []
+        row = ReadRow([], [])
         try:
-            contents = _read(table, line, now)
+            row = table.read(_values(line), now, id_verification)
         except RejectedError as error:
             rejects.add(table.name, line, error)
             company.refuse(table, line.number, line.values or {}, now)
-        yield line, contents
+        yield line, row
 
 
-def _read(table: Table, line: Line, now: datetime) -> list[RowContent]:
+def _values(line: Line) -> dict[str, Any]:
     if line.values is None:
         raise RejectedError(Why.UNREADABLE, "", line.problem)
-    return table.read(line.values, now)
+    return line.values
 
 
 def _count(reading: Reading, observations: Iterable[Observation]) -> None:
     for observation in observations:
         reading.facts[observation.fact] += 1
-        observed_at = observation.since if observation.observed_at == EXPORTED else observation.observed_at
-        reading.exported_at = max(reading.exported_at, observed_at)
+        dates = {observation.since, observation.observed_at} - {EXPORTED}
+        reading.exported_at = max((reading.exported_at, *dates))
 
 
 def _whose(table: Table, line: Line, contents: list[RowContent], now: datetime) -> tuple[int | None, Subject]:
@@ -255,7 +283,7 @@ def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow
         observations_by_time = observations[row.learner_id or 0, row.course_run or ""]
         for observation in row.observations:
             dated = (
-                observation._replace(observed_at=max(exported_at, observation.since))
+                observation._replace(since=min(exported_at, observation.since), observed_at=exported_at)
                 if observation.observed_at == EXPORTED
                 else observation
             )

@@ -4,25 +4,27 @@ Times in the tables are UTC without an offset. A row shows the current state; wh
 far back as it can have been so (see certrules.formats.table_rows).
 """
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
-from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
+from certrules.core.fact_types import Enrollment, Fact, Grade, Recorded
 from certrules.core.terms import Status
 from certrules.formats.platform_events import implies_passing
 from certrules.formats.refusals import EARLIEST, Reason
-from certrules.formats.table_rows import Observation, TableRow
+from certrules.formats.table_rows import Observation, TableRow, ignored
 from certs.imports.rows import Change, Fields, RejectedError
 
 EXPORTED = datetime(9999, 12, 31, tzinfo=UTC)
 """In the place of when a table was exported, which is known when all tables are read."""
 
-ID_VERIFICATION_DAYS = 365
-"""For how long an ID verification without an expiration date holds: the platform's VERIFY_STUDENT["DAYS_GOOD_FOR"]."""
+_ALL_HONOR = datetime(2014, 1, 1, tzinfo=UTC)
+"""Before this, the platform's tables had no column `mode`; it was added with `honor` in every row."""
 
-
-_NOTHING_NEW = {"created", "ready", "submitted", "must_retry", "pending"}
 _DISPLAY = {"early_with_info": "early_no_info"} | {name: name for name in ("early_no_info", "end", "end_with_date")}
+
+_OLD_STATUSES = {"regenerating": Status.GENERATING}
+"""Statuses that the platform had until 2017."""
 
 
 def _pair(fields: Fields, *observations: Observation) -> Iterator[TableRow]:
@@ -33,30 +35,46 @@ def _pair(fields: Fields, *observations: Observation) -> Iterator[TableRow]:
 
 
 def overview(fields: Fields, source: str) -> Iterator[TableRow]:
-    """Read the settings of a course run."""
-    course_run = fields.course_run("id")
-    behavior = fields.observation("certificates_display_behavior")
-    if behavior and behavior not in _DISPLAY:
-        fix = f"{behavior[:80]!r} is none of {', '.join(_DISPLAY)}"
-        raise RejectedError(Reason.BAD_VALUE, "certificates_display_behavior", fix)
-    early = fields.flag("certificates_show_before_end")
-    settings = {
-        "": True,
-        "web_certificates_enabled": fields.flag("cert_html_view_enabled"),
-        "display_behavior": "early_no_info" if early else _DISPLAY.get(behavior),
-        "available_date": fields.instant("certificate_available_date"),
-        "end": fields.instant("end"),
-        "self_paced": fields.flag("self_paced"),
-    }
-    modified = fields.past("modified")
-    yield TableRow(
-        None,
-        course_run,
-        tuple(
-            Observation(EARLIEST, modified, Fact.COURSE_RUN, value, source, setting)
-            for setting, value in settings.items()
-        ),
-    )
+    """Read the settings of a course run. One that makes no sense is left out, and the others count."""
+    course_run, modified = fields.course_run("id"), fields.past("modified")
+    early = fields.flag_or_none("certificates_show_before_end")
+    observations = [Observation(EARLIEST, modified, Fact.COURSE_RUN, True, source)]
+    for setting, (column, read) in _SETTINGS.items():
+        is_early = setting == "display_behavior" and early
+        if not (fields.has(column) or is_early):
+            fields.warn(column, "the table has no such column, so this is not set")
+            continue
+        value = "early_no_info" if is_early else read(fields, column)
+        observation = Observation(EARLIEST, modified, Fact.COURSE_RUN, value, source, setting)
+        if problem := fields.problem_of(column):
+            name = f"{source.partition('/')[0]}.{column}"
+            observation = ignored(observation._replace(since=modified), name, problem)
+        observations.append(observation)
+    yield TableRow(None, course_run, tuple(observations))
+
+
+def _display_behavior(fields: Fields, column: str) -> str | None:
+    return fields.or_none(_known_display_behavior(fields), column)
+
+
+def _known_display_behavior(fields: Fields) -> Callable[[str], str]:
+    def read(column: str) -> str:
+        behavior = fields.required(column)
+        if behavior not in _DISPLAY:
+            raise RejectedError(Reason.BAD_VALUE, column, f"{behavior[:80]!r} is none of {', '.join(_DISPLAY)}")
+        return _DISPLAY[behavior]
+
+    return read
+
+
+_SETTINGS: Mapping[str, tuple[str, Callable[[Fields, str], Any]]] = {
+    "web_certificates_enabled": ("cert_html_view_enabled", Fields.flag_or_none),
+    "display_behavior": ("certificates_display_behavior", _display_behavior),
+    "available_date": ("certificate_available_date", Fields.instant_or_none),
+    "end": ("end", Fields.instant_or_none),
+    "self_paced": ("self_paced", Fields.flag_or_none),
+}
+"""For each setting of a course run its column, and how that is read."""
 
 
 # --- learners in course runs
@@ -64,55 +82,96 @@ def overview(fields: Fields, source: str) -> Iterator[TableRow]:
 
 def enrollment(fields: Fields, source: str) -> Iterator[TableRow]:
     """Read an enrollment as it is now."""
-    value = Enrollment(fields.required("mode") and fields.observation("mode"), fields.flag("is_active"))
-    since = fields.past_or_none("created") or EARLIEST
-    yield from _pair(fields, Observation(since, EXPORTED, Fact.ENROLLMENT, value, source))
+    created = fields.past_or_none("created")
+    value = Enrollment(_mode(fields, created), _is_active(fields))
+    yield from _pair(fields, Observation(created or EARLIEST, EXPORTED, Fact.ENROLLMENT, value, source))
 
 
 def enrollment_history(fields: Fields, source: str) -> Iterator[TableRow]:
     """Read an enrollment as it was from `history_date` on."""
-    active = fields.flag("is_active") and not _is_deletion(fields)
-    value = Enrollment(fields.required("mode") and fields.observation("mode"), active)
     observed_at = fields.past("history_date")
     since = min(observed_at, fields.past_or_none("created") or EARLIEST)
+    value = Enrollment(_mode(fields, observed_at), not _is_deletion(fields) and _is_active(fields))
     yield from _pair(fields, Observation(since, observed_at, Fact.ENROLLMENT, value, source))
 
 
+def _mode(fields: Fields, at: datetime | None) -> str:
+    """Return the mode of a row of this time; `honor` where the table is from before there were modes."""
+    if fields.has("mode"):
+        return fields.required("mode") and fields.observation("mode")
+    if at is None or at >= _ALL_HONOR:
+        fix = f"the table has no such column, and the row is not from before {_ALL_HONOR:%Y}, when all modes were honor"
+        raise RejectedError(Reason.MISSING_FIELD, "mode", f"{fix}; export the column")
+    fields.warn("mode", f"the table has no such column: read as honor, as all were before {_ALL_HONOR:%Y}")
+    return "honor"
+
+
+def _is_active(fields: Fields) -> bool:
+    """Whether an enrollment is active: no rule looks at it, so one of which this is unknown counts as active."""
+    return fields.flag_or_none("is_active") is not False
+
+
 def grade(fields: Fields, source: str) -> Iterator[TableRow]:
-    """Read a grade, and whether the learner passed and passes."""
-    letter = fields.observation("letter_grade")
-    percent = fields.share("percent_grade")
-    passed_at, modified = fields.past_or_none("passed_timestamp"), fields.past("modified")
+    """Read a grade, and whether the learner passed and passes.
+
+    The percent of who passes counts since they passed, for that is the grade of a certificate that is issued then.
+    """
+    modified, passed_at = fields.past("modified"), fields.past_or_none("passed_timestamp")
+    if not fields.has("passed_timestamp"):
+        fields.warn("passed_timestamp", "the table has no such column: who passes counts as passing since `modified`")
+    letter = fields.or_none(fields.observation, "letter_grade") or ""
+    percent = fields.or_none(fields.share, "percent_grade")
     passing = implies_passing(letter)
-    observations = [Observation(modified, modified, Fact.GRADE, Grade(percent, letter), source)]
+    if passed_at is not None and passed_at >= modified and not passing:
+        fields.warn("passed_timestamp", "it is not before `modified`, and no letter means that the learner passes")
+        passed_at = None
+    at = modified if passed_at is None else max(modified, passed_at)  # `modified` is set a moment before the other
+    observations = []
+    if percent is not None:
+        since = passed_at if passed_at is not None and passing else at
+        observations.append(Observation(since, at, Fact.GRADE, Grade(percent, letter), source))
     if passed_at is not None:
-        if passed_at > modified or (passed_at == modified and not passing):
-            fix = "it is not before `modified`: a row that says when the learner passed is not older than that"
-            raise RejectedError(Reason.BAD_VALUE, "passed_timestamp", fix)
         observations.append(Observation(passed_at, passed_at, Fact.PASSING, True, source))
-    # Who never passed never fell: dated before everything, this entry can cost nobody a certificate.
-    at = modified if passing or passed_at is not None else EARLIEST
-    observations.append(Observation(at, at, Fact.PASSING, passing, source))
+    if not fields.problem_of("letter_grade"):
+        # Who never passed never fell: dated before everything, this entry can cost nobody a certificate.
+        at = at if passing or passed_at is not None else EARLIEST
+        observations.append(Observation(at, at, Fact.PASSING, passing, source))
     yield from _pair(fields, *observations)
 
 
 def certificate(fields: Fields, source: str) -> Iterator[TableRow]:
     """Read a certificate of the old logic."""
-    try:
-        status = Status(fields.required("status"))
-    except ValueError:
-        fix = f"{fields.text('status')[:80]!r} is none of {', '.join(Status)}"
-        raise RejectedError(Reason.BAD_VALUE, "status", fix) from None
     modified = fields.past("modified_date")
     value = Recorded(
-        status,
-        fields.observation("mode"),
-        fields.observation("grade"),
-        fields.observation("verify_uuid"),
-        fields.past("created_date"),
+        _status(fields),
+        _certificate_mode(fields, modified),
+        fields.or_none(fields.observation, "grade") or "",
+        fields.or_none(fields.certificate_id, "verify_uuid") or "",
+        fields.past_or_none("created_date"),
         modified,
     )
     yield from _pair(fields, Observation(modified, modified, Fact.RECORDED, value, source))
+
+
+def _status(fields: Fields) -> Status:
+    status = fields.required("status").casefold()
+    if status in _OLD_STATUSES:
+        fields.warn("status", f"{status!r}, which the platform has no more, is read as {_OLD_STATUSES[status]}")
+        return _OLD_STATUSES[status]
+    try:
+        return Status(status)
+    except ValueError:
+        fix = f"{status[:80]!r} is none of {', '.join(Status)}"
+        raise RejectedError(Reason.BAD_VALUE, "status", fix) from None
+
+
+def _certificate_mode(fields: Fields, at: datetime) -> str:
+    """Return a certificate's mode; "" if none is known: no rule looks at it."""
+    if fields.has("mode"):
+        return fields.or_none(fields.observation, "mode") or ""
+    mode = "honor" if at < _ALL_HONOR else ""
+    fields.warn("mode", f"the table has no such column: {f'read as {mode}' if mode else 'the certificate has none'}")
+    return mode
 
 
 def listed(column: str) -> Callable[[Fields, str], Iterator[TableRow]]:
@@ -120,7 +179,7 @@ def listed(column: str) -> Callable[[Fields, str], Iterator[TableRow]]:
 
     def read(fields: Fields, source: str) -> Iterator[TableRow]:
         listed = fields.flag(column)
-        created = fields.past("created")
+        created = fields.past("created") if fields.has("created") else EXPORTED  # old tables have no such column
         observed_at = max(created, fields.past_or_none("modified") or created)
         since = created if listed else observed_at
         yield from _pair(
@@ -132,9 +191,9 @@ def listed(column: str) -> Callable[[Fields, str], Iterator[TableRow]]:
 
 def allowlist_history(fields: Fields, source: str) -> Iterator[TableRow]:
     """Read an allowlist entry as it was from `history_date` on."""
-    listed = fields.flag("allowlist") and not _is_deletion(fields)
+    listed = not _is_deletion(fields) and fields.flag("allowlist")
     observed_at = fields.past("history_date")
-    since = min(observed_at, fields.past("created")) if listed else observed_at
+    since = min(observed_at, fields.past_or_none("created") or observed_at) if listed else observed_at
     by, notes = fields.person("history_user_id"), fields.notes("notes")
     yield from _pair(fields, Observation(since, observed_at, Fact.ALLOWLIST, listed, source, by=by, notes=notes))
 
@@ -164,7 +223,7 @@ def invalidation(fields: Fields, source: str) -> Iterator[Change]:
 
 def invalidation_history(fields: Fields, source: str) -> Iterator[Change]:
     """Read an invalidation as it was from `history_date` on."""
-    active = fields.flag("active") and not _is_deletion(fields)
+    active = not _is_deletion(fields) and fields.flag("active")
     at = fields.past("history_date")
     who = "invalidated_by_id" if active else "history_user_id"
     yield _change(fields, source, at, active, (who, "notes"))
@@ -172,8 +231,9 @@ def invalidation_history(fields: Fields, source: str) -> Iterator[Change]:
 
 def override(fields: Fields, source: str) -> Iterator[Change]:
     """Read the date that a certificate shows."""
-    at = max(fields.past("created"), fields.past("modified"))
-    yield _change(fields, source, at, _date(fields), ("overridden_by_id", "reason"))
+    created = fields.past_or_none("created")
+    at = fields.past("modified")
+    yield _change(fields, source, max(at, created or at), _date(fields), ("overridden_by_id", "reason"))
 
 
 def override_history(fields: Fields, source: str) -> Iterator[Change]:
@@ -184,45 +244,15 @@ def override_history(fields: Fields, source: str) -> Iterator[Change]:
 
 
 def _date(fields: Fields) -> datetime:
-    date = fields.instant("date")
-    if date is None:
-        raise RejectedError(Reason.MISSING_FIELD, "date", "it is empty; it is the date that the certificate shows")
-    return date
+    """Return the date that a certificate shows, which needs no time of day."""
+    return fields.instant("date", date_alone=True)
 
 
 def _change(
     fields: Fields, source: str, at: datetime, value: object, columns: tuple[str, str], until: datetime | None = None
 ) -> Change:
     certificate = fields.number("generated_certificate_id")
-    row, is_history = fields.required("id"), bool(fields.text("history_type"))
+    row, is_history = str(fields.number("id")), bool(fields.text("history_type"))
     return Change(
         certificate, source, row, is_history, at, until, value, fields.person(columns[0]), fields.notes(columns[1])
     )
-
-
-# --- learners
-
-
-def verification(kind: str) -> Callable[[Fields, str], Iterator[TableRow]]:
-    """Return the reader of the ID verification attempts of this kind."""
-
-    def read(fields: Fields, source: str) -> Iterator[TableRow]:
-        status = fields.required("status")
-        learner_id, attempt = fields.number("user_id"), f"{kind}:{fields.number('id')}"
-        changed, updated = fields.past("status_changed"), fields.past("updated_at")
-        if status == "approved":
-            created = fields.past("created_at")
-            value = Approval(fields.instant("expiration_date") or created + timedelta(days=ID_VERIFICATION_DAYS))
-        elif status == "denied":
-            value = None
-        elif status in _NOTHING_NEW:
-            return
-        else:
-            known = ", ".join(sorted({"approved", "denied", *_NOTHING_NEW}))
-            raise RejectedError(Reason.BAD_VALUE, "status", f"{status[:80]!r} is none of {known}")
-        observed_at = max(changed, updated)
-        yield TableRow(
-            learner_id, None, (Observation(changed, observed_at, Fact.ID_VERIFICATION, value, source, attempt),)
-        )
-
-    return read

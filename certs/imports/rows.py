@@ -1,17 +1,24 @@
-"""A row of a table of the platform: its fields, read strictly, and what it changes."""
+"""A row of a table of the platform: its fields, the warnings about them, and what it changes."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 
 from certrules.formats.events_in import CLOCK_SKEW
-from certrules.formats.refusals import EARLIEST, Reason, RefusedError, checked_course_key
+from certrules.formats.refusals import Reason, RefusedError, checked_course_key
 from certrules.formats.table_rows import TableRow
+from certs.imports import values
 
 MAX_NOTES = 2_000
 """Longer notes are cut, as events may not have them either."""
+
+ID_VERIFICATION = timedelta(days=365)
+"""How long an ID verification without an expiration date holds, by the platform's default."""
 
 
 class Why(StrEnum):
@@ -32,6 +39,14 @@ class RejectedError(ValueError):
         self.fix = fix
 
 
+def _read[T](read: Callable[[str], T], value: str, reason: Reason, field: str) -> T:
+    """Return what a reader of values makes of a text. Raises RejectedError."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise RejectedError(reason, field, str(error)) from None
+
+
 class Change(NamedTuple):
     """A row about a certificate that only its id names."""
 
@@ -46,12 +61,41 @@ class Change(NamedTuple):
     notes: str
 
 
-class Fields:
-    """The fields of a row, read strictly."""
+class Warned(NamedTuple):
+    """A field that makes no sense and was left out, or that was read in a way that people should know of."""
 
-    def __init__(self, values: Mapping[str, Any], now: datetime) -> None:
-        self._values = values
+    field: str
+    problem: str
+
+
+class Fields:
+    """The fields of a row. What is required is read strictly; an optional field that makes no sense is left out."""
+
+    def __init__(self, row: Mapping[str, Any], now: datetime, id_verification: timedelta = ID_VERIFICATION) -> None:
+        self._values = row
         self._now = now
+        self.id_verification = id_verification
+        self.warnings: list[Warned] = []
+
+    def has(self, name: str) -> bool:
+        """Whether the table has this column."""
+        return name in self._values
+
+    def warn(self, name: str, problem: str) -> None:
+        """Note a field that people should look at."""
+        self.warnings.append(Warned(name, problem))
+
+    def problem_of(self, name: str) -> str:
+        """Return what is wrong with a field; "" if there is no warning about it."""
+        return next((warning.problem for warning in self.warnings if warning.field == name), "")
+
+    def or_none[T](self, read: Callable[[str], T], name: str) -> T | None:
+        """Return an optional field by its reader; None if it is empty, or makes no sense, which is a warning."""
+        try:
+            return read(name) if self.text(name).strip() else None
+        except RejectedError as error:
+            self.warn(name, error.fix)
+            return None
 
     def text(self, name: str) -> str:
         """Return a field; NULL is the same as empty."""
@@ -68,7 +112,7 @@ class Fields:
         """Return a field that may not be empty."""
         value = self.text(name).strip()
         if not value:
-            raise RejectedError(Reason.MISSING_FIELD, name, "it is empty; nothing can be said without it")
+            raise RejectedError(Reason.MISSING_FIELD, name, "it is empty; the row means nothing without it")
         return value
 
     def observation(self, name: str) -> str:
@@ -81,62 +125,60 @@ class Fields:
     def number(self, name: str) -> int:
         """Return an id."""
         value = self.required(name)
-        if not (value.isascii() and value.isdigit()):
-            raise RejectedError(Reason.WRONG_TYPE, name, f"{value[:80]!r} is no whole number")
-        if not 1 <= int(value) < 2**63:
+        number = _read(values.whole_number, value, Reason.WRONG_TYPE, name)
+        if not 1 <= number < 2**63:
             raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]} is no id")
-        return int(value)
+        return number
 
     def flag(self, name: str) -> bool:
         """Return a yes or no."""
-        value = self.required(name).casefold()
-        if value in {"1", "true", "t"}:
-            return True
-        if value in {"0", "false", "f"}:
-            return False
-        raise RejectedError(Reason.WRONG_TYPE, name, f"{value[:80]!r} is neither 1 nor 0")
+        return _read(values.flag, self.required(name), Reason.WRONG_TYPE, name)
+
+    def flag_or_none(self, name: str) -> bool | None:
+        """Return an optional yes or no; None if there is none that makes sense. An empty one is a warning, too."""
+        found = self.or_none(self.flag, name)
+        if found is None and self.has(name) and not self.problem_of(name):
+            self.warn(name, "it is empty, and neither 1 nor 0")
+        return found
 
     def share(self, name: str) -> float:
-        """Return a number from 0 to 1."""
+        """Return a percent as a fraction of one; extra credit makes it more than 1."""
         value = self.required(name)
         try:
             share = float(value)
         except ValueError:
             raise RejectedError(Reason.WRONG_TYPE, name, f"{value[:80]!r} is no number") from None
-        if not 0 <= share <= 1:
-            raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]} is not between 0 and 1")
+        if not 0 <= share < inf:
+            raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]} is no finite number from 0")
         return share
 
-    def past(self, name: str) -> datetime:
+    def past(self, name: str, *, date_alone: bool = False) -> datetime:
         """Return when something was so."""
-        instant = self.instant(name)
-        if instant is None:
-            raise RejectedError(Reason.MISSING_FIELD, name, "it is empty; it says when this was so")
+        instant = self.instant(name, date_alone=date_alone)
         if instant > self._now + CLOCK_SKEW:
-            fix = f"{instant.isoformat()} is in the future; it is to say when this was so, in UTC"
+            fix = f"{instant.isoformat()} is in the future; it is to be when this was so, in UTC"
             raise RejectedError(Reason.FUTURE_TIME, name, fix)
         return instant
 
     def past_or_none(self, name: str) -> datetime | None:
-        """Return the instant of a field; None if the table has none."""
-        return None if not self.text(name).strip() else self.past(name)
+        """Return when something was so; None if there is no time that makes sense. A date is its first instant."""
+        return self.or_none(partial(self.past, date_alone=True), name)
 
-    def instant(self, name: str) -> datetime | None:
-        """Return a time in UTC, None if there is none."""
-        value = self.text(name).strip()
-        if not value:
-            return None
-        try:
-            instant = datetime.fromisoformat(value)
-            instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-        except (ValueError, OverflowError):
-            fix = f"{value[:80]!r} is no time such as 2026-01-31 12:00:00, in UTC"
-            raise RejectedError(Reason.BAD_VALUE, name, fix) from None
-        if len(value) <= len("2026-01-31"):
+    def instant(self, name: str, *, date_alone: bool = False) -> datetime:
+        """Return a time in UTC; a date without a time of day is its first instant, if `date_alone` allows one."""
+        value = self.required(name)
+        instant = _read(values.instant, value, Reason.BAD_VALUE, name)
+        if values.is_date(value) and not date_alone:
             raise RejectedError(Reason.NAIVE_TIME, name, f"{value!r} has no time of day; write it out, in UTC")
-        if instant < EARLIEST:
-            raise RejectedError(Reason.BAD_VALUE, name, f"{value[:80]!r} is before {EARLIEST:%Y}")
         return instant
+
+    def instant_or_none(self, name: str) -> datetime | None:
+        """Return a time in UTC; None if there is none that makes sense. A date is its first instant."""
+        return self.or_none(partial(self.instant, date_alone=True), name)
+
+    def certificate_id(self, name: str) -> str:
+        """Return a certificate's id, as 32 hexadecimal digits in lower case."""
+        return _read(values.certificate_id, self.required(name), Reason.BAD_VALUE, name)
 
     def course_run(self, name: str) -> str:
         """Return a course run's key."""
@@ -147,13 +189,16 @@ class Fields:
 
     def notes(self, name: str) -> str:
         """Return a person's note."""
-        text = self.text(name).strip()
+        text = (self.or_none(self.text, name) or "").strip()
         return text if len(text) <= MAX_NOTES else f"{text[: MAX_NOTES - 1]}…"
 
     def person(self, name: str) -> str:
         """Return who did it, by their id; "" if the table has none."""
-        return f"user:{self.number(name)}" if self.text(name).strip() else ""
+        number = self.or_none(self.number, name)
+        return "" if number is None else f"user:{number}"
 
+
+_WHOLE_FLOAT = re.compile(r"(?<=[0-9])\.0*$")  # 7.0 names the same row as 7
 
 type RowContent = TableRow | Change
 
@@ -167,6 +212,13 @@ class FactInRow(NamedTuple):
     observed_at: str  # when it was so for sure
 
 
+class ReadRow(NamedTuple):
+    """A row that was read."""
+
+    contents: list[RowContent]
+    warnings: list[Warned]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of the platform."""
@@ -178,11 +230,14 @@ class Table:
     facts: tuple[FactInRow, ...]
     also: tuple[str, ...] = ()  # columns that are read where they are
 
-    def read(self, values: Mapping[str, Any], now: datetime) -> list[RowContent]:
-        """Return the observations and changes of a row. Raises RejectedError."""
+    def read(self, row: Mapping[str, Any], now: datetime, id_verification: timedelta = ID_VERIFICATION) -> ReadRow:
+        """Return the observations and changes of a row, and its warnings. Raises RejectedError.
+
+        `id_verification` is for how long an ID verification holds that has no expiration date.
+        """
         for column in self.columns:
-            if column not in values:
+            if column not in row:
                 raise RejectedError(Reason.MISSING_FIELD, column, f"{self.name} has this column")
-        fields = Fields(values, now)
-        key = next((fields.text(name) for name in self.key if fields.text(name)), "")
-        return list(self.read_row(fields, f"{self.name}/{key}"))
+        fields = Fields(row, now, id_verification)
+        key = next(filter(None, (fields.or_none(fields.text, name) for name in self.key)), "")
+        return ReadRow(list(self.read_row(fields, f"{self.name}/{_WHOLE_FLOAT.sub('', key)}")), fields.warnings)

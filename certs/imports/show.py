@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -64,6 +65,8 @@ def report(console: Console, found: ImportReport, rejects: Path | None) -> None:
         )
     else:
         console.print(f"[bold]{found.records:,}[/] records in {found.parts:,} parts; nothing was taken in (--check).")
+    for warning in found.warnings:
+        console.print(f"[yellow]Warning:[/] {_warning(warning)}", highlight=False)
     if rejects is not None:
         console.print(f"[red]{sum(found.rejected.values()):,} rows were rejected:[/] see {rejects}", highlight=False)
     _company(console, found)
@@ -92,6 +95,11 @@ def _company(console: Console, found: ImportReport) -> None:
 
 def _places(rows: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"{row['table']} line {row['line']}" for row in islice(rows, EXAMPLES))
+
+
+def _warning(found: Mapping[str, Any]) -> str:
+    name, rows = f"{found['table']}.{found['field']}", f"{found['rows']:,} rows" if found["rows"] > 1 else "1 row"
+    return escape(f"{name} left out, or read as something else, in {rows}; line {found['line']}: {found['problem']}")
 
 
 def _whose(item: Mapping[str, object]) -> str:

@@ -5,26 +5,27 @@ from collections.abc import Mapping
 
 from certs.imports import readers
 from certs.imports.rows import FactInRow, Table
+from certs.imports.verifications import verification
 
 _HISTORY = ("history_date", "history_type")
 _ID = ("id",)
 _PAIR = ("user_id", "course_id")
 _OVERVIEW = "1970"
-_VERIFICATION = (
-    FactInRow(
-        "ID verification",
-        "`approved`: until `expiration_date`, else 365 days from `created_at`",
-        "`status_changed`",
-        "`updated_at`",
-    ),
-    FactInRow("ID verification", "`denied`: this attempt counts no more", "`status_changed`", "`updated_at`"),
-    FactInRow("", "any other status: nothing is decided yet", "", ""),
-)
 
 
-def _verifications(name: str, kind: str) -> Table:
-    columns = ("id", "user_id", "status", "status_changed", "created_at", "updated_at", "expiration_date")
-    return Table(name, columns, _ID, readers.verification(kind), _VERIFICATION)
+def _verifications(name: str, kind: str, end: str, *also: str) -> Table:
+    also = ("status_changed", "created_at", "updated_at", *also)
+    facts = (
+        FactInRow("ID verification", f"`approved`: until {end}", "`status_changed`", "`updated_at`"),
+        FactInRow("ID verification", "`denied`: this attempt counts no more", "`status_changed`", "`updated_at`"),
+        FactInRow("", "any other status: nothing is decided yet", "", ""),
+    )
+    return Table(name, ("id", "user_id", "status"), _ID, verification(kind), facts, also=also)
+
+
+def _named_verifications(kind: str, name: str) -> Table:
+    end = "`expiration_date` or `expiry_date`, else as many days from `created_at` as `--id-verification-days` names"
+    return _verifications(f"verify_student_{name}", kind, end, "expiration_date", "expiry_date")
 
 
 TABLES: Mapping[str, Table] = {
@@ -32,10 +33,7 @@ TABLES: Mapping[str, Table] = {
     for table in (
         Table(
             "course_overviews_courseoverview",
-            (
-                "id", "modified", "cert_html_view_enabled", "certificates_display_behavior",
-                "certificates_show_before_end", "certificate_available_date", "end", "self_paced",
-            ),
+            ("id", "modified", "cert_html_view_enabled"),
             _ID,
             readers.overview,
             (
@@ -51,17 +49,22 @@ TABLES: Mapping[str, Table] = {
                 FactInRow("course run", "available date: `certificate_available_date`", _OVERVIEW, "`modified`"),
                 FactInRow("course run", "end: `end`; pacing: `self_paced`", _OVERVIEW, "`modified`"),
             ),
+            also=(
+                "certificates_display_behavior", "certificates_show_before_end", "certificate_available_date", "end",
+                "self_paced",
+            ),
         ),
         Table(
             "student_courseenrollment",
-            ("user_id", "course_id", "created", "is_active", "mode"),
+            ("user_id", "course_id", "created"),
             (*_ID, *_PAIR),
             readers.enrollment,
-            (FactInRow("enrollment", "`mode`, `is_active`", "`created`", "the export"),),
+            (FactInRow("enrollment", "`mode`, `is_active`", "`created`, or 1970", "the export"),),
+            also=("is_active", "mode"),
         ),
         Table(
             "student_courseenrollment_history",
-            ("user_id", "course_id", "created", "is_active", "mode", *_HISTORY),
+            ("user_id", "course_id", "created", *_HISTORY),
             ("history_id",),
             readers.enrollment_history,
             (
@@ -69,26 +72,33 @@ TABLES: Mapping[str, Table] = {
                     "enrollment", "`mode`, `is_active`; `-`: inactive", "`created` (the first row)", "`history_date`"
                 ),
             ),
+            also=("is_active", "mode"),
         ),
         Table(
             "grades_persistentcoursegrade",
-            ("user_id", "course_id", "percent_grade", "letter_grade", "passed_timestamp", "modified"),
+            ("user_id", "course_id", "percent_grade", "letter_grade", "modified"),
             (*_ID, *_PAIR),
             readers.grade,
             (
-                FactInRow("grade", "`percent_grade`, `letter_grade`", "`modified`", "`modified`"),
+                FactInRow("grade", "`percent_grade`, `letter_grade` of who passes", "`passed_timestamp`", "`modified`"),
+                FactInRow("grade", "`percent_grade`, `letter_grade` of others", "`modified`", "`modified`"),
                 FactInRow("passing", "`passed_timestamp` set: passed", "`passed_timestamp`", "`passed_timestamp`"),
                 FactInRow("passing", "a letter (not F): passes", "`modified`", "`modified`"),
                 FactInRow("passing", "no letter, `passed_timestamp` set: fails (again)", "`modified`", "`modified`"),
                 FactInRow("passing", "no letter, no `passed_timestamp`: never passed", "1970", "1970"),
             ),
+            also=("passed_timestamp",),
         ),
-        _verifications("verify_student_softwaresecurephotoverification", "photo"),
-        _verifications("verify_student_ssoverification", "sso"),
-        _verifications("verify_student_manualverification", "manual"),
+        _named_verifications("photo", "softwaresecurephotoverification"),
+        _named_verifications("sso", "ssoverification"),
+        _named_verifications("manual", "manualverification"),
+        _verifications(
+            "verify_student_verificationattempt", "", "`expiration_datetime`; without one, for ever",
+            "expiration_datetime", "created", "modified",
+        ),
         Table(
             "certificates_generatedcertificate",
-            ("user_id", "course_id", "status", "mode", "grade", "verify_uuid", "created_date", "modified_date"),
+            ("user_id", "course_id", "status", "grade", "verify_uuid", "created_date", "modified_date"),
             (*_ID, *_PAIR),
             readers.certificate,
             (
@@ -99,67 +109,71 @@ TABLES: Mapping[str, Table] = {
                     "`modified_date`",
                 ),
             ),
-            also=("id",),
+            also=("id", "mode"),
         ),
         Table(
             "certificates_certificateinvalidation",
-            ("id", "generated_certificate_id", "active", "created", "modified", "notes", "invalidated_by_id"),
+            ("id", "generated_certificate_id", "active", "created", "modified"),
             _ID,
             readers.invalidation,
             (
                 FactInRow("invalidation", "active, by `user:<invalidated_by_id>`", "`created`", "`created`"),
                 FactInRow("invalidation", "not `active`: lifted", "`modified`", "`modified`"),
             ),
+            also=("notes", "invalidated_by_id"),
         ),
         Table(
             "certificates_historicalcertificateinvalidation",
-            ("id", "generated_certificate_id", "active", "notes", *_HISTORY),
+            ("id", "generated_certificate_id", "active", *_HISTORY),
             _ID,
             readers.invalidation_history,
             (FactInRow("invalidation", "`active`; `-`: lifted", "`history_date`", "`history_date`"),),
-            also=("invalidated_by_id", "history_user_id"),
+            also=("notes", "invalidated_by_id", "history_user_id"),
         ),
         Table(
             "certificates_certificateallowlist",
-            ("user_id", "course_id", "created", "modified", "allowlist", "notes"),
+            ("user_id", "course_id", "created", "allowlist"),
             (*_ID, *_PAIR),
             readers.listed("allowlist"),
             (
                 FactInRow("allowlist", "`allowlist` 1: listed", "`created`", "`modified`"),
                 FactInRow("allowlist", "`allowlist` 0: not listed", "`modified`", "`modified`"),
             ),
+            also=("modified", "notes"),
         ),
         Table(
             "certificates_historicalcertificateallowlist",
-            ("user_id", "course_id", "created", "allowlist", "notes", *_HISTORY),
+            ("user_id", "course_id", "allowlist", *_HISTORY),
             ("history_id",),
             readers.allowlist_history,
             (
                 FactInRow("allowlist", "`allowlist`; `-`: not listed", "`created` (the first row)", "`history_date`"),
             ),
-            also=("history_user_id",),
+            also=("created", "notes", "history_user_id"),
         ),
         Table(
             "certificates_certificatewhitelist",
-            ("user_id", "course_id", "created", "whitelist", "notes"),
+            ("user_id", "course_id", "whitelist"),
             (*_ID, *_PAIR),
             readers.listed("whitelist"),
-            (FactInRow("allowlist", "`whitelist`: listed or not", "`created`", "`created`"),),
+            (FactInRow("allowlist", "`whitelist`: listed or not", "`created`; without it, the export", "the same"),),
+            also=("created", "notes"),
         ),
         Table(
             "certificates_certificatedateoverride",
-            ("id", "generated_certificate_id", "created", "modified", "date", "reason", "overridden_by_id"),
+            ("id", "generated_certificate_id", "modified", "date"),
             _ID,
             readers.override,
             (FactInRow("date override", "`date`, by `user:<overridden_by_id>`", "`modified`", "`modified`"),),
+            also=("created", "reason", "overridden_by_id"),
         ),
         Table(
             "certificates_historicalcertificatedateoverride",
-            ("id", "generated_certificate_id", "date", "reason", *_HISTORY),
+            ("id", "generated_certificate_id", "date", *_HISTORY),
             _ID,
             readers.override_history,
             (FactInRow("date override", "`date`; `-`: removed", "`history_date`", "`history_date`"),),
-            also=("overridden_by_id", "history_user_id"),
+            also=("reason", "overridden_by_id", "history_user_id"),
         ),
         Table(
             "student_courseaccessrole",

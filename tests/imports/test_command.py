@@ -37,6 +37,18 @@ def test_checking_reads_and_reports_and_needs_no_stack(export: Path) -> None:
     assert "auth_user.csv" in result.stderr
 
 
+def test_a_warning_is_in_the_report_and_is_no_reject(export: Path) -> None:
+    (export / "certificates_certificatewhitelist.csv").write_text(
+        as_csv([{**ROWS["certificates_certificatewhitelist"], "notes": "x"}])
+    )
+    (export / f"{ENROLLMENTS}.csv").write_text(as_csv([{**ROWS[ENROLLMENTS], "created": "[soon]"}]))
+    result = certs("import", export, "--check")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    problem = "line 2: '[soon]' is no time such as 2026-01-31 12:00:00, in UTC"
+    assert f"Warning: {ENROLLMENTS}.created left out, or read as something else, in 1 row; {problem}" in shown
+
+
 def test_rejects_are_json_lines_that_only_their_owner_may_read(export: Path) -> None:
     certs("import", export, "--check", "--rejects", "bad.jsonl")
     (reject,) = map(json.loads, Path("bad.jsonl").read_text().splitlines())

@@ -80,7 +80,7 @@ def awarded(export: Export) -> bool:
 
 #: The columns that name whom a row is about.
 NAMING = {"id", "user_id", "course_id", "generated_certificate_id"}
-DATES = {"created", "created_date", "modified", "modified_date", "history_date", "status_changed"}
+DATES = {"created", "created_date", "modified", "modified_date", "history_date", "status_changed", "updated_at"}
 
 
 @pytest.mark.parametrize("what", FORBIDDING)
@@ -146,7 +146,9 @@ def test_an_invalidation_that_may_be_lifted_waits_too(
 
 
 def test_a_learner_whose_id_verification_is_refused_waits_in_every_course_run(tables: Tables) -> None:
-    tables.qualifying().add(ENROLLMENTS, course_id=OTHER_COURSE_RUN).add(PHOTOS, id=6, status="denied", updated_at="?")
+    tables.qualifying().add(ENROLLMENTS, course_id=OTHER_COURSE_RUN).add(
+        PHOTOS, id=6, status="denied", status_changed="?", updated_at="?"
+    )
     export = tables.qualifying(user_id=8).read()
     assert {row.learner_id for row in export.rows()} == {None, 8}
     waiting = [(item["learner_id"], item["course_run"]) for item in export.reading.waits_for]

@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from certrules.core.timeline import Timeline, merge
 from certrules.formats.table_rows import Observation, TableRow, decode_row, entries_from
 from certs.imports.files import files_of
 from certs.imports.parts import COURSE_RUNS, Reading, read_tables
+from certs.imports.rows import ID_VERIFICATION
 from certs.imports.tables import TABLES
 from localcloud import LocalCloud
 
@@ -80,6 +81,17 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
             "name": "",
         }
         for kind in ("softwaresecurephotoverification", "ssoverification", "manualverification")
+    },
+    "verify_student_verificationattempt": {
+        "id": 5,
+        "user_id": 7,
+        "status": "approved",
+        "status_changed": "2026-01-12 12:00:00.000000",
+        "created_at": "2026-01-11 12:00:00.000000",
+        "updated_at": "2026-01-12 12:00:00.000000",
+        "expiration_datetime": "2028-01-11 12:00:00.000000",
+        "hide_status_from_user": 0,
+        "name": "",
     },
     "certificates_generatedcertificate": {
         "id": 40,
@@ -267,11 +279,13 @@ class Export:
         return [result(cloud, part, folder) for part in self.reading.parts]
 
 
-def read(files: Iterable[Path], folder: Path, now: datetime = NOW) -> Export:
+def read(
+    files: Iterable[Path], folder: Path, now: datetime = NOW, *, id_verification: timedelta = ID_VERIFICATION
+) -> Export:
     """Read files of tables, or folders of them, into a folder of parts."""
     folder.mkdir()
     with (folder / "rejects.jsonl").open("w") as rejects:
-        return Export(folder, read_tables(files_of(files)[0], folder, rejects, now))
+        return Export(folder, read_tables(files_of(files)[0], folder, rejects, now, id_verification=id_verification))
 
 
 def result(cloud: LocalCloud, part: str, folder: str = FOLDER) -> dict[str, Any]:

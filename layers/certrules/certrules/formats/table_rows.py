@@ -71,13 +71,13 @@ def entries_from(timeline: Timeline, observations: Iterable[Observation]) -> Ite
         added = []
         if not known:
             added.append(_entry(observation, observation.since, observation.value))
-        else:
-            if known[0].at > observation.since:
-                added.append(_entry(observation._replace(by="", notes=""), observation.since, known[0].value))
-            ignored_at = last_ignored.get((observation.fact, observation.subject))
-            is_ignored = ignored_at is not None and known[-1].at < ignored_at <= observation.observed_at
-            if known[-1].value != observation.value or is_ignored:
-                added.append(_entry(observation, observation.observed_at, observation.value))
+        elif known[0].at > observation.since:
+            added.append(_entry(observation._replace(by="", notes=""), observation.since, known[0].value))
+        last = (known or added)[-1]
+        ignored_at = last_ignored.get((observation.fact, observation.subject))
+        is_ignored = ignored_at is not None and last.at < ignored_at <= observation.observed_at
+        if last.value != observation.value or is_ignored:
+            added.append(_entry(observation, observation.observed_at, observation.value))
         for entry in added:
             insort(line, entry, key=_order)
         yield from added
