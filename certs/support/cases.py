@@ -95,11 +95,23 @@ def learner(learner: int, stack: str | None, *, as_json: bool) -> None:
 def find(certificate: str, stack: str | None, *, as_json: bool) -> None:
     """Show whose certificate this is.
 
-    And in which course run. CERTIFICATE is its id, or the address that ends in it.
+    And in which course run. CERTIFICATE is its id, with or without dashes, or its address. If the same id was given to
+    several certificates, all are shown.
     """
-    written = certificate.rstrip("/").rpartition("/")[2]
+    from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, last_part
+
+    written = ",".join(ids_in(certificate)) or last_part(certificate)
+    if not written:
+        raise click.UsageError(f"{certificate[:40]!r} is no certificate id: {LOOKS_LIKE}")
     found = Api(stack).get(f"/v1/certificates/{quote(written, safe='')}")
-    show(found, as_json, lambda: click.echo(f"Learner {found['learner_id']} in {found['course_run']}"))
+
+    def human() -> None:
+        for owner in (found, *found["others"]):
+            click.echo(f"Learner {owner['learner_id']} in {owner['course_run']}")
+        if found["others"]:
+            click.echo("One id was given to several certificates: have an operator look at it.", err=True)
+
+    show(found, as_json, human)
 
 
 @click.command(epilog=examples("certs learners course-v1:DemoX+CS101+2026_T1"))

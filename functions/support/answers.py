@@ -102,6 +102,12 @@ class Owner(Answer):
     course_run: str
 
 
+class Owners(Owner):
+    """Whose certificate it is; of an id that was given twice, the others, too."""
+
+    others: Annotated[list[Owner], Field(description="With the same id, which is an error: an id is given once.")]
+
+
 class LearnersPage(Answer):
     """A page of a course run's learners."""
 

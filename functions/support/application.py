@@ -22,6 +22,7 @@ from pynamodb.exceptions import PynamoDBException
 from certrules import aws, settings, storage
 from certrules.core.terms import is_person
 from certrules.formats import refusals
+from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
 from certrules.requests import RefusedActError
 from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import acts, cases, revocations
@@ -131,15 +132,18 @@ def key_of(course_run: str) -> str:
     return key
 
 
-def owner_of(certificate_id: str) -> Pair:
-    """Return whose certificate has this id, or an address that ends in it. Raises RefusedActError."""
-    written = certificate_id.strip().rstrip("/").rpartition("/")[2]
-    plain = written.replace("-", "").lower()
-    owners = (storage.owner_of(name) for name in dict.fromkeys((plain, written)) if 0 < len(name) <= 64)
-    owner = next(filter(None, owners), None)
-    if owner is None:
-        raise RefusedActError(404, "no certificate has this id", "compare it with the end of its address")
-    return pair_of(*owner)
+def owners_of(certificate: str) -> list[Pair]:
+    """Return whose certificate this is, by its id or address: more than one if an id was given twice.
+
+    Raises RefusedActError if there is none.
+    """
+    owners = sorted({owner for name in possible_ids(certificate) for owner in storage.owners_of(name)})
+    if not owners:
+        fix = "compare it with the end of its address" if ids_in(certificate) else LOOKS_LIKE
+        raise RefusedActError(404, "no certificate has this id", fix)
+    if len(owners) == 1:
+        pair_of(*owners[0])  # for the audit log
+    return owners
 
 
 # --- what went wrong, as problem+json

@@ -16,7 +16,7 @@ from answers import (
     Exported,
     LearnersPage,
     Outcome,
-    Owner,
+    Owners,
 )
 from application import (
     ABOUT,
@@ -27,7 +27,7 @@ from application import (
     acted,
     app,
     key_of,
-    owner_of,
+    owners_of,
     pair_of,
     previewed,
     read_cursor,
@@ -60,10 +60,17 @@ def learner(learner_id: LearnerInPath) -> dict[str, Any]:
     return {"learner_id": learner_id, "course_runs": cases.course_runs_of(learner_id)}
 
 
-@app.get("/v1/certificates/<certificate_id>", summary="Whose certificate this is", **call(Owner, refuses=(404,)))
+@app.get("/v1/certificates/<certificate_id>", summary="Whose certificate this is", **call(Owners, refuses=(404,)))
 def certificate(certificate_id: str) -> dict[str, Any]:
-    """Return learner and course run of a certificate."""
-    return owner_of(certificate_id)._asdict()
+    """Return learner and course run of a certificate: by its id with or without dashes, or by its address."""
+    first, *others = (owner._asdict() for owner in owners_of(certificate_id))
+    return {**first, "others": others}
+
+
+@app.get(r"/v1/certificates/.*[^\w.-].*", include_in_schema=False)
+def certificate_by_address() -> dict[str, Any]:
+    """Return the same for a whole address, which stands encoded in the path."""
+    return certificate(app.current_event.path.partition("/v1/certificates/")[2])
 
 
 @app.get("/v1/course-run/learners", summary="A course run's learners, a page at a time", **call(LearnersPage))

@@ -31,7 +31,7 @@ from application import (
     demand,
     discarded,
     key_of,
-    owner_of,
+    owners_of,
     pair_of,
     previewed,
     read_cursor,
@@ -145,7 +145,8 @@ def start() -> Response[str]:
 def find() -> Response[str]:
     """Go where the search leads: to a case, a learner, a course run, or a certificate's owner."""
     if certificate_id := query("certificate_id"):
-        return see("/case", **owner_of(certificate_id)._asdict())
+        owners = owners_of(certificate_id)
+        return page("owners.html", owners=owners) if owners[1:] else see("/case", **owners[0]._asdict())
     learner, course_run = query("learner_id"), query("course_run")
     if learner and course_run:
         return see("/case", learner_id=number(learner), course_run=key_of(course_run))

@@ -92,7 +92,7 @@ def test_what_learners_have_there_is_what_the_old_logic_stated_last(
         day(4),
     )
     assert scene.history(learner) == []
-    assert storage.owner_of(old_id(learner)) == learner.pair
+    assert storage.owners_of(old_id(learner)) == [learner.pair]
 
 
 def test_going_live_publishes_nothing_that_the_old_logic_issued(scene: Scene, learner: Learner) -> None:

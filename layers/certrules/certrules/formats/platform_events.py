@@ -1,6 +1,5 @@
 """Open edX's public events that are read: a row for each, with its data, its reader and its export."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from zlib import crc32
@@ -11,6 +10,7 @@ from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorde
 from certrules.core.facts import Record
 from certrules.core.terms import PERSON, Status, is_ccx
 from certrules.core.timeline import Entry
+from certrules.formats.certificate_ids import ids_in, last_part
 from certrules.formats.event_form import (
     AttemptId,
     EntryBuilder,
@@ -28,8 +28,6 @@ from certrules.formats.event_form import (
 )
 from certrules.formats.refusals import COURSE_KEY
 from certrules.formats.stored import as_time
-
-_CERTIFICATE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _NAMED_ATTEMPTS = 2**48
 """ID verification attempts that tables name by more than a number get one from here on; the platform's are below."""
@@ -169,8 +167,9 @@ def _role(*, added: bool) -> Callable[[_AccessRole, EntryBuilder], EventContent]
 
 
 def _old_certificate(body: _OldCertificate, builder: EntryBuilder) -> EventContent:
-    last = body.download_url.rstrip("/").rpartition("/")[2]
-    certificate_id = last if _CERTIFICATE_ID.fullmatch(last) else ""
+    last = last_part(body.download_url)
+    plain = last.replace("-", "").lower()
+    certificate_id = plain if ids_in(last) == (plain,) else ""  # a file's name has the id of a download
     value = Recorded(body.current_status, body.mode, body.grade, certificate_id)
     course_run = builder.course_run(body.course.course_key, "course.course_key")
     return EventContent(body.user.id, course_run, (builder.entry(Fact.RECORDED, value),))

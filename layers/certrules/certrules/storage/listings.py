@@ -27,6 +27,9 @@ from certrules.storage.tables import (
     timeline_of,
 )
 
+_MOST_OWNERS = 100
+"""How many certificates with one id are listed."""
+
 
 class Place(NamedTuple):
     """The start of a page in an index that spreads over shards."""
@@ -141,10 +144,10 @@ def records_of(learner_id: int) -> dict[str, StoredRecord]:
     return {item.s: stored_record(item) for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}}
 
 
-def owner_of(certificate_id: str) -> Pair | None:
-    """Return the learner and course run of a certificate id, None if there is none."""
-    found = next(iter(Item.by_certificate.query(certificate_id, limit=1)), None)
-    return None if found is None else Pair(learner_of(found.p), found.s)
+def owners_of(certificate_id: str) -> list[Pair]:
+    """Return whose certificate has this id, and in which course run; more than one only if an id was given twice."""
+    found = Item.by_certificate.query(certificate_id, limit=_MOST_OWNERS)
+    return [Pair(learner_of(item.p), item.s) for item in found]
 
 
 def learners_page(course_run: str, start: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
