@@ -151,6 +151,20 @@ def compare(scene: Scene, *course_runs: str) -> tuple[Run, dict[str, Any]]:
     return run, comparison
 
 
+def test_a_grade_that_the_old_logic_lacks_is_counted_apart_and_is_no_disagreement(
+    scene: Scene, learner: Learner
+) -> None:
+    scene.ingest(learner.configured(day(1), rollout="shadow"), learner.enrolled(day(1)), learner.id_approved(day(1)))
+    scene.ingest(learner.graded(day(3), 0.85, "B"), recorded(learner, grade=""))
+
+    _, comparison = compare(scene, learner.course_run)
+
+    assert (comparison["all"]["classes"], comparison["all"]["agreement"]) == ({"grade_missing": 1}, 1)
+    assert comparison["ready"] == [learner.course_run]
+    (sample,) = comparison["samples"]
+    assert sample["differences"] == [{"field": "grade_missing", "old_logic": "", "facts": "0.85"}]
+
+
 def test_a_course_run_with_nothing_to_compare_is_named_and_never_agrees(scene: Scene, learner: Learner) -> None:
     known, empty, unknown, fresh = (f"{learner.course_run}{name}" for name in ("", "_empty", "_unknown", "_fresh"))
     scene.ingest(*(Learner(1, name).configured(day(1), rollout="shadow") for name in (known, empty, fresh)))

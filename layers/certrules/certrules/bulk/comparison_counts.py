@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from certrules.bulk.runs import Tally, tally
-from certrules.core.comparison import Comparison, Effect, Kind
+from certrules.core.comparison import AGREEING, Comparison, Effect, Kind
 from certrules.storage import Pair
 
 SAMPLES = 5
@@ -66,7 +66,7 @@ class Agreement(msgspec.Struct):
         """The part of the certificates on which both agree; None where nothing was compared."""
         if not self.recorded:
             return None
-        differing = sum(count for kind, count in self.kinds.items() if kind != Kind.AGREE)
+        differing = sum(count for kind, count in self.kinds.items() if kind not in AGREEING)
         return 1 - differing / self.certificates
 
     @property

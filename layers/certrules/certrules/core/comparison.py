@@ -46,6 +46,7 @@ class Kind(StrEnum):
     ID = "id"
     MODE_OR_GRADE = "mode_or_grade"
     DATE = "date"
+    GRADE_MISSING = "grade_missing"
     AGREE = "agree"
 
 
@@ -59,8 +60,12 @@ KINDS: dict[Kind, str] = {
     Kind.ID: "Downloadable by both, under another id.",
     Kind.MODE_OR_GRADE: "Downloadable by both; only the mode or the grade differs.",
     Kind.DATE: "Downloadable by both; only a date differs.",
+    Kind.GRADE_MISSING: "Both agree, but the old logic has no grade, and the facts do.",
     Kind.AGREE: "Both agree.",
 }
+
+AGREEING = frozenset({Kind.AGREE, Kind.GRADE_MISSING})
+"""The classes that count as agreement: that the old logic stored no grade contradicts nothing."""
 
 
 class Effect(StrEnum):
@@ -204,6 +209,7 @@ _KINDS_BY_FIELD = (
     (Kind.ID, {"id"}),
     (Kind.MODE_OR_GRADE, {"mode", "grade"}),
     (Kind.DATE, set(_DATES)),
+    (Kind.GRADE_MISSING, {"grade_missing"}),
 )
 
 
@@ -228,8 +234,9 @@ def _differences(
         found.append(DifferingField("id", their_id, our_id))
     if theirs.mode and theirs.mode != ours.mode:
         found.append(DifferingField("mode", theirs.mode, ours.mode))
-    if theirs.grade and ours.grade and not is_same_grade(theirs.grade, ours.grade):
-        found.append(DifferingField("grade", theirs.grade, ours.grade))
+    if ours.grade and not is_same_grade(theirs.grade, ours.grade):
+        name = "grade" if theirs.grade.strip() else "grade_missing"
+        found.append(DifferingField(name, theirs.grade, ours.grade))
     dates: list[tuple[str, Any, Any]] = [(name, getattr(theirs, name), getattr(ours, name)) for name in _DATES]
     for name, one, other in dates:
         # An earlier first date is no difference: the platform made the row when the certificate first had a label.
@@ -325,7 +332,9 @@ def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, ef
     elif kind is Kind.AGREE:
         text = f"{has}, and so do the facts"
     else:
-        fields = [f"{_FIELDS[item.field]} {item.theirs} there and {item.ours} here" for item in differences]
+        fields = [
+            f"{_FIELDS[item.field]} {item.theirs or 'unknown'} there and {item.ours} here" for item in differences
+        ]
         text = f"{has}, and so do the facts, but {listed(fields)}"
     later = kind is Kind.WITHHELD and effect is not Effect.ISSUE
     return f"{text}; {_EFFECTS[effect]}{', and the facts decide from then on' if later else ''}."
@@ -335,6 +344,7 @@ _FIELDS = {
     "id": "the id",
     "mode": "the mode",
     "grade": "the grade",
+    "grade_missing": "the grade",
     "issued_at": "the date",
     "first_issued_at": "the first date",
 }
