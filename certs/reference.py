@@ -26,6 +26,10 @@ DECISIONS = SAMPLES.parent / "docs" / "decisions"
 
 REFUSALS: Mapping[Reason, tuple[str, str]] = {
     Reason.TOO_LARGE: ("The body is larger than 64 KB.", "Send one event a message, without attachments."),
+    Reason.WRONG_FORM: (
+        "The event is inside something else that holds several, or none; or it is a line of a tracking log.",
+        "`fix` names the form; send each event alone, in the form above.",
+    ),
     Reason.NOT_JSON: ("The body is not JSON in UTF-8, or nested too deeply.", "Send one JSON object."),
     Reason.MISSING_FIELD: ("A field that decides is missing.", "Send it; `field` names it."),
     Reason.WRONG_TYPE: ("A field has another JSON type than it is to have.", "Send the type below."),
@@ -92,7 +96,7 @@ class Field(NamedTuple):
 
 def fields_of(event_type: EventType) -> tuple[Field, ...]:
     """Return the fields of the type's data that are read."""
-    return tuple(_fields(event_type.decoder.type, event_type.key))
+    return tuple(_fields(event_type.form.decoder.type, event_type.key))
 
 
 def metadata_fields() -> tuple[Field, ...]:
@@ -119,8 +123,8 @@ def _json_type(described: inspect.Type) -> str:
             return "status" if described.cls is Status else "cause"
         case inspect.LiteralType():
             return ", ".join(f"`{value}`" for value in described.values)
-        case inspect.FloatType(ge=0, le=1):
-            return "number from 0 to 1"
+        case inspect.FloatType(ge=0):
+            return "number from 0"
         case _:
             return _JSON_TYPES[type(described)]
 

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from certrules.core.fact_types import Enrollment, Fact, Grade, Recorded
-from certrules.core.terms import Status
-from certrules.formats.platform_events import implies_passing
+from certrules.core.terms import Status, is_nothing, mode_of
 from certrules.formats.refusals import EARLIEST, Reason
 from certrules.formats.table_rows import Observation, TableRow, ignored
 from certs.imports.rows import Change, Fields, RejectedError
@@ -98,7 +97,7 @@ def enrollment_history(fields: Fields, source: str) -> Iterator[TableRow]:
 def _mode(fields: Fields, at: datetime | None) -> str:
     """Return the mode of a row of this time; `honor` where the table is from before there were modes."""
     if fields.has("mode"):
-        return fields.required("mode") and fields.observation("mode")
+        return fields.mode("mode")
     if at is None or at >= _ALL_HONOR:
         fix = f"the table has no such column, and the row is not from before {_ALL_HONOR:%Y}, when all modes were honor"
         raise RejectedError(Reason.MISSING_FIELD, "mode", f"{fix}; export the column")
@@ -121,18 +120,21 @@ def grade(fields: Fields, source: str) -> Iterator[TableRow]:
         fields.warn("passed_timestamp", "the table has no such column: who passes counts as passing since `modified`")
     letter = fields.or_none(fields.observation, "letter_grade") or ""
     percent = fields.or_none(fields.share, "percent_grade")
-    passing = implies_passing(letter)
+    letter = "" if is_nothing(letter) else letter
+    passing = Grade(percent, letter).may_mean_passed
     if passed_at is not None and passed_at >= modified and not passing:
         fields.warn("passed_timestamp", "it is not before `modified`, and no letter means that the learner passes")
         passed_at = None
     at = modified if passed_at is None else max(modified, passed_at)  # `modified` is set a moment before the other
     observations = []
-    if percent is not None:
+    if percent is not None or letter:
         since = passed_at if passed_at is not None and passing else at
-        observations.append(Observation(since, at, Fact.GRADE, Grade(percent, letter), source))
+        value = Grade(percent, letter, passed_at is not None)
+        observations.append(Observation(since, at, Fact.GRADE, value, source))
     if passed_at is not None:
         observations.append(Observation(passed_at, passed_at, Fact.PASSING, True, source))
-    if not fields.problem_of("letter_grade"):
+    # Without the time of passing, the policy decides whether a letter that may mean passed does.
+    if not fields.problem_of("letter_grade") and (passed_at is not None or not passing):
         # Who never passed never fell: dated before everything, this entry can cost nobody a certificate.
         at = at if passing or passed_at is not None else EARLIEST
         observations.append(Observation(at, at, Fact.PASSING, passing, source))
@@ -168,7 +170,7 @@ def _status(fields: Fields) -> Status:
 def _certificate_mode(fields: Fields, at: datetime) -> str:
     """Return a certificate's mode; "" if none is known: no rule looks at it."""
     if fields.has("mode"):
-        return fields.or_none(fields.observation, "mode") or ""
+        return mode_of(fields.or_none(fields.observation, "mode") or "")
     mode = "honor" if at < _ALL_HONOR else ""
     fields.warn("mode", f"the table has no such column: {f'read as {mode}' if mode else 'the certificate has none'}")
     return mode

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from certrules.formats.events_in import CLOCK_SKEW
-from certrules.formats.refusals import Reason, RefusedError, checked_course_key
+from certrules.formats.refusals import Reason, RefusedError, checked_course_key, checked_mode
 from certrules.formats.table_rows import TableRow
 from certs.imports import values
 
@@ -121,6 +121,14 @@ class Fields:
         if len(value) > 255 or not value.isprintable():
             raise RejectedError(Reason.BAD_VALUE, name, "at most 255 printable characters")
         return value
+
+    def mode(self, name: str) -> str:
+        """Return an enrollment mode, trimmed and in lower case."""
+        self.required(name)
+        try:
+            return checked_mode(self.observation(name), name)
+        except RefusedError as refusal:
+            raise RejectedError(refusal.reason, name, refusal.fix) from refusal
 
     def number(self, name: str) -> int:
         """Return an id."""

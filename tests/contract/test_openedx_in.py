@@ -14,7 +14,7 @@ from openedx_events.event_bus.avro.deserializer import AvroSignalDeserializer
 from openedx_events.event_bus.avro.schema import schema_from_signal
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
-from certrules.core.terms import Status
+from certrules.core.terms import Status, is_nothing, mode_of
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
@@ -26,7 +26,7 @@ type Stated = tuple[int, str | None, list[tuple[Fact, str, object]]]
 
 
 def _enrolled(data: Any) -> Stated:
-    value = Enrollment(data.mode, data.is_active)
+    value = Enrollment(mode_of(data.mode), data.is_active)
     return data.user.id, str(data.course.course_key), [(Fact.ENROLLMENT, "", value)]
 
 
@@ -39,10 +39,9 @@ def _ccx_passing(data: Any) -> Stated:
 
 
 def _graded(data: Any) -> Stated:
-    letter = data.letter_grade.strip()
-    passed = [(Fact.PASSING, "", True)] if letter and letter.lower() not in {"f", "fail"} else []
-    entries = [(Fact.GRADE, "", Grade(data.percent_grade, letter)), *passed]
-    return data.user_id, str(data.course.course_key), entries
+    letter = "" if is_nothing(data.letter_grade) else data.letter_grade.strip()
+    value = Grade(data.percent_grade, letter, data.passed_timestamp is not None)
+    return data.user_id, str(data.course.course_key), [(Fact.GRADE, "", value)]
 
 
 def _approved(data: Any) -> Stated:
@@ -66,7 +65,7 @@ def _role(data: Any, *, added: bool) -> Stated:
 def _certificate(data: Any) -> Stated:
     has_id = data.download_url.startswith("https://x.org/c/")
     certificate_id = data.download_url[-32:] if has_id else ""
-    value = Recorded(Status(data.current_status), data.mode, data.grade, certificate_id)
+    value = Recorded(Status(data.current_status), mode_of(data.mode), data.grade, certificate_id)
     return data.user.id, str(data.course.course_key), [(Fact.RECORDED, "", value)]
 
 

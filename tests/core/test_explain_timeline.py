@@ -151,6 +151,8 @@ def test_every_fact_has_its_wording(phrase: str, sentence: str) -> None:
             ),
             "eligible modes every mode; modes without ID verification credit, honor and masters",
         ),
+        (Overrides(passing_letters=("a+", "pass")), "passing letters A+ and Pass"),
+        (Overrides(passing_letters=()), "passing letters none"),
     ],
 )
 def test_a_course_runs_own_policy_is_described(overrides: Overrides, all_phrases: str) -> None:

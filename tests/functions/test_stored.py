@@ -15,7 +15,7 @@ from certrules.core.guard import PublishedCertificate, PublishedTransition, next
 from certrules.core.instants import BEGINNING
 from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_policies
 from certrules.core.replay import replay
-from certrules.core.terms import Actor, Cause, RevocationAction, Status, is_ccx
+from certrules.core.terms import Actor, Cause, RevocationAction, Status, is_ccx, mode_of
 from certrules.core.timeline import Entry, merge
 from certrules.formats.stored import (
     decode_published,
@@ -46,14 +46,15 @@ _overrides = st.builds(
     st.none() | st.timedeltas(timedelta(0), timedelta(365)),
     st.none() | st.integers(0, 10_000),
     st.none() | st.timedeltas(timedelta(0), timedelta(365)),
+    st.none() | st.lists(_texts, max_size=3).map(tuple),
 )
 _statuses = st.sampled_from([*Status])
 _some_time = st.none() | _instants
 
 VALUES: dict[Fact, st.SearchStrategy[Any]] = {
-    Fact.ENROLLMENT: st.builds(Enrollment, _texts, st.booleans()),
+    Fact.ENROLLMENT: st.builds(Enrollment, _texts.map(mode_of), st.booleans()),
     Fact.PASSING: st.booleans(),
-    Fact.GRADE: st.builds(Grade, st.floats(0, 1), _texts),
+    Fact.GRADE: st.builds(Grade, st.none() | st.floats(0, 2), _texts, st.booleans()),
     Fact.BETA_TESTER: st.booleans(),
     Fact.ALLOWLIST: st.booleans(),
     Fact.INVALIDATION: st.booleans(),

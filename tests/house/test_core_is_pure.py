@@ -15,6 +15,7 @@ ALLOWED = {
     "abc",
     "bisect",
     "collections",
+    "copy",
     "dataclasses",
     "datetime",
     "decimal",
@@ -28,6 +29,7 @@ ALLOWED = {
     "re",
     "types",
     "typing",
+    "unicodedata",
     "uuid",
 }
 CLOCKS_AND_CHANCE = {"now", "utcnow", "today", "uuid1", "uuid4"}

@@ -128,15 +128,27 @@ def test_a_mode_that_changed_since_the_last_import_counts_from_the_export(tables
 def test_who_has_a_passed_timestamp_passed_then(tables: Tables) -> None:
     tables.add(GRADES)
     assert phrases(tables, Fact.PASSING) == [(instant("2026-03-01 12:00"), True)]
-    assert phrases(tables, Fact.GRADE) == [(instant("2026-03-01 12:00"), Grade(0.9, "Pass"))]
+    assert phrases(tables, Fact.GRADE) == [(instant("2026-03-01 12:00"), Grade(0.9, "Pass", has_passed_timestamp=True))]
 
 
 def test_a_letter_without_passed_timestamp_counts_from_when_the_row_had_it(tables: Tables) -> None:
-    tables.add(GRADES, passed_timestamp=None)
-    assert phrases(tables, Fact.PASSING) == [(instant("2026-03-02 12:00"), True)]
+    tables.qualifying(passed_timestamp=None)
+    assert phrases(tables, Fact.PASSING) == []
+    certificate = tables.read().outcome().certificate
+    assert certificate is not None
+    assert certificate.issued_at == instant("2026-03-02 12:00")
 
 
-@pytest.mark.parametrize("letter", ["", "Fail", "F", None])
+@pytest.mark.parametrize("letter", ["Distinction", "U"])
+def test_a_letter_that_the_policy_does_not_know_is_no_evidence_without_passed_timestamp(
+    tables: Tables, letter: str
+) -> None:
+    tables.qualifying(letter_grade=letter, passed_timestamp=None)
+    assert phrases(tables, Fact.PASSING) == []
+    assert tables.read().outcome().reasons == ("no_grade",)
+
+
+@pytest.mark.parametrize("letter", ["", "Fail", "F", None, "None", "N/A", "-", "NP"])
 def test_who_never_passed_never_fell(tables: Tables, letter: str | None) -> None:
     tables.add(GRADES, letter_grade=letter, passed_timestamp=None)
     assert phrases(tables, Fact.PASSING) == [(EARLIEST, False)]

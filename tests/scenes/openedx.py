@@ -17,7 +17,7 @@ from openedx_events.learning import signals
 from openedx_events.learning.data import UserPersonalData
 from openedx_events.tooling import OpenEdxPublicSignal
 
-from certrules.core.terms import Status
+from certrules.core.terms import Status, mode_of
 from certrules.formats.event_types import EVENT_TYPES
 
 SIGNALS: Mapping[str, Any] = {
@@ -55,7 +55,9 @@ _BY_NAME: Mapping[str, st.SearchStrategy[Any]] = {
     "coach_email": _personal,
     "current_status": st.sampled_from(Status).map(str),
     "download_url": _certificate_addresses,
-    "mode": st.text(min_size=1, max_size=40),
+    "mode": st.text(min_size=1, max_size=40).filter(mode_of),
+    "passed_timestamp": instants,
+    "expiration_date": instants,
     "name": _personal,
     "role": st.sampled_from(["beta_testers", "staff", "instructor"]),
 }

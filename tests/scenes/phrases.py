@@ -71,8 +71,8 @@ VOCABULARY: tuple[tuple[str, Callable[..., Content]], ...] = (
     (r"passing", lambda: Content(Fact.PASSING, "", value=True)),
     (r"failing", lambda: Content(Fact.PASSING, "", value=False)),
     (
-        r"graded (\S+)(?: (\S+))?",
-        lambda percent, letter: Content(Fact.GRADE, "", Grade(float(percent), letter or "")),
+        r"graded (\S+)(?: (\S+))?( since passing)?",
+        lambda percent, letter, passed: Content(Fact.GRADE, "", Grade(float(percent), letter or "", bool(passed))),
     ),
     (
         rf"{_ATTEMPT} approved(?: until {_DAY})?",
@@ -118,6 +118,7 @@ VOCABULARY: tuple[tuple[str, Callable[..., Content]], ...] = (
         ),
     ),
     (r"self-paced", lambda: _setting("self_paced", value=True)),
+    (r"passing letters (\S+)", lambda letter: _setting("policy", read_overrides({"passing_letters": [letter]}))),
     (r"policy of the deployment", lambda: _setting("policy", None)),
     (r"policy (\S+)", lambda preset: _setting("policy", read_overrides(preset))),
     (r"hold of (\d+) seconds", lambda hold: _setting("policy", read_overrides({"hold_seconds": int(hold)}))),

@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from certrules.core.instants import MICROSECOND, instant_of, micros, optional_instant, optional_micros
+from certrules.core.letters import names_no_pass
 from certrules.core.policy import Modes, Overrides
-from certrules.core.terms import PERSON, RevocationAction, Status
+from certrules.core.terms import PERSON, RevocationAction, Status, mode_of
 from certrules.core.wording import on_or_off, overrides_text, status_text, when
 
 
@@ -52,10 +53,16 @@ class Enrollment(NamedTuple):
 
 
 class Grade(NamedTuple):
-    """The value of a grade entry. An empty letter is no evidence of failing."""
+    """The value of a grade entry. A letter may mean passed, by the policy in force; none is evidence of failing."""
 
-    percent: float  # 0 to 1
+    percent: float | None  # a fraction of one, above it with extra credit; None: unknown
     letter: str
+    has_passed_timestamp: bool = False  # whether the platform names beside it when the learner passed
+
+    @property
+    def may_mean_passed(self) -> bool:
+        """Whether the letter means passed under some policy."""
+        return not names_no_pass(self.letter)
 
 
 class Approval(NamedTuple):
@@ -117,6 +124,7 @@ def _setting_to_stored(value: Any) -> Any:
             None if value.hold is None else value.hold // MICROSECOND,
             value.breaker_limit,
             None if value.breaker_window is None else value.breaker_window // MICROSECOND,
+            value.passing_letters,
         ]
     return value
 
@@ -125,10 +133,11 @@ def _setting_from_stored(setting: str, value: Any) -> Any:
     if setting in {"available_date", "end"}:
         return instant_of(value)
     if setting == "policy":
-        preset, eligible, required, without, hold, limit, window = value
+        preset, eligible, required, without, hold, limit, window, *letters = value
         hold, window = (None if span is None else timedelta(microseconds=span) for span in (hold, window))
         return Overrides(
-            preset, _modes_from_stored(eligible), required, _modes_from_stored(without), hold, limit, window
+            *(preset, _modes_from_stored(eligible), required, _modes_from_stored(without), hold, limit, window),
+            *(found if found is None else tuple(found) for found in letters),
         )
     return value
 
@@ -138,7 +147,7 @@ def _modes_to_stored(modes: Modes | None) -> list[Any] | None:
 
 
 def _modes_from_stored(value: list[Any] | None) -> Modes | None:
-    return None if value is None else Modes(frozenset(value[1:]), all_but=value[0])
+    return None if value is None else Modes(frozenset(map(mode_of, value[1:])), all_but=value[0])
 
 
 # --- wording, by the entry's subject, its value, and the instant (UTC) as of which it is described
@@ -155,7 +164,7 @@ def _passing_wording(_subject: str, value: bool, _as_of: datetime) -> EntryWordi
 
 
 def _grade_wording(_subject: str, value: Grade, _as_of: datetime) -> EntryWording:
-    text = f"{value.percent * 100:.6g}%"
+    text = "without a percent" if value.percent is None else f"{value.percent * 100:.6g}%"
     if value.letter:
         text = f"{text} ({value.letter})"
     return EntryWording("Grade", text, f"Graded {text}")
@@ -287,7 +296,7 @@ FACTS: Mapping[Fact, FactType] = {
         value="mode, is active",
         noun="enrollment",
         wording=_enrollment_wording,
-        from_stored=lambda _, value: Enrollment(*value),
+        from_stored=lambda _, value: Enrollment(mode_of(value[0]), *value[1:]),
     ),
     Fact.PASSING: FactType(
         letter="p",

@@ -1,11 +1,13 @@
 """The facts about one learner in one course run: as a record (all timelines), and as of an instant."""
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, assert_never
 
 from certrules.core.fact_types import Fact, Recorded
 from certrules.core.instants import BEGINNING
+from certrules.core.letters import means_passed
 from certrules.core.policy import DEFAULT, Overrides, Policy, overridden
 from certrules.core.terms import PERSON, is_ccx
 from certrules.core.timeline import Entry, Timeline
@@ -61,7 +63,7 @@ class Facts(NamedTuple):
     """
 
     as_of: datetime  # UTC
-    percent: float | None  # 0 to 1
+    percent: float | None  # a fraction of one
     policy: Policy
     ccx: bool = False
     course_run_known: bool = False
@@ -88,7 +90,9 @@ class CurrentFacts:
     __slots__ = (
         "_applied_record",
         "_approvals",
+        "_letters",
         "_overrides",
+        "_passing",
         "_policy",
         "_values",
         "changed",
@@ -103,6 +107,8 @@ class CurrentFacts:
         self._policy = policy
         self._overrides: Overrides | None = None
         self._approvals: dict[str, datetime | None] = {}  # by attempt: when it expires
+        self._passing: bool | None = None  # the value of the last passing entry
+        self._letters: frozenset[tuple[str, bool]] = frozenset()  # those that came after it, with their timestamp
         self._values: list[Any] = [*UNKNOWN_FACTS]  # in the order of the fields of Facts
         self._values[_POSITIONS["policy"]] = policy
         self._values[_POSITIONS["ccx"]] = is_ccx(record.course_run)
@@ -111,13 +117,17 @@ class CurrentFacts:
         self.verified_until: datetime | None = None  # when (UTC) the ID verification expires
         self.revocation_action: Entry | None = None  # the last one, until it is taken
 
-    def apply(self, entry: Entry) -> None:  # noqa: C901 - a branch for every fact
+    def apply(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - a branch for every fact
         """Apply one entry."""
         fact = entry.fact  # a chain of `is` takes 4 % less of a replay than `match` does
         if fact is Fact.PASSING:
+            self._passing, self._letters = entry.value, frozenset()
             self._put("passed", entry.value)
         elif fact is Fact.GRADE:
             self._values[_POSITIONS["percent"]] = entry.value.percent
+            if entry.value.letter:
+                self._letters |= {entry.value[1:]}
+                self._apply_letters()
         elif fact is Fact.COURSE_RUN:
             self._apply_setting(entry)
         elif fact is Fact.ENROLLMENT:
@@ -144,6 +154,14 @@ class CurrentFacts:
         """Change the deployment's policy; what the course run overrides stays."""
         self._policy = policy
         self._put("policy", overridden(policy, self._overrides))
+        self._apply_letters()
+
+    def copy(self) -> "CurrentFacts":
+        """Return the facts as they are; entries that are applied to the copy leave these alone."""
+        copied = copy(self)
+        copied._approvals = dict(self._approvals)  # noqa: SLF001 - of the same class
+        copied._values = [*self._values]  # noqa: SLF001
+        return copied
 
     def at(self, instant: datetime) -> Facts:
         """Return the facts at this instant (UTC), which is not before the last entry."""
@@ -171,6 +189,12 @@ class CurrentFacts:
         if self._values[position] != value:
             self._values[position] = value
             self.changed = True
+
+    def _apply_letters(self) -> None:
+        """Judge the letters since the last passing entry by the policy in force; without evidence that one counts."""
+        known = self._values[_POSITIONS["policy"]].passing_letters
+        passed = any(means_passed(letter, known, has_passed_timestamp=dated) for letter, dated in self._letters)
+        self._put("passed", passed or self._passing)
 
     def _apply_id_verification(self, entry: Entry) -> None:
         if entry.value is None:
@@ -203,3 +227,4 @@ class CurrentFacts:
         elif entry.subject == "policy":
             self._overrides = entry.value
             self._put("policy", overridden(self._policy, self._overrides))
+            self._apply_letters()

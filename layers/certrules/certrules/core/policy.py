@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast, override
 
 from certrules.core.instants import BEGINNING
+from certrules.core.letters import STUDIO_LETTERS, letter_key, names_no_pass
+from certrules.core.terms import is_nothing, mode_of
 
 MAX_SPAN = timedelta(days=365)
 MOST_REVOCATIONS = 10_000  # each is remembered for as long as the breaker's window
@@ -20,8 +22,8 @@ class Modes:
     all_but: bool = False
 
     def __contains__(self, mode: object) -> bool:
-        """Whether the mode is in the set."""
-        return (mode in self.names) is not self.all_but
+        """Whether the mode is in the set. A spelling of nothing is in none."""
+        return (mode in self.names) is not self.all_but and isinstance(mode, str) and not is_nothing(mode)
 
     @override
     def __repr__(self) -> str:
@@ -41,6 +43,7 @@ class Policy:
     web_certificates: bool = True  # for the whole deployment
     breaker_limit: int = 20  # so many automatic revocations take effect in a course run ...
     breaker_window: timedelta = timedelta(days=1)  # ... within this time; the rest are held for a person
+    passing_letters: tuple[str, ...] = STUDIO_LETTERS  # letter grades that mean passed, as `letter_key` writes them
 
 
 class Overrides(NamedTuple):
@@ -53,6 +56,7 @@ class Overrides(NamedTuple):
     hold: timedelta | None = None
     breaker_limit: int | None = None
     breaker_window: timedelta | None = None
+    passing_letters: tuple[str, ...] | None = None
 
 
 _SPANS = {"hold_seconds": "hold", "breaker_window_seconds": "breaker_window"}
@@ -117,7 +121,7 @@ def overridden(policy: Policy, overrides: Overrides | None) -> Policy:
         return policy
     if overrides.preset is not None:
         preset = PRESETS[overrides.preset]
-        inherited = ("hold", "web_certificates", "breaker_limit", "breaker_window")
+        inherited = ("hold", "web_certificates", "breaker_limit", "breaker_window", "passing_letters")
         policy = replace(preset, **{name: getattr(policy, name) for name in inherited})
     changes: dict[str, Any] = {
         name: value for name, value in overrides._asdict().items() if value is not None and name != "preset"
@@ -149,7 +153,7 @@ def read_policies(source: object) -> Policies:
 
     A policy is a preset's name, or an object: `preset` to start from (default `edx-2021`), `version`, and any of
     `eligible_modes`, `id_verification_required`, `modes_without_id_verification`, `hold_seconds`,
-    `web_certificates`, `breaker_limit`, `breaker_window_seconds`.
+    `web_certificates`, `breaker_limit`, `breaker_window_seconds`, `passing_letters`.
     Modes are a list, or {"all_but": [...]}. Raises PolicyError.
     """
     if not isinstance(source, list):
@@ -208,10 +212,8 @@ def _read_fields(source: object, names: set[str]) -> dict[str, Any]:
             raise PolicyError(message)
         if value is None:
             continue
-        if name in _NUMBERS:
-            changes[_SPANS.get(name) or name] = _NUMBERS[name](name, value)
-        elif name.endswith(("eligible_modes", "modes_without_id_verification")):
-            changes[name] = _read_modes(name, value)
+        if name in _READERS:
+            changes[_SPANS.get(name) or name] = _READERS[name](name, value)
         elif name in {"preset", "version"}:
             if not isinstance(value, str) or not value:
                 message = f"policy.{name}: expected a name, got {value!r}"
@@ -239,17 +241,31 @@ def _read_limit(name: str, value: object) -> int:
     return value
 
 
-_NUMBERS: Mapping[str, Callable[[str, object], object]] = {
-    "hold_seconds": _read_span,
-    "breaker_window_seconds": _read_span,
-    "breaker_limit": _read_limit,
-}
-
-
 def _read_modes(name: str, value: object) -> Modes:
     all_but = isinstance(value, dict) and set(value) == {"all_but"}
     names = cast("dict[str, object]", value)["all_but"] if all_but else value
-    if not isinstance(names, list) or not all(isinstance(mode, str) and mode for mode in names):
+    if not isinstance(names, list) or not all(isinstance(mode, str) and mode_of(mode) for mode in names):
         message = f'policy.{name}: expected a list of enrollment modes or {{"all_but": [...]}}, got {value!r}'
         raise PolicyError(message)
-    return Modes(frozenset(names), all_but)
+    return Modes(frozenset(map(mode_of, names)), all_but)
+
+
+def _read_letters(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(letter, str) for letter in value):
+        message = f'policy.{name}: expected a list of letter grades such as ["Pass", "A"], got {value!r}'
+        raise PolicyError(message)
+    failing = [letter for letter in value if names_no_pass(letter)]
+    if failing:
+        message = f"policy.{name}: {failing[0]!r} can't mean passed: it names no pass; leave it out"
+        raise PolicyError(message)
+    return tuple(sorted({letter_key(letter) for letter in value}))
+
+
+_READERS: Mapping[str, Callable[[str, object], object]] = {
+    "hold_seconds": _read_span,
+    "breaker_window_seconds": _read_span,
+    "breaker_limit": _read_limit,
+    "eligible_modes": _read_modes,
+    "modes_without_id_verification": _read_modes,
+    "passing_letters": _read_letters,
+}

@@ -1,7 +1,7 @@
 """The field's terms: certificate statuses, causes, actors, rollout; and the keys of course runs."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, override
 
 
 class Status(StrEnum):
@@ -23,6 +23,14 @@ class Status(StrEnum):
     INVALIDATED = "invalidated"
     REQUESTING = "requesting"
     RESTRICTED = "restricted"
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> "Status | None":
+        """Read a status in another case, and `regenerating` of older platforms: a certificate is being made."""
+        name = value.strip().casefold() if isinstance(value, str) else ""
+        name = "generating" if name == "regenerating" else name
+        return next((status for status in cls if status == name), None)
 
 
 class Cause(StrEnum):
@@ -77,6 +85,19 @@ class Actor(NamedTuple):
 
 PERSON = ""
 """The subject of an invalidation that a person made; an exam's has the exam's usage key."""
+
+
+_NOTHING = frozenset({"", "none", "null", "nil", "nan", "na", "undefined", "false", "0", "00"})
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a text is a spelling of nothing, such as None, null, NaN, N/A, a dash, blanks or the NULL of MySQL."""
+    return text.strip().casefold() == r"\n" or "".join(filter(str.isalnum, text.casefold())) in _NOTHING
+
+
+def mode_of(text: str) -> str:
+    """Return an enrollment mode as it is compared: trimmed, in lower case; "" for a spelling of nothing."""
+    return "" if is_nothing(text) else text.strip().casefold()
 
 
 def is_ccx(course_run: str) -> bool:

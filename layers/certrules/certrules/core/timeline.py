@@ -4,6 +4,7 @@ A timeline is one sorted tuple of entries. Entries of the same fact and subject 
 the same instant the one with the greater event id does, so that every delivery order agrees.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import pairwise
@@ -94,7 +95,22 @@ def compact(
 
 
 def _repeats(timeline: Timeline) -> list[Entry]:
-    """Return the entries with an equal neighbour on both sides, oldest first."""
+    """Return the entries with an equal neighbour on both sides, oldest first.
+
+    Passing and grade entries decide together, the last one first: a repeat of one is none if the other came between.
+    """
+    failing = [_order(entry) for entry in timeline if entry.fact is Fact.PASSING and not entry.value]
+    letters = [_order(entry) for entry in timeline if entry.fact is Fact.GRADE and entry.value.may_mean_passed]
+
+    def counts_again(before: Entry, entry: Entry) -> bool:
+        """Whether an entry counts again because the other fact came after the equal entry before it."""
+        contrary: list[Any] = []
+        if entry.fact is Fact.PASSING and not entry.value:
+            contrary = letters
+        elif entry.fact is Fact.GRADE and entry.value.may_mean_passed:
+            contrary = failing
+        return bisect(contrary, _order(before)) < bisect(contrary, _order(entry))
+
     lines: dict[tuple[Fact, str], list[Entry]] = {}
     for entry in timeline:
         if entry.fact is not Fact.REVOCATION:  # each action is on a pending revocation of its own
@@ -103,7 +119,7 @@ def _repeats(timeline: Timeline) -> list[Entry]:
         entry
         for line in lines.values()
         for (before, entry), after in zip(pairwise(line), line[2:], strict=False)
-        if before.value == entry.value == after.value
+        if before.value == entry.value == after.value and not counts_again(before, entry)
     ]
     return sorted(found, key=_order)
 

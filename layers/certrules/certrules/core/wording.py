@@ -1,6 +1,6 @@
 """Wording: statuses, causes, modes, policies and instants in plain English, for support. Instants are in UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from certrules.core.instants import EPOCH
@@ -62,6 +62,11 @@ def modes_text(modes: Modes) -> str:
     return names or "none"
 
 
+def letters_text(letters: Iterable[str]) -> str:
+    """Write letter grades: "A, B and Pass"; "none" if there are none."""
+    return listed([letter.capitalize() for letter in letters]) or "none"
+
+
 def overrides_text(overrides: Overrides) -> str:
     """Write the settings that a course run has in place of the deployment's policy."""
     parts = []
@@ -79,6 +84,8 @@ def overrides_text(overrides: Overrides) -> str:
         parts.append(f"at most {overrides.breaker_limit} automatic revocations at once")
     if overrides.breaker_window is not None:
         parts.append(f"counted over {overrides.breaker_window.total_seconds():g} seconds")
+    if overrides.passing_letters is not None:
+        parts.append(f"passing letters {letters_text(overrides.passing_letters)}")
     return "; ".join(parts) or "that of the deployment"
 
 

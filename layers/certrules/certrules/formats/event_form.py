@@ -1,6 +1,6 @@
 """The form of an event type: its row, its metadata, the types of its fields, and the builder of its entries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
@@ -8,11 +8,12 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from certrules.core.fact_types import Fact
+from certrules.core.fact_types import Fact, IgnoredField
 from certrules.core.facts import Record
 from certrules.core.timeline import Entry
+from certrules.formats.lenient import Form, LeftOut
 from certrules.formats.messages import Name
-from certrules.formats.refusals import checked_course_key, in_utc
+from certrules.formats.refusals import checked_course_key, checked_mode, in_utc
 
 LearnerId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 AttemptId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -54,9 +55,22 @@ class EntryBuilder:
         """Return an entry of this event."""
         return Entry(self._at, self._id, fact, subject, value, by, notes)
 
+    def ignored(self, entries: Sequence[Entry], left_out: Sequence[LeftOut]) -> Iterator[Entry]:
+        """Yield the entries that name the fields which were left out of the event that brings `entries`."""
+        for field, why in left_out if entries else ():
+            fact, subject = entries[0][2:4]
+            if fact is Fact.COURSE_RUN:
+                subject = field
+            name = f"{self._key}.{field}"
+            yield self.entry(Fact.IGNORED_FIELD, IgnoredField(fact, subject, why), name)
+
     def utc(self, instant: datetime, field: str) -> datetime:
         """Return an instant of this event in UTC. Raises RefusedError."""
         return in_utc(instant, f"{self._key}.{field}")
+
+    def mode(self, mode: str, field: str) -> str:
+        """Return an enrollment mode, trimmed and in lower case. Raises RefusedError for a spelling of nothing."""
+        return checked_mode(mode, f"{self._key}.{field}")
 
     def course_run(self, course_key: str, field: str) -> str:
         """Return the course run's key. Raises RefusedError if no course run can have it."""
@@ -85,16 +99,26 @@ class EventType:
     name: str
     key: str  # under which `detail` holds the data
     meaning: str  # for the docs
-    decoder: msgspec.json.Decoder[Any]
+    form: Form
     read: Reader
     export: Export | None  # None: no entry is exported as this event
 
 
 def event_type(
-    name: str, key: str, data: type[Struct], read: Reader, meaning: str, *, export: Export | None = None
+    name: str,
+    key: str,
+    data: type[Struct],
+    read: Reader,
+    meaning: str,
+    *,
+    export: Export | None = None,
+    strict: Collection[str] = (),
 ) -> EventType:
-    """Return the row of an event type whose data is a struct of this kind."""
-    return EventType(name, key, meaning, msgspec.json.Decoder(data), read, export)
+    """Return the row of an event type whose data is a struct of this kind.
+
+    `strict` are optional fields that decide so much that the event is refused if they make no sense.
+    """
+    return EventType(name, key, meaning, Form(msgspec.json.Decoder(data), frozenset(strict)), read, export)
 
 
 def from_one_entry(write: Callable[[Record, Entry], dict[str, Any]]) -> Writer:

@@ -10,6 +10,9 @@ from certrules.formats.platform_events import PLATFORM_EVENTS
 
 EVENT_TYPES: Mapping[str, EventType] = {row.name: row for row in (*PLATFORM_EVENTS, *OWN_EVENTS)}
 
+DATA_KEYS = frozenset(row.key for row in EVENT_TYPES.values())
+"""The keys under which events hold their data."""
+
 KNOWN_STEMS = {name.rpartition(".v")[0] for name in EVENT_TYPES}
 """The names without their versions: an unknown version of a known type is refused by that name."""
 

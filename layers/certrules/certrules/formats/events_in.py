@@ -11,10 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from certrules.formats.event_form import EntryBuilder, EventType, Instant, Metadata
-from certrules.formats.event_types import EVENT_TYPES, KNOWN_STEMS
+from certrules.formats.event_types import DATA_KEYS, EVENT_TYPES, KNOWN_STEMS
+from certrules.formats.lenient import Form, read_object
 from certrules.formats.messages import OWN_SOURCE, Message
 from certrules.formats.own_events import REQUESTED
 from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, in_utc
+from certrules.formats.wrappings import object_of, unwrapped
 
 MAX_BYTES = 64 * 1024
 """A larger body is refused: the largest event that is read has some 2 KB."""
@@ -30,13 +32,12 @@ class _Envelope(Struct):
     time: Instant | None = None
 
 
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_metadata = msgspec.json.Decoder(Metadata).decode
+_ENVELOPE = Form(msgspec.json.Decoder(_Envelope), frozenset({"time"}))
+_METADATA = Form(msgspec.json.Decoder(Metadata))
 
 
 def decode(body: bytes | str, received_at: datetime) -> Message | None:
-    """Read one event: an EventBridge envelope, or only its `detail`.
+    """Read one event: an EventBridge envelope, or only its `detail`; unwrapped if something else holds it.
 
     Returns None for an event that this service sent. Raises RefusedError for an event that can't be read: it is parked.
     `received_at` (UTC) is the clock for times in the future.
@@ -50,23 +51,21 @@ def decode(body: bytes | str, received_at: datetime) -> Message | None:
         raw = text.encode()  # refuses what is no UTF-8
     if len(raw) > MAX_BYTES:
         raise RefusedError(Reason.TOO_LARGE, "", f"{len(raw)} bytes; an event has at most {MAX_BYTES}")
+    parts = unwrapped(raw, DATA_KEYS)
+    if "metadata" in parts:
+        return _read(parts, None, received_at)
     with Refusing(""):
-        parts = _decode_object(raw)
-        if "metadata" in parts:
-            return _read(parts, None, received_at)
-        envelope = _decode_envelope(raw)
+        envelope, _ = read_object(msgspec.json.encode(parts), _ENVELOPE, "")
     if envelope.source == OWN_SOURCE:
         return None
-    with Refusing("detail"):
-        detail = _decode_object(envelope.detail)
-    return _read(detail, envelope, received_at)
+    return _read(object_of(envelope.detail, "detail"), envelope, received_at)
 
 
 def _read(detail: Mapping[str, msgspec.Raw], envelope: _Envelope | None, received_at: datetime) -> Message | None:
     if "metadata" not in detail:
         raise RefusedError(Reason.MISSING_FIELD, "metadata", "an event has `metadata` beside its data")
     with Refusing("metadata"):
-        metadata = _decode_metadata(detail["metadata"])
+        metadata, _ = read_object(_json(detail["metadata"]), _METADATA, "metadata")
     at = in_utc(metadata.time, "metadata.time")
     if metadata.source == OWN_SOURCE:
         return None
@@ -75,13 +74,21 @@ def _read(detail: Mapping[str, msgspec.Raw], envelope: _Envelope | None, receive
     if event_type.key not in detail:
         raise RefusedError(Reason.MISSING_FIELD, event_type.key, f"the data of {event_type.name} stands under this key")
     with Refusing(event_type.key):
-        data = event_type.decoder.decode(detail[event_type.key])
-        content = event_type.read(data, EntryBuilder(metadata, event_type.key))
+        data, left_out = read_object(_json(detail[event_type.key]), event_type.form, event_type.key)
+        builder = EntryBuilder(metadata, event_type.key)
+        content = event_type.read(data, builder)
+        content = content._replace(entries=(*content.entries, *builder.ignored(content.entries, left_out)))
     if envelope is not None and envelope.time is not None:
         sent_at = in_utc(envelope.time, "time")
     else:
         sent_at = at if event_type.name == REQUESTED else received_at
     return Message(metadata.id, event_type.name, at, *content, sent_at=min(sent_at, received_at))
+
+
+def _json(raw: msgspec.Raw) -> bytes:
+    """Return an object that may be written as text."""
+    found = bytes(raw)
+    return msgspec.json.encode(object_of(found)) if found.startswith(b'"') else found
 
 
 def _event_type_of(metadata: Metadata, envelope: _Envelope | None) -> EventType:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from certrules.core.fact_types import Fact, Recorded
 from certrules.core.facts import Record
 from certrules.core.policy import Modes, Overrides, PolicyError, read_overrides
-from certrules.core.terms import PERSON, Cause, RevocationAction, Status
+from certrules.core.terms import PERSON, Cause, RevocationAction, Status, mode_of
 from certrules.core.timeline import Entry
 from certrules.formats.event_form import (
     EntryBuilder,
@@ -131,7 +131,7 @@ def _requested(body: _Act, builder: EntryBuilder) -> EventContent:
 def _recorded(body: _RecordedCertificate, builder: EntryBuilder) -> EventContent:
     value = Recorded(
         body.status,
-        body.mode or "",
+        mode_of(body.mode or ""),
         "" if body.grade is None else str(body.grade),
         body.certificate_id or "",
         builder.utc(body.created, "created") if body.created else None,
@@ -202,7 +202,7 @@ def _overrides_data(overrides: Overrides) -> dict[str, Any]:
         elif name in spans and value is not None:
             found[spans[name]] = value.total_seconds()
         elif value is not None:
-            found[name] = value
+            found[name] = list(value) if isinstance(value, tuple) else value
     return found
 
 
@@ -293,6 +293,7 @@ DATE_OVERRIDE_REMOVED = event_type(
 COURSE_RUN_CONFIGURED = event_type(
     "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
     "The course run exists and has these settings; what is left out stays as it was.",
+    strict=("policy", "rollout"),
     export=Export(Fact.COURSE_RUN, _course_run_data),
 )
 REVOCATION_HELD = event_type(

@@ -1,6 +1,6 @@
 """Open edX's public events that are read: a row for each, with its data, its reader and its export."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 from zlib import crc32
 
@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorded
 from certrules.core.facts import Record
-from certrules.core.terms import PERSON, Status, is_ccx
+from certrules.core.terms import PERSON, Status, is_ccx, is_nothing, mode_of
 from certrules.core.timeline import Entry
 from certrules.formats.certificate_ids import ids_in, last_part
 from certrules.formats.event_form import (
@@ -69,8 +69,9 @@ class _CcxPassingStatus(Struct):
 class _GradeSummary(Struct):
     user_id: LearnerId
     course: _Course
-    percent_grade: Annotated[float, Meta(ge=0, le=1)]
-    letter_grade: ShortText | None
+    percent_grade: Annotated[float, Meta(ge=0)] | None = None
+    letter_grade: ShortText | None = None
+    passed_timestamp: Instant | None = None
 
 
 class _IdvAttempt(Struct):
@@ -107,7 +108,7 @@ class _OldCertificate(Struct):
 
 
 def _enrolled(body: _Enrollment, builder: EntryBuilder) -> EventContent:
-    value = Enrollment(body.mode, body.is_active)
+    value = Enrollment(builder.mode(body.mode, "mode"), body.is_active)
     course_run = builder.course_run(body.course.course_key, "course.course_key")
     return EventContent(body.user.id, course_run, (builder.entry(Fact.ENROLLMENT, value),))
 
@@ -122,18 +123,12 @@ def _ccx_passing(body: _CcxPassingStatus, builder: EntryBuilder) -> EventContent
     return EventContent(body.user.id, course_run, (builder.entry(Fact.PASSING, body.is_passing),))
 
 
-def implies_passing(letter: str) -> bool:
-    """Whether a letter grade means that the learner passes."""
-    return bool(letter) and letter.casefold() not in {"f", "fail"}
-
-
 def _graded(body: _GradeSummary, builder: EntryBuilder) -> EventContent:
-    """Read a letter as passed. None, or one that means failing, is no evidence of failing."""
+    """Read percent and letter. The core judges by the policy in force whether the letter means passed."""
     letter = (body.letter_grade or "").strip()
-    entries = [builder.entry(Fact.GRADE, Grade(body.percent_grade, letter))]
-    if implies_passing(letter):
-        entries.append(builder.entry(Fact.PASSING, value=True))
-    return EventContent(body.user_id, builder.course_run(body.course.course_key, "course.course_key"), tuple(entries))
+    value = Grade(body.percent_grade, "" if is_nothing(letter) else letter, body.passed_timestamp is not None)
+    course_run = builder.course_run(body.course.course_key, "course.course_key")
+    return EventContent(body.user_id, course_run, (builder.entry(Fact.GRADE, value),))
 
 
 def _id_approved(body: _ApprovedIdvAttempt, builder: EntryBuilder) -> EventContent:
@@ -170,7 +165,7 @@ def _old_certificate(body: _OldCertificate, builder: EntryBuilder) -> EventConte
     last = last_part(body.download_url)
     plain = last.replace("-", "").lower()
     certificate_id = plain if ids_in(last) == (plain,) else ""  # a file's name has the id of a download
-    value = Recorded(body.current_status, body.mode, body.grade, certificate_id)
+    value = Recorded(body.current_status, mode_of(body.mode), body.grade, certificate_id)
     course_run = builder.course_run(body.course.course_key, "course.course_key")
     return EventContent(body.user.id, course_run, (builder.entry(Fact.RECORDED, value),))
 
@@ -205,14 +200,15 @@ def _ccx_passing_data(record: Record, entry: Entry) -> dict[str, Any]:
     return {"is_passing": entry.value, "user": _user_data(record), "course": course}
 
 
-def _grade_data(record: Record, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Write a grade and the passing entry that its letter implies. Without that entry the letter is left out."""
-    percent, letter = entries[0].value
+@from_one_entry
+def _grade_data(record: Record, entry: Entry) -> dict[str, Any]:
+    percent, letter, has_passed_timestamp = entry.value
     return {
         "user_id": record.learner_id,
         "course": _course_data(record),
         "percent_grade": percent,
-        "letter_grade": "" if implies_passing(letter) and len(entries) == 1 else letter,
+        "letter_grade": letter,
+        "passed_timestamp": as_time(entry.at) if has_passed_timestamp else None,
     }
 
 
@@ -283,12 +279,13 @@ CCX_PASSING_UPDATED = event_type(
 )
 GRADE_CHANGED = event_type(
     f"{_EDX}.course.persistent_grade_summary.changed.v1", "grade", _GradeSummary, _graded,
-    "Percent and letter. A letter means passed from now on; an empty one (or F) is no evidence of failing.",
+    "Percent and letter. A letter that means passed by the policy counts from now on; none is evidence of failing.",
     export=Export(Fact.GRADE, _grade_data),
 )
 ID_APPROVED = event_type(
     f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
     "ID-verified from now to the expiration date (null: no end).",
+    strict=("expiration_date",),
     export=Export(Fact.ID_VERIFICATION, _id_approved_data, is_set),
 )
 ID_DENIED = event_type(
@@ -313,12 +310,12 @@ EXAM_RESET = event_type(
 BETA_TESTER_ADDED = event_type(
     f"{_EDX}.user.course_access_role.added.v1", "course_access_role_data", _AccessRole, _role(added=True),
     "Role `beta_testers`: a beta tester from now on. Other roles are ignored.",
-    export=Export(Fact.BETA_TESTER, _beta_tester_data, is_set),
+    export=Export(Fact.BETA_TESTER, _beta_tester_data, is_set), strict=("course_key",),
 )
 BETA_TESTER_REMOVED = event_type(
     f"{_EDX}.user.course_access_role.removed.v1", "course_access_role_data", _AccessRole, _role(added=False),
     "Role `beta_testers`: no beta tester any more. Other roles are ignored.",
-    export=Export(Fact.BETA_TESTER, _beta_tester_data, is_unset),
+    export=Export(Fact.BETA_TESTER, _beta_tester_data, is_unset), strict=("course_key",),
 )
 OLD_CERTIFICATE_CREATED = event_type(
     f"{_EDX}.certificate.created.v1", "certificate", _OldCertificate, _old_certificate,

@@ -1,9 +1,8 @@
 """A record as events: its timelines as the events that bring the same entries, so that it can be decided elsewhere.
 
-Decoding them (events_in) gives the same entries back: instants, event ids, values, actors and notes. Three things
-differ. Ignored fields are not exported; they decide nothing. No event has percent and letter without the passing entry
-that the letter implies: where compaction dropped that entry, the letter is left out. And attempts of ID verification
-that tables name by more than a number get a number.
+Decoding them (events_in) gives the same entries back: instants, event ids, values, actors and notes. Two things differ.
+Ignored fields are not exported; they decide nothing. And attempts of ID verification that tables name by more than a
+number get a number.
 """
 
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from certrules.core.facts import Record
 from certrules.core.timeline import Entry
 from certrules.formats.event_types import export_of
 from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.platform_events import implies_passing
 from certrules.formats.stored import as_time
 
 
@@ -36,19 +34,9 @@ def events_from(record: Record) -> list[dict[str, Any]]:
     return details
 
 
-_SHARING = {Fact.COURSE_RUN, Fact.GRADE, Fact.PASSING, Fact.IGNORED_FIELD}
-
-
 def _entries_of_each_event(entries: list[Entry]) -> Iterator[list[Entry]]:
-    """Yield entries with one event id by the event that brings them; nearly always one event.
-
-    Settings share an event, and so do a grade and the passing entry that its letter implies. Any other entry has an
-    event of its own.
-    """
+    """Yield entries with one event id by the event that brings them; nearly always one event: settings share one."""
     settings = [entry for entry in entries if entry.fact is Fact.COURSE_RUN]
-    grade = [entry for entry in entries if entry.fact is Fact.GRADE]
-    passing = [entry for entry in entries if entry.fact is Fact.PASSING]
-    if grade and implies_passing(grade[0].value.letter):
-        grade, passing = grade + passing, []
-    yield from (shared for shared in (settings, grade, passing) if shared)
-    yield from ([entry] for entry in entries if entry.fact not in _SHARING)
+    if settings:
+        yield settings
+    yield from ([entry] for entry in entries if entry.fact not in {Fact.COURSE_RUN, Fact.IGNORED_FIELD})

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from certrules.core.terms import mode_of
+
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """Before this, an event's time is a clock that was never set."""
 
@@ -23,6 +25,7 @@ class Reason(StrEnum):
     """Why an event was refused. Never renamed: parked messages, metrics and docs carry it."""
 
     TOO_LARGE = "too_large"
+    WRONG_FORM = "wrong_form"
     NOT_JSON = "not_json"
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
@@ -64,6 +67,15 @@ def checked_course_key(course_key: str, field: str) -> str:
     return course_key
 
 
+def checked_mode(mode: str, field: str) -> str:
+    """Return an enrollment mode, trimmed and in lower case. Raises RefusedError for a spelling of nothing."""
+    found = mode_of(mode)
+    if not found:
+        fix = f"{mode[:80]!r} is no enrollment mode: send the mode that the learner is enrolled in, such as verified"
+        raise RefusedError(Reason.BAD_VALUE, field, fix)
+    return found
+
+
 class Refusing:
     """Turns an error of the decoder into a refusal that names the field."""
 
@@ -95,12 +107,18 @@ _DECODER_MESSAGES = (
 
 def _refusal(prefix: str, message: str) -> RefusedError:
     """Return the refusal for a decoder's message, such as "Expected `int`, got `str` - at `$.user.id`"."""
-    fix, _, path = message.partition(" - at `$")
+    fix = message.partition(" - at `$")[0]
     reason = next((reason for start, reason in _DECODER_MESSAGES if fix.startswith(start)), Reason.WRONG_TYPE)
+    return RefusedError(reason, f"{prefix}.{path_of(message)}".strip("."), fix)
+
+
+def path_of(message: str) -> str:
+    """Return the path of the field that a decoder's message is about."""
+    fix, _, path = message.partition(" - at `$")
     field = path.rstrip("`").partition("[")[0]
-    if reason is Reason.MISSING_FIELD:
+    if fix.startswith("Object missing required field"):
         field += "." + fix.split("`")[1]
-    return RefusedError(reason, (prefix + field).strip("."), fix)
+    return field.strip(".")
 
 
 def in_utc(instant: datetime, field: str) -> datetime:

@@ -45,7 +45,7 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
         rollout=rollout_state(timeline, settings.default_rollout()),
         stops=[stop for stop in map(_stop_in, (breaker.everywhere, timeline)) if stop is not None],
         is_tripped=breaker.tripped_at is not None and breaker.tripped_at > now - policy.breaker_window,
-        warnings=warnings_of(timeline, now),
+        warnings=warnings_of(timeline, now, policy),
     )
     return [*_configuration(found), _fields(found), *_revocations(found)]
 

@@ -50,7 +50,7 @@ class Explanation(NamedTuple):
     counterfactuals: tuple[tuple[PossibleChange, ...], ...]
     timeline: tuple[Moment, ...]  # oldest first
     policy_version: str
-    warnings: tuple[FieldWarning, ...]  # fields that were left out because they make no sense
+    warnings: tuple[FieldWarning, ...]  # fields that were not used
 
 
 def explain(
@@ -103,7 +103,7 @@ def explain(
         counterfactuals=smallest_changes(record, policies, outcome, rulebook),
         timeline=moments_of(record, policies, outcome),
         policy_version=outcome.decision.policy_version,
-        warnings=warnings_of(record.timeline, as_of),
+        warnings=warnings_of(record.timeline, as_of, outcome.decision.facts.policy),
     )
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from certrules.core.certificate import Pending
 from certrules.core.decision import Decision, Verdict
+from certrules.core.explain.warnings import letter_text
 from certrules.core.fact_types import FACTS, Fact
-from certrules.core.facts import Record
+from certrules.core.facts import Facts, Record
 from certrules.core.policy import Policy
 from certrules.core.rules import Rule
 from certrules.core.terms import AUTOMATIC, Actor, Cause, Status, is_ccx
@@ -83,6 +84,9 @@ def _evidence(
     rule, facts = verdict.rule, decision.facts
     found: list[Evidence] = []
     for fact in rule.looks_at:
+        if fact is Fact.GRADE:
+            found += _letter_evidence(sources.get((Fact.GRADE, "")), facts)
+            continue
         entries = [entry for entry in sources.values() if entry.fact is fact and _concerns(entry, rule)]
         found += [_evidence_of(entry, facts.as_of) for entry in entries]
         if not entries and (fact is not Fact.COURSE_RUN or rule.setting != "policy"):
@@ -103,6 +107,16 @@ def _evidence_of(entry: Entry, as_of: datetime) -> Evidence:
     text = entry.wording(as_of)
     sentence = dated(text.event, entry.at, Actor(entry.by, entry.notes), text.detail, entry.event_id)
     return Evidence(sentence, entry.fact, entry.subject, text.value, entry.event_id, entry.at, entry.by, entry.notes)
+
+
+def _letter_evidence(entry: Entry | None, facts: Facts) -> tuple[Evidence, ...]:
+    """Return the last grade, with what the policy makes of its letter."""
+    if entry is None:
+        return ()
+    evidence = _evidence_of(entry, facts.as_of)
+    if not entry.value.letter:
+        return (evidence,)
+    return (evidence._replace(sentence=f"{evidence.sentence} {letter_text(entry.value, facts.policy)}"),)
 
 
 def _eligible_modes(_record: Record, policy: Policy) -> Evidence:

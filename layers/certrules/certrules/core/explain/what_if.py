@@ -15,7 +15,7 @@ from certrules.core.policy import Policies, Policy
 from certrules.core.replay import replay
 from certrules.core.rules import RULEBOOK, Rulebook
 from certrules.core.terms import PERSON, Status
-from certrules.core.timeline import Entry, at_instant, merge
+from certrules.core.timeline import Entry, merge
 
 
 class PossibleChange(NamedTuple):
@@ -81,13 +81,15 @@ def smallest_changes(
     facts = outcome.decision.facts
     now = facts.as_of + _NEXT_INSTANT
     edition = rulebook.at(now)
-    sources = at_instant(record.timeline, facts.as_of).values()
     deployed = next((policy for since, policy in reversed(policies) if since <= facts.as_of), policies[0][1])
 
+    known = CurrentFacts(record, deployed)
+    for entry in record.timeline:
+        if entry.at <= facts.as_of:
+            known.apply(entry)
+
     def after(changes: Iterable[PossibleChange]) -> Facts:
-        current = CurrentFacts(record, deployed)
-        for entry in sources:
-            current.apply(entry)
+        current = known.copy()
         for change in changes:
             for entry in change.entries:
                 current.apply(entry)
