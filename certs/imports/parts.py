@@ -82,6 +82,7 @@ class Rejects:
         self._counts[table] += 1
         body = {
             "table": table,
+            "file": line.file,
             "line": line.number,
             "reason": error.reason.value,
             "field": error.field,

@@ -52,9 +52,10 @@ def test_a_warning_is_in_the_report_and_is_no_reject(export: Path) -> None:
 def test_rejects_are_json_lines_that_only_their_owner_may_read(export: Path) -> None:
     certs("import", export, "--check", "--rejects", "bad.jsonl")
     (reject,) = map(json.loads, Path("bad.jsonl").read_text().splitlines())
-    assert set(reject) == {"table", "line", "reason", "field", "fix", "row"}
+    assert set(reject) == {"table", "file", "line", "reason", "field", "fix", "row"}
     assert (reject["table"], reject["line"], reject["field"]) == (ENROLLMENTS, 3, "course_id")
     assert "CS101" in reject["row"]
+    assert reject["file"].endswith(f"{ENROLLMENTS}.csv")
     assert stat.S_IMODE(Path("bad.jsonl").stat().st_mode) == 0o600
 
 
@@ -129,7 +130,7 @@ def test_a_file_without_a_readable_row_leaves_no_rejects(export: Path) -> None:
     path.write_text("\n".join([header, *(f"{row}," for row in rows)]))
     result = certs("import", export, "--check")
     assert result.exit_code == command.FAILED
-    assert "none of its 2 rows can be read" in result.stderr
+    assert "no row can be read, of 2" in result.stderr
     assert not Path("import-rejects.jsonl").exists()
 
 

@@ -80,9 +80,17 @@ def test_a_row_with_too_few_fields_is_reported_with_what_it_was(tmp_path: Path) 
     path = tmp_path / "a.csv"
     path.write_text("id,mode\n1\n2,audit\n")
     assert list(read_rows(Source(path), TABLE)) == [
-        Line(2, None, "1", "there are 2 columns, and 1 fields here"),
-        Line(3, {"id": "2", "mode": "audit"}, "2,audit"),
+        Line(2, None, "1", "there are 2 columns, and 1 fields here", str(path)),
+        Line(3, {"id": "2", "mode": "audit"}, "2,audit", file=str(path)),
     ]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", CSV), ("a.tsv", TABS)])
+def test_a_header_between_rows_is_no_row(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text * 2)
+    rows = list(read_rows(Source(path), TABLE))
+    assert [row.values and row.values["id"] for row in rows] == ["1", "2", "1", "2"]
 
 
 def test_a_line_that_is_no_json_object_is_reported(tmp_path: Path) -> None:

@@ -215,12 +215,13 @@ def test_files_that_belong_to_a_system_or_an_export_are_named_as_ignored(tmp_pat
         (f"{NAME}.csv", f"sep=,\n{BODY}".encode(), "put a line above the rows"),
         (f"{NAME}.csv", b"id,user_id,course_id\n1,2,3\n", "all of its columns"),
         (f"{NAME}.csv", f"{COLUMNS},u.id\n{ROW},7\n".encode(), "only the table's own"),
-        (f"{NAME}.csv", f"{COLUMNS}\n{ROW},7\n{ROW},7\n".encode(), "none of its 2 rows can be read"),
-        (f"{NAME}.csv", f"{COLUMNS.replace(',', ';')}\n{ROW}\n{ROW}\n".encode(), "none of its 2 rows can be read"),
+        (f"{NAME}.csv", f"{COLUMNS}\n{ROW},7\n{ROW},7\n".encode(), "no row can be read, of 2"),
+        (f"{NAME}.csv", f"{COLUMNS.replace(',', ';')}\n{ROW}\n{ROW}\n".encode(), "no row can be read, of 2"),
         (f"{NAME}.tsv", TABS.replace("\n", "\r").encode(), "end them in LF"),
         (f"{NAME}.json", b'[{"id": 1}]', "jq"),
         (f"{NAME}.jsonl", b'{"id": 1}\n', "all of its columns"),
-        (f"{NAME}.json", b'{\n"id": 1\n}\n', "none of its 3 rows can be read"),
+        (f"{NAME}.json", b'{\n"id": 1\n}\n', "no row can be read, of 3"),
+        (f"{NAME}.json", b'{"id": 1} {"id": 2}', "no row can be read, of 1"),
         (f"{NAME}.csv", bytes(range(256)) * 9, "put a line above the rows"),
     ],
 )
@@ -246,6 +247,23 @@ def test_a_zip_archive_with_a_password_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(written(tmp_path, **{"a.zip": bytes(body)}) / "a.zip") as archive:
         body[archive.start_dir + 8] |= 1  # the flag that states that a member is encrypted
     assert "password" in refusal(written(tmp_path, **{"a.zip": bytes(body)}))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_zip_archive_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for body in (BODY, OTHER):
+            archive.writestr(f"{NAME}.csv", body)
+    assert f"{NAME}.csv: it is in the archive more than once" in refusal(tmp_path)
+
+
+def test_links_to_folders_are_followed_and_in_a_circle_a_file_is_read_once(tmp_path: Path) -> None:
+    written(tmp_path / "elsewhere", f"{NAME}.csv")
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "link").symlink_to(tmp_path / "elsewhere")
+    assert read_in(tmp_path / "export") == [f"{NAME}.csv"]
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "export")
+    assert read_in(tmp_path / "export") == [f"{NAME}.csv"]
 
 
 @pytest.mark.parametrize("table", TABLES)

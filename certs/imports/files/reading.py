@@ -32,6 +32,7 @@ class Line(NamedTuple):
     values: dict[str, Any] | None  # by column, None as a value is NULL; None as a whole: it can't be read
     raw: str
     problem: str = ""
+    file: str = ""
 
 
 class _Read(NamedTuple):
@@ -51,12 +52,12 @@ def read_rows(source: Source, table: Table) -> Iterator[Line]:
     """
     shape = shape_of(source, table)
     rows = _table_rows(source, shape) if shape.delimiter else _json_rows(source, table)
-    count, readable, problem = 0, 0, ""
+    file, count, readable, problem = str(source), 0, 0, ""
     for row in rows:
-        yield row
+        yield row._replace(file=file)
         count, readable, problem = count + 1, readable + (not row.problem), problem or row.problem
-    if count > 1 and not readable:
-        raise UnreadableFileError(f"{source}: none of its {count:,} rows can be read: {problem}")
+    if count and not readable:
+        raise UnreadableFileError(f"{source}: no row can be read, of {count:,}: {problem}")
 
 
 class _Lines(Iterator[str]):
@@ -92,9 +93,10 @@ class _Lines(Iterator[str]):
 def _table_rows(source: Source, shape: Shape) -> Iterator[Line]:
     lines = _Lines(source, "" if shape.is_quoted else "\n")
     rows = _quoted_rows(lines, shape) if shape.is_quoted else _escaped_rows(lines)
-    for place, (number, values, raw, problem) in enumerate(rows):
-        if place == 0 and shape.has_header:
-            continue
+    header = next(rows).values if shape.has_header else None
+    for number, values, raw, problem in rows:
+        if values == header:
+            continue  # files with a header each were joined
         if problem:
             yield Line(number, None, raw, problem)
         elif len(values) != len(shape.columns):
@@ -173,6 +175,7 @@ def _json_rows(source: Source, table: Table) -> Iterator[Line]:
             names = columns[keys] = [column_name(key) for key in keys]
             refuse_twice(source, table, names)
             found.update(names)
+            absent |= dict.fromkeys(names)
         values = (None if _is_null(value) else value for value in row.values())
         yield Line(number, absent | dict(zip(names, values, strict=True)), raw)
     missing = [name for name in table.columns if name not in found]

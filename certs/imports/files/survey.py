@@ -1,7 +1,7 @@
 """Which files are tables: each is read, refused by its name with the fix, or named as ignored. None is overlooked."""
 
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import pairwise
@@ -46,11 +46,18 @@ class _Survey:
 
     def add(self, path: Path) -> None:
         """Look at a file, or at all files in a folder."""
-        files = sorted(path.rglob("*"), key=lambda file: natural_order(str(file))) if path.is_dir() else [path]
-        for file in files:
+        for file in self._in_folder(path) if path.is_dir() else [path]:
             is_zip = file.suffix.lower() == ".zip" and not file.name.startswith(".")
-            for source in () if file.is_dir() else self._members(file) if is_zip else [Source(file)]:
+            for source in self._members(file) if is_zip else [Source(file)]:
                 self._add(source, named=file is path)
+
+    def _in_folder(self, path: Path) -> list[Path]:
+        found = path.walk(on_error=self._note, follow_symlinks=True)
+        files = (folder / name for folder, _, names in found for name in names)
+        return sorted(files, key=lambda file: natural_order(str(file)))
+
+    def _note(self, error: OSError) -> None:
+        self._problems.append(f"{error.filename}: {error.strerror}: make it readable, or move it away")
 
     def _members(self, path: Path) -> Iterator[Source]:
         try:
@@ -59,9 +66,12 @@ class _Survey:
         except (zipfile.BadZipFile, OSError) as error:
             self._problems.append(f"{path}: it is cut off or damaged ({error}): copy or export it again")
             return
+        names = Counter(member.filename for member in members)
         for member in members:
             source = Source(path, member.filename)
-            if member.flag_bits & 1:
+            if names[member.filename] > 1:
+                self._problems.append(f"{source}: it is in the archive more than once: unpack it, and zip it again")
+            elif member.flag_bits & 1:
                 self._problems.append(f"{source}: it is encrypted: unpack it with its password")
             elif member.compress_type not in _ZIP_METHODS:
                 self._problems.append(f"{source}: its zip packs it in an unusual way: unpack it, and zip it again")
