@@ -21,7 +21,7 @@ FAILED = 1
 """Exit code when parts were not imported: resume."""
 
 REJECTED = 2
-"""Exit code when some rows could not be imported; the others were."""
+"""Exit code when some rows could not be imported, or certificates have the same id; the others were imported."""
 
 
 class UnknownRowsError(Exception):
@@ -123,7 +123,7 @@ def import_(
         show.report(console, report, rejects if report.rejected and not resume else None)
     if not report.is_whole:
         sys.exit(FAILED)
-    if any(report.rejected.values()) or report.refused:
+    if any(report.rejected.values()) or report.refused or report.shared_ids:
         sys.exit(REJECTED)
 
 

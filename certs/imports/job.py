@@ -22,7 +22,7 @@ AT_ONCE = 40
 """How many parts are imported at the same time."""
 
 _REQUESTS_AT_ONCE = 8
-_OF_READING = ("rows", "rejected", "facts", "waits_for", "unknown", "warnings")
+_OF_READING = ("rows", "rejected", "facts", "waits_for", "unknown", "warnings", "shared_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class ImportReport:
     waits_for: list[dict[str, Any]] = field(default_factory=list)  # company of rejected rows, see company.py
     unknown: list[dict[str, Any]] = field(default_factory=list)  # rejected rows that stop the import
     warnings: list[dict[str, Any]] = field(default_factory=list)  # fields that were left out, by table and field
+    shared_ids: list[dict[str, Any]] = field(default_factory=list)  # ids that several certificates have
     parts: int = 0
     records: int = 0  # learners, learners in course runs, and course runs
     saved: int = 0
@@ -63,7 +64,8 @@ class ImportReport:
         parts, records = len(reading.parts), sum(reading.parts.values())
         unknown = [row._asdict() for row in reading.unknown]
         rows, rejected, facts = dict(reading.rows), dict(reading.rejected), dict(reading.facts)
-        return cls("", rows, rejected, facts, reading.waits_for, unknown, reading.warned(), parts, records)
+        more = reading.warned(), reading.shared_ids, parts, records
+        return cls("", rows, rejected, facts, reading.waits_for, unknown, *more)
 
     @property
     def is_whole(self) -> bool:

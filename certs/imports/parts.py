@@ -23,13 +23,14 @@ from certs.imports.company import CERTIFICATES, UNKNOWN, Company, RefusedRow, Su
 from certs.imports.files import Line, Source, read_rows
 from certs.imports.readers import EXPORTED
 from certs.imports.rows import ID_VERIFICATION, Change, ReadRow, RejectedError, RowContent, Table, Warned, Why
+from certs.imports.shared_ids import SharedIds
+from certs.imports.spread import Spread
 from certs.imports.tables import TABLES
 
 PART_BYTES = 750_000
 """How much of the tables becomes one part: a few thousand learners in course runs."""
 
 _MOST_PARTS = 4096
-_SPILL_BYTES = 32 << 20
 COURSE_RUNS = "course-runs.jsonl.gz"
 """The part that is imported first."""
 
@@ -56,6 +57,7 @@ class Reading:
     exported_at: datetime = BEGINNING  # UTC: the last time that any row names; now, without one
     parts: dict[str, int] = field(default_factory=dict)  # how many rows each part file has; learners' and course runs'
     waits_for: list[dict[str, Any]] = field(default_factory=list)  # company of refused rows, see company.py
+    shared_ids: list[dict[str, Any]] = field(default_factory=list)  # of several certificates, see shared_ids.py
     unknown: list[RefusedRow] = field(default_factory=list)  # may forbid a certificate, nobody knows whose
 
     def warn(self, table: str, line: int, warnings: Iterable[Warned]) -> None:
@@ -92,39 +94,6 @@ class Rejects:
         self._file.write(json.dumps(body, ensure_ascii=False) + "\n")
 
 
-class _Spread:
-    """Files over which rows are spread by learner; appended to when enough is waiting, so that few are ever open."""
-
-    def __init__(self, folder: Path, files: int) -> None:
-        self._folder = folder
-        self._files = files
-        self._waiting: defaultdict[int, bytearray] = defaultdict(bytearray)
-        self._size = 0
-
-    def add(self, row: TableRow) -> None:
-        line = encode_row(row)
-        number = 0 if row.learner_id is None else 1 + crc32(b"%d" % row.learner_id) % self._files
-        self._waiting[number] += line + b"\n"
-        self._size += len(line)
-        if self._size > _SPILL_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        for number, lines in self._waiting.items():
-            with (self._folder / f"{number:05d}").open("ab") as file:
-                file.write(lines)
-        self._waiting.clear()
-        self._size = 0
-
-    def __iter__(self) -> Iterator[tuple[int, list[TableRow]]]:
-        """Yield each file's rows; the first has the course runs."""
-        self.flush()
-        for path in sorted(self._folder.iterdir()):
-            with path.open("rb") as file:
-                yield int(path.name), [decode_row(line) for line in file]
-            path.unlink()
-
-
 type _Waiting = dict[int, list[tuple[str, Line, Change]]]
 
 
@@ -146,7 +115,8 @@ def read_tables(
     reading = Reading()
     company = Company()
     noted = Rejects(rejects, reading.rejected)
-    spread = _Spread(_made(folder / "spread"), min(_MOST_PARTS, 1 + sum(source.size for source in files) // PART_BYTES))
+    spread, parts = Spread(folder / "spread"), min(_MOST_PARTS, 1 + sum(source.size for source in files) // PART_BYTES)
+    shared_ids = SharedIds(folder / "ids")
     waiting: _Waiting = {}
     order = list(TABLES)
     for source, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name))):
@@ -161,7 +131,7 @@ def read_tables(
                 if isinstance(content, Change):
                     waiting.setdefault(content.certificate, []).append((table.name, line, content))
                 else:
-                    spread.add(content)
+                    spread.add(_part_of(content, parts), encode_row(content))
                     _count(reading, content.observations)
     _reject_without_certificate(waiting, noted, company)
     company.end()
@@ -169,13 +139,19 @@ def read_tables(
         reading.exported_at = now
     _made(folder / "parts")
     reading.parts[COURSE_RUNS] = _write(folder / COURSE_RUNS, ())
-    for number, rows in spread:
+    for number, lines in spread:
         name = f"parts/{number:05d}.jsonl.gz" if number else COURSE_RUNS
-        reading.parts[name] = _write(folder / name, company.admitted(joined(rows, reading.exported_at)))
-    (folder / "spread").rmdir()
+        rows = shared_ids.noted(joined(map(decode_row, lines), reading.exported_at))
+        reading.parts[name] = _write(folder / name, company.admitted(rows))
+    reading.shared_ids = shared_ids.found()
     reading.facts -= company.facts
     reading.waits_for, reading.unknown = company.waits_for(), company.unknown
     return reading
+
+
+def _part_of(row: TableRow, parts: int) -> int:
+    """Return the number of the part that a row is in: all of a learner are in one, and course runs are in the first."""
+    return 0 if row.learner_id is None else 1 + crc32(b"%d" % row.learner_id) % parts
 
 
 def _place(table: Table) -> int:

@@ -14,7 +14,7 @@ from rich.table import Table
 from certs.imports.job import ImportReport
 
 EXAMPLES = 5
-"""How many failures are shown; all are in --json."""
+"""How many failures, or certificates with the same id, are shown; more are in --json."""
 
 
 @contextmanager
@@ -65,8 +65,7 @@ def report(console: Console, found: ImportReport, rejects: Path | None) -> None:
         )
     else:
         console.print(f"[bold]{found.records:,}[/] records in {found.parts:,} parts; nothing was taken in (--check).")
-    for warning in found.warnings:
-        console.print(f"[yellow]Warning:[/] {_warning(warning)}", highlight=False)
+    _oddities(console, found)
     if rejects is not None:
         console.print(f"[red]{sum(found.rejected.values()):,} rows were rejected:[/] see {rejects}", highlight=False)
     _company(console, found)
@@ -95,6 +94,16 @@ def _company(console: Console, found: ImportReport) -> None:
 
 def _places(rows: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"{row['table']} line {row['line']}" for row in islice(rows, EXAMPLES))
+
+
+def _oddities(console: Console, found: ImportReport) -> None:
+    """Show fields that were left out, and ids that several certificates have."""
+    for warning in found.warnings:
+        console.print(f"[yellow]Warning:[/] {_warning(warning)}", highlight=False)
+    for shared in found.shared_ids[:EXAMPLES]:
+        whose = ", ".join(_whose(item) for item in shared["certificates"][:EXAMPLES])
+        what = f"{shared['count']} certificates have the id {shared['certificate_id']}:"
+        console.print(f"[red]{what}[/] {whose}", highlight=False)
 
 
 def _warning(found: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from certs.imports import command, parts
+from certs.imports import command, parts, spread
 from certs.imports.files import Source
 from certs.imports.parts import read_tables
 from certs.imports.tables import TABLES
@@ -162,6 +162,6 @@ def test_memory_does_not_grow_with_the_tables(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as limits:
         limits.setattr(parts, "PART_BYTES", 50_000)
-        limits.setattr(parts, "_SPILL_BYTES", 100_000)
+        limits.setattr(spread, "_SPILL_BYTES", 100_000)
         small, large = peak(4_000), peak(16_000)
     assert large < 1.3 * small
