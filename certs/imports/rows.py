@@ -243,9 +243,6 @@ class Table:
 
         `id_verification` is for how long an ID verification holds that has no expiration date.
         """
-        for column in self.columns:
-            if column not in row:
-                raise RejectedError(Reason.MISSING_FIELD, column, f"{self.name} has this column")
         fields = Fields(row, now, id_verification)
         key = next(filter(None, (fields.or_none(fields.text, name) for name in self.key)), "")
         return ReadRow(list(self.read_row(fields, f"{self.name}/{_WHOLE_FLOAT.sub('', key)}")), fields.warnings)

@@ -18,6 +18,10 @@ ENCODED_IN = 64
 """From so many bytes the encoding of a text is known."""
 
 
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, UnicodeError)
+"""What the standard library raises at a damaged packed file; a damaged zip archive may seem to have another version."""
+
+
 class UnreadableFileError(Exception):
     """A file can't be read as a table; the message names the file and the fix."""
 
@@ -106,7 +110,7 @@ def contents(source: Source) -> Iterator[bytes]:
         if error.strerror:
             raise UnreadableFileError(f"{source}: {error.strerror}") from error
         raise _damaged(source, error) from error
-    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise _damaged(source, error) from error
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from certs.imports.files.headers import shape_of
 from certs.imports.files.recognising import NO_TABLE, natural_order, package_of, part_of, table_in
-from certs.imports.files.sources import Source, UnreadableFileError, contents, packing_of
+from certs.imports.files.sources import DAMAGED, Source, UnreadableFileError, contents, packing_of
 from certs.imports.rows import Table
 
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -63,7 +63,7 @@ class _Survey:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = sorted(archive.infolist(), key=lambda member: natural_order(member.filename))
-        except (zipfile.BadZipFile, OSError) as error:
+        except (*DAMAGED, OSError) as error:
             self._problems.append(f"{path}: it is cut off or damaged ({error}): copy or export it again")
             return
         names = Counter(member.filename for member in members)
