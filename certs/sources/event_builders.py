@@ -253,6 +253,25 @@ def allowlist(
     return _own(event, event_id, at, entry=_act(learner_id, course_run, by, notes))
 
 
+def id_verification(
+    event: Literal["id_verification.approved", "id_verification.denied"],
+    event_id: UUID,
+    at: datetime,
+    learner_id: int,
+    *,
+    kind: str,
+    attempt: str,
+    by: str,
+    notes: str,
+    expires: datetime | None = None,
+) -> Detail:
+    """Build the outcome of an ID verification of a kind that the platform has no event for; `expires` is in UTC."""
+    content: Detail = {"learner_id": learner_id, "kind": kind, "attempt": attempt, "by": by, "notes": notes}
+    if event == "id_verification.approved":
+        content["expiration_date"] = expires.isoformat() if expires else None
+    return _own(event, event_id, at, id_verification=content)
+
+
 def invalidation(
     event: Literal["invalidation.created", "invalidation.lifted"],
     event_id: UUID,

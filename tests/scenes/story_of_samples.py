@@ -61,6 +61,16 @@ def story() -> Iterator[Detail]:
         attempt_id=8,
         expires=datetime(2028, 1, 22, 9, tzinfo=UTC),
     )
+    for outcome, time in (("approved", "2026-01-23T09:00"), ("denied", "2026-01-24T09:00")):
+        yield event_builders.id_verification(
+            *_at(f"id_verification.{outcome}", time),
+            LEARNER,
+            kind="manual",
+            attempt="8",
+            expires=datetime(2027, 1, 23, 9, tzinfo=UTC),
+            by="support",
+            notes="Passport seen in person." if outcome == "approved" else "The passport was another learner's.",
+        )
     yield event_builders.passing_status(
         *_at("ccx.course.passing.status.updated", "2026-04-20T15:00"), LEARNER, CCX, is_passing=True
     )

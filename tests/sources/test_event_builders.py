@@ -47,6 +47,10 @@ SAMPLES: list[Detail] = [
     ),
     event_builders.certificate("certificate.changed", *WHO, mode="audit", grade="", status="audit_passing"),
     event_builders.certificate("certificate.revoked", *WHO, mode="verified", grade="0.5", status="notpassing"),
+    event_builders.id_verification(
+        "id_verification.approved", *WHO[:3], kind="sso", attempt="5", expires=AT, by=BY, notes=WHY
+    ),
+    event_builders.id_verification("id_verification.denied", *WHO[:3], kind="sso", attempt="5", by=BY, notes=WHY),
     event_builders.allowlist("allowlist.entry.added", *WHO, by=BY, notes=WHY),
     event_builders.allowlist("allowlist.entry.removed", *WHO, by=BY, notes=WHY),
     event_builders.invalidation("invalidation.created", *WHO, by=BY, notes=WHY),

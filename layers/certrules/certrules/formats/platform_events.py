@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Annotated, Any
-from zlib import crc32
 
 from msgspec import Meta, Struct
 
@@ -26,11 +25,9 @@ from certrules.formats.event_form import (
     is_set,
     is_unset,
 )
+from certrules.formats.id_verification_events import is_of_a_kind
 from certrules.formats.refusals import COURSE_KEY
 from certrules.formats.stored import as_time
-
-_NAMED_ATTEMPTS = 2**48
-"""ID verification attempts that tables name by more than a number get one from here on; the platform's are below."""
 
 # --- data
 
@@ -213,9 +210,7 @@ def _grade_data(record: Record, entry: Entry) -> dict[str, Any]:
 
 
 def _idv_attempt_data(record: Record, entry: Entry) -> dict[str, Any]:
-    name = entry.subject
-    number = int(name) if name.isdecimal() else _NAMED_ATTEMPTS + crc32(name.encode())
-    return {"attempt_id": number, "user": _user_data(record)}
+    return {"attempt_id": int(entry.subject), "user": _user_data(record)}
 
 
 @from_one_entry
@@ -231,6 +226,14 @@ def _exam_data(record: Record, entry: Entry) -> dict[str, Any]:
 @from_one_entry
 def _beta_tester_data(record: Record, _entry: Entry) -> dict[str, Any]:
     return {"user": _user_data(record), "role": "beta_testers", "course_key": record.course_run, "org_key": ""}
+
+
+def _is_numbered_approval(_record: Record, entry: Entry) -> bool:
+    return not is_of_a_kind(entry) and bool(entry.value)
+
+
+def _is_numbered_denial(_record: Record, entry: Entry) -> bool:
+    return not is_of_a_kind(entry) and not entry.value
 
 
 def _is_in_ccx(record: Record, _entry: Entry) -> bool:
@@ -286,12 +289,12 @@ ID_APPROVED = event_type(
     f"{_EDX}.idv_attempt.approved.v1", "idv_attempt", _ApprovedIdvAttempt, _id_approved,
     "ID-verified from now to the expiration date (null: no end).",
     strict=("expiration_date",),
-    export=Export(Fact.ID_VERIFICATION, _id_approved_data, is_set),
+    export=Export(Fact.ID_VERIFICATION, _id_approved_data, _is_numbered_approval),
 )
 ID_DENIED = event_type(
     f"{_EDX}.idv_attempt.denied.v1", "idv_attempt", _IdvAttempt, _id_denied,
     "This attempt counts no more.",
-    export=Export(Fact.ID_VERIFICATION, from_one_entry(_idv_attempt_data), is_unset),
+    export=Export(Fact.ID_VERIFICATION, from_one_entry(_idv_attempt_data), _is_numbered_denial),
 )
 EXAM_REJECTED = event_type(
     f"{_EDX}.exam.attempt.rejected.v1", "exam_attempt", _ExamAttempt, _exam(rejected=True),

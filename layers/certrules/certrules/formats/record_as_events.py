@@ -1,8 +1,7 @@
 """A record as events: its timelines as the events that bring the same entries, so that it can be decided elsewhere.
 
-Decoding them (events_in) gives the same entries back: instants, event ids, values, actors and notes. Two things differ.
-Ignored fields are not exported; they decide nothing. And attempts of ID verification that tables name by more than a
-number get a number.
+Decoding them (events_in) gives the same entries back: instants, event ids, values, actors and notes. Ignored fields are
+not exported; they decide nothing.
 """
 
 from collections.abc import Iterator
