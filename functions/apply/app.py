@@ -19,7 +19,7 @@ BUCKET = os.environ["BULK_BUCKET"]
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return how many changes were applied."""
-    result = apply_part(BUCKET, event["id"], event["part"], event["sha256"], event["approved_by"])
+    result = apply_part(BUCKET, event["run"], event["item"])
     metrics.add_metric(name="ChangesApplied", unit=MetricUnit.Count, value=result.applied)
     metrics.add_metric(name="ChangesNotApplied", unit=MetricUnit.Count, value=len(result.rows))
     for cause, count in result.causes.items():  # beside those that events bring about, on dashboard and alarm

@@ -6,8 +6,8 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import aws, storage
-from certrules.bulk import planning
+from certrules import storage
+from certrules.bulk import planning, sealing
 
 logger = Logger()
 metrics = Metrics()
@@ -20,11 +20,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take a step of a run, or plan one of its shards."""
     do = event["do"]
     if do == "begin":
-        return planning.begin(BUCKET, event["run"], aws.now())
+        return planning.begin(BUCKET, event["run"])
     if do == "seal":
-        return planning.seal(BUCKET, event["run"])
+        return sealing.seal(BUCKET, event["run"])
     if do == "list-parts":
-        return planning.list_parts(BUCKET, event["run"])
+        return sealing.list_parts(BUCKET, event["run"])
     changes: dict[str, int] = shard(event, context)
     return changes
 

@@ -177,29 +177,6 @@ def hand_made(learner: Learner, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_part_that_was_altered_is_not_applied_and_named_and_the_others_are(
-    scene: Scene, learner: Learner, support_client: Client
-) -> None:
-    learners = revocable(scene, learner, 3)
-    run_id = start(support_client, learner)
-    files = Run.of(scene, run_id)
-    part = files.file("parts.json")[0][0]
-    files.write(f"plan/{part}.json", b"[]")
-
-    approve(Client(scene, "bob"), run_id)
-
-    run = look(support_client, run_id)
-    assert (run["state"], run["resumable"], run["report"]["outcome"]) == (
-        "incomplete",
-        True,
-        outcome(applied=2, failed=1),
-    )
-    assert sorted(statuses(scene, learners), key=str) == [Status.DOWNLOADABLE, *[Status.NOTPASSING] * 2]
-    (failure,) = files.file("report.json")["failures"]
-    assert (failure["what"], "not what was approved" in failure["error"]) == (f"part {part}", True)
-    assert execution(scene, f"{run_id}-1").error == "Incomplete"
-
-
 def test_a_killed_part_is_reported_by_its_missing_result_and_a_resumed_run_does_only_what_is_missing(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:

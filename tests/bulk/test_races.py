@@ -54,7 +54,7 @@ def test_events_that_arrive_while_a_plan_is_applied_are_neither_lost_nor_overwri
     def apply() -> None:
         start.wait()
         for part in parts:
-            apply_part(scene.cloud.physical("BulkBucket"), part["id"], part["part"], part["sha256"])
+            apply_part(scene.cloud.physical("BulkBucket"), run.state, part)
 
     with ThreadPoolExecutor(5) as pool:
         futures = [pool.submit(arrive, reported[number::4]) for number in range(4)]

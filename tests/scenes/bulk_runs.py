@@ -40,7 +40,7 @@ class Run:
 
     def begin(self) -> list[dict[str, Any]]:
         """Begin, and return the shards to plan."""
-        self.state["begun"] = self._invoke("PlanFunction", do="begin", run=self.state)
+        self.state = self._invoke("PlanFunction", do="begin", run=self.state)
         return self.manifest("begun")
 
     def plan(self, *shards: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Run:
     def apply(self, *parts: dict[str, Any]) -> None:
         """Apply these parts."""
         for part in parts:
-            self._invoke("ApplyFunction", **part)
+            self._invoke("ApplyFunction", run=self.state, item=part)
 
     def report(self) -> Any:
         """Report, and return the report."""

@@ -3,10 +3,11 @@
 What no longer is as planned is not written; it is reported, with what deciding again would change now.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import batched
 from time import monotonic, sleep
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from certrules.bulk.runs import (
     ChangeOutcome,
     ChangeResult,
     Failed,
+    PartName,
     PlannedChange,
     Tally,
     change_of,
@@ -26,9 +28,9 @@ from certrules.bulk.runs import (
     end_of,
     error_of,
     folder_of,
-    read,
     tally,
 )
+from certrules.bulk.seal import ListedPart, readable, refuse_foreign, request_of, seal_of
 from certrules.core.certificate import Transition
 from certrules.core.deciding import decide_record
 from certrules.core.terms import AUTOMATIC, Actor, Status, is_person
@@ -39,39 +41,45 @@ _AT_ONCE = BATCH_GET_KEYS // 3
 """How many records are read in one request, each with its ID verification and its configuration."""
 
 
-def apply_part(bucket: str, run_id: str, part: str, sha256: str, approved_by: str = "") -> AppliedPart:
-    """Apply a part, or the rest of it, and write the outcome of each change to its result."""
-    folder = folder_of(bucket, run_id)
-    request = read(folder, "request.json", BulkRequest)
-    assert request is not None, "the run has begun"
+def apply_part(bucket: str, run: Mapping[str, Any], listed: Mapping[str, Any]) -> AppliedPart:
+    """Apply a part, or the rest of it, and write the outcome of each change to its result.
+
+    `run` is the execution's own, with the request and the seal; `listed` is from a file, so its part has to be proved.
+    Raises PlanError if it is no part of the sealed plan.
+    """
+    folder, item = folder_of(bucket, run["id"]), msgspec.convert(listed, ListedPart)
+    part = item.part
     try:
-        result = _Part(folder, request, part, approved_by).apply(sha256)
+        refuse_foreign(seal_of(run), item)
+        approval = run.get("approval")
+        result = _Part(folder, request_of(run), part, approval["by"] if approval else "").apply()
     except Exception as error:
-        folder.write_json(f"failures/parts/{part}.json", Failed(part, error_of(error)))
+        folder.write_json(f"failures/parts/{part.name}.json", Failed(part.name, error_of(error)))
         raise
-    folder.write_json(f"results/{part}.json", result)
+    folder.write_json(f"results/{part.name}.json", result)
     return result
 
 
 class _Part:
     """A part of a plan that is being applied."""
 
-    def __init__(self, folder: aws.Folder, request: BulkRequest, part: str, approved_by: str) -> None:
+    def __init__(self, folder: aws.Folder, request: BulkRequest, part: PartName, approved_by: str) -> None:
         self._folder = folder
         self._request = request
-        self._part = part
+        self._part = part.name
+        self._sha256 = part.sha256
         self._policies = request.policies()
         self._approver = Actor(approved_by, f"{request.reason} (bulk run {request.id}, asked for by {request.by})")
 
-    def apply(self, sha256: str) -> AppliedPart:
+    def apply(self) -> AppliedPart:
         """Apply the changes that are left; of those that were applied before, the result stays."""
         started = monotonic()
         content = self._folder.read(f"plan/{self._part}.json")
-        if content is None or digest_of(content) != sha256:
+        if content is None or digest_of(content) != self._sha256:
             error = "its file is not what was approved: start a new run for what it would have changed"
             return AppliedPart(part=self._part, changes=0, applied=0, published=0, seconds=0, rows=[], error=error)
         changes = msgspec.json.decode(content, type=list[PlannedChange])
-        before = read(self._folder, f"results/{self._part}.json", AppliedPart)
+        before = readable(self._folder, f"results/{self._part}.json", AppliedPart)
         rows: list[ChangeResult] = []
         todo = changes
         applied = published = 0

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.bulk.comparison_counts import summary_of as summary_of_comparison
 from certrules.bulk.planning import shards_of
 from certrules.bulk.reporting import DECLINED
-from certrules.bulk.runs import Approvers, BulkRequest, Plan, folder_of, read
+from certrules.bulk.runs import Approvers, BulkRequest, Plan, digest_of, folder_of
+from certrules.bulk.seal import checked_plan, readable, request_of
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, identity, remembered
 from certrules.storage import LostRaceError, SupportItem
@@ -55,7 +56,8 @@ def start(machine: str, scope: Mapping[str, Any], by: str, key: str, now: dateti
     if item.v:
         body: dict[str, Any] = msgspec.json.decode(item.b)
     else:
-        request = {**scope, "by": by, "at": as_time(now)}
+        terms = msgspec.to_builtins(settings.policy_parameters())
+        request = {**scope, "by": by, "at": as_time(now), "terms": terms}
         msgspec.convert({**request, "id": run_id}, BulkRequest)
         body = _new(run_id, request)
         storage.save_note(item, body, now + RETENTION)
@@ -64,13 +66,13 @@ def start(machine: str, scope: Mapping[str, Any], by: str, key: str, now: dateti
 
 
 def _new(run_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    nothing = ("plan", "approval", "decided_by", "decided_at", "expires_at", "report")
+    nothing = ("plan", "sealed", "approval", "decided_by", "decided_at", "expires_at", "report")
     return {"id": run_id, "request": request, "state": "started", "attempt": 1, **dict.fromkeys(nothing)}
 
 
 def _execute(machine: str, body: Mapping[str, Any]) -> None:
     """Have the state machine take up a run; if it did already, nothing happens."""
-    run = {name: body[name] for name in ("id", "request", "approval")}
+    run = {name: body.get(name) for name in ("id", "request", "approval", "sealed")}
     client = aws.client("stepfunctions")
     with suppress(client.exceptions.ExecutionAlreadyExists):
         client.start_execution(stateMachineArn=machine, name=_execution(body), input=msgspec.json.encode(run).decode())
@@ -108,27 +110,37 @@ def run(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, Any]
     """Return a run, and how far it is. Raises RefusedActError."""
     _, body = _note(run_id)
     folder = folder_of(bucket, run_id)
-    plan = read(folder, "plan.json", Plan)
-    request = read(folder, "request.json", BulkRequest)
-    begun = request is not None and folder.read("shards.json") is not None
+    plan = readable(folder, "plan.json", Plan)
+    begun = folder.read("shards.json") is not None
     progress = {
-        "shards": len(shards_of(folder, request)) if request and begun else None,
+        "shards": len(shards_of(folder, request_of(body))) if begun else None,
         "shards_planned": sum(1 for _ in folder.names("shards/")),
         "parts": plan.parts if plan else None,
         "parts_applied": sum(1 for _ in folder.names("results/")) if plan else 0,
     }
-    if plan is not None:
+    if plan is not None and body["plan"] is None:  # what waits for its approval is in the note, as it was sealed
         body["plan"] = summary_of(plan)
     return {**shown(body, _state(machine, bucket, body, now)), "progress": progress}
 
 
+def comparison_of(bucket: str, run_id: str) -> tuple[BulkRequest, dict[str, Any]] | None:
+    """Return the request of a comparison, and what was found; None if there is none that is as it was sealed."""
+    item = storage.find_note(RUN, run_id)
+    body = msgspec.json.decode(item.b) if item.v else {}
+    content = folder_of(bucket, run_id).read("comparison.json")
+    sealed = body.get("sealed")
+    if content is None or not sealed or sealed["fields"]["comparison"] != digest_of(content):
+        return None
+    return request_of(body), msgspec.json.decode(content)
+
+
 def shown(body: Mapping[str, Any], state: str) -> dict[str, Any]:
     """Return what people may see of a run."""
-    request = dict(body["request"])
+    request = {name: value for name, value in body["request"].items() if name != "terms"}
     learners = request.pop("learners", None)
     report = body["report"]
     return {
-        **body,
+        **{name: value for name, value in body.items() if name != "sealed"},
         "request": {**request, "learners": None if learners is None else len(learners)},
         "state": state,
         "resumable": state in RESUMABLE,
@@ -196,12 +208,15 @@ def _state(machine: str, bucket: str, body: Mapping[str, Any], now: datetime) ->
 
 
 def wait(bucket: str, run: Mapping[str, Any], token: str, now: datetime) -> None:
-    """Record that a plan waits for its approval, with the token of the state machine."""
-    plan = read(folder_of(bucket, run["id"]), "plan.json", Plan)
-    assert plan is not None, "the plan is sealed"
+    """Record that a plan waits for its approval, with the token of the state machine.
+
+    The plan is shown and approved as it was sealed. Raises PlanError if its files were altered since.
+    """
+    plan, _, seal = checked_plan(folder_of(bucket, run["id"]), run)
     expires_at = now + timedelta(seconds=run["begun"]["approval_seconds"])
     storage.save_note(storage.find_note(TOKEN, run["id"]), token, expires_at)
-    _update(run, now, state="waiting", plan=summary_of(plan), expires_at=as_time(expires_at))
+    sealed = msgspec.to_builtins(seal)
+    _update(run, now, state="waiting", plan=summary_of(plan), sealed=sealed, expires_at=as_time(expires_at))
 
 
 def decide(
@@ -257,7 +272,9 @@ def finish(report: Mapping[str, Any], run: Mapping[str, Any], now: datetime) -> 
     result["failures"] = len(report["failures"])
     if "comparison" in report:
         result["comparison"] = summary_of_comparison(report["comparison"])
-    _update(run, now, state=report["state"], report=result)
+    sealed = run.get("sealed") or {}
+    known = {"sealed": {name: sealed[name] for name in ("hash", "fields")}} if sealed.get("hash") else {}
+    _update(run, now, state=report["state"], report=result, **known)
 
 
 def _update(run: Mapping[str, Any], now: datetime, **changes: Any) -> None:

@@ -1,10 +1,9 @@
-"""The plan of a bulk run: every change that it would make, found in parallel, and sealed by a hash.
+"""The plan of a bulk run: every change that it would make, found in parallel.
 
 Planning only reads certificates, and writes files.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from itertools import batched
 from time import monotonic
 from typing import Any
@@ -14,18 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
 from certrules import aws, settings, storage
-from certrules.aws import each
 from certrules.bulk.comparison_counts import Compared, Comparisons
 from certrules.bulk.runs import (
-    MOST_LISTED,
     PART,
-    AppliedPart,
-    Approvers,
     BulkRequest,
     Failed,
     PartName,
-    Plan,
-    PlanApproval,
     PlanCounts,
     PlannedChange,
     PlannedShard,
@@ -37,6 +30,7 @@ from certrules.bulk.runs import (
     read,
     tally,
 )
+from certrules.bulk.seal import refuse_other_request, request_of
 from certrules.core.deciding import decide_record
 from certrules.core.policy import Policies
 from certrules.storage import BATCH_GET_KEYS, Loaded, Pair, StoredTimeline
@@ -53,35 +47,36 @@ AWS_FAULTS = (PynamoDBException, BotoCoreError, ClientError)
 """What can be tried again, rather than a record that can't be read."""
 
 
-class PlanError(Exception):
-    """The plan is not what it has to be. A retry can't help."""
-
-
 # --- begin: the shards to plan
 
 
-def begin(bucket: str, run: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Write the request, with the policy in force, and list the shards that are not planned yet.
+def begin(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
+    """List the shards that are not planned yet. Returns the run with its whole request, the policy in force included.
 
-    Beginning again changes nothing of it. Raises msgspec.ValidationError, which names the field, and PlanError.
+    The request is written down for planning. Beginning again changes nothing of it. Raises msgspec.ValidationError,
+    which names the field, and PlanError.
     """
     folder = folder_of(bucket, run["id"])
-    request = read(folder, "request.json", BulkRequest)
-    if request is None:
-        stored = msgspec.convert({**run["request"], "id": run["id"]}, BulkRequest)
-        request = msgspec.structs.replace(stored, terms=settings.policy_parameters(), began_at=now)
-        request.policies()
+    request = request_of(run)
+    if request.terms is None:
+        request = msgspec.structs.replace(request, terms=settings.policy_parameters())
+    request.policies()
+    if folder.read("request.json") is None:
         folder.write_json("request.json", request)
+    refuse_other_request(folder, request)
     shards = shards_of(folder, request)
     planned = set(folder.names("shards/"))
     missing = [shard for shard in shards if f"shards/{shard}.json" not in planned]
     folder.write_json("shards.json", [{"id": request.id, "shard": shard} for shard in missing])
-    return {
+    begun = {
         "shards": len(missing),
         "manifest": folder.key("shards.json"),
         "concurrency": request.concurrency,
         "approval_seconds": request.approval_seconds,
     }
+    asked_for = msgspec.to_builtins(request)
+    del asked_for["id"]
+    return {**run, "request": asked_for, "begun": begun}
 
 
 def shards_of(folder: aws.Folder, request: BulkRequest) -> list[str]:
@@ -253,119 +248,3 @@ def decided(pair: Pair, loaded: Loaded, request: BulkRequest, policies: Policies
     """Return the change that deciding a record again would make, at the run's instant and by its policy, if any."""
     known = loaded.known(pair, policies, settings.default_rollout())
     return change_of(pair, loaded, decide_record(known, (), request.at, as_if=request.rollout))
-
-
-# --- seal: one plan, and who has to approve it
-
-
-def seal(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
-    """Put the plans of the shards together, and seal the plan. Returns the input of the state machine's next step.
-
-    Sealed once, a plan stays as it is. `next` is `ask`, `apply` or `report`.
-    """
-    folder = folder_of(bucket, run["id"])
-    request = read(folder, "request.json", BulkRequest)
-    assert request is not None, "the run has begun"
-    plan = read(folder, "plan.json", Plan)
-    if plan is None:
-        shards = shards_of(folder, request)
-        total = PlanCounts()
-        plan_parts: list[PartName] = []
-        failed: list[Failed] = []
-        requests: Tally = {}
-        records, seconds, missing = 0, 0.0, 0
-        for some in batched(shards, 100, strict=False):
-            for found in each(lambda shard: read(folder, f"shards/{shard}.json", PlannedShard), some):
-                if found is None:
-                    missing += 1
-                    continue
-                total.add(found.counts)
-                plan_parts += found.parts
-                failed += found.failed[: MOST_LISTED - len(failed)]
-                for name, count in found.requests.items():
-                    tally(requests, name, by=count)
-                records += found.records
-                seconds += found.seconds
-        if missing:
-            return {"next": "report", "approvers": Approvers.NOBODY, "hash": "", "missing": missing}
-        largest = sorted(total.by_course_run.items(), key=lambda item: (-item[1], item[0]))
-        course_runs_changed = len(largest)
-        total.by_course_run = dict(largest[:MOST_LISTED])
-        plan = Plan(
-            hash=hash_of(plan_parts),
-            approvers=_approvers(request, total.revocations),
-            parts=len(plan_parts),
-            shards=len(shards),
-            records=records,
-            seconds=round(seconds, 3),
-            requests=requests,
-            counts=total,
-            failed=failed,
-            course_runs_changed=course_runs_changed,
-        )
-        if request.purpose == "compare":
-            folder.write_json("comparison.json", _comparison(folder, shards))
-        folder.write_json("parts.json", plan_parts)
-        folder.write_json("plan.json", plan)
-    approval = msgspec.convert(run.get("approval"), PlanApproval | None)
-    approved = plan.approvers is Approvers.NOBODY or (approval is not None and approval.hash == plan.hash)
-    following = "report" if not request.applies else "apply" if approved else "ask"
-    return {"next": following, "approvers": plan.approvers, "hash": plan.hash, "missing": 0}
-
-
-def _comparison(folder: aws.Folder, shards: Iterable[str]) -> dict[str, Any]:
-    """Put the comparisons of the shards together."""
-    total = Comparisons()
-    for some in batched(shards, 100, strict=False):
-        for found in each(lambda shard: read(folder, f"compared/{shard}.json", Comparisons), some):
-            assert found is not None, "it is written before its shard's file"
-            total.merge(found)
-    return total.report()
-
-
-def hash_of(parts: Iterable[PartName]) -> str:
-    """Return the hash of a plan: SHA-256 over the names of its parts and their SHA-256."""
-    return digest_of("".join(f"{part.name} {part.sha256}\n" for part in parts).encode())
-
-
-def _approvers(request: BulkRequest, revocations: int) -> Approvers:
-    if not request.applies or not revocations:
-        return Approvers.NOBODY
-    return Approvers.A_PERSON if revocations == 1 else Approvers.SOMEBODY_ELSE
-
-
-# --- the parts to apply
-
-
-def list_parts(bucket: str, run: dict[str, Any]) -> dict[str, Any]:
-    """List the parts of the approved plan that are still to be applied.
-
-    Raises PlanError if the plan is not the approved one.
-    """
-    folder = folder_of(bucket, run["id"])
-    request, plan = read(folder, "request.json", BulkRequest), read(folder, "plan.json", Plan)
-    parts = read(folder, "parts.json", list[PartName])
-    assert request is not None
-    assert plan is not None
-    assert parts is not None
-    approval = msgspec.convert(run.get("approval"), PlanApproval | None)
-    approved = plan.hash if plan.approvers is Approvers.NOBODY else approval and approval.hash
-    if not request.applies or hash_of(parts) != plan.hash or approved != plan.hash:
-        raise PlanError(f"the plan {hash_of(parts)} is not the one that was approved, {approved}: start a new run")
-    done = set(_complete(folder))
-    by = approval.by if approval else ""
-    missing = [
-        {"id": request.id, "part": part.name, "sha256": part.sha256, "approved_by": by}
-        for part in parts
-        if part.name not in done
-    ]
-    folder.write_json("apply.json", missing)
-    return {"parts": len(missing), "manifest": folder.key("apply.json"), "concurrency": request.concurrency}
-
-
-def _complete(folder: aws.Folder) -> Iterator[str]:
-    """Return the names of the parts of which nothing is left to do."""
-    for names in batched(folder.names("results/"), 100, strict=False):
-        for result in each(lambda name: read(folder, name, AppliedPart), names):
-            if result is not None and result.complete:
-                yield result.part

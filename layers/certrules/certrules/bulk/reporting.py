@@ -24,9 +24,11 @@ from certrules.bulk.runs import (
     PartName,
     Plan,
     PlannedChange,
+    digest_of,
     folder_of,
     read,
 )
+from certrules.bulk.seal import START_AGAIN, readable, request_of
 from certrules.core.comparison import Effect
 from certrules.formats.stored import as_time
 
@@ -59,11 +61,12 @@ def write_report(
 ) -> dict[str, Any]:
     """Compare the results with the plan, and write the report, also as a table and as a page. Returns it."""
     folder = folder_of(bucket, run["id"])
-    request = read(folder, "request.json", BulkRequest)
-    if request is None:  # it never began
-        request = msgspec.convert({**run["request"], "id": run["id"]}, BulkRequest)
-    plan = read(folder, "plan.json", Plan)
-    parts = (read(folder, "parts.json", list[PartName]) or []) if plan else []
+    request = request_of(run)
+    plan = readable(folder, "plan.json", Plan)
+    parts = (readable(folder, "parts.json", list[PartName]) or []) if plan else []
+    comparison = _comparison(folder, run) if request.purpose == "compare" else None
+    if plan is not None and comparison is None and request.purpose == "compare" and not run.get("problem"):
+        run = {**run, "problem": {"Error": "PlanError", "Cause": f"comparison.json was altered: {START_AGAIN}"}}
     applied = run.get("parts") is not None  # it came to applying
     found = _Found()
     if plan is None:
@@ -93,11 +96,10 @@ def write_report(
         "seconds": {
             "planning": plan.seconds if plan else 0.0,
             "applying": round(found.seconds, 3),
-            "elapsed": round((now - (request.began_at or now)).total_seconds(), 3),
+            "elapsed": round((now - request.at).total_seconds(), 3),
         },
         "cost": _cost(plan, found),
     }
-    comparison = read(folder, "comparison.json", dict[str, Any])
     if comparison is None:
         _write_table(folder, "report.csv", COLUMNS, _lines(folder, parts, applied=applied))
     else:
@@ -110,6 +112,16 @@ def write_report(
     folder.write("report.html", page(report).encode(), "text/html; charset=utf-8")
     folder.write_json("report.json", report)
     return report
+
+
+def _comparison(folder: aws.Folder, run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a comparison found, if it is as it was sealed."""
+    content = folder.read("comparison.json")
+    sealed = run.get("sealed") or {}
+    if content is None or sealed.get("fields", {}).get("comparison") != digest_of(content):
+        return None
+    found: dict[str, Any] = msgspec.json.decode(content)
+    return found
 
 
 class _Found:
@@ -166,14 +178,14 @@ def _missing_shards(folder: aws.Folder, request: BulkRequest) -> Iterator[Failed
 
 def _why(folder: aws.Folder, name: str) -> str:
     """Return why there is no result, if a failure was written."""
-    failed = read(folder, name, Failed)
+    failed = readable(folder, name, Failed)
     return failed.error if failed else "nothing came back: its function was killed, or ran out of time or memory"
 
 
 def _results(folder: aws.Folder, parts: Iterable[PartName]) -> Iterator[tuple[PartName, AppliedPart | None]]:
     for some in batched(parts, 100, strict=False):
         yield from zip(
-            some, each(lambda part: read(folder, f"results/{part.name}.json", AppliedPart), some), strict=True
+            some, each(lambda part: readable(folder, f"results/{part.name}.json", AppliedPart), some), strict=True
         )
 
 
@@ -214,7 +226,7 @@ def _lines(folder: aws.Folder, parts: Iterable[PartName], *, applied: bool) -> I
     """Return every change of the plan, a line each, with what became of it."""
     for part, result in _results(folder, parts) if applied else ((part, None) for part in parts):
         rows = {(row.learner_id, row.course_run): row for row in result.rows} if result else {}
-        for change in read(folder, f"plan/{part.name}.json", list[PlannedChange]) or ():
+        for change in readable(folder, f"plan/{part.name}.json", list[PlannedChange]) or ():
             row = rows.get(change.pair)
             if not applied:
                 outcome = "planned"

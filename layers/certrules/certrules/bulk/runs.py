@@ -3,15 +3,15 @@
 The files of a run are under `runs/<id>/` in the bulk bucket. Each is written whole, by one function at a time, so
 that what is there is complete, and a run that was interrupted goes on from what is missing:
 
-- `request.json`: the request, with the policy that decides all of it;
+- `request.json`: the request, with the policy that decides all of it, as it is planned;
 - `course-runs/<group>.json`: the course runs, in groups;
 - `shards.json`: the shards to plan: an item for each group and shard, <group>-<shard>;
 - `plan/<shard>-<number>.json`: parts of the plan, at most PART changes each;
 - `shards/<shard>.json`: the plan of a shard; written last, it names its parts with their SHA-256;
 - `compared/<shard>.json` and `differences/<shard>-<number>.json`: of a comparison, counts, and who differs;
 - `comparison.json`: the comparison of all shards;
-- `parts.json` and `plan.json`: all parts, and the plan as it is approved, sealed by its hash;
-- `apply.json`: the parts that are to be applied;
+- `parts.json` and `plan.json`: all parts, and the plan as it is approved, sealed by its hash (see `seal`);
+- `apply.json`: the parts that are to be applied, with the proof that they are parts of that plan;
 - `results/<part>.json`: what became of each change of a part;
 - `failures/...`: why a shard or a part could not be done, should it fail wholly;
 - `report.json`, `report.csv`, `report.html`.
@@ -71,7 +71,6 @@ class BulkRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     approval_seconds: int = 86_400  # how long the plan waits to be approved
     records_per_second: int | None = None  # how fast parts are applied, all together
     terms: settings.PolicyParameters | None = None  # the policy that was in force when the run began
-    began_at: datetime | None = None  # UTC
 
     @property
     def applies(self) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from certrules import settings, storage
-from certrules.bulk.runs import BulkRequest, folder_of, read
+from certrules.bulk.lifecycle import comparison_of
 from certrules.core.fact_types import Fact
 from certrules.core.rollout import rollout_state
 from certrules.core.terms import Rollout
@@ -73,11 +73,10 @@ def _refuse_unseen(
     bucket: str, course_runs: Iterable[str], compared: str | None, accepted: Accepted, now: datetime
 ) -> None:
     fix = "compare the course runs first (certs rollout compare), and name the run"
-    folder = folder_of(bucket, compared or "-")
-    request = read(folder, "request.json", BulkRequest)
-    comparison = read(folder, "comparison.json", dict[str, Any])
-    if request is None or comparison is None:
+    found = comparison_of(bucket, compared or "-")
+    if found is None:
         raise RefusedActError(409, "no comparison says what going live will do", fix, "comparison")
+    request, comparison = found
     if request.at < now - VALID_FOR:
         raise RefusedActError(409, f"the comparison is of {as_time(request.at)}, and too old", fix, "comparison")
     covered = None if request.course_runs == "all" else set(request.course_runs)
@@ -85,8 +84,7 @@ def _refuse_unseen(
         which = f": {min(missing)}" if covered is not None and missing else ""
         raise RefusedActError(409, f"the comparison leaves somebody out{which}", fix, "comparison")
     rows = {row["course_run"]: row for row in comparison["course_runs"]}
-    found = [rows[name] for name in course_runs if name in rows]
-    undecided = sum(row["undecided"] for row in found)
+    undecided = sum(rows[name]["undecided"] for name in course_runs if name in rows)
     if undecided:
         raise RefusedActError(
             409, f"{undecided} records could not be read", "mend them, and compare again", "comparison"
