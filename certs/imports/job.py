@@ -147,7 +147,7 @@ class Import:
         """Return what came of it until now. Raises NoStackError."""
         about = self._about()
         parts: dict[str, int] = about["parts"]
-        read = {name: about[name] for name in _OF_READING}
+        read = {name: about[name] for name in _OF_READING if name in about}  # an older import has less
         report = ImportReport(self.name, parts=len(parts), records=sum(parts.values()), **read)
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
             results = list(pool.map(lambda part: self._read(f"results/{part}.json"), parts))

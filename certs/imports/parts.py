@@ -41,6 +41,7 @@ class WarningsOfField:
 
     table: str
     field: str
+    file: str
     line: int
     problem: str
     rows: int = 0
@@ -60,10 +61,10 @@ class Reading:
     shared_ids: list[dict[str, Any]] = field(default_factory=list)  # of several certificates, see shared_ids.py
     unknown: list[RefusedRow] = field(default_factory=list)  # may forbid a certificate, nobody knows whose
 
-    def warn(self, table: str, line: int, warnings: Iterable[Warned]) -> None:
+    def warn(self, table: str, line: Line, warnings: Iterable[Warned]) -> None:
         """Count the warnings of a row."""
         for name, problem in warnings:
-            new = WarningsOfField(table, name, line, problem)
+            new = WarningsOfField(table, name, line.file, line.number, problem)
             self.warnings.setdefault((table, name), new).rows += 1
 
     def warned(self) -> list[dict[str, Any]]:
@@ -123,7 +124,7 @@ def read_tables(
         reading.rows[table.name] += 0
         for line, (found, warnings) in _contents(source, table, noted, company, now, id_verification):
             reading.rows[table.name] += 1
-            reading.warn(table.name, line.number, warnings)
+            reading.warn(table.name, line, warnings)
             if reading.rows[table.name] % 1000 == 0:
                 on_progress(1000)
             whose = _whose(table, line, found, now) if table.name == CERTIFICATES else (None, UNKNOWN)

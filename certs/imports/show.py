@@ -108,7 +108,8 @@ def _oddities(console: Console, found: ImportReport) -> None:
 
 def _warning(found: Mapping[str, Any]) -> str:
     name, rows = f"{found['table']}.{found['field']}", f"{found['rows']:,} rows" if found["rows"] > 1 else "1 row"
-    return escape(f"{name} left out, or read as something else, in {rows}; line {found['line']}: {found['problem']}")
+    where = f"{found['file']} line {found['line']}"
+    return escape(f"{name} was not taken as it is in {rows}, first in {where}: {found['problem']}")
 
 
 def _whose(item: Mapping[str, object]) -> str:

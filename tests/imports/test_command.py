@@ -44,9 +44,9 @@ def test_a_warning_is_in_the_report_and_is_no_reject(export: Path) -> None:
     (export / f"{ENROLLMENTS}.csv").write_text(as_csv([{**ROWS[ENROLLMENTS], "created": "[soon]"}]))
     result = certs("import", export, "--check")
     assert result.exit_code == 0, result.output
-    shown = " ".join(result.output.split())
-    problem = "line 2: '[soon]' is no time such as 2026-01-31 12:00:00, in UTC"
-    assert f"Warning: {ENROLLMENTS}.created left out, or read as something else, in 1 row; {problem}" in shown
+    where, problem = f"{export}/{ENROLLMENTS}.csv line 2", "'[soon]' is no time such as 2026-01-31 12:00:00, in UTC"
+    shown = f"Warning: {ENROLLMENTS}.created was not taken as it is in 1 row, first in {where}: {problem}"
+    assert "".join(shown.split()) in "".join(result.output.split())
 
 
 def test_rejects_are_json_lines_that_only_their_owner_may_read(export: Path) -> None:

@@ -156,9 +156,13 @@ def test_warnings_are_counted_by_table_and_field_with_the_first_line(tables: Tab
     export = tables.add(GRADES, percent_grade="A").read()
     assert export.rejects == []
     assert export.reading.warned() == [
-        {"table": GRADES, "field": "percent_grade", "line": 2, "problem": "'A' is no number", "rows": 1},
+        {
+            "table": GRADES, "field": "percent_grade", "file": f"{tables.folder}/{GRADES}.csv", "line": 2, "rows": 1,
+            "problem": "'A' is no number",
+        },
         {
             "table": ENROLLMENTS, "field": "created", "line": 2, "rows": 2,
+            "file": f"{tables.folder}/{ENROLLMENTS}.csv",
             "problem": "'1/5/2026 10:00' is no time such as 2026-01-31 12:00:00, in UTC",
         },
     ]  # fmt: skip

@@ -95,3 +95,21 @@ def test_every_certificate_is_there_as_the_table_has_it_and_going_live_changes_n
     stack.cloud.deliver(delayed=True)
     assert certificates(stack) == before
     assert stack.take(OWN_EVENTS) == []
+
+
+def test_a_certificate_that_going_live_issues_has_the_grade_that_earned_it(
+    stack: Scene, tables: Tables, rollout: str
+) -> None:
+    course_run = f"course-v1:CertX+GRADE+{rollout}"
+    tables.add("course_overviews_courseoverview", id=course_run)
+    tables.add("student_courseenrollment", user_id=9, course_id=course_run)
+    tables.add(GRADES, user_id=9, course_id=course_run, percent_grade="0.90")
+    tables.add("verify_student_verificationattempt", user_id=9).read().load(stack.cloud, f"runs/grade-{rollout}")
+    learner = Learner(9, course_run)
+    stack.send(learner.configured(instant("2026-06-02"), rollout="live"), at=instant("2026-06-02"))
+    stack.cloud.deliver(delayed=True)
+    stack.cloud.deliver(delayed=True)
+    certificate = stack.certificate(learner)
+    assert certificate is not None
+    assert (certificate.status, certificate.grade) == (Status.DOWNLOADABLE, "0.9")
+    assert certificate.issued_at == instant("2026-03-01 12:00")
