@@ -72,6 +72,8 @@ CAUSES: Mapping[Cause, str] = {
     Cause.ALLOWLIST_REMOVED: "The allowlist entry that it rested on was removed.",
     Cause.RECORDED_WHILE_INVALIDATED: "The old logic had it downloadable while it was invalidated.",
     Cause.NEVER_EARNED: "Facts that came late show that it was never earned.",
+    Cause.NEVER_PASSED: "The certificate is older than all grades, and the first grade is failing.",
+    Cause.LATE_ENTRY: "An entry came late, among entries that are no longer stored, and contradicts them.",
 }
 
 OWN_EVENTS = "certificates."

@@ -28,6 +28,7 @@ EXPECTATIONS = {
     "first issued",
     "id",
     "mode",
+    "grade",
     "pending",
     "wakes",
 }
@@ -69,6 +70,7 @@ def _in_wording(outcome: Outcome, asked: set[str]) -> dict[str, Any]:
         "first issued": _day(certificate.first_issued_at) if certificate else None,
         "id": certificate.certificate_id if certificate else None,
         "mode": certificate.mode if certificate else None,
+        "grade": certificate.grade if certificate else None,
         "pending": _pending(outcome.pending),
         "wakes": _day(outcome.next_change_at),
     }

@@ -98,7 +98,7 @@ def test_the_id_that_was_published_here_is_compared_with_the_old_logics() -> Non
     live = next_publication(
         PublishedCertificate(), replay(record, undated(DEFAULT), instant("day 4")), "ours"
     ).published
-    later = qualifying(("day 3 00:10", "recorded downloadable with id theirs"))
+    later = qualifying(("day 4 00:10", "recorded downloadable with id theirs created day 3 modified day 3"))
     found = compare(later, undated(DEFAULT), instant("day 30"), published=live, rollout=SHADOW)
     assert (found.kind, found.reasons) == (Kind.ID, ("id",))
     assert found.sentence == (

@@ -8,7 +8,13 @@ from certrules.core.replay import replay
 from tests.scenes.phrases import instant, qualifying
 
 CASES = {
-    "the day of issue": ([], ("day 3", "issued_at", "day 3")),
+    "the day of issue in a self-paced course run": (["self-paced"], ("day 3", "issued_at", "day 3")),
+    "the course's end, without a display behavior": (["course end day 20"], ("day 20", "course_end", "day 20")),
+    "the course's end, with one that is not known": (
+        ["display behavior sometime", "course end day 20", "available date day 9"],
+        ("day 20", "course_end", "day 20"),
+    ),
+    "nothing ever, without a display behavior and an end": ([], ("day 3", "issued_at", None)),
     "the day of issue at once, with a display behavior that waits for nothing": (
         ["display behavior early_no_info", "available date day 9", "course end day 20"],
         ("day 3", "issued_at", "day 3"),
@@ -31,7 +37,7 @@ CASES = {
     ),
     "nothing yet while the course's end is unknown": (["display behavior end"], ("day 3", "issued_at", None)),
     "the override, though not before the day of issue": (
-        ["date override day 2 by ada"],
+        ["self-paced", "date override day 2 by ada"],
         ("day 2", "date_override", "day 3"),
     ),
     "the override, visible from the available date on": (
@@ -39,7 +45,7 @@ CASES = {
         ("day 2", "date_override", "day 9"),
     ),
     "the day of issue again once the override is removed": (
-        ["date override day 2 by ada", "date override removed"],
+        ["self-paced", "date override day 2 by ada", "date override removed"],
         ("day 3", "issued_at", "day 3"),
     ),
 }

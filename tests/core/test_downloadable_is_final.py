@@ -103,7 +103,7 @@ def _first_loss(way: str, before: Named, after: Named, others: tuple[Others, Oth
         return None
     if appeared:
         return Loss(Cause.EXAM_REJECTED, AFTER)
-    falls = after.passed is False and before.passed is not False
+    falls = after.passed is False and before.passed is True
     if before.allowlisted:
         fell_earlier = way != "recorded" and before.passed is False  # since it is downloadable: the word was another
         fallen = after.passed is False and fell_earlier

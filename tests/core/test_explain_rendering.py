@@ -85,7 +85,7 @@ def test_a_brief_text_leaves_out_what_the_answer_rests_on() -> None:
     ("phrases", "line"),
     [
         (
-            [],
+            [("day 1", "self-paced")],
             (
                 "It shows the date 3 January 2026 at 00:00 UTC (the day of issue); learners have "
                 "seen it since "
@@ -127,7 +127,7 @@ def test_the_date_that_the_certificate_shows_is_reported_with_where_it_comes_fro
 
 
 def test_the_json_of_an_explanation_has_stable_fields() -> None:
-    body = as_json(explained(qualifying(("day 8 23:30", "failing"))))
+    body = as_json(explained(qualifying(("day 1", "self-paced"), ("day 8 23:30", "failing"))))
     assert list(body) == list(Explanation._fields)
     assert body["as_of"] == "2026-01-09T00:00:00Z"
     assert body["status"] == "downloadable"
@@ -149,11 +149,11 @@ def test_the_json_of_an_explanation_has_stable_fields() -> None:
         "sentence": "The learner's grade is failing.",
         "evidence": [
             {
-                "sentence": "Graded as failing on 8 January 2026 at 23:30 UTC (event event-0005).",
+                "sentence": "Graded as failing on 8 January 2026 at 23:30 UTC (event event-0006).",
                 "fact": "passing",
                 "subject": "",
                 "value": "failing",
-                "event_id": "event-0005",
+                "event_id": "event-0006",
                 "at": "2026-01-08T23:30:00Z",
                 "by": "",
                 "notes": "",

@@ -109,9 +109,7 @@ def test_id_and_dates_survive_everything_but_a_record_and_a_loss_of_passing(reco
     changes = replay(record, policies, END).transitions
     for earlier, later in pairwise(changes):
         lost_passing = earlier.status is not Status.DOWNLOADABLE and (
-            lost_passing
-            or earlier.status is Status.NOTPASSING
-            or earlier.cause in {Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED}
+            lost_passing or earlier.cause in {Cause.GRADE_FELL, Cause.NEVER_PASSED}
         )
         before, after = earlier.certificate, later.certificate
         assert after.certificate_id or not before.certificate_id
@@ -120,9 +118,19 @@ def test_id_and_dates_survive_everything_but_a_record_and_a_loss_of_passing(reco
         assert after.certificate_id == before.certificate_id
         if before.first_issued_at is not None:
             assert after.first_issued_at == before.first_issued_at
-            decided = later.status is Status.DOWNLOADABLE and lost_passing
-            assert after.issued_at == (later.at if decided else before.issued_at)
-            assert later.cause is not Cause.REINSTATED or not decided
+            if later.status is Status.DOWNLOADABLE and lost_passing:
+                assert (later.cause, after.issued_at) == (Cause.EARNED, later.at)
+            elif after.issued_at != before.issued_at:
+                assert (later.cause, after.issued_at) == (Cause.EARNED, later.at)
+                assert _fell(record.timeline, later.at)
+            else:
+                assert later.cause is not Cause.EARNED
+
+
+def _fell(timeline: Timeline, until: datetime) -> bool:
+    """Whether a passing grade was followed by a failing one, the last of them before an instant."""
+    values = [entry.value for entry in timeline if entry.fact is Fact.PASSING and entry.at < until]
+    return any(before and not after for before, after in pairwise(values))
 
 
 @given(records(), policies())

@@ -142,14 +142,16 @@ def test_a_repeated_failing_value_takes_nothing_here_and_everything_there() -> N
 
 def test_a_repeated_passing_value_labels_nothing_here_that_the_first_did_not() -> None:
     # Invalidated before there was a certificate, and without a verified ID, it is created as unverified. That it
-    # exists and is invalidated makes it unavailable: there with any next signal, here when a fact changes.
+    # exists and is invalidated makes it unavailable: there with any next signal, here when the unmet rules change.
     theirs = _theirs(Platform.is_invalidated, Platform.passes)
     assert theirs.history == [Status.UNVERIFIED]
     theirs.passes()
     assert theirs.history == [Status.UNVERIFIED, Status.UNAVAILABLE]
     facts = [("day 2", "invalidated by ada"), ("day 4", "passing")]
     assert _ours(*facts, without=("ID verification",)).status is Status.UNVERIFIED
-    changed = _ours(*facts, ("day 5", "enrolled in professional"), without=("ID verification",))
+    same = _ours(*facts, ("day 5", "enrolled in professional"), without=("ID verification",))
+    assert same.status is Status.UNVERIFIED
+    changed = _ours(*facts, ("day 5", "failing"), without=("ID verification",))
     assert changed.status is Status.UNAVAILABLE
 
 

@@ -13,6 +13,7 @@ from certrules.core.terms import Status
 from certs import stacks
 from certs.cli import main
 from certs.sources import event_builders
+from tests.scenes.comparisons import recorded
 from tests.scenes.scene import OWN_EVENTS, Learner, Scene, Wire, as_time, day
 
 NOW = day(100)
@@ -263,6 +264,28 @@ def whole(scene: Scene, learner: Learner) -> Iterator[Learner]:
 def unchanged(scene: Scene) -> list[Any]:
     """Return all that is stored."""
     return [scene.items(table) for table in TABLES]
+
+
+@pytest.mark.parametrize("more", [{"grade": "0.1"}, {"mode": "honor"}, {"status": Status.NOTPASSING}])
+def test_what_the_old_logic_records_after_the_publication_changes_nothing_and_is_reported(
+    scene: Scene, learner: Learner, more: dict[str, Any]
+) -> None:
+    happen(scene, *learner.qualifying(), at=day(3))
+    before = scene.certificate(learner)
+    assert before is not None
+    same: dict[str, Any] = {
+        "certificate_id": None,
+        "grade": before.grade,
+        "created": before.issued_at,
+        "modified": before.issued_at,
+    }
+
+    happen(scene, recorded(learner, day(8), **same), at=day(8))
+    assert findings(reconcile(scene)) == {}
+    happen(scene, recorded(learner, day(9), **{**same, **more}), at=day(9))
+
+    assert findings(reconcile(scene)) == {"old_logic_differs": 1}
+    assert scene.certificate(learner) == before
 
 
 def test_a_certificate_whose_publication_is_missing_is_reported(scene: Scene, whole: Learner) -> None:

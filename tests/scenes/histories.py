@@ -74,10 +74,14 @@ WORDING: tuple[Value, ...] = (
     *((Fact.DATE_OVERRIDE, "", date, "ada") for date in (INSTANTS[3], None)),
     *((Fact.REVOCATION, cause, stated, "ada") for cause in sorted(AUTOMATIC) for stated in Stated),
     *(
-        (Fact.REVOCATION, Cause.RECORDED_WHILE_INVALIDATED, stated, "ada")
+        (Fact.REVOCATION, cause, stated, "ada")
+        for cause in (Cause.RECORDED_WHILE_INVALIDATED, Cause.NEVER_PASSED)
         for stated in (Stated.RELEASED, Stated.DISCARDED)
     ),
     (Fact.REVOCATION, Cause.GRADE_FELL, Stated.RELEASED, "system:cleanup"),
+    *[(Fact.REVOCATION, Cause.NEVER_PASSED, Stated.RELEASED, "ada")] * 2,
+    *[(Fact.REVOCATION, Cause.LATE_ENTRY, Stated.HELD, "system:compaction")] * 3,
+    *[(Fact.REVOCATION, Cause.LATE_ENTRY, stated, "ada") for stated in (Stated.RELEASED, Stated.DISCARDED)],
     (Fact.AUTOMATIC_REVOCATIONS, "", False, "ada"),
 )
 
@@ -89,9 +93,11 @@ _QUALIFYING: tuple[Value, ...] = (
 )
 
 
-#: The words of a history in which everything is received (mostly), or all but one of the core facts.
+#: The values of a history in which everything is received (mostly), or all but one of the core facts. Without a
+#: passing entry, certificates are those of the old logic.
 _VOCABULARIES = (
     *[WORDING] * 8,
+    *[tuple(phrase for phrase in WORDING if phrase[:3] != (Fact.PASSING, "", True))] * 2,
     *(tuple(phrase for phrase in WORDING if phrase[0] not in unreceived) for unreceived in CORE_FACTS.values()),
 )
 

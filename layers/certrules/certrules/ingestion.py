@@ -17,7 +17,8 @@ from certrules.aws import each
 from certrules.core.certificate import Certificate
 from certrules.core.comparison import Kind
 from certrules.core.deciding import KILL_SWITCH, DecidedRecord, decide_record, hold_of, stopped_because
-from certrules.core.guard import Publication, PublishedCertificate, automatic_revocation
+from certrules.core.guard import Publication, automatic_revocation
+from certrules.core.late_entries import place_late
 from certrules.core.policy import Policies, Policy
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, TimelineFullError, compact, merge
@@ -144,9 +145,9 @@ class _Attempt:
     def _save_shared(self, stored: StoredTimeline, group: _Numbered) -> None:
         """Save a learner's ID verification or a course run's configuration."""
         observed = tuple(_observed(stored, group))
-        timeline, compacted_until = compact(
-            merge(stored.timeline, (*_entries(group), *observed)), compacted_until=stored.compacted_until
-        )
+        sent_at = max(message.sent_at for _, message in group)
+        entries = place_late(stored.timeline, (*_entries(group), *observed), stored.compacted_until, sent_at)
+        timeline, compacted_until = compact(merge(stored.timeline, entries), compacted_until=stored.compacted_until)
         if timeline == stored.timeline:
             return
         storage.save_timeline(stored, timeline, compacted_until)
@@ -230,7 +231,9 @@ def _first_transaction(publication: Publication) -> Publication:
     if left <= 0:
         return publication
     transitions = publication.new_transitions[:_TRANSITIONS_AT_ONCE]
-    published = PublishedCertificate(transitions[-1].certificate, publication.published.transitions[:-left])
+    published = publication.published._replace(
+        certificate=transitions[-1].certificate, transitions=publication.published.transitions[:-left], pending=None
+    )
     return Publication(published, transitions, retained=False)
 
 

@@ -21,8 +21,10 @@ from certrules.core.guard import (
     hold_entry,
     is_stopped,
     next_publication,
+    place_records,
     published_before,
 )
+from certrules.core.late_entries import place_late
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState, rollout_state
@@ -103,12 +105,13 @@ def decide_record(
     An automatic revocation from before the course run went live is held for a person. Raises TimelineFullError.
     """
     entries = tuple(entries)
-    timeline, compacted_until = compact(merge(known.timeline, entries), compacted_until=known.compacted_until)
-    record = known.record(timeline)
-    published_at = (transition.at for transition in known.published.transitions[-1:])
-    as_of = max((sent_at, *published_at, *(entry.at for entry in record.timeline[-1:])))
-    outcome = replay(record, known.policies, as_of, known.rulebook)
     rollout = known.rollout
+    as_of = _as_of(known, entries, sent_at)
+    placed = place_late(known.timeline, entries, known.compacted_until, as_of)
+    placed = place_records(known.timeline, placed, known.published, rollout)
+    timeline, compacted_until = compact(merge(known.timeline, placed), compacted_until=known.compacted_until)
+    record = known.record(timeline)
+    outcome = replay(record, known.policies, as_of, known.rulebook)
     before = published_before(known.published, timeline, rollout)
     if as_if is not None and as_if is not rollout.rollout:
         rollout = RolloutState(as_if, as_of)
@@ -162,6 +165,13 @@ def stopped_because(everywhere: Timeline, configuration: Timeline, instant: date
         if is_stopped(timeline, instant):
             return f"automatic revocations are stopped {where}"
     return ""
+
+
+def _as_of(known: Known, entries: Iterable[Entry], sent_at: datetime) -> datetime:
+    """Return the latest instant that is known: when the entries were sent, or that of an entry or a publication."""
+    latest = (timeline[-1].at for timeline in (known.timeline, known.id_verification, known.configuration) if timeline)
+    published = (transition.at for transition in known.published.transitions[-1:])
+    return max((sent_at, *latest, *published, *(entry.at for entry in entries)))
 
 
 def hold_of(record: Record, revocation: Transition, by: str, why: str, timeline: Timeline) -> Entry:

@@ -90,6 +90,10 @@ class IgnoredField(NamedTuple):
     why: str  # names the value
 
 
+AFTER_PUBLICATION = "after_publication"
+"""The subject of a recorded certificate that is newer than the one that this service published: only compared."""
+
+
 class EntryWording(NamedTuple):
     """An entry in plain English."""
 
@@ -195,9 +199,12 @@ def _date_override_wording(_subject: str, value: datetime | None, _as_of: dateti
     return EntryWording(name, when(value), f"{name} set", f": {when(value)}")
 
 
-def _recorded_wording(_subject: str, value: Recorded, _as_of: datetime) -> EntryWording:
-    status = status_text(value.status)
-    return EntryWording("Certificate of the old logic", status, f"Certificate recorded by the old logic as {status}")
+def _recorded_wording(subject: str, value: Recorded, _as_of: datetime) -> EntryWording:
+    name, status = "Certificate of the old logic", status_text(value.status)
+    event = f"Certificate recorded by the old logic as {status}"
+    if subject == AFTER_PUBLICATION:
+        name, event = f"{name} after publication", f"{event}, which does not count: this service had published before"
+    return EntryWording(name, status, event)
 
 
 def _id_verification_wording(attempt: str, value: Approval | None, as_of: datetime) -> EntryWording:

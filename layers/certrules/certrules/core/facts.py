@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, assert_never
 
-from certrules.core.fact_types import Fact, Recorded
+from certrules.core.fact_types import AFTER_PUBLICATION, Fact, Recorded
 from certrules.core.instants import BEGINNING
 from certrules.core.letters import means_passed
 from certrules.core.policy import DEFAULT, Overrides, Policy, overridden
@@ -142,7 +142,7 @@ class CurrentFacts:
             active: frozenset[str] = self._values[_POSITIONS["invalidations"]]
             self._put("invalidations", active | {entry.subject} if entry.value else active - {entry.subject})
         elif fact is Fact.RECORDED:
-            self.recorded = entry
+            self.recorded = self.recorded if entry.subject == AFTER_PUBLICATION else entry
         elif fact is Fact.REVOCATION:
             self.revocation_action = entry
         elif fact is Fact.DATE_OVERRIDE or fact is Fact.AUTOMATIC_REVOCATIONS or fact is Fact.IGNORED_FIELD:

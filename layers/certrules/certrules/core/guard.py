@@ -1,12 +1,13 @@
 """The guard between the outcome of the facts and the publication: nothing is revoked without a listed cause."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from certrules.core.certificate import Certificate, Outcome, Pending, Transition, as_recorded
-from certrules.core.fact_types import Fact
+from certrules.core.fact_types import AFTER_PUBLICATION, Fact
 from certrules.core.facts import active_by_person
-from certrules.core.instants import BEGINNING
+from certrules.core.instants import BEGINNING, SECOND
 from certrules.core.rollout import RolloutState
 from certrules.core.terms import AUTOMATIC, REVOKING, Actor, Cause, RevocationAction, Status, is_person
 from certrules.core.timeline import Entry, Timeline
@@ -26,6 +27,12 @@ class PublishedCertificate(NamedTuple):
     certificate: Certificate | None = None
     transitions: tuple[PublishedTransition, ...] = ()
     pending: Pending | None = None
+    published_at: datetime = BEGINNING  # UTC, a whole second; this service published last. BEGINNING: never, or unknown
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this service published it: the old logic's certificate, adopted at going live, is not."""
+        return self.published_at is not BEGINNING or any(item.cause is not Cause.RECORDED for item in self.transitions)
 
 
 class Publication(NamedTuple):
@@ -73,7 +80,15 @@ def next_publication(
         item._replace(certificate=item.certificate._replace(certificate_id=certificate.certificate_id))
         for item in _without_early(before, _new_transitions(before, outcome, transitions), live_since)
     )
-    return Publication(PublishedCertificate(certificate, transitions, outcome.pending), new_transitions, retained=False)
+    published_at = _second_after(outcome) if new_transitions else before.published_at
+    published = PublishedCertificate(certificate, transitions, outcome.pending, published_at)
+    return Publication(published, new_transitions, retained=False)
+
+
+def _second_after(outcome: Outcome) -> datetime:
+    """Return the whole second at or after the instant of a decision."""
+    as_of = outcome.decision.facts.as_of
+    return as_of if not as_of.microsecond else as_of.replace(microsecond=0) + SECOND
 
 
 def automatic_revocation(before: PublishedCertificate, new_transitions: tuple[Transition, ...]) -> Transition | None:
@@ -153,7 +168,8 @@ def _revoke(
     certificate = before.certificate._replace(status=status)
     transition = Transition(at, Status.DOWNLOADABLE, certificate, *why, outcome.decision)
     published = PublishedTransition(transition.at, transition.status, transition.cause)
-    state = PublishedCertificate(transition.certificate, (*before.transitions, published))
+    published_at = _second_after(outcome)
+    state = PublishedCertificate(transition.certificate, (*before.transitions, published), None, published_at)
     return Publication(state, (transition,), retained=False)
 
 
@@ -231,9 +247,9 @@ def published_before(
 
 
 def _latest(published: PublishedCertificate, timeline: Timeline) -> PublishedCertificate:
-    """Return the last recorded certificate if it is later than the published one; else the published one."""
+    """Return the last recorded certificate if it is later than the publication; else the published one."""
     recorded = [entry for entry in timeline if entry.fact is Fact.RECORDED]
-    if not recorded or (published.transitions and not _is_later(recorded[-1].at, published.transitions[-1])):
+    if not recorded or not _is_later(recorded[-1].at, published):
         return published
     certificate: Certificate | None = None
     since = recorded[0].at  # when it got the status that it has
@@ -245,8 +261,44 @@ def _latest(published: PublishedCertificate, timeline: Timeline) -> PublishedCer
     if published.certificate is not None and (ours or not certificate.certificate_id):  # a published id stays
         certificate = certificate._replace(certificate_id=published.certificate.certificate_id)
     transitions = (*ours, PublishedTransition(since, certificate.status, Cause.RECORDED))
-    return PublishedCertificate(certificate, transitions, published.pending)
+    return PublishedCertificate(certificate, transitions, published.pending, published.published_at)
 
 
-def _is_later(at: datetime, published: PublishedTransition) -> bool:
-    return at > published.at or (at == published.at and published.cause is Cause.RECORDED)
+def _is_later(at: datetime, published: PublishedCertificate) -> bool:
+    """Whether the old logic recorded a certificate after this service published, which may be long after the award."""
+    if not published.transitions:
+        return True
+    last = published.transitions[-1]
+    if at == last.at:
+        return last.cause is Cause.RECORDED
+    return at > max(last.at, published.published_at)
+
+
+def place_records(
+    timeline: Timeline, entries: Iterable[Entry], published: PublishedCertificate, rollout: RolloutState
+) -> list[Entry]:
+    """Return new entries as they are to be merged: a certificate of the old logic after our publication is set apart.
+
+    It is still compared with the published one, but the replay ignores it: a published certificate keeps its dates,
+    mode and grade.
+    """
+    placed = []
+    for entry in entries:
+        subject = entry.subject
+        if entry.fact is Fact.RECORDED:
+            known = (item.subject for item in timeline if item.fact is entry.fact and item.event_id == entry.event_id)
+            subject = next(known, "" if _counts(entry, published, rollout) else AFTER_PUBLICATION)
+        placed.append(entry if subject == entry.subject else entry._replace(subject=subject))
+    return placed
+
+
+def _counts(recorded: Entry, published: PublishedCertificate, rollout: RolloutState) -> bool:
+    """Whether learners have what the old logic recorded, in spite of what this service published."""
+    if published.certificate is None:
+        return True
+    if not rollout.is_live:
+        return not published.is_ours or recorded.at > published.published_at
+    if published.is_ours and is_downloadable(published.certificate):
+        return False
+    decides_since = max(published.published_at, rollout.live_since)
+    return decides_since is BEGINNING or recorded.at < decides_since

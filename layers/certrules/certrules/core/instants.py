@@ -7,6 +7,7 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
 
 
 def micros(instant: datetime) -> int:

@@ -58,10 +58,11 @@ class _Replay:
         self._transitions: list[Transition] = []
         self._pending: Pending | None = None  # an automatic revocation
         self._is_earned = False  # the certificate does not rest on the allowlist alone
-        self._grade_fell = False  # since it became downloadable, whether or not it was revoked for it
-        self._passing_lost = False  # it was revoked because the grade fell: earned again, it gets a new date
+        self._grade_fell = False  # and the learner has not passed since
+        self._passing_lost = False  # the fall of the grade cost the certificate: earned again, it gets a new date
+        self._loss_due: datetime | None = None  # when a fall costs a certificate that is not downloadable
+        self._held: dict[Cause, datetime] = {}  # contradictions that wait for a person, and since when
         self._contradicting = _NONE  # invalidations that were active when it was recorded as downloadable
-        self._contradicting_since: datetime | None = None
         self._next_change = self._next_automatic_change()
 
     def run(self, until: datetime) -> Outcome:
@@ -89,7 +90,7 @@ class _Replay:
         return Outcome(
             self._certificate,
             tuple(self._transitions),
-            self._pending or self._contradiction(),
+            self._pending or next(iter(self._contradictions()), None),
             Decision(self._facts, self._judgement, self._edition),
             self._next_change_at(),
         )
@@ -109,12 +110,13 @@ class _Replay:
                 self._end_hold(self._pending)
 
     def _next_automatic_change(self) -> datetime | None:
-        """Return the next instant at which a hold ends, an ID verification expires, or policy or rules change."""
+        """Return the next instant at which a hold or an ID verification ends, or policy or rules change."""
         at = self._current.verified_until
         if self._calendar and (at is None or self._calendar[-1][0] < at):
             at = self._calendar[-1][0]
-        if self._pending is not None and self._pending.due is not None and (at is None or self._pending.due < at):
-            at = self._pending.due
+        for due in (self._pending and self._pending.due, self._loss_due):
+            if due is not None and (at is None or due < at):
+                at = due
         return at
 
     def _apply_calendar(self, instant: datetime) -> None:
@@ -144,10 +146,13 @@ class _Replay:
 
     def _decide(self, instant: datetime) -> None:
         """Decide once, after all entries of the instant are applied."""
-        current, before = self._current, self._facts
+        current, before, unmet = self._current, self._facts, self._judgement.unmet
         self._facts = facts = current.at(instant)
         self._judgement = judge_by(self._edition, facts[2:])
+        certificate = self._certificate
         was_downloadable = self._is_downloadable()
+        if not was_downloadable and before.passed is not facts.passed:
+            self._grade_fell = before.passed is True
         if current.recorded is not None and (recorded := current.take_recorded()) is not None:
             self._apply_recorded(recorded)
         if was_downloadable:
@@ -157,22 +162,23 @@ class _Replay:
             if action is not None and self._is_downloadable():
                 self._apply_action(action)
         if not self._is_downloadable():
-            self._award_or_label()
+            self._award_or_label(may_label=self._judgement.unmet != unmet or self._certificate is not certificate)
+            self._apply_loss()
         elif not self._judgement.unmet:
             self._update_mode()
-        calls_for_more = self._calendar or self._pending is not None
+        calls_for_more = self._calendar or self._pending is not None or self._loss_due is not None
         self._next_change = self._next_automatic_change() if calls_for_more else current.verified_until
 
     def _is_downloadable(self) -> bool:
         return self._certificate is not None and self._certificate.status is Status.DOWNLOADABLE
 
-    def _award_or_label(self) -> None:
+    def _award_or_label(self, *, may_label: bool) -> None:
+        """Award the certificate; or label it, if the unmet rules or the certificate changed at this instant."""
         judgement, certificate = self._judgement, self._certificate
         if judgement.unmet:
             status = judgement.label if certificate is None else judgement.label_if_exists
-            if status is not None and (certificate is None or status is not certificate.status):
+            if may_label and status is not None and (certificate is None or status is not certificate.status):
                 self._set(status, Cause.LABELLED, self._actor())
-                self._passing_lost = self._passing_lost or status is Status.NOTPASSING
             return
         instant = self._facts.as_of
         if certificate is None or certificate.first_issued_at is None:
@@ -183,6 +189,22 @@ class _Replay:
         else:
             self._set(Status.DOWNLOADABLE, Cause.REINSTATED, self._actor())
         self._start_downloadable()
+        self._grade_fell = self._grade_fell and not self._facts.passed
+
+    def _apply_loss(self) -> None:
+        """Give a certificate a new date when it is earned again, if the fall of the grade cost it.
+
+        A grade that falls while something else stands against the certificate costs it only if it stays failing for a
+        hold once nothing else does.
+        """
+        certificate = self._certificate
+        is_failing_alone = self._judgement.label_if_exists is Status.NOTPASSING
+        if certificate is None or certificate.first_issued_at is None or not (self._grade_fell and is_failing_alone):
+            self._loss_due = None
+        elif self._loss_due is None:
+            self._loss_due = None if self._passing_lost else self._facts.as_of + self._facts.policy.hold
+        if self._loss_due is not None and self._loss_due <= self._facts.as_of:
+            self._passing_lost, self._loss_due = True, None
 
     def _update_mode(self) -> None:
         """Give a certificate whose mode earns none the learner's mode, which now does; its id and dates stay."""
@@ -207,14 +229,16 @@ class _Replay:
             self._add_transition(entry.at, previous, Cause.RECORDED, actor)
             if recorded.status is Status.DOWNLOADABLE:
                 self._start_downloadable()
+                self._grade_fell = False
                 self._contradicting = self._facts.invalidations
-                self._contradicting_since = entry.at
+                self._held[Cause.RECORDED_WHILE_INVALIDATED] = entry.at
 
     def _start_downloadable(self) -> None:
         """Record on what a certificate rests that just became downloadable."""
         self._is_earned = not self._judgement.waived
-        self._grade_fell = self._passing_lost = False
+        self._passing_lost, self._loss_due = False, None
         self._contradicting = _NONE
+        self._held.clear()
 
     # --- revocation of a downloadable certificate
 
@@ -224,7 +248,11 @@ class _Replay:
         self._is_earned = self._is_earned or not (self._judgement.unmet or self._judgement.waived)
         self._contradicting &= facts.invalidations
 
-        fell = facts.passed is False and before.passed is not False
+        fell = facts.passed is False and before.passed is True
+        if facts.passed:
+            self._held.pop(Cause.NEVER_PASSED, None)
+        elif facts.passed is False and before.passed is None:
+            self._held[Cause.NEVER_PASSED] = facts.as_of
         invalidated = facts.invalidations - before.invalidations
         if facts.allowlisted:
             invalidated &= _ONLY_PERSON
@@ -264,42 +292,52 @@ class _Replay:
     def _end_hold(self, pending: Pending) -> None:
         """Revoke the certificate at the end of a hold."""
         self._revoke(pending.cause, pending.actor)
-        self._award_or_label()
+        self._award_or_label(may_label=True)
+        self._apply_loss()
         self._next_change = self._next_automatic_change()
 
     def _apply_action(self, action: Entry) -> None:
         """Apply an action (release, discard, hold) to the pending revocation; ignore it if its cause is not pending."""
-        pending = self._pending or self._contradiction()
-        if pending is None or pending.cause != action.subject:
+        if action.subject == Cause.LATE_ENTRY and action.value is RevocationAction.HELD:
+            self._held.setdefault(Cause.LATE_ENTRY, action.at)
+            return
+        waiting = [self._pending, *self._contradictions()]
+        pending = next((item for item in waiting if item is not None and item.cause == action.subject), None)
+        if pending is None:
             return
         if action.value is RevocationAction.RELEASED:
             if is_person(action.by):
                 self._revoke(pending.cause, Actor(action.by, action.notes))
         elif action.value is RevocationAction.DISCARDED:
-            self._pending = self._contradicting_since = None
-            self._grade_fell = False
-        elif self._pending is not None:
-            self._pending = self._pending._replace(due=None)
+            self._held.pop(pending.cause, None)
+            if pending is self._pending:
+                self._pending = None
+                self._grade_fell = False
+        elif pending is self._pending:
+            self._pending = pending._replace(due=None)
 
     def _revoke(self, cause: Cause, actor: Actor) -> None:
         match cause:
-            case Cause.GRADE_FELL:
+            case Cause.GRADE_FELL | Cause.NEVER_PASSED:
                 status = Status.NOTPASSING
             case Cause.ALLOWLIST_REMOVED:
                 status = self._judgement.label_if_exists or Status.UNAVAILABLE
             case _:
                 status = Status.UNAVAILABLE
         self._set(status, cause, actor)
-        self._passing_lost = cause in {Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED}
+        self._passing_lost = cause in {Cause.GRADE_FELL, Cause.NEVER_PASSED}
         self._pending = None
         self._contradicting = _NONE
+        self._held.clear()
 
-    def _contradiction(self) -> Pending | None:
-        """Return the held revocation of a certificate that was recorded as downloadable while invalidated."""
-        contradicting = self._contradicting & _ONLY_PERSON if self._facts.allowlisted else self._contradicting
-        if not contradicting or self._contradicting_since is None:
-            return None
-        return Pending(Cause.RECORDED_WHILE_INVALIDATED, self._contradicting_since, None)
+    def _contradictions(self) -> list[Pending]:
+        """Return the revocations that wait for a person, because what is known contradicts the certificate."""
+        allowlisted = self._facts.allowlisted
+        contradicting = self._contradicting & _ONLY_PERSON if allowlisted else self._contradicting
+        ended = set() if contradicting else {Cause.RECORDED_WHILE_INVALIDATED}
+        if allowlisted:
+            ended.add(Cause.NEVER_PASSED)
+        return [Pending(cause, since, None) for cause, since in self._held.items() if cause not in ended]
 
     # --- transitions
 
@@ -322,13 +360,16 @@ class _Replay:
         return False
 
     def _set(self, status: Status, cause: Cause, actor: Actor, dates: tuple[datetime, datetime] | None = None) -> None:
-        """Give the certificate a status as of the facts; its id and dates stay unless new dates are given."""
+        """Give the certificate a status as of the facts; its id and dates stay unless new dates are given.
+
+        Its mode and its grade stay if none was ever received.
+        """
         facts, old = self._facts, self._certificate
         issued_at, first_issued_at = dates or ((old.issued_at, old.first_issued_at) if old else (None, None))
         self._certificate = Certificate(
             status,
-            facts.mode or "",
-            _grade(facts),
+            facts.mode or (old.mode if old else ""),
+            _grade(facts) or (old.grade if old else ""),
             old.certificate_id if old else "",
             issued_at,
             first_issued_at,

@@ -48,13 +48,15 @@ class Cause(StrEnum):
 
     RECORDED_WHILE_INVALIDATED = "recorded_while_invalidated"  # held until a person releases it
     NEVER_EARNED = "never_earned"  # held until a person releases it
+    NEVER_PASSED = "never_passed"  # held until a person releases it, or the learner passes
+    LATE_ENTRY = "late_entry"  # held until a person discards it: it contradicts entries that are no longer stored
 
 
 #: Causes that revoke without a person, when their hold ends.
 AUTOMATIC = frozenset({Cause.GRADE_FELL, Cause.ALLOWLIST_REMOVED})
 
 #: Causes that revoke only when a person releases the held revocation.
-RELEASED = frozenset({Cause.RECORDED_WHILE_INVALIDATED, Cause.NEVER_EARNED})
+RELEASED = frozenset({Cause.RECORDED_WHILE_INVALIDATED, Cause.NEVER_EARNED, Cause.NEVER_PASSED, Cause.LATE_ENTRY})
 
 #: All causes that revoke a downloadable certificate.
 REVOKING = AUTOMATIC | RELEASED | {Cause.INVALIDATED, Cause.EXAM_REJECTED}

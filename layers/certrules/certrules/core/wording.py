@@ -20,6 +20,8 @@ BECAUSE: Mapping[Cause, str] = {
     Cause.ALLOWLIST_REMOVED: "the allowlist entry that it rested on was removed",
     Cause.RECORDED_WHILE_INVALIDATED: "the old logic recorded it while an invalidation was active",
     Cause.NEVER_EARNED: "the facts known now do not carry it",
+    Cause.NEVER_PASSED: "the first grade that was received is failing",
+    Cause.LATE_ENTRY: "an entry came too late to be placed among older ones",
 }
 """Why a certificate has its status, by the cause of its last transition."""
 

@@ -7,7 +7,7 @@ at the end are left out. The codec of each fact's value stands in core.fact_type
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,16 @@ from certrules.core.decision import Decision
 from certrules.core.fact_types import BY_LETTER, FACTS, Fact
 from certrules.core.facts import Facts, Record
 from certrules.core.guard import PublishedCertificate, PublishedTransition
-from certrules.core.instants import EPOCH, MICROSECOND, instant_of, micros, optional_instant, optional_micros
+from certrules.core.instants import (
+    BEGINNING,
+    EPOCH,
+    MICROSECOND,
+    SECOND,
+    instant_of,
+    micros,
+    optional_instant,
+    optional_micros,
+)
 from certrules.core.rules import RULEBOOK
 from certrules.core.terms import Actor, Cause, Status
 from certrules.core.timeline import Entry, Timeline, at_instant
@@ -100,8 +109,11 @@ def _id_in(text: str) -> str:
 
 
 def encode_published(published: PublishedCertificate, *based_on: int) -> str:
-    """Return the published certificate in its stored form, with the versions that it is based on."""
-    certificate, transitions, pending = published
+    """Return the published certificate in its stored form, with the versions that it is based on.
+
+    `based_on` are the versions of the ID verification, of the configuration, and the number of history items.
+    """
+    certificate, transitions, pending, published_at = published
     return _encode(
         [
             _certificate_out(certificate),
@@ -110,39 +122,49 @@ def encode_published(published: PublishedCertificate, *based_on: int) -> str:
             if pending is None
             else [pending.cause, micros(pending.since), optional_micros(pending.due), *pending.actor],
             *based_on,
+            *([] if published_at is BEGINNING else [(published_at - _second_of(transitions)) // SECOND]),
         ]
     ).decode()
 
 
 def decode_published(text: str) -> tuple[PublishedCertificate, list[int]]:
     """Return the published certificate of its stored form, and the versions that it is based on."""
-    certificate, transitions, pending, *based_on = _decode(text)
+    certificate, transitions, pending, verification, configuration, history_count, *published_at = _decode(text)
+    published = tuple(
+        PublishedTransition(instant_of(at), Status(status), Cause(cause)) for at, status, cause in transitions
+    )
     return (
         PublishedCertificate(
             _certificate_in(certificate),
-            tuple(
-                PublishedTransition(instant_of(at), Status(status), Cause(cause)) for at, status, cause in transitions
-            ),
+            published,
             None
             if pending is None
             else Pending(Cause(pending[0]), instant_of(pending[1]), optional_instant(pending[2]), Actor(*pending[3:])),
+            _second_of(published) + published_at[0] * SECOND if published_at else BEGINNING,
         ),
-        based_on,
+        [verification, configuration, history_count],
     )
+
+
+def _second_of(transitions: Sequence[PublishedTransition]) -> datetime:
+    """Return the second of the last transition: the instant of a publication is stored from there, in few bytes."""
+    return transitions[-1].at.replace(microsecond=0) if transitions else EPOCH
 
 
 def _certificate_out(certificate: Certificate | None) -> list[Any] | None:
     if certificate is None:
         return None
-    dates = (optional_micros(certificate.issued_at), optional_micros(certificate.first_issued_at))
+    dates = [optional_micros(certificate.issued_at), optional_micros(certificate.first_issued_at)]
+    if dates[0] == dates[1]:
+        del dates[1]  # nearly always the same
     return [certificate.status, certificate.mode, certificate.grade, certificate.certificate_id, *dates]
 
 
 def _certificate_in(item: list[Any] | None) -> Certificate | None:
     if item is None:
         return None
-    status, mode, grade, certificate_id, issued_at, first_issued_at = item
-    dates = (optional_instant(issued_at), optional_instant(first_issued_at))
+    status, mode, grade, certificate_id, issued_at, *first_issued_at = item
+    dates = optional_instant(issued_at), optional_instant(first_issued_at[0] if first_issued_at else issued_at)
     return Certificate(Status(status), mode, grade, certificate_id, *dates)
 
 

@@ -7,17 +7,20 @@ from itertools import batched
 from typing import Any
 
 from certrules import settings, storage
+from certrules.core.certificate import as_recorded
+from certrules.core.comparison import is_same_grade
 from certrules.core.deciding import decide_record
-from certrules.core.fact_types import Fact
+from certrules.core.fact_types import AFTER_PUBLICATION, Fact
 from certrules.core.policy import Policies
 from certrules.reconciliation.finding_types import (
     CONTRADICTED,
     HISTORY_MISSING,
+    OLD_LOGIC_DIFFERS,
     OTHERWISE,
     UNDECIDED,
     UNREADABLE,
-    Finding,
     FindingType,
+    RecordFinding,
 )
 from certrules.reconciliation.reading import UNREADABLE_ERRORS, load_readable, read_body
 from certrules.storage import BATCH_GET_KEYS, Loaded, Pair, StoredRecord
@@ -30,7 +33,7 @@ def in_records(
     old: Counter[str] | None = None,
     *,
     consistent: bool = False,
-) -> Iterator[Finding]:
+) -> Iterator[RecordFinding]:
     """Compare records with the end of their history, and with the decision as of now (UTC).
 
     Recorded certificates are counted in `old`, by how they agree with the facts.
@@ -38,7 +41,7 @@ def in_records(
     old = Counter() if old is None else old
     for some in batched(pairs, BATCH_GET_KEYS, strict=False):
         loaded, unreadable = load_readable(some, consistent=consistent)
-        yield from (Finding(UNREADABLE.code, *pair) for pair in unreadable)
+        yield from (RecordFinding(UNREADABLE.code, *pair) for pair in unreadable)
         last = _last_published(loaded.records)
         for pair, stored in loaded.records.items():
             if stored.version:
@@ -47,7 +50,7 @@ def in_records(
                 except UNREADABLE_ERRORS:
                     difference = UNREADABLE
                 if difference is not None:
-                    yield Finding(difference.code, *pair)
+                    yield RecordFinding(difference.code, *pair)
 
 
 def _last_published(records: Mapping[Pair, StoredRecord]) -> dict[Pair, dict[str, Any] | None]:
@@ -82,9 +85,20 @@ def _difference(
         pending is not None and pending.due is not None and (due is None or due > pending.due)
     )
     if decided.publication.published == stored.published and not decided.publication.new_transitions and not overdue:
-        return None
+        return OLD_LOGIC_DIFFERS if decided.rollout.is_live and _is_contested(stored) else None
     versions = loaded.verifications[pair.learner_id].version, loaded.course_runs[pair.course_run].version
     return UNDECIDED if overdue or versions != stored.based_on else OTHERWISE
+
+
+def _is_contested(stored: StoredRecord) -> bool:
+    """Whether the old logic's last certificate came after the published one, and is another for learners."""
+    recorded = [entry for entry in stored.timeline if entry.fact is Fact.RECORDED]
+    published = stored.published.certificate
+    if not recorded or recorded[-1].subject != AFTER_PUBLICATION or published is None:
+        return False
+    theirs = as_recorded(recorded[-1], published)
+    same_grade = not theirs.grade or is_same_grade(theirs.grade, published.grade)
+    return not (theirs._replace(grade="") == published._replace(grade="") and same_grade)
 
 
 def _was_published(stored: StoredRecord, last: dict[str, Any] | None) -> bool:

@@ -47,6 +47,14 @@ CONTRADICTED = FindingType(
 )
 
 
+OLD_LOGIC_DIFFERS = FindingType(
+    "old_logic_differs",
+    "The old logic recorded another certificate after this service published one; the published one stays.",
+    "Stop the old logic in this course run. If its certificate is the right one, correct the facts that differ.",
+    is_healed=False,
+)
+
+
 HISTORY_MISSING = FindingType(
     "history_missing",
     "History lacks an item that the record counts.",
@@ -78,6 +86,7 @@ FINDING_TYPES: Mapping[str, FindingType] = {
         UNDECIDED,
         OTHERWISE,
         CONTRADICTED,
+        OLD_LOGIC_DIFFERS,
         HISTORY_MISSING,
         RECORD_MISSING,
         UNREADABLE,
@@ -85,7 +94,7 @@ FINDING_TYPES: Mapping[str, FindingType] = {
 }
 
 
-class Finding(NamedTuple):
+class RecordFinding(NamedTuple):
     """A difference that was found."""
 
     code: str

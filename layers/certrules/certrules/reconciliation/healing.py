@@ -6,7 +6,7 @@ from itertools import batched
 from typing import NamedTuple
 
 from certrules import aws, decide_again, publishing, storage
-from certrules.reconciliation.finding_types import UNDECIDED, UNPUBLISHED, Finding
+from certrules.reconciliation.finding_types import UNDECIDED, UNPUBLISHED, RecordFinding
 from certrules.reconciliation.reading import read_body
 from certrules.storage import BATCH_GET_KEYS, Pair
 
@@ -20,7 +20,7 @@ class Means(NamedTuple):
     host: str  # the `sourcehost` of published events
 
 
-def heal(findings: Iterable[Finding], means: Means, at: datetime, now: datetime) -> None:
+def heal(findings: Iterable[RecordFinding], means: Means, at: datetime, now: datetime) -> None:
     """Send lost events and requests again, the latter as of `at` (UTC). Raises SendError; a retry is safe."""
     lost: dict[Pair, int] = {}
     undecided = []

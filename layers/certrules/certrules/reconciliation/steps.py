@@ -14,7 +14,7 @@ from certrules.core.policy import Policies
 from certrules.formats.stored import as_time
 from certrules.reconciliation.comparing_history import in_history
 from certrules.reconciliation.comparing_records import in_records
-from certrules.reconciliation.finding_types import FINDING_TYPES, Finding
+from certrules.reconciliation.finding_types import FINDING_TYPES, RecordFinding
 from certrules.reconciliation.healing import Means, heal
 from certrules.storage import BATCH_GET_KEYS
 
@@ -54,7 +54,7 @@ def begin(run: str, options: Mapping[str, Any], started: str) -> dict[str, Any]:
 def look(bucket: str, part: dict[str, Any], policies: Policies, remaining_ms: Callable[[], int]) -> dict[str, Any]:
     """Read on in a part, as far as time and findings allow, and write its findings. Returns the next step's part."""
     at = datetime.fromisoformat(part["at"])
-    found: list[Finding] = []
+    found: list[RecordFinding] = []
     old: Counter[str] = Counter()
     read, after, before = 0, part["after"], part.get("before")
     before = before and (storage.Pair(*before[0]), before[1])
@@ -84,15 +84,15 @@ def look_again(bucket: str, part: dict[str, Any], policies: Policies, means: Mea
         return {**part, "done": True}
     body = msgspec.json.decode(content)
     at = datetime.fromisoformat(part["at"])
-    found = confirmed((Finding(*item) for item in body["findings"]), policies, at)
+    found = confirmed((RecordFinding(*item) for item in body["findings"]), policies, at)
     heal(found, means, at, aws.now())
     files.write_json(f"found/{_file_of(part)}", {**body, "findings": found})
     return {**part, "page": part["page"] + 1}
 
 
-def confirmed(findings: Iterable[Finding], policies: Policies, now: datetime) -> list[Finding]:
+def confirmed(findings: Iterable[RecordFinding], policies: Policies, now: datetime) -> list[RecordFinding]:
     """Compare again, consistently, and return the findings that are still there."""
-    again: set[Finding] = set()
+    again: set[RecordFinding] = set()
     first = list(findings)
     for some in batched(first, BATCH_GET_KEYS, strict=False):
         pairs = sorted({finding.pair for finding in some})
@@ -124,7 +124,7 @@ def report(bucket: str, run: str, at: str, parts: list[dict[str, Any]]) -> Recon
         body = msgspec.json.decode(files.read(name) or b"{}")
         read[name.split("/")[1].split("-")[0]] += body["seen"]
         old.update(body["old"])
-        for finding in (Finding(*item) for item in body["findings"]):
+        for finding in (RecordFinding(*item) for item in body["findings"]):
             counts[finding.code] += 1
             if len(samples[finding.code]) < SHOWN:
                 samples[finding.code].append(finding._asdict())

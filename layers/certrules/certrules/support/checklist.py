@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from certrules import settings, storage
+from certrules.core.dates import awaited_date
 from certrules.core.explain.warnings import FieldWarning, warnings_of
 from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies, Policy, overridden
@@ -110,13 +111,14 @@ def _configuration(run: _CourseRun) -> Iterator[dict[str, Any]]:
         ok=not is_ccx(run.key),
     )
     behavior = run.settings.get("display_behavior")
-    awaited = {"end": "end", "end_with_date": "available_date"}.get(behavior or "")
+    awaited = None if run.settings.get("self_paced") or not run.is_known else awaited_date(behavior)
+    name = f"display behavior {behavior}" if behavior else "the course run has no display behavior, so it"
     yield _item(
         "dates",
         "Certificates are shown when they are due.",
-        f"Certificates are not shown: display behavior {behavior} waits for a date that is not set.",
-        f"The course team sets the course run's {(awaited or '').replace('_', ' ')}.",
-        ok=bool(run.settings.get("self_paced")) or awaited is None or run.settings.get(awaited) is not None,
+        f"Certificates are not shown: {name} waits for a date that is not set.",
+        f"The course team sets the course run's {(awaited or '').replace('_', ' ')}, or its display behavior.",
+        ok=awaited is None or run.settings.get(awaited) is not None,
     )
 
 

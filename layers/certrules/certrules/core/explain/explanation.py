@@ -13,7 +13,7 @@ from typing import NamedTuple
 from certrules.core.certificate import Certificate, Outcome, Pending
 from certrules.core.comparison import compare
 from certrules.core.dates import Shown, shown
-from certrules.core.explain.findings import NextStep, RuleFinding, findings_of, next_steps_of
+from certrules.core.explain.findings import Finding, NextStep, findings_of, next_steps_of
 from certrules.core.explain.timeline import Moment, cause_text, moments_of
 from certrules.core.explain.warnings import FieldWarning, warnings_of
 from certrules.core.explain.what_if import PossibleChange, smallest_changes
@@ -45,7 +45,7 @@ class Explanation(NamedTuple):
     certificate: Certificate | None
     pending: Pending | None
     shown: Shown
-    verdicts: tuple[RuleFinding, ...]  # every rule in force, in order
+    verdicts: tuple[Finding, ...]  # every rule in force, in order
     next_steps: tuple[NextStep, ...]  # empty if nothing needs fixing
     counterfactuals: tuple[tuple[PossibleChange, ...], ...]
     timeline: tuple[Moment, ...]  # oldest first

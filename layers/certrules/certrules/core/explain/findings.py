@@ -33,7 +33,7 @@ class Evidence(NamedTuple):
     notes: str = ""
 
 
-class RuleFinding(NamedTuple):
+class Finding(NamedTuple):
     """The verdict of one rule, and its evidence."""
 
     code: str
@@ -49,11 +49,11 @@ class NextStep(NamedTuple):
     sentence: str
 
 
-def findings_of(record: Record, decision: Decision) -> tuple[RuleFinding, ...]:
+def findings_of(record: Record, decision: Decision) -> tuple[Finding, ...]:
     """Return what each rule in force found, in the order of the rules."""
     sources = at_instant(record.timeline, decision.facts.as_of)
     return tuple(
-        RuleFinding(
+        Finding(
             verdict.rule.code,
             verdict_text(verdict),
             verdict_sentence(verdict),
@@ -169,6 +169,13 @@ _PENDING_STEPS: Mapping[Cause, str] = {
         "or the held revocation is released."
     ),
     Cause.NEVER_EARNED: "A person with the right to revoke releases or discards the held revocation.",
+    Cause.NEVER_PASSED: (
+        "The learner passes, or a person with the right to revoke releases or discards the held revocation."
+    ),
+    Cause.LATE_ENTRY: (
+        "A person with the right to revoke decides: the held revocation is discarded if the certificate is right, "
+        "or the certificate is invalidated."
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from certrules.core.explain.explanation import Explanation
-from certrules.core.explain.findings import RuleFinding
+from certrules.core.explain.findings import Finding
 from certrules.core.explain.timeline import CaseChanges
 from certrules.core.explain.what_if import PossibleChange
 from certrules.core.terms import Status
@@ -59,7 +59,7 @@ def _shown_lines(explanation: Explanation) -> list[str]:
     return [f"It shows the date {when(date)} ({_RESTS_ON[rests_on]}); {visible}."]
 
 
-def _finding_lines(finding: RuleFinding) -> list[str]:
+def _finding_lines(finding: Finding) -> list[str]:
     return [
         f"{finding.verdict:<6}  {finding.sentence}",
         *(f"        {evidence.sentence}" for evidence in finding.evidence),

@@ -1,0 +1,90 @@
+"""Late entries: an entry that belongs among entries that compaction dropped can't be placed exactly any more.
+
+Compaction keeps the first and the last of a run of equal values. If an entry with another value arrives late and
+belongs into the run, the entry that ended its effect may have been dropped. So it must not have an effect of its own.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from certrules.core.fact_types import Enrollment, Fact
+from certrules.core.instants import MICROSECOND
+from certrules.core.terms import Cause, RevocationAction
+from certrules.core.timeline import Entry, Timeline
+
+COMPACTION = "system:compaction"
+"""The actor of the entries that are made here."""
+
+_AGAINST: dict[Fact, bool] = {
+    Fact.PASSING: False,
+    Fact.ALLOWLIST: False,
+    Fact.INVALIDATION: True,
+    Fact.BETA_TESTER: True,
+}
+"""The facts that can stand against a certificate, and the value with which they do."""
+
+_PLACED = {*_AGAINST, Fact.ENROLLMENT, Fact.ID_VERIFICATION, Fact.COURSE_RUN}
+"""The facts whose entries decide certificates; the others only inform, or are never dropped."""
+
+
+def place_late(timeline: Timeline, entries: Iterable[Entry], compacted_until: datetime, as_of: datetime) -> list[Entry]:
+    """Return new entries as they are to be merged into a timeline that was compacted up to an instant (UTC).
+
+    An entry that belongs into a run of another value
+    - is set aside if it stands against a certificate: in its place, as of `as_of` (UTC), a revocation is held for a
+      person. Nobody loses a certificate, or its date, by an entry that may have been answered long ago;
+    - else it is merged, and the run goes on right after it. So it counts at its own instant only, and awards nothing
+      that it would not award with the whole timeline.
+    """
+    placed: list[Entry] = []
+    for entry in entries:
+        run = _run_around(timeline, _deciding(entry)) if entry.at <= compacted_until else None
+        if run is None:
+            placed.append(entry)
+        elif entry.fact in _AGAINST and entry.value is _AGAINST[entry.fact]:
+            placed.append(_held(entry, as_of))
+        else:
+            placed += [entry, _end(entry, run)]
+            if isinstance(entry.value, Enrollment):  # the policy knows whether its mode stands against a certificate
+                placed.append(_held(entry, as_of))
+    return placed
+
+
+def _deciding(entry: Entry) -> Entry:
+    """Return an entry as the one that decides: a letter grade may mean passed, and then ends a run of failing."""
+    if entry.fact is Fact.GRADE and entry.value.may_mean_passed:
+        return entry._replace(fact=Fact.PASSING, subject="", value=True)
+    return entry
+
+
+def _run_around(timeline: Timeline, entry: Entry) -> Entry | None:
+    """Return the entry before a new one, if those before and after it have one value, and the new one another."""
+    if entry.fact not in _PLACED:
+        return None
+    before: Entry | None = None
+    for known in timeline:
+        if known.event_id == entry.event_id:
+            return None
+        if known.fact is not entry.fact or known.subject != entry.subject:
+            continue
+        if known[:2] > entry[:2]:
+            between = before is not None and before.value == known.value != entry.value
+            return before if between else None
+        before = known
+    return None
+
+
+def _held(entry: Entry, as_of: datetime) -> Entry:
+    """Return the entry that holds a revocation for a person, because a late entry was set aside."""
+    _, _, event, detail = entry.wording(as_of)
+    notes = f"{event} on {entry.at:%Y-%m-%d %H:%M} UTC{detail}: it arrived after the entries around it were compacted"
+    return Entry(
+        as_of, entry.event_id, Fact.REVOCATION, Cause.LATE_ENTRY, RevocationAction.HELD, COMPACTION, notes[:2_000]
+    )
+
+
+def _end(entry: Entry, run: Entry) -> Entry:
+    """Return the entry that gives the fact the value of the run again, right after a late entry."""
+    value: Any = run.value
+    return Entry(entry.at + MICROSECOND, f"{entry.event_id}#{COMPACTION}", run.fact, run.subject, value, COMPACTION)
