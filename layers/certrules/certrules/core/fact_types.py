@@ -283,10 +283,10 @@ class FactType:
     """Everything about one fact but what rules and replay make of it."""
 
     letter: str  # names the fact at rest; never changed
-    owner: Owner
     value: str  # the type of its values, for the docs
     noun: str  # completes the sentence "No ... has been received."
     wording: Callable[[str, Any, datetime], EntryWording]
+    owner: Owner = Owner.LEARNER_IN_COURSE_RUN
     to_stored: Callable[[Any], Any] = _as_is  # of a value that is not None
     from_stored: Callable[[str, Any], Any] = _plain  # of an entry's subject and a value that is not None
 
@@ -299,7 +299,6 @@ class FactType:
 FACTS: Mapping[Fact, FactType] = {
     Fact.ENROLLMENT: FactType(
         letter="e",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="mode, is active",
         noun="enrollment",
         wording=_enrollment_wording,
@@ -307,14 +306,12 @@ FACTS: Mapping[Fact, FactType] = {
     ),
     Fact.PASSING: FactType(
         letter="p",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="yes or no",
         noun="grade that says whether the learner passes",
         wording=_passing_wording,
     ),
     Fact.GRADE: FactType(
         letter="g",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="percent, letter",
         noun="grade",
         wording=_grade_wording,
@@ -322,28 +319,24 @@ FACTS: Mapping[Fact, FactType] = {
     ),
     Fact.BETA_TESTER: FactType(
         letter="b",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="yes or no",
         noun="beta tester role",
         wording=_beta_tester_wording,
     ),
     Fact.ALLOWLIST: FactType(
         letter="a",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="listed or not",
         noun="allowlist entry",
         wording=_allowlist_wording,
     ),
     Fact.INVALIDATION: FactType(  # the subject is the exam's usage key, or PERSON
         letter="i",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="active or lifted",
         noun="invalidation",
         wording=_invalidation_wording,
     ),
     Fact.DATE_OVERRIDE: FactType(
         letter="d",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="date, or none",
         noun="date override",
         wording=_date_override_wording,
@@ -352,7 +345,6 @@ FACTS: Mapping[Fact, FactType] = {
     ),
     Fact.RECORDED: FactType(
         letter="o",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="status, mode, grade, id, dates",
         noun="certificate of the old logic",
         wording=_recorded_wording,
@@ -379,7 +371,6 @@ FACTS: Mapping[Fact, FactType] = {
     ),
     Fact.REVOCATION: FactType(  # the subject is the cause of the pending revocation
         letter="h",
-        owner=Owner.LEARNER_IN_COURSE_RUN,
         value="held, released or discarded",
         noun="action on a pending revocation",
         wording=_revocation_wording,
