@@ -312,7 +312,7 @@ def _sentence(theirs: Certificate | None, ours: Outcome, compared: _Compared, ef
     reasons = ours.decision.reasons_text
     status = next((item.ours for item in differences if item.field == "status"), None)
     if kind is Kind.WITHHELD and theirs is not None:
-        has = f"{has}: it {OLD_STATUSES[theirs.status].meaning}"
+        has = f"The old logic has a certificate with status {theirs.status}: it {OLD_STATUSES[theirs.status].meaning}"
     is_ours = ours.status is Status.DOWNLOADABLE and kind in {Kind.WITHHELD, Kind.WOULD_ISSUE}
     if kind is Kind.CONTRADICTION:
         text = f"{has}, but {listed([_CONTRADICTIONS[code] for code in codes])}"
