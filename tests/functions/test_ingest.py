@@ -241,6 +241,21 @@ def test_malformed_messages_are_parked_beside_good_ones(scene: Scene, learner: L
     assert all(message.attributes["fix"].isprintable() for message in parked)
 
 
+def test_wrapped_events_are_ingested_and_what_holds_several_is_parked_whole(scene: Scene, learner: Learner) -> None:
+    *others, passing = learner.qualifying()
+    notification = {"Type": "Notification", "TopicArn": "arn:aws:sns:x", "Message": json.dumps(passing)}
+    several = json.dumps([passing, passing])
+
+    assert scene.ingest(*others, json.dumps(notification), several) == ALL_TAKEN
+
+    certificate = scene.certificate(learner)
+    assert certificate is not None
+    assert certificate.status is Status.DOWNLOADABLE
+    (parked,) = scene.queued("ParkedQueue")
+    assert (parked.body, parked.attributes["reason"]) == (json.loads(several), "wrong_form")
+    assert "a list of events: it holds 2" in parked.attributes["fix"]
+
+
 def test_an_oversized_message_is_parked_whole(scene: Scene) -> None:
     body = "x" * 200_000
 

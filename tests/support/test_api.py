@@ -209,6 +209,23 @@ def test_a_course_run_that_issues_nothing_shows_why(scene: Scene, learner: Learn
     assert wrong() == ["web_certificates", "modes", "dates", "automatic_revocations"]
 
 
+def test_an_odd_setting_is_named_until_it_is_corrected(scene: Scene, learner: Learner, support_client: Client) -> None:
+    def fields() -> dict[str, Any]:
+        checks = support_client.get("/v1/course-run", course_run=learner.course_run).body["checks"]
+        return next(check for check in checks if check["code"] == "fields")
+
+    scene.ingest(*learner.qualifying(), learner.configured(day(4), display_behavior="hidden", end="0026-05-29"))
+    assert fields()["ok"] is False
+    assert "'hidden' is none of early_no_info, end, end_with_date" in fields()["sentence"]
+    case = support_client.get("/v1/case", **about(learner)).body
+    named = ["course_run.display_behavior", "course_run.end"]
+    assert (case["status"], sorted(warning["field"] for warning in case["warnings"])) == ("downloadable", named)
+
+    scene.ingest(learner.configured(day(5), display_behavior="early_no_info", end=None))
+    assert fields()["ok"] is True
+    assert support_client.get("/v1/case", **about(learner)).body["warnings"] == []
+
+
 # --- what is wrong with a request
 
 

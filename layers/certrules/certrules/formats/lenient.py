@@ -7,6 +7,7 @@ mean only one thing. Each field that is left out is named, so that people can co
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -230,10 +231,15 @@ _EXPECTED: Mapping[Any, str] = {
 
 def _impossible_instants(data: Struct) -> Iterator[tuple[FieldInfo, str]]:
     """Yield the fields with an instant from before 1970 or one that UTC can't express, and why it is left out."""
-    for field in msgspec.structs.fields(data):
+    for field in _fields_with_instants(type(data)):
         value = getattr(data, field.name)
         if isinstance(value, datetime) and not _is_possible(value):
             yield field, f"{value.isoformat()!r} {_EXPECTED[datetime]}"
+
+
+@lru_cache
+def _fields_with_instants(struct: type[Struct]) -> tuple[FieldInfo, ...]:
+    return tuple(field for field in msgspec.structs.fields(struct) if datetime in _kinds(field.type))
 
 
 def _is_possible(instant: datetime) -> bool:
