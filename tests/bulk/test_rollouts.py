@@ -230,7 +230,11 @@ def test_the_whole_catalogue_in_shadow_changes_and_publishes_nothing(
 def test_support_reads_who_decides_and_what_the_outcome_would_be(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:
-    scene.ingest(learner.configured(day(1), rollout="shadow"), *learner.qualifying()[1:], recorded(learner))
+    scene.ingest(
+        learner.configured(day(1), rollout="shadow", display_behavior="early_no_info"),
+        *learner.qualifying()[1:],
+        recorded(learner),
+    )
     decides = "The old logic decides certificates in this course run (rollout: shadow)."
 
     case = support_client.case(learner)
