@@ -45,7 +45,10 @@ REFUSALS: Mapping[Reason, tuple[str, str]] = {
         "`metadata.time` is more than five minutes ahead.",
         "Set the producer's clock; send the event again when its time has come.",
     ),
-    Reason.BAD_COURSE_KEY: ("This is no key of a course run.", "Send `course-v1:Org+Course+Run`."),
+    Reason.BAD_COURSE_KEY: (
+        "This is no key of a course run.",
+        "Send `course-v1:Org+Course+Run`; `fix` names the key that was probably meant.",
+    ),
     Reason.TIMELINE_FULL: (
         "Thousands of changes of one learner's facts in one course run.",
         "Stop what sends them; ask for the certificate to be decided again.",

@@ -19,6 +19,7 @@ from certrules.core.guard import automatic_revocations
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
+from certrules.formats.course_keys import folded
 from certrules.formats.events_in import decode
 from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.refusals import RefusedError
@@ -67,6 +68,18 @@ class History:
         else:
             return
         entries += message.entries
+
+    def spellings(self) -> dict[str, list[str]]:
+        """Return the keys that differ only in spelling, of course runs that events name: each with the others."""
+        keys = {course_run for course_run, _ in self._pairs} | (self._course_runs.keys() - {EVERYWHERE})
+        by_form: dict[str, list[str]] = {}
+        for key in sorted(keys):
+            by_form.setdefault(folded(key), []).append(key)
+        return {key: [other for other in group if other != key] for group in by_form.values() for key in group}
+
+    def names(self, course_run: str, learner_id: int) -> bool:
+        """Whether an event names a course run alone, or with this learner."""
+        return course_run in self._course_runs or (course_run, learner_id) in self._pairs
 
     def everywhere(self) -> Timeline:
         """Return the timeline of the deployment, with its kill switch."""
@@ -137,7 +150,7 @@ class Replayed:
     def __init__(self, history: History, policies: Policies, until: datetime) -> None:
         """Replay it line by line, with `lines`."""
         self._history, self._policies, self._until = history, policies, until
-        self._everywhere = history.everywhere()
+        self._everywhere, self._spellings = history.everywhere(), history.spellings()
         self._revocations: dict[str, list[Transition]] = {}  # automatic ones that took effect, by course run
 
     def lines(self, *, with_explanation: bool) -> Iterator[str]:
@@ -149,8 +162,12 @@ class Replayed:
             if revocations:
                 self._revocations.setdefault(record.course_run, []).extend(revocations)
             line = outcome_as_json(record, outcome)
+            keys = self._spellings[record.course_run]
+            others = tuple(key for key in keys if self._history.names(key, record.learner_id))
+            line["other_spellings"] = others
             if with_explanation:
-                line["explanation"] = explanation_as_json(explain(record, self._policies, self._until))
+                explanation = explain(record, self._policies, self._until, other_spellings=others)
+                line["explanation"] = explanation_as_json(explanation)
             yield json.dumps(line, ensure_ascii=False)
 
     def notes(self) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ from certrules.formats import refusals
 from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
 from certrules.requests import RefusedActError
 from certrules.storage import LostRaceError, Pair, Place
-from certrules.support import acts, cases, revocations
+from certrules.support import acts, cases, revocations, spellings
 from certrules.support.acts import ACTS, SWITCHES
 from models import ActRequest, BulkDiscard, Switch
 
@@ -130,6 +130,32 @@ def key_of(course_run: str) -> str:
     key = refusals.checked_course_key(course_run.strip().replace(" ", "+"), "course_run")
     ABOUT["course_run"] = key
     return key
+
+
+def known_key_of(course_run: str) -> str:
+    """Return the key of a course run. Raises RefusedActError if only another spelling of it is known."""
+    key = key_of(course_run)
+    spellings.refuse_other_spelling([key])
+    return key
+
+
+def known_case(learner_id: int, course_run: str) -> cases.Case:
+    """Return a case. Raises RefusedActError if only another spelling of its course run is known."""
+    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    if not found.is_known:
+        refuse_unknown(found, only_spelling=True)
+    return found
+
+
+def refuse_unknown(case: cases.Case, *, only_spelling: bool) -> None:
+    """Refuse a case of which nothing is known; `only_spelling`: only if it is known under another spelling.
+
+    Raises RefusedActError with the keys that were probably meant.
+    """
+    others = spellings.spellings_for(case.pair, case.record.timeline)
+    if others or not only_spelling:
+        fix = spellings.fix_of(others) if others else "compare learner id and course run"
+        raise RefusedActError(404, "nothing is known of this learner here", fix)
 
 
 def owners_of(certificate: str) -> list[Pair]:
@@ -252,8 +278,9 @@ def previewed(request: ActRequest, event_id: str) -> tuple[dict[str, Any], acts.
     found = cases.open_case(pair_of(request.learner_id, request.course_run), POLICIES)
     if request.version is not None and request.version != found.version:
         raise RefusedActError(409, "the case changed since it was looked at", "look at it again", "version")
-    if not found.is_known and request.act not in {"erase-name", "allowlist-add"}:
-        raise RefusedActError(404, "nothing is known of this learner here", "compare learner id and course run")
+    may_be_first = request.act == "allowlist-add" and found.is_course_run_known  # the preview states what is unknown
+    if not found.is_known and not may_be_first and request.act != "erase-name":
+        refuse_unknown(found, only_spelling=request.act == "allowlist-add")
     detail = acts.detail_of(
         request.act, found, event_id=event_id, at=now, by=actor(), reason=request.reason, date=request.date
     )
@@ -287,6 +314,8 @@ def switched(switch: str, request: Switch, key: str) -> dict[str, Any]:
     now = aws.now()
 
     def planned(event_id: str) -> tuple[Any, Any]:
+        if where is not None:
+            spellings.refuse_other_spelling([where])
         return acts.switch_detail(switch, where, event_id, now, actor(), request.reason), {"event_id": event_id}
 
     answer: dict[str, Any] = acts.once(
@@ -300,7 +329,8 @@ def discarded(request: BulkDiscard, key: str) -> dict[str, Any]:
     demand("act")
     ABOUT["act"] = "discard"
     learners = None if request.learners is None else set(request.learners)
-    plan = partial(revocations.plan_discards, key_of(request.course_run), learners, actor(), request.reason, aws.now())
+    course_run = known_key_of(request.course_run)
+    plan = partial(revocations.plan_discards, course_run, learners, actor(), request.reason, aws.now())
     body = {"discard": request.model_dump(mode="json")}
     answer: dict[str, Any] = acts.once(
         BUS, actor(), key, body, now=aws.now(), planned=plan, events_of=revocations.discards

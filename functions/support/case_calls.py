@@ -27,6 +27,8 @@ from application import (
     acted,
     app,
     key_of,
+    known_case,
+    known_key_of,
     owners_of,
     pair_of,
     previewed,
@@ -73,11 +75,15 @@ def certificate_by_address() -> dict[str, Any]:
     return certificate(app.current_event.path.partition("/v1/certificates/")[2])
 
 
-@app.get("/v1/course-run/learners", summary="A course run's learners, a page at a time", **call(LearnersPage))
+@app.get(
+    "/v1/course-run/learners", summary="A course run's learners, a page at a time", **call(LearnersPage, refuses=(404,))
+)
 def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
     """Return learners of whom anything is known in a course run."""
     key = key_of(course_run)
     pairs, following = storage.learners_page(key, read_cursor(cursor, key), PAGE)
+    if not pairs and cursor is None:
+        known_key_of(key)
     return {"course_run": key, "learners": [pair.learner_id for pair in pairs], "next": write_cursor(following)}
 
 
@@ -91,7 +97,7 @@ def case(learner_id: LearnerId, course_run: CourseRun, as_of: AsOf = None) -> di
     return cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
 
 
-@app.get("/v1/case/changes", summary="What changed in a case between two instants", **call(Changes))
+@app.get("/v1/case/changes", summary="What changed in a case between two instants", **call(Changes, refuses=(404,)))
 def changes(
     learner_id: LearnerId, course_run: CourseRun, since: Annotated[Instant, Query()], until: AsOf = None
 ) -> dict[str, Any]:
@@ -99,22 +105,26 @@ def changes(
     later = until or aws.now()
     if since > later:
         raise RefusedActError(422, "since is after until", "swap them", "since")
-    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    found = known_case(learner_id, course_run)
     return rendering.as_json(timeline.changed(found.record, POLICIES, since, later))
 
 
-@app.get("/v1/case/events", summary="The events that reproduce a case in `certs replay`", **call(Exported))
+@app.get(
+    "/v1/case/events", summary="The events that reproduce a case in `certs replay`", **call(Exported, refuses=(404,))
+)
 def case_events(learner_id: LearnerId, course_run: CourseRun) -> dict[str, Any]:
     """Return the case's entries as events."""
-    found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
+    found = known_case(learner_id, course_run)
     settings = {"policy": os.environ["POLICY"], "web_certificates": os.environ["WEB_CERTIFICATES"]}
     return {**cases.export(found, aws.now()), **settings}
 
 
-@app.post("/v1/case/what-if", summary="What a case would amount to; nothing is stored", **call(Outcome, refuses=(415,)))
+@app.post(
+    "/v1/case/what-if", summary="What a case would amount to; nothing is stored", **call(Outcome, refuses=(404, 415))
+)
 def what_if(request: Annotated[WhatIf, Body()]) -> dict[str, Any]:
     """Return the outcome of changes to a copy."""
-    found = cases.open_case(pair_of(request.learner_id, request.course_run), POLICIES)
+    found = known_case(request.learner_id, request.course_run)
     return cases.what_if(found, request.changes, request.events, aws.now())
 
 

@@ -19,6 +19,7 @@ from application import (
     app,
     discarded,
     key_of,
+    known_key_of,
     read_cursor,
     switched,
     write_cursor,
@@ -43,24 +44,33 @@ def course_run(course_run: CourseRun) -> dict[str, Any]:
     return {"course_run": key_of(course_run), "ok": all(check["ok"] for check in checks), "checks": checks}
 
 
-@app.get("/v1/invalidations", summary="A course run's invalidations, active and lifted", **call(Invalidations))
+@app.get(
+    "/v1/invalidations",
+    summary="A course run's invalidations, active and lifted",
+    **call(Invalidations, refuses=(404,)),
+)
 def invalidations(course_run: CourseRun) -> dict[str, Any]:
     """Return whose they are, by whom or which exam, when and why."""
-    return {"invalidations": cases.invalidations_in(key_of(course_run))}
+    found = cases.invalidations_in(key_of(course_run))
+    if not found:
+        known_key_of(course_run)
+    return {"invalidations": found}
 
 
-@app.get("/v1/held", summary="Revocations that are pending or held", **call(HeldPage))
+@app.get("/v1/held", summary="Revocations that are pending or held", **call(HeldPage, refuses=(404,)))
 def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor = None) -> dict[str, Any]:
     """Return a page of them, of a course run or of all."""
     key = key_of(course_run) if course_run else ""
     rows, following = bulk_revocations.pending_in(key, read_cursor(cursor, key), PAGE)
+    if key and not rows and cursor is None:
+        known_key_of(key)
     return {"held": rows, "next": write_cursor(following)}
 
 
 @app.post(
     "/v1/held/discard",
     summary="Have all certificates stay whose revocation is held",
-    **call(Discarded, scope="act", status=202, refuses=(415,)),
+    **call(Discarded, scope="act", status=202, refuses=(404, 415)),
 )
 def discard(request: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[str, Any]]:
     """Send an event for each, once for a key. `left` is how many are held beyond the limit of one call."""

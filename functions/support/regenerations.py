@@ -21,6 +21,7 @@ from certrules.bulk.runs import MOST_LEARNERS, MOST_NAMED, Approvers
 from certrules.core.terms import Rollout, Status
 from certrules.formats.refusals import RefusedError, checked_course_key
 from certrules.requests import RefusedActError, identity
+from certrules.support import spellings
 from console import form, key_in, page, query, see, unread
 from models import Key, Learner, Reason, RunKey, Strict
 from openapi import call
@@ -95,6 +96,7 @@ def started(request: BulkRun, key: str) -> dict[str, Any]:
     body = request.model_dump(mode="json")
     if request.course_runs != "all":
         body["course_runs"] = sorted(set(request.course_runs))
+        spellings.refuse_other_spelling(body["course_runs"])
     metrics.add_metric(name="BulkRunsStarted", unit=MetricUnit.Count, value=1)
     found = lifecycle.start(MACHINE, body, actor(), key, aws.now())
     ABOUT["run"] = found["id"]
@@ -120,7 +122,7 @@ def resumed(run_id: str) -> dict[str, Any]:
 @app.post(
     "/v1/regenerations",
     summary="Have whole course runs decided again",
-    **call(BulkRunAnswer, scope="act", status=202, refuses=(415,)),
+    **call(BulkRunAnswer, scope="act", status=202, refuses=(404, 415)),
 )
 def start_regeneration(request: Annotated[BulkRun, Body()], key: Key) -> Response[dict[str, Any]]:
     """Start a run, once for a key."""

@@ -16,7 +16,7 @@ from application import (
     actor,
     app,
     demand,
-    key_of,
+    known_key_of,
 )
 from certrules import aws
 from certrules.requests import RefusedActError
@@ -43,7 +43,7 @@ def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> 
     """Store the request until a second person approves it."""
     demand("revoke")
     ABOUT["act"] = f"ask for: {request.act}"
-    course_run = key_of(request.course_run)
+    course_run = known_key_of(request.course_run)
     body = bulk_revocations.request_revocation(
         request.act, course_run, request.learners, actor(), request.reason, now=aws.now(), key=key
     )

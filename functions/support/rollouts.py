@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, Field
 
 from answers import RolledOut, Rollouts
-from application import ABOUT, BUS, PAGE, actor, app, demand, key_of, read_cursor, write_cursor
+from application import ABOUT, BUS, PAGE, actor, app, demand, known_key_of, read_cursor, write_cursor
 from certrules import aws, storage
 from certrules.core.terms import Rollout
-from certrules.support import acts, rollouts
+from certrules.support import acts, rollouts, spellings
 from models import Cursor, Key, Reason, RunKey, Strict
 from openapi import call
 from regenerations import BUCKET, course_key
@@ -42,13 +42,13 @@ class Setting(Strict):
     ] = None
 
 
-@app.get("/v1/rollout", summary="Who decides in course runs, a page at a time", **call(Rollouts))
+@app.get("/v1/rollout", summary="Who decides in course runs, a page at a time", **call(Rollouts, refuses=(404,)))
 def rollout(
     course_run: Annotated[str, Query(max_length=255, description="Only this one.")] = "", cursor: Cursor = None
 ) -> dict[str, Any]:
     """Return a page of all course runs whose configuration is known; or of one, known or not."""
     if course_run:
-        return {"course_runs": rollouts.status_of([key_of(course_run)]), "next": None}
+        return {"course_runs": rollouts.status_of([known_key_of(course_run)]), "next": None}
     found, following = storage.course_runs_page(read_cursor(cursor), PAGE)
     return {"course_runs": rollouts.status_of(found), "next": write_cursor(following)}
 
@@ -56,7 +56,7 @@ def rollout(
 @app.post(
     "/v1/rollout/<setting>",
     summary="Change who decides in course runs",
-    **call(RolledOut, scope="approve", status=202, refuses=(409, 415)),
+    **call(RolledOut, scope="approve", status=202, refuses=(404, 409, 415)),
 )
 def set_rollout(
     setting: Annotated[Literal[*Rollout], Path(description="off, shadow or live")],  # type: ignore[valid-type]
@@ -72,6 +72,7 @@ def set_rollout(
     request = {"rollout": setting, **change.model_dump(mode="json")}
 
     def planned(event_id: str) -> tuple[Any, Any]:
+        spellings.refuse_other_spelling(course_runs)
         accepted = rollouts.Accepted(
             change.accept_revocations or 0, change.accept_withheld or 0, change.accept_not_compared or 0
         )

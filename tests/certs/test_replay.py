@@ -36,6 +36,7 @@ TYPES: dict[str, tuple[type | None, ...]] = {
     "first_issued_at": (str, None),
     "transitions": (list,),
     "pending": (dict, None),
+    "other_spellings": (list,),
 }
 
 

@@ -10,6 +10,7 @@ from certrules.core.facts import Record
 from certrules.core.terms import PERSON, Status, is_ccx, is_nothing, mode_of
 from certrules.core.timeline import Entry
 from certrules.formats.certificate_ids import ids_in, last_part
+from certrules.formats.course_keys import is_course_key
 from certrules.formats.event_form import (
     AttemptId,
     EntryBuilder,
@@ -26,7 +27,6 @@ from certrules.formats.event_form import (
     is_unset,
 )
 from certrules.formats.id_verification_events import is_of_a_kind
-from certrules.formats.refusals import COURSE_KEY
 from certrules.formats.stored import as_time
 
 # --- data
@@ -151,7 +151,7 @@ def _exam(*, rejected: bool) -> Callable[[_ExamAttempt, EntryBuilder], EventCont
 def _role(*, added: bool) -> Callable[[_AccessRole, EntryBuilder], EventContent]:
     def read(body: _AccessRole, builder: EntryBuilder) -> EventContent:
         if body.role != "beta_testers":
-            return EventContent(body.user.id, body.course_key if COURSE_KEY.fullmatch(body.course_key or "") else None)
+            return EventContent(body.user.id, body.course_key if is_course_key(body.course_key or "") else None)
         course_run = builder.course_run(body.course_key or "", "course_key")
         return EventContent(body.user.id, course_run, (builder.entry(Fact.BETA_TESTER, added),))
 

@@ -1,24 +1,15 @@
 """Why an event is refused, and which field and fix the refusal names."""
 
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
 from certrules.core.terms import mode_of
+from certrules.formats.course_keys import is_course_key, no_course_key
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """Before this, an event's time is a clock that was never set."""
-
-_PIECE = r"[\w\-~.:]+"
-_OLD_PIECE = r"[\w\-.%]+"
-COURSE_KEY = re.compile(
-    rf"course-v1:{_PIECE}\+{_PIECE}\+{_PIECE}"
-    rf"|ccx-v1:{_PIECE}\+{_PIECE}\+{_PIECE}\+ccx@\d+"
-    rf"|{_OLD_PIECE}/{_OLD_PIECE}/{_OLD_PIECE}"
-)
-"""Course runs of today, CCX, and the platform's old style (organization/course/run)."""
 
 
 class Reason(StrEnum):
@@ -60,10 +51,12 @@ def _printable(text: str) -> str:
 
 
 def checked_course_key(course_key: str, field: str) -> str:
-    """Return the course-run key as it is. Raises RefusedError if no course run can have it."""
-    if len(course_key) > 255 or COURSE_KEY.fullmatch(course_key) is None:
-        fix = f"{course_key[:80]!r} is no key of a course run, such as course-v1:edX+DemoX+2026_T1"
-        raise RefusedError(Reason.BAD_COURSE_KEY, field, fix)
+    """Return the course-run key as it is. Raises RefusedError if no course run can have it.
+
+    The refusal names the key that was probably meant, and nothing else of the text.
+    """
+    if not is_course_key(course_key):
+        raise RefusedError(Reason.BAD_COURSE_KEY, field, no_course_key(course_key))
     return course_key
 
 

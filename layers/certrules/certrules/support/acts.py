@@ -18,12 +18,13 @@ from certrules.core.facts import active_by_person
 from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Status
 from certrules.core.timeline import Timeline
-from certrules.core.wording import old_logic_decides, status_text, when
+from certrules.core.wording import listed, old_logic_decides, status_text, when
 from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.own_events import ERASED, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.cases import Case, entries_of, pending_as_json, values_at
+from certrules.support.spellings import spellings_for
 
 SOURCE = f"{OWN_SOURCE}/support"
 
@@ -91,9 +92,22 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     if after is not None:
         was, will = shown(before, case.record.timeline, now), shown(after, decided.record.timeline, now)
         sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."
+    if act == "allowlist-add":
+        sentence += _unknown_yet(case)
     scope = "revoke" if takes_away else ACTS[act].scope
     pending = pending_as_json(published.pending)
     return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version)
+
+
+def _unknown_yet(case: Case) -> str:
+    """Return what a person has to know who adds an allowlist entry before an enrollment is known; "" if one is."""
+    if any(entry.fact is Fact.ENROLLMENT for entry in case.record.timeline):
+        return ""
+    sentence = " No enrollment is known yet: the entry is stored all the same, and counts once the learner is enrolled."
+    others = listed([*spellings_for(case.pair, case.record.timeline)])
+    return (
+        f"{sentence} Something is known under another spelling of the key: is {others} meant?" if others else sentence
+    )
 
 
 def _sentence(before: Status | None, published: PublishedCertificate, decision: Decision) -> str:

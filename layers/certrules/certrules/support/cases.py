@@ -28,6 +28,7 @@ from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.requests import RefusedActError
 from certrules.storage import Loaded, Pair
+from certrules.support.spellings import spellings_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Case:
         """Whether there is a stored record of the learner in the course run."""
         return self.version > 0
 
+    @property
+    def is_course_run_known(self) -> bool:
+        """Whether the configuration of the course run was received."""
+        return any(entry.fact is Fact.COURSE_RUN for entry in self.known.configuration)
+
 
 def open_case(pair: Pair, policies: Policies) -> Case:
     """Read all that is stored of a learner in a course run: one request."""
@@ -75,7 +81,7 @@ def open_case(pair: Pair, policies: Policies) -> Case:
 
 
 def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Explanation:
-    """Explain the case as of an instant (UTC), or (None) as it is published now."""
+    """Explain the case as of an instant (UTC), or (None) as it is published now: no request, if no fact is missing."""
     stored = case.loaded.records[case.pair]
     published = stored.published if as_of is None else None
     return explaining.explain(
@@ -85,13 +91,14 @@ def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Exp
         published=published,
         compacted_until=stored.compacted_until,
         rollout=case.rollout,
+        other_spellings=spellings_for(case.pair, case.record.timeline),
     )
 
 
 def case_as_json(
     case: Case, as_of: datetime | None, now: datetime, certificate_url: str, dead_letters: str
 ) -> dict[str, Any]:
-    """Return everything that support can know of a case: three requests more.
+    """Return everything that support can know of a case: three requests more, or four if a core fact is missing.
 
     `dead_letters` is the queue that gets what could not be delivered to consumers.
     """

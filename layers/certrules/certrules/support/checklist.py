@@ -12,15 +12,17 @@ from certrules.core.policy import Policies, Policy, overridden
 from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import is_ccx
 from certrules.core.timeline import Entry, Timeline
-from certrules.core.wording import old_logic_decides, when
+from certrules.core.wording import listed, old_logic_decides, when
 from certrules.formats.messages import EVERYWHERE
 from certrules.support.cases import values_at
+from certrules.support.spellings import spellings_of
 
 
 class _CourseRun(NamedTuple):
     """Everything that the checklist looks at."""
 
     key: str
+    other_spellings: tuple[str, ...]  # known ones, if this one is not
     is_known: bool
     settings: Mapping[str, Any]
     policy: Policy
@@ -31,7 +33,7 @@ class _CourseRun(NamedTuple):
 
 
 def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[str, Any]]:
-    """Return the checklist of a course run as of now (UTC): two requests."""
+    """Return the checklist of a course run as of now (UTC): two requests, four more if it is unknown."""
     loaded = storage.load(course_runs=[course_run])
     timeline = loaded.course_runs[course_run].timeline
     values = {subject: value for (fact, subject), value in values_at(timeline, now).items() if fact is Fact.COURSE_RUN}
@@ -40,6 +42,7 @@ def checks_of(course_run: str, policies: Policies, now: datetime) -> list[dict[s
     breaker = storage.load_breaker(course_run)
     found = _CourseRun(
         key=course_run,
+        other_spellings=() if values else spellings_of(course_run),
         is_known=bool(values),
         settings=values,
         policy=policy,
@@ -67,11 +70,13 @@ def _item(code: str, good: str, bad: str, fix: str, *, ok: bool) -> dict[str, An
 
 
 def _configuration(run: _CourseRun) -> Iterator[dict[str, Any]]:
+    keys = listed([*run.other_spellings])
+    meant = f"Is {keys} meant? It is known, and differs only in spelling. If not: " if keys else ""
     yield _item(
         "known",
         "The course run is known.",
         "The course run's configuration was never received.",
-        "Have the platform send certificates.course_run.configured.v1 for it.",
+        f"{meant}Have the platform send certificates.course_run.configured.v1 for it.",
         ok=run.is_known,
     )
     yield _item(

@@ -51,6 +51,7 @@ class Explanation(NamedTuple):
     timeline: tuple[Moment, ...]  # oldest first
     policy_version: str
     warnings: tuple[FieldWarning, ...]  # fields that were not used
+    other_spellings: tuple[str, ...] = ()  # keys under which something is known, too: they differ only in spelling
 
 
 def explain(
@@ -62,12 +63,14 @@ def explain(
     compacted_until: datetime = BEGINNING,
     rollout: RolloutState | None = None,
     rulebook: Rulebook = RULEBOOK,
+    other_spellings: tuple[str, ...] = (),
 ) -> Explanation:
     """Explain a learner's certificate in a course run as of an instant (UTC).
 
     If `as_of` is now, give what was published and up to when timelines were compacted: a certificate that is retained
     although the facts do not carry it is then explained as learners see it. `rollout` is who decides in the course
-    run: if the old logic does, its certificate is explained and compared with the facts.
+    run: if the old logic does, its certificate is explained and compared with the facts. `other_spellings` are keys
+    under which facts may have come that are missing here.
     """
     outcome = replay(record, policies, as_of, rulebook)
     state, retained = PublishedCertificate(outcome.certificate, pending=outcome.pending), False
@@ -104,6 +107,7 @@ def explain(
         timeline=moments_of(record, policies, outcome),
         policy_version=outcome.decision.policy_version,
         warnings=warnings_of(record.timeline, as_of, outcome.decision.facts.policy),
+        other_spellings=other_spellings,
     )
 
 

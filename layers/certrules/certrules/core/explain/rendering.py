@@ -33,6 +33,7 @@ def as_text(explanation: Explanation, *, brief: bool = False) -> str:
         "",
         explanation.sentence,
         *_shown_lines(explanation),
+        *_spelling_lines(explanation),
         *_block("What was ignored", [f"- {warning.sentence}" for warning in explanation.warnings]),
         *_block("What can be done", [f"- {step.sentence}" for step in explanation.next_steps]),
         *_block(title, [f"- {_changes_text(changes)}" for changes in explanation.counterfactuals]),
@@ -57,6 +58,13 @@ def _shown_lines(explanation: Explanation) -> list[str]:
         has_begun = visible_from <= explanation.as_of
         visible = f"learners {'have seen it since' if has_begun else 'will see it from'} {when(visible_from)}"
     return [f"It shows the date {when(date)} ({_RESTS_ON[rests_on]}); {visible}."]
+
+
+def _spelling_lines(explanation: Explanation) -> list[str]:
+    if not explanation.other_spellings:
+        return []
+    keys = listed([*explanation.other_spellings])
+    return [f"Something is known under another spelling of the key, too: {keys}. What is missing here may be there."]
 
 
 def _finding_lines(finding: Finding) -> list[str]:
