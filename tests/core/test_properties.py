@@ -62,6 +62,10 @@ def _really_holds(cause: Cause, record: Record, at: datetime) -> bool:
         for entry in record.timeline
     ):
         return True
+    if cause is Cause.RECORDED_WHILE_INVALIDATED:  # the old logic takes it back itself
+        recorded = (entry for entry in record.timeline if entry.fact is Fact.RECORDED and entry.at == at)
+        active = any(value for (fact, _), value in now.items() if fact is Fact.INVALIDATION)
+        return active and any(entry.value.status is not Status.DOWNLOADABLE for entry in recorded)
     if cause is Cause.GRADE_FELL:
         return now[Fact.PASSING, ""] is False and not listed
     return not listed and any(
