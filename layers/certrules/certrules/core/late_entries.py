@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from certrules.core.fact_types import Enrollment, Fact
+from certrules.core.fact_types import Fact
 from certrules.core.instants import MICROSECOND
 from certrules.core.terms import Cause, RevocationAction
 from certrules.core.timeline import Entry, Timeline
@@ -24,30 +24,31 @@ _AGAINST: dict[Fact, bool] = {
 }
 """The facts that can stand against a certificate, and the value with which they do."""
 
-_PLACED = {*_AGAINST, Fact.ENROLLMENT, Fact.ID_VERIFICATION, Fact.COURSE_RUN}
+_SHARED = {Fact.ID_VERIFICATION, Fact.COURSE_RUN}
+"""The facts of a learner or a course run. They revoke nothing, and their timelines hold no revocations."""
+
+_PLACED = {*_AGAINST, *_SHARED, Fact.ENROLLMENT}
 """The facts whose entries decide certificates; the others only inform, or are never dropped."""
 
 
 def place_late(timeline: Timeline, entries: Iterable[Entry], compacted_until: datetime, as_of: datetime) -> list[Entry]:
     """Return new entries as they are to be merged into a timeline that was compacted up to an instant (UTC).
 
-    An entry that belongs into a run of another value
-    - is set aside if it stands against a certificate: in its place, as of `as_of` (UTC), a revocation is held for a
-      person. Nobody loses a certificate, or its date, by an entry that may have been answered long ago;
-    - else it is merged, and the run goes on right after it. So it counts at its own instant only, and awards nothing
-      that it would not award with the whole timeline.
+    For an entry that belongs into a run of another value, a revocation is held for a person as of `as_of` (UTC). If
+    the entry stands against a certificate, nothing else comes of it: nobody loses a certificate, or its date, by an
+    entry that may have been answered long ago. Else it is merged, and the run goes on right after it: it counts at its
+    own instant only, and awards nothing that it would not award with the whole timeline.
     """
     placed: list[Entry] = []
     for entry in entries:
         run = _run_around(timeline, _deciding(entry)) if entry.at <= compacted_until else None
         if run is None:
             placed.append(entry)
-        elif entry.fact in _AGAINST and entry.value is _AGAINST[entry.fact]:
-            placed.append(_held(entry, as_of))
-        else:
+            continue
+        if entry.fact not in _AGAINST or entry.value is not _AGAINST[entry.fact]:
             placed += [entry, _end(entry, run)]
-            if isinstance(entry.value, Enrollment):  # the policy knows whether its mode stands against a certificate
-                placed.append(_held(entry, as_of))
+        if entry.fact not in _SHARED:
+            placed.append(_held(entry, as_of))
     return placed
 
 
