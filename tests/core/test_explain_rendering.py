@@ -167,6 +167,16 @@ def test_the_json_of_an_explanation_has_stable_fields() -> None:
     ]
 
 
+def test_another_spelling_of_the_course_run_s_key_is_named_below_the_status() -> None:
+    spellings = ("CertX/CS101/2026", "course-v1:certx+CS101+2026")
+    found = explaining.explain(qualifying(), undated(DEFAULT), instant("day 9"), other_spellings=spellings)
+    assert as_json(found)["other_spellings"] == [*spellings]
+    assert (
+        "Something is known under another spelling of the key, too: CertX/CS101/2026 and course-v1:certx+CS101+2026. "
+        "What is missing here may be there."
+    ) in as_text(found).splitlines()
+
+
 @given(records(), policies(), instants())
 def test_explanations_and_differences_are_json(record: Record, policies: Policies, as_of: datetime) -> None:
     for body in (
