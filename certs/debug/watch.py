@@ -125,7 +125,11 @@ class Watch:
             files, _ = files_of([table])
             with Path(folder, "rejects.jsonl").open("w") as rejects:
                 reading = read_tables(files, Path(folder, "parts"), rejects, now)
-            Import.upload(stack, reading, Path(folder, "parts"), now, lambda _parts: None).start()
+            begun = Import.upload(stack, reading, Path(folder, "parts"), now, lambda _parts: None)
+        begun.start(preview=True)
+        self._see_through()
+        begun.accept([COURSE_RUN])
+        begun.start()
         self._see_through()
 
     def regenerate(self) -> None:

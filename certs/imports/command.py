@@ -24,6 +24,10 @@ REJECTED = 2
 """Exit code when some rows could not be imported, or certificates have the same id; the others were imported."""
 
 
+class PartialImportError(Exception):
+    """An import into live course runs lacks certificates or grades. Nothing was imported."""
+
+
 class UnknownRowsError(Exception):
     """Rejected rows may forbid certificates, and nobody knows whose. Nothing was imported."""
 
@@ -69,6 +73,12 @@ class UnknownRowsError(Exception):
     help="Go on without rejected rows of certificates and invalidations that may be about anybody.",
 )
 @click.option(
+    "--partial",
+    is_flag=True,
+    help="Import into live course runs although certificates or grades of them are missing.",
+)
+@click.option("--yes", is_flag=True, help="Don't ask before importing into live course runs.")
+@click.option(
     "--id-verification-days",
     type=click.IntRange(1, 36_500),
     default=365,
@@ -86,6 +96,8 @@ def import_(
     id_verification_days: int,
     check: bool,
     without_unknown: bool,
+    partial: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Turn the platform's tables into facts.
@@ -95,6 +107,9 @@ def import_(
     each row means is in docs/import.md. Import the tables of one export together. Importing again changes nothing. Rows
     that can't be taken in go to a file; what is stated of the same learner and course run waits for them, the rest goes
     on, and the exit code is 2.
+
+    Course runs that an import is the first to name begin in shadow. Into those that are live nothing is imported before
+    you have seen what it publishes there.
     """
     from rich.console import Console
 
@@ -105,15 +120,13 @@ def import_(
     if bool(files) is bool(resume) or (resume and check):
         raise click.UsageError("name FILES to import, or the import to --resume")
     console = Console(stderr=as_json)
+    options = _Options(rejects, at_once, timedelta(days=id_verification_days), without_unknown, partial, yes)
     try:
         if resume:
-            report = _take_in(console, job.Import(job.stack_of(stack), resume), at_once)
+            report = _take_in(console, job.Import(job.stack_of(stack), resume), options)
         else:
-            target = None if check else job.stack_of(stack)
-            days = timedelta(days=id_verification_days)
-            options = _Options(rejects, at_once, days, without_unknown=without_unknown)
-            report = _import(console, files, target, options)
-    except (UnreadableFileError, UnknownRowsError, NoStackError) as error:
+            report = _import(console, files, None if check else job.stack_of(stack), options)
+    except (UnreadableFileError, UnknownRowsError, PartialImportError, NoStackError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
@@ -132,6 +145,8 @@ class _Options(NamedTuple):
     at_once: int
     id_verification: timedelta  # how long one without an expiration date holds
     without_unknown: bool
+    partial: bool
+    yes: bool
 
 
 def _import(
@@ -161,16 +176,33 @@ def _import(
             raise UnknownRowsError(reading.unknown, options.rejects)
         with show.counting(console, "uploading", "parts", len(reading.parts)) as count:
             begun = job.Import.upload(stack, reading, folder, now, count)
-    return _take_in(console, begun, options.at_once)
+    return _take_in(console, begun, options)
 
 
-def _take_in(console: "Console", begun: "Import", at_once: int) -> "ImportReport":
+def _take_in(console: "Console", begun: "Import", options: _Options) -> "ImportReport":
     from certs.imports import show
 
     total = begun.report().parts
+    if not begun.is_accepted():
+        _accept(console, begun, options)
     console.print(f"[bold]{begun.name}[/]: were it interrupted, --resume {begun.name} goes on with it", highlight=False)
     with show.reaching(console, "taking in", "parts", total) as reach:
-        return begun.run(at_once, reach)
+        return begun.run(options.at_once, reach)
+
+
+def _accept(console: "Console", begun: "Import", options: _Options) -> None:
+    """Show what an import publishes in live course runs, and have it confirmed. Raises PartialImportError."""
+    from certs.imports import show
+    from certs.imports.preview import what_lacks
+
+    preview = begun.preview(options.at_once)
+    show.preview(console, preview)
+    lacking = preview.lacking(begun.complete())
+    if lacking and not options.partial:
+        raise PartialImportError(what_lacks(lacking))
+    if preview.live and not options.yes:
+        click.confirm("Import into live course runs? (--yes answers this)", abort=True, err=True)
+    begun.accept(preview.live)
 
 
 def _private(path: Path) -> TextIO:

@@ -6,7 +6,7 @@ The stack may be deployed, or the local cloud that runs here: the same requests,
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from certrules.importing import ACCEPTED
 from certs import stacks
 from certs.imports.parts import COURSE_RUNS, Reading
+from certs.imports.preview import ImportPreview
 from certs.stacks import NoStackError
 
 AT_ONCE = 40
@@ -112,8 +114,31 @@ class Import:
         made._write("manifest.json", learners)
         read = asdict(ImportReport.of(reading))
         about = {name: read[name] for name in _OF_READING}
-        made._write("import.json", {"at": now.isoformat(), **about, "parts": reading.parts})
+        about |= {"at": now.isoformat(), "parts": reading.parts, "complete": reading.complete}
+        made._write("import.json", about)
         return made
+
+    def preview(self, at_once: int = AT_ONCE) -> ImportPreview:
+        """Return what it would publish; nothing is changed. Raises NoStackError."""
+        state = stacks.ended(self._stack.steps, self.start(at_once, preview=True))
+        if state["status"] != "SUCCEEDED":
+            why = f"{state.get('error', '')} {state.get('cause', '')}".strip()
+            raise NoStackError(f"what {self.name} would publish can't be found out, nothing was imported: {why}")
+        found = (self._read(f"preview/{part}.json") for part in self._about()["parts"])
+        return ImportPreview.of(part for part in found if part is not None)
+
+    def complete(self) -> list[str]:
+        """Return the course runs of which it has certificates and grades. Raises NoStackError."""
+        found: list[str] = self._about()["complete"]
+        return found
+
+    def accept(self, course_runs: Iterable[str]) -> None:
+        """Note that a person accepted to import into these live course runs."""
+        self._write(ACCEPTED, sorted(course_runs))
+
+    def is_accepted(self) -> bool:
+        """Whether a person accepted it, or nobody has to."""
+        return self._read(ACCEPTED) is not None
 
     def run(self, at_once: int = AT_ONCE, on_progress: Callable[[int], object] = lambda _parts: None) -> ImportReport:
         """Import all parts that are not imported yet, and report. Raises NoStackError if there is no such import.
@@ -129,9 +154,10 @@ class Import:
         report.seconds = time.monotonic() - started
         return report
 
-    def start(self, at_once: int = AT_ONCE) -> str:
+    def start(self, at_once: int = AT_ONCE, *, preview: bool = False) -> str:
         """Start the state machine on the other parts; return the execution's ARN. Raises NoStackError."""
         reported = {
+            "preview": preview,
             "folder": self._folder,
             "course_runs": COURSE_RUNS,
             "manifest": f"{self._folder}/manifest.json",

@@ -16,11 +16,10 @@ from zlib import crc32
 
 from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING
-from certrules.core.terms import Status
-from certrules.formats.refusals import EARLIEST
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.company import CERTIFICATES, UNKNOWN, Company, RefusedRow, Subject, certificate_of, subject_of
 from certs.imports.files import Line, Source, read_rows
+from certs.imports.preview import GRADES
 from certs.imports.readers import EXPORTED
 from certs.imports.rows import ID_VERIFICATION, Change, ReadRow, RejectedError, RowContent, Table, Warned, Why
 from certs.imports.shared_ids import SharedIds
@@ -60,6 +59,7 @@ class Reading:
     waits_for: list[dict[str, Any]] = field(default_factory=list)  # company of refused rows, see company.py
     shared_ids: list[dict[str, Any]] = field(default_factory=list)  # of several certificates, see shared_ids.py
     unknown: list[RefusedRow] = field(default_factory=list)  # may forbid a certificate, nobody knows whose
+    complete: list[str] = field(default_factory=list)  # course runs of which there are certificates and grades
 
     def warn(self, table: str, line: Line, warnings: Iterable[Warned]) -> None:
         """Count the warnings of a row."""
@@ -119,6 +119,7 @@ def read_tables(
     spread, parts = Spread(folder / "spread"), min(_MOST_PARTS, 1 + sum(source.size for source in files) // PART_BYTES)
     shared_ids = SharedIds(folder / "ids")
     waiting: _Waiting = {}
+    course_runs: defaultdict[str, set[str]] = defaultdict(set)  # by table
     order = list(TABLES)
     for source, table in sorted(files.items(), key=lambda item: (_place(item[1]), order.index(item[1].name))):
         reading.rows[table.name] += 0
@@ -133,7 +134,11 @@ def read_tables(
                     waiting.setdefault(content.certificate, []).append((table.name, line, content))
                 else:
                     spread.add(_part_of(content, parts), encode_row(content))
+                    course_runs[table.name if found else ""].add(content.course_run or "")
                     _count(reading, content.observations)
+    for course_run in sorted(set().union(*course_runs.values()) - {""}):
+        row = TableRow(None, course_run, ())
+        spread.add(_part_of(row, parts), encode_row(row))  # also where no overview names it: it begins in shadow
     _reject_without_certificate(waiting, noted, company)
     company.end()
     if reading.exported_at == BEGINNING:
@@ -146,6 +151,7 @@ def read_tables(
         reading.parts[name] = _write(folder / name, company.admitted(rows))
     reading.shared_ids = shared_ids.found()
     reading.facts -= company.facts
+    reading.complete = sorted(course_runs[CERTIFICATES] & course_runs[GRADES])
     reading.waits_for, reading.unknown = company.waits_for(), company.unknown
     return reading
 
@@ -261,26 +267,15 @@ def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow
         observations_by_time = observations[row.learner_id or 0, row.course_run or ""]
         for observation in row.observations:
             dated = (
-                observation._replace(since=min(exported_at, observation.since), observed_at=exported_at)
+                observation._replace(
+                    since=min(exported_at, observation.since), observed_at=exported_at, is_undated=True
+                )
                 if observation.observed_at == EXPORTED
                 else observation
             )
             observations_by_time[dated.fact, dated.subject, dated.since, dated.observed_at] = dated
     for (learner_id, course_run), observations_by_time in sorted(observations.items(), key=lambda item: item[0]):
-        yield TableRow(learner_id or None, course_run or None, _without_fall(tuple(observations_by_time.values())))
-
-
-def _without_fall(observations_by_time: tuple[Observation, ...]) -> tuple[Observation, ...]:
-    """Leave out that a grade fell where the platform's certificate stands all the same: an import takes none away."""
-    certificates = [observation for observation in observations_by_time if observation.fact is Fact.RECORDED]
-    latest = max(certificates, key=lambda observation: observation.observed_at, default=None)
-    if latest is None or latest.value.status is not Status.DOWNLOADABLE:
-        return observations_by_time
-    return tuple(
-        observation
-        for observation in observations_by_time
-        if observation.fact is not Fact.PASSING or observation.value or observation.observed_at == EARLIEST
-    )
+        yield TableRow(learner_id or None, course_run or None, tuple(observations_by_time.values()))
 
 
 def _write(path: Path, rows: Iterable[TableRow]) -> int:

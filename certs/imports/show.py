@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from certs.imports.job import ImportReport
+from certs.imports.preview import ImportPreview
 
 EXAMPLES = 5
 """How many failures, or certificates with the same id, are shown; more are in --json."""
@@ -77,6 +78,29 @@ def report(console: Console, found: ImportReport, rejects: Path | None) -> None:
         parts = ", ".join([*sorted({failed["part"] for failed in found.failed}), *found.missing][:EXAMPLES])
         why = f" ({found.error})" if found.error else ""
         console.print(f"[red]Parts are not done:[/] {parts}{why}. Go on with --resume {found.name}", highlight=False)
+
+
+def preview(console: Console, found: ImportPreview) -> None:
+    """Show what an import would publish."""
+    if found.new:
+        why = "nobody named them before this import, so nothing is published there"
+        console.print(f"Beginning in shadow: {_runs(found.new)}: {why}", highlight=False)
+    if not found.live:
+        return
+    console.print(f"[bold]Live: {_runs(found.live)}.[/] This import would publish there:", highlight=False)
+    console.print(_counts("Certificates", found.changes() or {"none": 0}))
+    for item in found.published[:EXAMPLES]:
+        change = f"{item['before'] or 'no certificate'} → {item['after']}"
+        console.print(f"  {_whose(item)}: {change}", highlight=False)
+    if found.settings_changed:
+        runs = _runs(found.settings_changed)
+        console.print(f"Settings change, and all learners are decided again, in {runs}", highlight=False)
+
+
+def _runs(course_runs: Iterable[str]) -> str:
+    named = sorted(course_runs)
+    more = ", …" if len(named) > EXAMPLES else ""
+    return f"{len(named):,} course run{'s' if len(named) > 1 else ''} ({', '.join(named[:EXAMPLES])}{more})"
 
 
 def _company(console: Console, found: ImportReport) -> None:

@@ -1,4 +1,4 @@
-"""A part of an import is ingested; a second look, later, requests the records that were decided without its facts."""
+"""A part of an import is previewed, then ingested; a second look, later, requests records decided without its facts."""
 
 import os
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import aws, importing, settings, storage
+from certrules import aws, import_preview, importing, settings, storage
 
 logger = Logger()
 metrics = Metrics()
@@ -23,9 +23,15 @@ class PartFailedError(Exception):
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Ingest a part (`step`: "load") as of `at`, or look at it again ("look"). A part that is done stays done."""
+    """Ingest a part (`step`: "load") as of `at`, or look at it again ("look"). A part that is done stays done.
+
+    "preview" changes nothing: it writes what the part would publish.
+    """
     folder, part, at = aws.Folder(BULK_BUCKET, event["folder"]), event["part"], event["at"]
     count("ImportedParts", event["step"] == "load")
+    if event["step"] == "preview":
+        preview = import_preview.preview_part(folder, part, event["course_runs"], POLICIES, at)
+        return {"part": part, "is_any_live": preview.is_any_live}
     if event["step"] == "look":
         look = importing.look_again(folder, part, at, *QUEUES)
         count("ImportedFailed", look.failed)

@@ -15,15 +15,17 @@ from certs.imports.tables import TABLES
 from localcloud import LocalCloud
 from tests.scenes.commands import certs
 from tests.scenes.platform_tables import NOW, ROWS, Tables, as_csv
+from tests.scenes.scene import tapped
 
 ENROLLMENTS = "student_courseenrollment"
+CERTIFICATES = "certificates_generatedcertificate"
 
 
 @pytest.fixture
 def export(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of tables, one row of which is bad, and of other files."""
     monkeypatch.chdir(tmp_path)
-    tables.qualifying().add(ENROLLMENTS, user_id=8, course_id="CS101").read()
+    tables.qualifying().add(CERTIFICATES).add(ENROLLMENTS, user_id=8, course_id="CS101").read()
     (tables.folder / "auth_user.csv").write_text("id\n1\n")
     return tables.folder
 
@@ -76,20 +78,32 @@ def test_an_import_ends_with_a_report_and_another_one_writes_nothing(export: Pat
     shown = certs("import", export)
     assert "1 rows were rejected" in shown.stdout
     assert "downloadable" in shown.stdout
-    assert [execution.status for execution in cloud.executions()] == ["SUCCEEDED"] * 3
+    assert [execution.status for execution in cloud.executions()] == ["SUCCEEDED"] * 6  # each with a preview
 
 
 def test_an_import_whose_part_failed_names_it_and_is_resumed(export: Path, cloud: LocalCloud) -> None:
-    queue = cloud.functions["LoadFunction"]._variables.pop("INGEST_QUEUE_URL")
-    failed = certs("import", export, "--json")
+    assert cloud is not None
+    with tapped() as wire:
+        wire.refuse("PutItem", "R#")
+        failed = certs("import", export, "--json")
     assert failed.exit_code == command.FAILED
     report = json.loads(failed.stdout)
     assert report["missing"]
     assert report["error"]
-    cloud.functions["LoadFunction"]._variables["INGEST_QUEUE_URL"] = queue
     resumed = certs("import", "--resume", report["name"], "--json")
     assert json.loads(resumed.stdout)["saved"] == 3
     assert json.loads(resumed.stdout)["missing"] == []
+
+
+def test_where_the_preview_fails_nothing_is_imported_and_it_can_be_resumed(export: Path, cloud: LocalCloud) -> None:
+    queue = cloud.functions["LoadFunction"]._variables.pop("INGEST_QUEUE_URL")
+    failed = certs("import", export)
+    assert failed.exit_code == command.FAILED
+    assert "nothing was imported" in failed.stderr
+    name = next(word for word in failed.stderr.split() if word.startswith("import-"))
+    cloud.functions["LoadFunction"]._variables["INGEST_QUEUE_URL"] = queue
+    resumed = certs("import", "--resume", name, "--json")
+    assert json.loads(resumed.stdout)["saved"] == 3
 
 
 def test_an_import_that_does_not_exist_can_not_be_resumed(cloud: LocalCloud) -> None:

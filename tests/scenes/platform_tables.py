@@ -15,7 +15,8 @@ from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, Policy
 from certrules.core.replay import replay
 from certrules.core.timeline import Timeline, merge
-from certrules.formats.table_rows import Observation, TableRow, decode_row, entries_from
+from certrules.formats.table_rows import Observation, TableRow, decode_row, entries_from, standing
+from certrules.importing import ACCEPTED
 from certs.imports.files import files_of
 from certs.imports.parts import COURSE_RUNS, Reading, read_tables
 from certs.imports.rows import ID_VERIFICATION
@@ -257,6 +258,7 @@ class Export:
     def timeline(self, known: Timeline = ()) -> Timeline:
         """Return what becomes of it for learner 7 in COURSE_RUN, all in one."""
         stated = (*self.stated(None), *self.stated(course_run=None), *self.stated())
+        known = standing(known, stated)
         return merge(known, entries_from(known, stated))
 
     def outcome(self, policy: Policy = DEFAULT, known: Timeline = ()) -> Outcome:
@@ -264,9 +266,12 @@ class Export:
         return replay(Record(7, COURSE_RUN, self.timeline(known)), ((BEGINNING, policy),), NOW)
 
     def upload(self, cloud: LocalCloud, folder: str = FOLDER) -> None:
-        """Put the parts where the function finds them."""
+        """Put the parts where the function finds them, accepted for all course runs."""
+        s3, bucket = cloud.client("s3"), cloud.physical("BulkBucket")
         for part in self.reading.parts:
-            cloud.client("s3").upload_file(str(self.folder / part), cloud.physical("BulkBucket"), f"{folder}/{part}")
+            s3.upload_file(str(self.folder / part), bucket, f"{folder}/{part}")
+        accepted = sorted({row.course_run for row in self.rows() if row.course_run is not None})
+        s3.put_object(Bucket=bucket, Key=f"{folder}/{ACCEPTED}", Body=json.dumps(accepted).encode())
 
     def load(self, cloud: LocalCloud, folder: str = FOLDER, at: str = AT) -> list[dict[str, Any]]:
         """Take all parts in, as the state machine does; return their results."""

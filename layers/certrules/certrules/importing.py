@@ -10,16 +10,28 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from certrules import aws, decide_again, storage
+from certrules import aws, decide_again, settings, storage
+from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
+from certrules.core.rollout import rollout_state
+from certrules.core.terms import Rollout
 from certrules.formats.messages import Message
-from certrules.formats.table_rows import TableRow, decode_row
+from certrules.formats.table_rows import Observation, TableRow, decode_row
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.storage import BATCH_GET_KEYS, Pair
 
 IMPORTED = "certificates.imported"
 """In place of an event's type."""
+
+ACCEPTED = "accepted.json"
+"""The live course runs into which a person accepted to import."""
+
+IMPORTER = "system:import"
+"""Who sets the rollout of course runs that nobody else has named yet."""
+
+FIRST_NAMED = "an import was the first to name the course run"
+"""Why."""
 
 
 @dataclass(slots=True)
@@ -47,15 +59,23 @@ class PartResult:
 # --- a part, and its files
 
 
+class NotAcceptedError(Exception):
+    """A part names course runs that are live, and nobody accepted what that publishes. A retry can't help."""
+
+
 def import_part(folder: aws.Folder, part: str, policies: Policies, at: str) -> PartResult | None:
-    """Ingest a part as of `at`, and write its result; None if that was done before, without a failure."""
+    """Ingest a part as of `at`, and write its result; None if that was done before, without a failure.
+
+    Raises NotAcceptedError if a course run is live and is not named in ACCEPTED.
+    """
     result_name = f"results/{part}.json"
     before = folder.read(result_name)
     if before is not None and not msgspec.json.decode(before)["failed"]:
         return None
     was_begun = folder.read(f"begun/{part}") is not None
     folder.write_json(f"begun/{part}", True)
-    rows = _rows_of(folder, part)
+    accepted = frozenset[str](msgspec.json.decode(folder.read(ACCEPTED) or b"[]"))
+    rows = list(_with_rollout(rows_of(folder, part), accepted, datetime.fromisoformat(at)))
     result = import_rows(rows, policies, datetime.fromisoformat(at))
     if was_begun:  # an earlier run may have changed any of them before it ended
         result.learners = [row.learner_id for row in rows if row.learner_id is not None and row.course_run is None]
@@ -64,11 +84,32 @@ def import_part(folder: aws.Folder, part: str, policies: Policies, at: str) -> P
     return result
 
 
-def _rows_of(folder: aws.Folder, part: str) -> list[TableRow]:
+def rows_of(folder: aws.Folder, part: str) -> list[TableRow]:
+    """Return the rows of a part. Raises FileNotFoundError."""
     body = folder.read(part)
     if body is None:
         raise FileNotFoundError(folder.key(part))
     return [decode_row(line) for line in gzip.decompress(body).splitlines()]
+
+
+def _with_rollout(rows: Iterable[TableRow], accepted: frozenset[str], as_of: datetime) -> Iterator[TableRow]:
+    """Yield the rows; course runs whose configuration was never received begin in `shadow`, as of `as_of` (UTC).
+
+    Raises NotAcceptedError.
+    """
+    shadow = Observation(
+        as_of, as_of, Fact.COURSE_RUN, Rollout.SHADOW.value, "import", "rollout", IMPORTER, FIRST_NAMED
+    )
+    default = settings.default_rollout()
+    for batch in batched(rows, BATCH_GET_KEYS, strict=False):
+        names = [row.course_run for row in batch if row.learner_id is None and row.course_run is not None]
+        known = storage.load(course_runs=names).course_runs if names else {}
+        for name, stored in known.items():
+            if stored.timeline and name not in accepted and rollout_state(stored.timeline, default).is_live:
+                raise NotAcceptedError(f"{name} is live: import again, and accept what that publishes")
+        for row in batch:
+            is_new = row.learner_id is None and row.course_run is not None and not known[row.course_run].timeline
+            yield row._replace(observations=(*row.observations, shadow)) if is_new else row
 
 
 class SecondLook(NamedTuple):

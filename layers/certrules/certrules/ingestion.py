@@ -26,7 +26,7 @@ from certrules.formats.messages import Message
 from certrules.formats.own_events import ERASED, NAMED
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
-from certrules.formats.table_rows import entries_from
+from certrules.formats.table_rows import Observation, entries_from, standing
 from certrules.storage.breaker import BreakerState
 from certrules.storage.records import Loaded, RecordWrite, StoredRecord, StoredTimeline
 from certrules.storage.tables import TRANSACTION_ITEMS, LostRaceError, Pair
@@ -144,7 +144,7 @@ class _Attempt:
 
     def _save_shared(self, stored: StoredTimeline, group: _Numbered) -> None:
         """Save a learner's ID verification or a course run's configuration."""
-        observed = tuple(_observed(stored, group))
+        observed = tuple(entries_from(stored.timeline, _observations(group)))
         sent_at = max(message.sent_at for _, message in group)
         entries = place_late(stored.timeline, (*_entries(group), *observed), stored.compacted_until, sent_at)
         timeline, compacted_until = compact(merge(stored.timeline, entries), compacted_until=stored.compacted_until)
@@ -153,9 +153,7 @@ class _Attempt:
         storage.save_timeline(stored, timeline, compacted_until)
         _, course_run = subjects = group[0][1].learner_id, group[0][1].course_run
         self._result.shared.update(subject for subject in subjects if subject is not None)
-        if course_run is not None and any(
-            not entry.subject or entry.subject in _DECIDING_SETTINGS for entry in observed
-        ):
+        if course_run is not None and any(is_deciding(entry) for entry in observed):
             self._result.course_runs.add(course_run)
 
     def _save_name(self, item: storage.Item, group: _Numbered) -> None:
@@ -166,9 +164,12 @@ class _Attempt:
         """Decide the record of a learner in a course run, and save it if it changed."""
         pair, loaded = subject
         stored = loaded.records[pair]
+        observations = _observations(group)
         known = loaded.known(pair, self._policies, self._default_rollout)
+        if observations:
+            known = known._replace(timeline=standing(stored.timeline, observations))
         sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
-        entries = (*_entries(group), *_observed(stored, group))
+        entries = (*_entries(group), *entries_from(known.timeline, observations))
         decided = decide_record(known, entries, sent_at)
         revocations = _AutomaticRevocations(decided)
         while (hold := revocations.next_hold(decided)) is not None:
@@ -284,19 +285,24 @@ class _AutomaticRevocations:
         return None
 
 
+def is_deciding(setting: Entry) -> bool:
+    """Whether an entry of a course run's configuration can change certificates, not only what is shown."""
+    return not setting.subject or setting.subject in _DECIDING_SETTINGS
+
+
 def _decides(message: Message, configuration: StoredTimeline) -> bool:
     """Whether a message about a course run can change certificates: not if it only changes what is shown."""
-    is_first = bool(configuration.timeline) and configuration.timeline[0].event_id == message.event_id
-    return is_first or any(entry.subject in _DECIDING_SETTINGS for entry in message.entries)
+    first = next((entry for entry in configuration.timeline if not entry.subject), None)
+    is_first = first is not None and first.event_id == message.event_id  # the course run was not known before
+    return is_first or any(entry.subject and is_deciding(entry) for entry in message.entries)
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:
     return chain.from_iterable(message.entries for _, message in group)
 
 
-def _observed(stored: StoredTimeline, group: _Numbered) -> Iterable[Entry]:
-    """Return the entries that the observations of the messages add to a stored timeline."""
-    return entries_from(stored.timeline, chain.from_iterable(message.observations for _, message in group))
+def _observations(group: _Numbered) -> list[Observation]:
+    return list(chain.from_iterable(message.observations for _, message in group))
 
 
 def _required[T](value: T | None) -> T:

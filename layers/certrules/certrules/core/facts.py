@@ -221,7 +221,8 @@ class CurrentFacts:
         self._put("id_verification_expired", bool(self._approvals) and not verified)
 
     def _apply_setting(self, entry: Entry) -> None:
-        self._put("course_run_known", True)
+        if entry.subject != "rollout":  # who decides is known of a course run before its settings are
+            self._put("course_run_known", True)
         if entry.subject == "web_certificates_enabled":
             self._put("web_certificates", entry.value)
         elif entry.subject == "policy":
