@@ -13,7 +13,7 @@ from certrules.core.terms import Status
 from certrules.core.timeline import Entry, Timeline, compact, merge
 from tests.scenes.explanations import explained
 from tests.scenes.histories import END, INSTANTS
-from tests.scenes.phrases import COURSE_RUN, qualifying
+from tests.scenes.phrases import COURSE_RUN, instant, qualifying
 
 NOTHING = ["", " ", "\xa0", "None", "null", "NULL", "NaN", "nan", "N/A", "n/a", "#N/A", "-", "--", "\u2014", "\\N", "0"]
 FAILING = ["F", "f", "F ", "FAIL", "Fail", "Failed", "Failing", "NP", "Not Passing", "Did Not Pass", "Incomplete"]
@@ -124,18 +124,27 @@ def passed_at_each_instant(timeline: Timeline, policies: Policies) -> list[bool 
 
 
 @given(histories(), _policies)
-def test_passed_is_the_last_evidence_by_the_policy_in_force(timeline: Timeline, policies: Policies) -> None:
-    for instant, passed in zip(INSTANTS, passed_at_each_instant(timeline, policies), strict=False):
-        known = [policy for since, policy in policies if since <= instant][-1].passing_letters
-        expected: bool | None = None
+def test_passed_is_the_last_evidence_by_the_policy_in_force_at_its_time(timeline: Timeline, policies: Policies) -> None:
+    expected: bool | None = None
+    letters: list[Grade] = []
+    for at, passed in zip(INSTANTS, passed_at_each_instant(timeline, policies), strict=False):
+        known = [policy for since, policy in policies if since <= at][-1].passing_letters
         for entry in timeline:
-            if entry.at > instant:
-                break
-            if entry.fact is Fact.PASSING:
-                expected = entry.value
-            elif means_passed(entry.value.letter, known, has_passed_timestamp=entry.value.has_passed_timestamp):
-                expected = True
+            if entry.at == at and entry.fact is Fact.PASSING:
+                expected, letters = entry.value, []
+            elif entry.at == at:
+                letters.append(entry.value)
+        if any(means_passed(grade.letter, known, has_passed_timestamp=grade[2]) for grade in letters):
+            expected = True
         assert passed is expected
+
+
+def test_a_policy_that_no_longer_knows_a_letter_takes_nothing_away() -> None:
+    base = qualifying(("day 3", "failing"), without=["grade"])
+    grade = Entry(instant("day 4"), "graded", Fact.GRADE, "", Grade(0.9, "S"))
+    forgets = [{"since": "2025-01-01T00:00:00Z", "passing_letters": ["S"]}, {"since": "2026-01-06T00:00:00Z"}]
+    outcome = replay(Record(7, COURSE_RUN, merge(base.timeline, [grade])), read_policies(forgets), instant("day 30"))
+    assert (outcome.status, outcome.pending) == (Status.DOWNLOADABLE, None)
 
 
 @given(histories(), _policies, st.integers(0, 20))
