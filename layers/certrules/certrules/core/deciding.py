@@ -120,7 +120,7 @@ def decide_record(
         publication = next_publication(
             before,
             outcome,
-            "" if _has_id(before) or outcome.certificate is None else _new_id(record, timeline),
+            _new_id(record, timeline) if timeline and not _has_id(before) else "",
             max(compacted_until, known.shared_compacted_until),
             timeline,
             rollout.live_since,

@@ -71,7 +71,8 @@ def next_publication(
             or revocation.at < since
             or (revocation.at < live_since and not _is_automatic(revocation))
         ):
-            return _retain_unless_a_person_acts(before, outcome, timeline, since, live_since)
+            retained = _retain_unless_a_person_acts(before, outcome, timeline, since, live_since)
+            return retained if retained.retained else _with_id(retained, certificate_id)
     if outcome.certificate is None:  # an existing certificate stays, with its id and its last status
         return Publication(before._replace(pending=outcome.pending), (), retained=False)
     certificate = _with_published_id_and_dates(outcome.certificate, before.certificate, certificate_id)
@@ -96,6 +97,16 @@ def automatic_revocation(before: PublishedCertificate, new_transitions: tuple[Tr
     if not is_downloadable(before.certificate):
         return None
     return next(iter(automatic_revocations(new_transitions)), None)
+
+
+def _with_id(publication: Publication, certificate_id: str) -> Publication:
+    """Return a publication whose certificate has an id: that of the old logic may have none."""
+    published, new_transitions, retained = publication
+    assert published.certificate is not None
+    certificate = published.certificate
+    certificate = certificate._replace(certificate_id=certificate.certificate_id or certificate_id)
+    named = tuple(item._replace(certificate=certificate) for item in new_transitions)
+    return Publication(published._replace(certificate=certificate), named, retained)
 
 
 def automatic_revocations(transitions: tuple[Transition, ...]) -> tuple[Transition, ...]:
