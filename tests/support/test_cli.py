@@ -10,7 +10,7 @@ from certs.support.api import CONTRADICTS, NOT_ALLOWED, NOT_FOUND
 from certs.support.common import printable
 from tests.scenes.commands import certs
 from tests.scenes.grading_jobs import broken, class_of, earn
-from tests.scenes.scene import Learner, Scene
+from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client, about
 from tests.scenes.support_commands import _cloud_in_folder, address, may
 
@@ -78,7 +78,7 @@ def test_a_certificate_is_found_and_so_is_who_is_in_a_course_run(scene: Scene, l
 
 
 def test_exit_codes_distinguish_failures(scene: Scene, learner: Learner, address: str) -> None:
-    scene.ingest(*learner.qualifying())
+    scene.ingest(*learner.qualifying(), learner.configured(day(1), display_behavior="early_no_info"))
     assert certs("find", "0" * 32).exit_code == NOT_FOUND
     assert certs("revocations", "show", "nothing").exit_code == NOT_FOUND
     assert certs("lift", *on(learner), *WHY).exit_code == CONTRADICTS

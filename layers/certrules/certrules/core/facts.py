@@ -98,7 +98,7 @@ class CurrentFacts:
         "_values",
         "changed",
         "recorded",
-        "revocation_action",
+        "revocation_actions",
         "verified_until",
     )
 
@@ -117,7 +117,7 @@ class CurrentFacts:
         self.recorded: Entry | None = None  # the last recorded certificate, until it is taken
         self._applied_record: Recorded | None = None  # the last one that was taken
         self.verified_until: datetime | None = None  # when (UTC) the ID verification expires
-        self.revocation_action: Entry | None = None  # the last one, until it is taken
+        self.revocation_actions: list[Entry] = []  # until they are taken
 
     def apply(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - a branch for every fact
         """Apply one entry."""
@@ -147,7 +147,7 @@ class CurrentFacts:
         elif fact is Fact.RECORDED:
             self.recorded = self.recorded if entry.subject == AFTER_PUBLICATION else entry
         elif fact is Fact.REVOCATION:
-            self.revocation_action = entry
+            self.revocation_actions.append(entry)
         elif fact is Fact.DATE_OVERRIDE or fact is Fact.AUTOMATIC_REVOCATIONS or fact is Fact.IGNORED_FIELD:
             pass  # no rule looks at them: they change the shown date, are applied by the breaker, or warn people
         else:
@@ -164,6 +164,7 @@ class CurrentFacts:
         copied = copy(self)
         copied._approvals = dict(self._approvals)  # noqa: SLF001 - of the same class
         copied._values = [*self._values]  # noqa: SLF001
+        copied.revocation_actions = [*self.revocation_actions]
         return copied
 
     def at(self, instant: datetime) -> Facts:
@@ -183,10 +184,10 @@ class CurrentFacts:
         self._applied_record = entry.value
         return entry
 
-    def take_revocation_action(self) -> Entry | None:
-        """Return the action on a pending revocation once."""
-        action, self.revocation_action = self.revocation_action, None
-        return action
+    def take_revocation_actions(self) -> list[Entry]:
+        """Return the actions on a pending revocation once, oldest first."""
+        actions, self.revocation_actions = self.revocation_actions, []
+        return actions
 
     def _put(self, field: str, value: object) -> None:
         position = _POSITIONS[field]

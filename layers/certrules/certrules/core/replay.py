@@ -78,7 +78,7 @@ class _Replay:
             while stop < count and timeline[stop].at == instant:
                 current.apply(timeline[stop])
                 stop += 1
-            if current.changed or current.recorded or current.revocation_action or self._next_change == instant:
+            if current.changed or current.recorded or current.revocation_actions or self._next_change == instant:
                 self._applied = start, stop
                 if self._calendar:
                     self._apply_calendar(instant)
@@ -159,10 +159,10 @@ class _Replay:
             self._apply_revoking_facts(before, facts)
         elif was_downloadable:
             self._update_fall(before, facts)
-        if current.revocation_action is not None:
-            action = current.take_revocation_action()
-            if action is not None and self._is_downloadable():
-                self._apply_action(action)
+        if current.revocation_actions:
+            for action in current.take_revocation_actions():
+                if self._is_downloadable():
+                    self._apply_action(action)
         if not self._is_downloadable():
             self._award_or_label(may_label=self._judgement.unmet != unmet or self._certificate is not certificate)
             self._apply_loss()

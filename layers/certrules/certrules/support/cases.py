@@ -1,7 +1,7 @@
 """A learner's case in a course run: why there is a certificate or isn't, since when, and what if."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -222,10 +222,14 @@ def export(case: Case, now: datetime) -> dict[str, Any]:
 
     `otherwise` is why the published certificate is not the outcome of the facts alone; empty if it is.
     """
-    record = with_kill_switch(case.record, case.policies, now)
+    events = events_from(case.record)
+    as_sent = tuple(
+        entry._replace(subject="") if entry.fact is Fact.RECORDED else entry for entry in case.record.timeline
+    )  # an event of the old logic does not say whether this service had published before
+    record = with_kill_switch(replace(case.record, timeline=as_sent), case.policies, now)
     published, outcome = case.published, replay(record, case.policies, now)
     return {
-        "events": events_from(case.record),
+        "events": events,
         "until": as_time(now),
         "certificate": certificate_as_json(published.certificate) if published.certificate else None,
         "pending": pending_as_json(published.pending),
