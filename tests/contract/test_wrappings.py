@@ -122,7 +122,7 @@ def test_an_event_of_this_service_is_ignored_in_any_wrapping(wrap: Callable[[dic
         (
             {"specversion": "1.0", "datacontenttype": "application/avro", "data": "x"},
             Reason.WRONG_FORM,
-            "application/avro",
+            "datacontenttype",
         ),
         ({"specversion": "1.0", "data_base64": "*"}, Reason.WRONG_FORM, "base64"),
         ({"specversion": "1.0"}, Reason.WRONG_FORM, "'data'"),

@@ -27,7 +27,7 @@ def test_explain_names_the_field_the_value_and_the_event() -> None:
     assert (warning.field, warning.at) == ("course_run.display_behavior", instant("day 4"))
     assert warning.sentence == (
         "Field course_run.display_behavior ignored on 4 January 2026 at 00:00 UTC "
-        f"(event {warning.event_id}): 'hidden' is none of early_no_info, end, end_with_date."
+        f"(event {warning.event_id}): a text of 6 characters is none of early_no_info, end, end_with_date."
     )
     assert f"What was ignored:\n  - {warning.sentence}\n" in as_text(explanation)
     assert [moment.sentence for moment in explanation.timeline].count(warning.sentence) == 1

@@ -108,7 +108,11 @@ VOCABULARY: tuple[tuple[str, Callable[..., Content]], ...] = (
         lambda: Content(
             Fact.IGNORED_FIELD,
             "course_run.display_behavior",
-            IgnoredField(Fact.COURSE_RUN, "display_behavior", "'hidden' is none of early_no_info, end, end_with_date"),
+            IgnoredField(
+                Fact.COURSE_RUN,
+                "display_behavior",
+                "a text of 6 characters is none of early_no_info, end, end_with_date",
+            ),
         ),
     ),
     (

@@ -216,7 +216,7 @@ def test_an_odd_setting_is_named_until_it_is_corrected(scene: Scene, learner: Le
 
     scene.ingest(*learner.qualifying(), learner.configured(day(4), display_behavior="hidden", end="0026-05-29"))
     assert fields()["ok"] is False
-    assert "'hidden' is none of early_no_info, end, end_with_date" in fields()["sentence"]
+    assert "a text of 6 characters is none of early_no_info, end, end_with_date" in fields()["sentence"]
     case = support_client.get("/v1/case", **about(learner)).body
     named = ["course_run.display_behavior", "course_run.end"]
     assert (case["status"], sorted(warning["field"] for warning in case["warnings"])) == ("downloadable", named)

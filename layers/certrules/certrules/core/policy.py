@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast, override
 
 from certrules.core.instants import BEGINNING
 from certrules.core.letters import STUDIO_LETTERS, letter_key, names_no_pass
-from certrules.core.terms import is_nothing, mode_of
+from certrules.core.terms import described, is_nothing, mode_of
 
 MAX_SPAN = timedelta(days=365)
 MOST_REVOCATIONS = 10_000  # each is remembered for as long as the breaker's window
@@ -143,7 +143,7 @@ def read_overrides(source: object) -> Overrides | None:
     known = _read_fields(source, {*Overrides._fields, *_SPANS} - set(_SPANS.values()))
     preset = known.get("preset")
     if preset is not None and preset not in PRESETS:
-        message = f"policy.preset: no policy is called {preset!r}; there are {', '.join(PRESETS)}"
+        message = f"policy.preset: {described(preset)} is no policy; there are {', '.join(PRESETS)}"
         raise PolicyError(message)
     return Overrides(**known)
 
@@ -193,7 +193,7 @@ def _read_policy(source: object) -> Policy:
     changes = _read_fields(source, names - set(_SPANS.values()))
     preset = changes.pop("preset", DEFAULT.version)
     if preset not in PRESETS:
-        message = f"policy.preset: no policy is called {preset!r}; there are {', '.join(PRESETS)}"
+        message = f"policy.preset: {described(preset)} is no policy; there are {', '.join(PRESETS)}"
         raise PolicyError(message)
     if changes and "version" not in changes:
         changes["version"] = f"{preset}+custom"
@@ -203,12 +203,15 @@ def _read_policy(source: object) -> Policy:
 def _read_fields(source: object, names: set[str]) -> dict[str, Any]:
     """Read the named fields of a policy object, strictly; those that are null are left out."""
     if not isinstance(source, dict):
-        message = f"policy: {source!r} is neither a preset's name nor an object; there are {', '.join(PRESETS)}"
+        message = (
+            f"policy: {described(source)} is neither a preset's name nor an object; there are {', '.join(PRESETS)}"
+        )
         raise PolicyError(message)
     changes: dict[str, Any] = {}
     for name, value in source.items():
         if name not in names:
-            message = f"policy.{name}: not a field of a policy; there are {', '.join(sorted(names))}"
+            shown = f"policy.{name}" if len(name) <= 40 and name.isidentifier() else "policy"
+            message = f"{shown}: not a field of a policy; there are {', '.join(sorted(names))}"
             raise PolicyError(message)
         if value is None:
             continue
@@ -216,27 +219,27 @@ def _read_fields(source: object, names: set[str]) -> dict[str, Any]:
             changes[_SPANS.get(name) or name] = _READERS[name](name, value)
         elif name in {"preset", "version"}:
             if not isinstance(value, str) or not value:
-                message = f"policy.{name}: expected a name, got {value!r}"
+                message = f"policy.{name}: expected a name, got {described(value)}"
                 raise PolicyError(message)
             changes[name] = value
         elif isinstance(value, bool):
             changes[name] = value
         else:
-            message = f"policy.{name}: expected true or false, got {value!r}"
+            message = f"policy.{name}: expected true or false, got {described(value)}"
             raise PolicyError(message)
     return changes
 
 
 def _read_span(name: str, value: object) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SPAN.total_seconds():
-        message = f"policy.{name}: expected seconds from 0 to {int(MAX_SPAN.total_seconds())}, got {value!r}"
+        message = f"policy.{name}: expected seconds from 0 to {int(MAX_SPAN.total_seconds())}, got {described(value)}"
         raise PolicyError(message)
     return timedelta(seconds=value)
 
 
 def _read_limit(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_REVOCATIONS:
-        message = f"policy.{name}: expected a whole number from 0 to {MOST_REVOCATIONS}, got {value!r}"
+        message = f"policy.{name}: expected a whole number from 0 to {MOST_REVOCATIONS}, got {described(value)}"
         raise PolicyError(message)
     return value
 
@@ -245,18 +248,19 @@ def _read_modes(name: str, value: object) -> Modes:
     all_but = isinstance(value, dict) and set(value) == {"all_but"}
     names = cast("dict[str, object]", value)["all_but"] if all_but else value
     if not isinstance(names, list) or not all(isinstance(mode, str) and mode_of(mode) for mode in names):
-        message = f'policy.{name}: expected a list of enrollment modes or {{"all_but": [...]}}, got {value!r}'
+        message = f'policy.{name}: expected a list of enrollment modes or {{"all_but": [...]}}, got {described(value)}'
         raise PolicyError(message)
     return Modes(frozenset(map(mode_of, names)), all_but)
 
 
 def _read_letters(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(letter, str) for letter in value):
-        message = f'policy.{name}: expected a list of letter grades such as ["Pass", "A"], got {value!r}'
+        message = f'policy.{name}: expected a list of letter grades such as ["Pass", "A"], got {described(value)}'
         raise PolicyError(message)
     failing = [letter for letter in value if names_no_pass(letter)]
     if failing:
-        message = f"policy.{name}: {failing[0]!r} can't mean passed: it names no pass; leave it out"
+        number = value.index(failing[0]) + 1
+        message = f"policy.{name}: number {number} of the list can't mean passed: it names no pass; leave it out"
         raise PolicyError(message)
     return tuple(sorted({letter_key(letter) for letter in value}))
 

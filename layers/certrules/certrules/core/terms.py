@@ -107,6 +107,23 @@ def is_ccx(course_run: str) -> bool:
     return course_run.startswith("ccx-v1:")
 
 
+def described(value: object) -> str:
+    """Return the kind and size of a JSON value, and nothing of the value itself: it may be personal data."""
+    match value:
+        case str():
+            return f"a text of {len(value)} characters"
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return "an object"
+
+
 def is_person(actor: str) -> bool:
     """Whether an actor is a person: neither the platform ("") nor software, which signs as `system:name`."""
     return bool(actor) and not actor.startswith("system:")

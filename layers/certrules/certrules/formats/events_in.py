@@ -15,7 +15,7 @@ from certrules.formats.event_types import DATA_KEYS, EVENT_TYPES, KNOWN_STEMS
 from certrules.formats.lenient import Form, read_object
 from certrules.formats.messages import OWN_SOURCE, Message
 from certrules.formats.own_events import REQUESTED
-from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, in_utc
+from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, in_utc, type_name
 from certrules.formats.wrappings import object_of, unwrapped
 
 MAX_BYTES = 64 * 1024
@@ -94,21 +94,25 @@ def _json(raw: msgspec.Raw) -> bytes:
 def _event_type_of(metadata: Metadata, envelope: _Envelope | None) -> EventType:
     name = metadata.event_type
     if envelope is not None and envelope.detail_type != name:
-        fix = f"{name!r}, but the envelope's detail-type is {envelope.detail_type!r}: they must be the same"
+        shown = type_name(envelope.detail_type)
+        fix = f"{type_name(name)}, but the envelope's detail-type is {shown}: they must be the same"
         raise RefusedError(Reason.TYPE_MISMATCH, "metadata.event_type", fix)
     event_type = EVENT_TYPES.get(name)
     if event_type is not None:
         return event_type
     if name.rpartition(".v")[0] in KNOWN_STEMS:
-        fix = f"{name!r}: this version is not known; v1 is"
+        fix = f"{type_name(name)}: this version is not known; v1 is"
         raise RefusedError(Reason.UNKNOWN_VERSION, "metadata.event_type", fix)
-    raise RefusedError(Reason.UNKNOWN_TYPE, "metadata.event_type", f"{name!r} is not taken in, see docs/events.md")
+    raise RefusedError(
+        Reason.UNKNOWN_TYPE, "metadata.event_type", f"{type_name(name)} is not taken in, see docs/events.md"
+    )
 
 
 def _refuse_impossible_time(at: datetime, received_at: datetime) -> None:
     if at > received_at + CLOCK_SKEW:
-        fix = f"{at.isoformat()} is in the future; it was {received_at.isoformat()} when the event was read"
+        ahead = int((at - received_at).total_seconds())
+        fix = f"it is {ahead} seconds in the future; it was {received_at.isoformat()} when the event was read"
         raise RefusedError(Reason.FUTURE_TIME, "metadata.time", fix)
     if at < EARLIEST:
-        fix = f"{at.isoformat()} is before {EARLIEST:%Y}; it is to be when the fact became true"
+        fix = f"it is before {EARLIEST:%Y}; send when the fact became true"
         raise RefusedError(Reason.BAD_VALUE, "metadata.time", fix)

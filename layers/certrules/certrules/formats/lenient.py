@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
+from certrules.core.terms import described
 from certrules.formats.refusals import EARLIEST, Reason, RefusedError, in_utc, path_of
 
 _encode = msgspec.json.Encoder().encode
@@ -95,7 +96,7 @@ def _read_leniently(body: Any, form: Form, error: msgspec.ValidationError, left_
         elif not found.required and path not in form.strict:
             del parent[found.encode_name]
             if value is not None:
-                left_out.append(LeftOut(path, f"{_shown(value)} {_expected(found)}"))
+                left_out.append(LeftOut(path, f"{described(value)} {_expected(found)}"))
         else:
             raise error
         try:
@@ -206,10 +207,6 @@ _SPELLINGS: Mapping[Any, Callable[[Any], Any]] = {
 # --- what is left out
 
 
-def _shown(value: Any) -> str:
-    return ascii(value)[:80] if not isinstance(value, str) or not value.isprintable() else f"{value[:80]!r}"
-
-
 def _expected(field: FieldInfo) -> str:
     """Return what is wrong about a value of a field, as the end of a sentence."""
     for kind in _kinds(field.type):
@@ -234,7 +231,7 @@ def _impossible_instants(data: Struct) -> Iterator[tuple[FieldInfo, str]]:
     for field in _fields_with_instants(type(data)):
         value = getattr(data, field.name)
         if isinstance(value, datetime) and not _is_possible(value):
-            yield field, f"{value.isoformat()!r} {_EXPECTED[datetime]}"
+            yield field, f"a time in the year {value.year} {_EXPECTED[datetime]}"
 
 
 @lru_cache

@@ -1,11 +1,12 @@
 """Why an event is refused, and which field and fix the refusal names."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
-from certrules.core.terms import mode_of
+from certrules.core.terms import described, mode_of
 from certrules.formats.course_keys import is_course_key, no_course_key
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +51,14 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
+_TYPE_NAME = re.compile(r"(org\.openedx|certificates|edx)(\.[a-z0-9_]{1,60}){1,8}")
+
+
+def type_name(name: str) -> str:
+    """Return the name of an event type as it is, if it has that form; else its description."""
+    return repr(name) if _TYPE_NAME.fullmatch(name) else described(name)
+
+
 def checked_course_key(course_key: str, field: str) -> str:
     """Return the course-run key as it is. Raises RefusedError if no course run can have it.
 
@@ -64,7 +73,9 @@ def checked_mode(mode: str, field: str) -> str:
     """Return an enrollment mode, trimmed and in lower case. Raises RefusedError for a spelling of nothing."""
     found = mode_of(mode)
     if not found:
-        fix = f"{mode[:80]!r} is no enrollment mode: send the mode that the learner is enrolled in, such as verified"
+        fix = (
+            f"{described(mode)} is no enrollment mode: send the mode that the learner is enrolled in, such as verified"
+        )
         raise RefusedError(Reason.BAD_VALUE, field, fix)
     return found
 
@@ -81,7 +92,13 @@ class Refusing:
         if isinstance(error, msgspec.ValidationError):
             raise _refusal(self._field, str(error)) from error
         if isinstance(error, (msgspec.DecodeError, UnicodeError, RecursionError)):
-            raise RefusedError(Reason.NOT_JSON, self._field, str(error)) from error
+            raise RefusedError(Reason.NOT_JSON, self._field, _no_json(error)) from error
+
+
+def _no_json(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "it is no UTF-8: send JSON in UTF-8, with whole characters"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 _DECODER_MESSAGES = (
@@ -102,6 +119,8 @@ def _refusal(prefix: str, message: str) -> RefusedError:
     """Return the refusal for a decoder's message, such as "Expected `int`, got `str` - at `$.user.id`"."""
     fix = message.partition(" - at `$")[0]
     reason = next((reason for start, reason in _DECODER_MESSAGES if fix.startswith(start)), Reason.WRONG_TYPE)
+    if fix.startswith("Invalid enum value"):  # the only message of the decoder that repeats a value
+        fix = "it is none of the values of this field, see docs/events.md"
     return RefusedError(reason, f"{prefix}.{path_of(message)}".strip("."), fix)
 
 

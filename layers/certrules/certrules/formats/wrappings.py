@@ -3,6 +3,7 @@
 Safe is a wrapping that holds exactly one event, with its id, its type and the time at which it became true.
 """
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from certrules.formats.lenient import json_of
-from certrules.formats.refusals import Reason, RefusedError, Refusing
+from certrules.formats.refusals import Reason, RefusedError, Refusing, type_name
 
 MOST_LAYERS = 6
 """How many wrappings inside each other are undone."""
@@ -23,6 +24,7 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
+_SERVICE = re.compile(r"aws:[a-z0-9]{1,20}")
 _NOTHING = Raw(b'""')
 _TRACKING_LOG = (
     "a line of the platform's tracking log, which is no event of the event bus: send the platform's public events"
@@ -114,8 +116,9 @@ def _records(parts: Parts) -> bytes | Raw:
         return _text_in(object_of(record["Sns"], "Records"), "Message")
     if "kinesis" in record:
         return _base64_in(object_of(record["kinesis"], "Records"), "data")
-    source = _printed(record.get("eventSource", Raw(b'"an unknown source"')))
-    fix = f"records of {source} in an event of a Lambda function: put Open edX's events on the bus or the queue"
+    source = _printed(record.get("eventSource", _NOTHING))
+    shown = source if _SERVICE.fullmatch(source) else "an unknown source"
+    fix = f"records of {shown} in an event of a Lambda function: put Open edX's events on the bus or the queue"
     raise RefusedError(Reason.WRONG_FORM, "", fix)
 
 
@@ -136,7 +139,9 @@ def _cloud_event(parts: Parts) -> Parts:
     """Return the event in a CloudEvent: by the platform's contract its attributes are the event's metadata."""
     kind = _printed(parts.get("datacontenttype", Raw(b'"application/json"')))
     if "json" not in kind:
-        raise RefusedError(Reason.WRONG_FORM, "", f"a CloudEvent whose data is {kind}: send the data as JSON")
+        raise RefusedError(
+            Reason.WRONG_FORM, "", "a CloudEvent whose data is no JSON, by its datacontenttype: send the data as JSON"
+        )
     data = object_of(_base64_in(parts, "data_base64") if "data_base64" in parts else _text_in(parts, "data"), "")
     if "metadata" in data or "detail" in data:
         return data
@@ -177,7 +182,7 @@ def _refuse_other_forms(parts: Parts, data_keys: frozenset[str]) -> None:
     name = _printed(parts.get("event_type", _NOTHING)) or _printed(parts.get("name", _NOTHING))
     is_kafka = "bootstrapServers" in parts or _printed(parts.get("eventSource", _NOTHING)) == "aws:kafka"
     if "event_source" in parts or name.startswith("edx."):
-        fix = f"{_TRACKING_LOG} ({name})"
+        fix = f"{_TRACKING_LOG} ({type_name(name)})" if name else _TRACKING_LOG
     elif "records" in parts and is_kafka:
         fix = "a batch of Kafka in an event of a Lambda function: send each value with its headers as `metadata`"
     elif {"actor", "verb", "object"} <= parts.keys():
