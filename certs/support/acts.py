@@ -32,7 +32,7 @@ def _act(
 ) -> None:
     """Show the preview of an act, and do it if it is confirmed."""
     api = Api(stack)
-    body = {"act": act, "learner_id": learner, "course_run": course_run, "reason": reason, **more}
+    body = {"act": act, "learner_id": learner, "course_run": course_run, "reason": reason, "version": None, **more}
     if not yes:
         preview = api.post("/v1/case/preview", body)
         click.echo(preview["sentence"], err=True)

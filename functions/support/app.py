@@ -17,6 +17,7 @@ import revocation_calls  # noqa: F401 - same
 import rollouts  # noqa: F401 - same
 from application import app, audit, logger, metrics
 from openapi import document
+from request_bodies import with_plain_media_type
 
 
 @app.get("/v1/openapi.json", include_in_schema=False)
@@ -30,6 +31,6 @@ def openapi_document() -> Response[str]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a request of API Gateway (payload format 2.0), and log who asked for what."""
     metrics.add_metric(name="SupportRequests", unit=MetricUnit.Count, value=1)
-    answer: dict[str, Any] = app.resolve(event, context)
+    answer: dict[str, Any] = app.resolve(with_plain_media_type(event), context)
     audit(event, answer["statusCode"])
     return answer

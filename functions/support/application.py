@@ -3,7 +3,7 @@
 import os
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,11 +23,12 @@ from certrules import aws, settings, storage
 from certrules.core.terms import is_person
 from certrules.formats import refusals
 from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
-from certrules.requests import RefusedActError
+from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import acts, cases, revocations, spellings
 from certrules.support.acts import ACTS, SWITCHES
-from models import ActRequest, BulkDiscard, Switch
+from models import ActRequest, BulkDiscard, PreviewRequest, Switch
+from request_bodies import JSON, read_json
 
 logger = Logger()
 metrics = Metrics()
@@ -39,7 +40,7 @@ SCOPE_PREFIX = os.environ["SCOPE_PREFIX"]
 ACTOR_CLAIM = os.environ["ACTOR_CLAIM"]
 POLICIES = settings.policies()
 
-app = APIGatewayHttpResolver(enable_validation=True)
+app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=read_json)
 
 
 # --- who asks
@@ -47,17 +48,43 @@ app = APIGatewayHttpResolver(enable_validation=True)
 
 def actor() -> str:
     """Return who asks. Raises RefusedActError for a token that names nobody."""
-    name = claims().get(ACTOR_CLAIM, "")
-    if not is_person(name) or len(name) > 255:
-        raise RefusedActError(403, "the token names no person", f"its claim {ACTOR_CLAIM} has to")
+    name = claims().get(ACTOR_CLAIM)
+    if odd := oddness_of(name):
+        fix = f"its claim {ACTOR_CLAIM}, which names who asks, {odd}: correct the provider of tokens, or ActorClaim"
+        raise RefusedActError(403, "the token names no person", fix)
     return str(name)
+
+
+def named_actor() -> str:
+    """Return who asks; "" for a token that names nobody."""
+    name = claims().get(ACTOR_CLAIM)
+    return "" if oddness_of(name) else str(name)
+
+
+def oddness_of(name: object) -> str:
+    """Return why a claim doesn't name a person, as the end of a sentence; "" if it does."""
+    if name is None or not str(name).strip():
+        return "is missing or empty"
+    if not isinstance(name, str):
+        return "is no text"
+    if len(name) > 255:
+        return f"has {len(name)} characters and may have 255"
+    if not is_person(identity(name)):
+        return "names software"
+    return "" if name.isprintable() else "has control characters, or others that don't show"
 
 
 def claims() -> dict[str, Any]:
     """Return the claims of the token, which API Gateway has verified."""
-    context = app.current_event.raw_event.get("requestContext", {})
-    found: dict[str, Any] = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
-    return found
+    return claims_of(app.current_event.raw_event)
+
+
+def claims_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims of a request's token; none if it has no token."""
+    found: Any = event
+    for name in ("requestContext", "authorizer", "jwt", "claims"):
+        found = found.get(name) or {}
+    return dict(found)
 
 
 def scopes() -> set[str]:
@@ -91,17 +118,17 @@ _HARMLESS = re.compile(r"[\w/.\-]{1,200}", re.ASCII)
 def audit(event: dict[str, Any], status: int) -> None:
     """Log a call: who, what, about whom, and with which outcome."""
     context = event.get("requestContext", {})
-    claims = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
+    claimed = claims_of(event).get(ACTOR_CLAIM)
+    name = claimed if oddness_of(claimed) == "" else "(names no person)"
     path = event.get("rawPath", "")
-    line = {"actor": claims.get(ACTOR_CLAIM), "method": context.get("http", {}).get("method"), "status": status}
+    line = {"actor": name, "method": context.get("http", {}).get("method"), "status": status}
     logger.info("audit", **line, path=path if _HARMLESS.fullmatch(path) else "(not logged)", about=dict(ABOUT))
     ABOUT.clear()
 
 
 def demand_json(event: APIGatewayProxyEventV2) -> None:
     """Take only JSON at the API: no browser sends it from another site. Raises RefusedActError."""
-    kind = event.headers.get("content-type", "")
-    if event.path.startswith("/v1") and event.http_method == "POST" and not kind.startswith("application/json"):
+    if event.path.startswith("/v1") and event.http_method == "POST" and event.headers["content-type"] != JSON:
         raise RefusedActError(415, *NO_JSON)
 
 
@@ -214,7 +241,7 @@ def no_json(_error: Exception) -> Response[str]:
     return problem(415, *NO_JSON)
 
 
-@app.exception_handler([UnicodeDecodeError, RecursionError])  # type: ignore[untyped-decorator]
+@app.exception_handler([UnicodeError, RecursionError])  # type: ignore[untyped-decorator]
 def unreadable(_error: Exception) -> Response[str]:
     """Answer a body that is no text, or nested without end."""
     return problem(422, "the body can't be read", "send JSON in UTF-8, as /v1/openapi.json has it", "body")
@@ -271,7 +298,7 @@ def read_cursor(cursor: str | None, course_run: str = "") -> Place | None:
 # --- acts
 
 
-def previewed(request: ActRequest, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
+def previewed(request: PreviewRequest, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
     """Return the event that is the act, and what it will do. Raises RefusedActError."""
     now = aws.now()
     ABOUT["act"] = request.act

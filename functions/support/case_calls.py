@@ -48,6 +48,7 @@ from models import (
     Key,
     LearnerId,
     LearnerInPath,
+    PreviewRequest,
     WhatIf,
 )
 from openapi import call
@@ -133,7 +134,7 @@ def what_if(request: Annotated[WhatIf, Body()]) -> dict[str, Any]:
     summary="What an act will do to the certificate; nothing is stored",
     **call(ActPreview, refuses=(404, 409, 415)),
 )
-def preview(request: Annotated[ActRequest, Body()]) -> dict[str, Any]:
+def preview(request: Annotated[PreviewRequest, Body()]) -> dict[str, Any]:
     """Return the effect of the act, and the scope that it takes."""
     return previewed(request, "preview")[1]._asdict()
 

@@ -17,7 +17,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 
 from application import (
-    ACTOR_CLAIM,
     BUS,
     CERTIFICATE_URL,
     CONSUMER_DEAD_LETTERS,
@@ -27,10 +26,10 @@ from application import (
     acted,
     actor,
     app,
-    claims,
     demand,
     discarded,
     key_of,
+    named_actor,
     owners_of,
     pair_of,
     previewed,
@@ -84,7 +83,8 @@ def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response
 
 def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]:
     """Return the page of a problem, without the navigation for an unknown person."""
-    person, may = (actor(), scopes()) if claims().get(ACTOR_CLAIM) else ("", set())
+    person = named_actor()
+    may = scopes() if person else set()
     html = pages.get_template("problem.html").render(person=person, scopes=may, title=title, fix=fix, field=field)
     return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
 

@@ -19,9 +19,18 @@ def readable(text: str) -> str:
     """Return a text without control characters and changes of direction. Raises ValueError if it has any."""
     if any((ord(letter) < 32 and letter not in "\n\t\r") or 127 <= ord(letter) < 160 for letter in text):
         raise ValueError("leave out control characters")
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in text):
+        raise ValueError("leave out halves of characters")
     if _TURNS_TEXT & {ord(letter) for letter in text}:
         raise ValueError("leave out characters that turn the direction of text")
     return text
+
+
+def whole_number(text: object) -> object:
+    """Return a number of a path or a query, as its text. Raises ValueError for one that isn't written in digits."""
+    if not isinstance(text, str) or (text.isascii() and text.isdigit() and len(text) < 20):
+        return text
+    raise ValueError("write a whole number in digits")
 
 
 _ID = {"ge": 1, "le": 2**63 - 1, "description": "The platform's user id."}
@@ -33,10 +42,10 @@ _KEY = {"min_length": 1, "max_length": 255, "description": "The course run's key
 Instant = Annotated[datetime, BeforeValidator(read_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-LearnerId = Annotated[int, Query(**_ID, examples=[86])]
+LearnerId = Annotated[int, BeforeValidator(whole_number), Query(**_ID, examples=[86])]
 
 
-LearnerInPath = Annotated[int, PathParameter(**_ID)]
+LearnerInPath = Annotated[int, BeforeValidator(whole_number), PathParameter(**_ID)]
 
 
 CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
@@ -64,6 +73,9 @@ Learners = Annotated[
 ]
 
 
+Version = Annotated[int, Field(ge=0, le=2**53)]
+
+
 Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=1000),
@@ -73,20 +85,31 @@ Reason = Annotated[
 
 
 class Strict(BaseModel):
-    """A body in which nothing stands that isn't read."""
+    """A body in which nothing stands that isn't read, and each value is of its own type."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class ActRequest(Strict):
-    """An act on one learner's certificate in one course run."""
+class PreviewRequest(Strict):
+    """An act to look at, on one learner's certificate in one course run."""
 
     act: Literal[*ACTS]  # type: ignore[valid-type]
     learner_id: Learner
     course_run: RunKey
     reason: Reason
     date: Annotated[Instant | None, Field(description="Only of date-set: the date to show.")] = None
-    version: Annotated[int | None, Field(description="The case's version that was seen; another is refused.")] = None
+    version: Annotated[Version | None, Field(description="The case's version that was seen; another is refused.")] = (
+        None
+    )
+
+
+class ActRequest(PreviewRequest):
+    """An act on one learner's certificate in one course run."""
+
+    version: Annotated[
+        Version | None,
+        Field(description="The case's version that was seen (as in the preview): another is refused. null: any."),
+    ]
 
 
 class WhatIf(Strict):

@@ -10,7 +10,7 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from application import ABOUT, actor, app, demand, metrics
 from bulk_run_answers import BulkRunAnswer, BulkRunProgress, BulkRuns, Piece
@@ -23,7 +23,7 @@ from certrules.formats.refusals import RefusedError, checked_course_key
 from certrules.requests import RefusedActError, identity
 from certrules.support import spellings
 from console import form, key_in, page, query, see, unread
-from models import Key, Learner, Reason, RunKey, Strict
+from models import Key, Learner, Reason, RunKey, Strict, whole_number
 from openapi import call
 
 BUCKET = os.environ["BULK_BUCKET"]
@@ -68,11 +68,15 @@ class BulkRun(Strict):
         "regenerate"
     )
     as_if: Annotated[
-        Rollout | None, Field(description="As if the course runs had this setting; never changes anything.")
+        Annotated[Rollout, Field(strict=False)] | None,
+        Field(description="As if the course runs had this setting; never changes anything."),
     ] = None
     concurrency: Annotated[int, Field(ge=1, le=500, description="How many shards or parts at once.")] = 20
     records_per_second: Annotated[
-        int | None, Field(description="How fast to apply, all together; at least the concurrency. null: no limit.")
+        int | None,
+        Field(
+            ge=1, le=1_000_000, description="How fast to apply, all together; at least the concurrency. null: no limit."
+        ),
     ] = None
     approval_seconds: Annotated[int, Field(ge=60, le=604_800, description="How long the plan waits.")] = 86_400
 
@@ -151,7 +155,9 @@ def regeneration_report(
         Literal["json", "csv", "html", "issued"],
         Query(description="Which of the report's files; issued: of a comparison, who would be issued a certificate."),
     ] = "json",
-    start: Annotated[int, Query(ge=0, description="`next` of the piece before.")] = 0,
+    start: Annotated[
+        int, BeforeValidator(whole_number), Query(ge=0, le=2**53, description="`next` of the piece before.")
+    ] = 0,
 ) -> dict[str, Any]:
     """Return a piece of text, and where the next one starts."""
     ABOUT["run"] = run_id

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 
 from answers import (
     Revocation,
@@ -26,6 +26,8 @@ from models import (
     Key,
 )
 from openapi import call
+
+RevocationId = Annotated[str, Path(min_length=1, max_length=64, description="The bulk revocation's id.")]
 
 
 @app.get("/v1/revocations", summary="Bulk revocations that were asked for", **call(Revocations))
@@ -55,7 +57,7 @@ def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> 
     summary="Approve or decline a bulk revocation",
     **call(Revocation, scope="approve", refuses=(404, 409, 415)),
 )
-def decide_revocation(revocation_id: str, decision: str) -> dict[str, Any]:
+def decide_revocation(revocation_id: RevocationId, decision: str) -> dict[str, Any]:
     """Let it happen, or not."""
     if decision not in {"approve", "decline"}:
         raise RefusedActError(404, f"{decision} is neither approve nor decline", "POST to one of them")

@@ -31,14 +31,16 @@ class Setting(Strict):
     ] = None
     accept_revocations: Annotated[
         int | None,
-        Field(ge=0, description="For live: how many certificates it says the facts don't carry."),
+        Field(ge=0, le=2**53, description="For live: how many certificates it says the facts don't carry."),
     ] = None
     accept_withheld: Annotated[
         int | None,
-        Field(ge=0, description="For live: how many certificates the old logic withheld, and the facts don't."),
+        Field(
+            ge=0, le=2**53, description="For live: how many certificates the old logic withheld, and the facts don't."
+        ),
     ] = None
     accept_not_compared: Annotated[
-        int | None, Field(ge=0, description="For live: in how many course runs there is nothing to compare.")
+        int | None, Field(ge=0, le=2**53, description="For live: in how many course runs there is nothing to compare.")
     ] = None
 
 

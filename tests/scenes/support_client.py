@@ -58,7 +58,9 @@ class Client:
 
     def act(self, act: str, learner: Learner, key: str = "", **more: Any) -> Reported:
         """Act on a certificate, and let it take effect."""
-        answer = self.post("/v1/case/act", key, act=act, reason="ticket 12", **about(learner), **more)
+        answer = self.post(
+            "/v1/case/act", key, act=act, **{"reason": "ticket 12", "version": None, **about(learner), **more}
+        )
         self.scene.cloud.deliver()
         return answer
 

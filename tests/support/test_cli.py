@@ -11,7 +11,7 @@ from certs.support.common import printable
 from tests.scenes.commands import certs
 from tests.scenes.grading_jobs import broken, class_of, earn
 from tests.scenes.scene import Learner, Scene, day
-from tests.scenes.support_client import Client, about
+from tests.scenes.support_client import Client
 from tests.scenes.support_commands import _cloud_in_folder, address, may
 
 __all__ = ["_cloud_in_folder", "address"]
@@ -124,7 +124,7 @@ def test_what_people_write_is_neither_markup_nor_an_order_to_the_terminal(
     learners = class_of(1, learner)
     earn(scene, learners)
     written = "[/bold] [red]not red[/red] [link=x]"
-    assert support_client.post("/v1/case/act", act="invalidate", reason=written, **about(learners[0])).status == 202
+    assert support_client.act("invalidate", learners[0], reason=written).status == 202
     scene.cloud.deliver()
     assert "[red]not red[/red]" in " ".join(shown(certs("invalidations", learner.course_run)).split())
     assert printable("a\x1b[2Jb\x07\u202ec\nd") == "a[2Jbc\nd"

@@ -35,7 +35,7 @@ def test_a_page_that_cannot_be_made_shows_why_and_repeats_nothing_raw(support_cl
 
 def test_what_people_write_is_shown_and_never_run(scene: Scene, learner: Learner, support_client: Client) -> None:
     scene.ingest(*learner.qualifying())
-    body = {"act": "invalidate", "reason": EVIL, **about(learner)}
+    body = {"act": "invalidate", "reason": EVIL, "version": None, **about(learner)}
     assert support_client.post("/v1/case/act", **body).status == 202
     scene.cloud.deliver()
     page = support_client.get("/case", **about(learner)).body

@@ -11,7 +11,7 @@ from certrules.support import acts, revocations
 from tests.scenes.crashes import Death
 from tests.scenes.grading_jobs import break_grades, broken, class_of, earn, held, statuses
 from tests.scenes.scene import Learner, Scene, Wire, day
-from tests.scenes.support_client import Client, about
+from tests.scenes.support_client import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -21,8 +21,7 @@ def test_a_whole_course_runs_broken_grades_revoke_nothing_until_two_people_relea
 ) -> None:
     learners = broken(scene, learner)
     lucky = learners[0]
-    support_client.post("/v1/case/act", act="discard", reason="passed on paper", **about(lucky))
-    scene.cloud.deliver()
+    support_client.act("discard", lucky, reason="passed on paper")
     asked = support_client.post(
         "/v1/revocations", act="release", course_run=learner.course_run, reason="the exam was void"
     )

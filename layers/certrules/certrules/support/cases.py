@@ -1,5 +1,6 @@
 """A learner's case in a course run: why there is a certificate or isn't, since when, and what if."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -285,7 +286,7 @@ def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]
 def entries_of(pair: Pair, detail: Mapping[str, Any], now: datetime) -> tuple[Entry, ...]:
     """Return an event's entries about a learner. Raises RefusedActError for one that can't be read."""
     try:
-        message = decode(msgspec.json.encode(detail), now)
+        message = decode(json.dumps(detail), now)
     except RefusedError as refusal:
         raise RefusedActError(422, f"the event is refused: {refusal.reason}", refusal.fix, refusal.field) from refusal
     if message is None or message.learner_id not in {None, pair.learner_id}:

@@ -164,8 +164,8 @@ def decide_revocation(bus: str, name: str, by: str, now: datetime, *, approve: b
 
     The same decision again gets the same answer. After a crash in between, whoever approves it again completes it.
     """
-    item = storage.find_note("V", name)
-    if not item.v:
+    item = storage.find_note("V", name) if 0 < len(name) <= 64 else None
+    if item is None or not item.v:
         raise RefusedActError(404, "no such revocation was asked for", "see the list of revocations", "id")
     body = _with_expiry(msgspec.json.decode(item.b), now)
     decision = "approved" if approve else "declined"
