@@ -1,4 +1,4 @@
-"""The rule on the bus: everything goes to the queue but what this service sends itself."""
+"""The rule on the bus: everything goes to the queue but what this service sends. The archive has what is read."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.messages import OWN_SOURCE
+from certrules.formats.own_events import NAMED
 from tests.scenes.story_of_samples import delivered, story
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
@@ -36,3 +37,25 @@ def test_an_event_of_whatever_type_and_source_goes_to_the_queue(rule: Any, sourc
 def test_what_this_service_sends_does_not(rule: Any) -> None:
     for detail in story():
         assert not rule.matches_event(delivered(detail) | {"source": OWN_SOURCE})
+
+
+# --- the archive
+
+
+@pytest.fixture(scope="module")
+def archive() -> Any:
+    return yaml_parse(TEMPLATE.read_text())["Resources"]["Archive"]["Properties"]["EventPattern"]
+
+
+def test_the_archive_has_every_event_that_is_read_but_names(archive: Any) -> None:
+    assert archive["detail-type"] == [name for name in EVENT_TYPES if name != NAMED]
+    assert len(json.dumps(archive)) < 4096 - 200  # EventBridge's limit, less what it adds for replays
+
+
+def test_the_archive_has_nothing_else(archive: Any) -> None:
+    pattern: Any = EventPattern.load(json.dumps(archive))
+    other: Any = {"source": "openedx/lms/web", "detail-type": "org.openedx.learning.student.registration.completed.v1"}
+    assert not pattern.matches_event({**other, "detail": {"user": {"pii": {"name": "Ada"}}}})
+    for detail in story():
+        assert not pattern.matches_event(delivered(detail) | {"source": OWN_SOURCE})
+        assert pattern.matches_event(delivered(detail)) == (detail["metadata"]["event_type"] != NAMED)

@@ -1,9 +1,13 @@
-"""Parking: a refused message goes to the parked queue, with its original bytes, the reason, the field and the fix."""
+"""Parking: a refused message goes to the parked queue as it came, with the reason, the field and the fix.
+
+Only the personal data that the platform sends along is taken out: nothing here reads it.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 from certrules import aws
+from certrules.formats.personal_data import without_personal_data
 from certrules.formats.refusals import RefusedError
 
 type Refused = tuple[dict[str, Any], RefusedError]
@@ -18,4 +22,4 @@ def park(parked_queue: str, refused: Iterable[Refused]) -> None:
 def _parked(record: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
     texts = {**refusal.as_json(), "message_id": record["messageId"]}
     attributes = {name: {"DataType": "String", "StringValue": value[:1000]} for name, value in texts.items() if value}
-    return {"MessageBody": record["body"], "MessageAttributes": attributes}
+    return {"MessageBody": without_personal_data(record["body"]), "MessageAttributes": attributes}
