@@ -16,7 +16,7 @@ export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
-.PHONY: help setup run test lint format typecheck docs bench build debug clean ci
+.PHONY: help setup run test lint format typecheck docs bench build debug audit clean ci
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -62,6 +62,9 @@ build: $(DEV_STAMP) ## sam build: the layer and every function, as they are depl
 
 debug: $(DEV_STAMP) ## a function in a real Lambda container: F=ingest E=events/NAME.json (ARGS=--all: all of them)
 	@$(BIN)/python -m certs.debug $(if $(ARGS),$(ARGS),$(F) $(E))
+
+audit: $(RUN_STAMP) ## known vulnerabilities of all dependencies, and SBOMs (CycloneDX) of what is shipped, in dist/sbom/
+	@.ci/audit
 
 clean: ## remove what was built, .venv and .tools too
 	@rm -rf .venv .tools .aws-sam .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
