@@ -226,7 +226,7 @@ def export(case: Case, now: datetime) -> dict[str, Any]:
     events = events_from(case.record)
     as_sent = tuple(
         entry._replace(subject="") if entry.fact is Fact.RECORDED else entry for entry in case.record.timeline
-    )  # an event of the old logic does not say whether this service had published before
+    )  # an event of the old logic does not show whether this service had published before
     record = with_kill_switch(replace(case.record, timeline=as_sent), case.policies, now)
     published, outcome = case.published, replay(record, case.policies, now)
     return {
