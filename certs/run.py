@@ -96,7 +96,7 @@ def event_of(line: bytes) -> SentEvent | str:
         at = BEGINNING
     try:
         event = _decode_line(line)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:  # ingestion reads more forms than JSON lines: the queue takes them as they are
         return text
     source, event_type, detail = event.source, event.detail_type, bytes(event.detail)
     if event.metadata is None and message is not None and event.time:

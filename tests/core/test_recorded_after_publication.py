@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from certrules.core.comparison import Kind
+from certrules.core.deciding import in_order_of_sending
 from certrules.core.fact_types import AFTER_PUBLICATION, Fact, Recorded
 from certrules.core.instants import BEGINNING
 from certrules.core.terms import Cause, Rollout, Status
@@ -126,3 +127,24 @@ def test_a_record_from_before_a_label_was_published_is_what_the_learner_has() ->
     assert published.certificate is not None
     assert published.certificate.certificate_id == "theirs"
     assert published.transitions[-1].cause is Cause.RECORDED
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_messages_that_are_delivered_together_count_as_if_they_came_one_by_one(copies: int) -> None:
+    one_by_one, together = RecordBetweenDecisions(), RecordBetweenDecisions()
+    sent = [(PUBLISHED, (ENROLLED, passing())), *[(PUBLISHED + DAY, (recorded(PUBLISHED + DAY),))] * copies]
+    for at, entries in sent:
+        one_by_one.receive(entries, at)
+
+    together.receive(in_order_of_sending(together.known(), sent), PUBLISHED + DAY)
+
+    assert together.timeline == one_by_one.timeline
+    assert together.published.certificate == one_by_one.published.certificate
+
+
+def test_what_is_sent_together_is_decided_together() -> None:
+    record = RecordBetweenDecisions()
+    sent = [(PUBLISHED, (ENROLLED, passing())), (PUBLISHED, (recorded(FIRST + DAY),))]
+    published = record.receive(in_order_of_sending(record.known(), sent), PUBLISHED).publication.published
+    assert published.certificate is not None
+    assert published.certificate.certificate_id == "theirs"

@@ -83,6 +83,7 @@ def reported_of(event_type: str, learner: Learner) -> Detail:
         "course.persistent": lambda n: event_builders.grade_summary(n, *about, percent=0.9, letter="A"),
         "ccx": lambda n: event_builders.passing_status(n, *about[:3], "ccx-v1:A+B+C+ccx@1", is_passing=True),
         "idv": lambda n: event_builders.idv_attempt(n, *about[:3], attempt_id=1),
+        "id_verification": lambda n: event_builders.id_verification(n, *about[:3], kind="sso", attempt="1", **ACTOR),
         "exam": lambda n: event_builders.exam_attempt(n, *about, usage_key="block-v1:A+B+C+type@sequential+block@x"),
         "user": lambda n: event_builders.course_access_role(n, *about),
         "certificate": lambda n: event_builders.certificate(

@@ -18,6 +18,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.events.models import events_backends
 
 from certrules import storage
+from certrules.core.instants import BEGINNING
 from certs import archive as archiving
 from certs import run as job
 from certs.sources.event_builders import Detail
@@ -103,11 +104,14 @@ def replay_in_steps(scene: Scene, instants: Iterable[datetime]) -> None:
 
 
 def state(scene: Scene) -> dict[storage.Pair, Any]:
-    """Return what is stored of everybody: what was received, and the certificate with its transitions."""
+    """Return what is stored of everybody: what was received, and the certificate with its transitions.
+
+    When it was published is not the facts' to give: a replay publishes again.
+    """
     items = [item for item in scene.items("CertificatesTable") if item["p"]["S"].startswith("L#")]
     pairs = [storage.Pair(int(item["p"]["S"][2:]), item["s"]["S"]) for item in items if ":" in item["s"]["S"]]
     return {
-        pair: (stored_record.timeline, stored_record.published)
+        pair: (stored_record.timeline, stored_record.published._replace(published_at=BEGINNING))
         for pair, stored_record in storage.load(pairs).records.items()
     }
 

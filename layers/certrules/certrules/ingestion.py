@@ -16,7 +16,14 @@ from certrules import settings, storage
 from certrules.aws import each
 from certrules.core.certificate import Certificate
 from certrules.core.comparison import Kind
-from certrules.core.deciding import KILL_SWITCH, DecidedRecord, decide_record, hold_of, stopped_because
+from certrules.core.deciding import (
+    KILL_SWITCH,
+    DecidedRecord,
+    decide_record,
+    hold_of,
+    in_order_of_sending,
+    stopped_because,
+)
 from certrules.core.guard import Publication, automatic_revocation
 from certrules.core.late_entries import place_late
 from certrules.core.policy import Policies, Policy
@@ -169,7 +176,8 @@ class _Attempt:
         if observations:
             known = known._replace(timeline=standing(stored.timeline, observations))
         sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
-        entries = (*_entries(group), *entries_from(known.timeline, observations))
+        sent = [(message.sent_at, message.entries) for _, message in group]
+        entries = (*in_order_of_sending(known, sent), *entries_from(known.timeline, observations))
         decided = decide_record(known, entries, sent_at)
         revocations = _AutomaticRevocations(decided)
         while (hold := revocations.next_hold(decided)) is not None:

@@ -24,6 +24,7 @@ from certrules.core.guard import (
     place_records,
     published_before,
 )
+from certrules.core.instants import BEGINNING
 from certrules.core.late_entries import place_late
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
@@ -165,6 +166,24 @@ def stopped_because(everywhere: Timeline, configuration: Timeline, instant: date
         if is_stopped(timeline, instant):
             return f"automatic revocations are stopped {where}"
     return ""
+
+
+def in_order_of_sending(known: Known, sent: Iterable[tuple[datetime, tuple[Entry, ...]]]) -> tuple[Entry, ...]:
+    """Return the entries of several messages, each sent at an instant (UTC), as if they were decided one by one.
+
+    It makes a difference only to certificates of the old logic: whether one was sent before this service published
+    must not depend on which messages are delivered together, such as in a replay of the archive.
+    """
+    entries: tuple[Entry, ...] = ()
+    last_sent_at, before = BEGINNING, known.published
+    for sent_at, group in sorted(sent, key=lambda message: message[0]):
+        placed: Iterable[Entry] = group
+        if entries and any(entry.fact is Fact.RECORDED for entry in group):
+            if sent_at > last_sent_at:
+                before = decide_record(known, entries, last_sent_at).publication.published
+            placed = place_records((*known.timeline, *entries), group, before, known.rollout)
+        entries, last_sent_at = (*entries, *placed), sent_at
+    return entries
 
 
 def _as_of(known: Known, entries: Iterable[Entry], sent_at: datetime) -> datetime:

@@ -315,6 +315,7 @@ FACTS: Mapping[Fact, FactType] = {
         value="percent, letter",
         noun="grade",
         wording=_grade_wording,
+        to_stored=lambda value: list(value if value.has_passed_timestamp else value[:2]),
         from_stored=lambda _, value: Grade(*value),
     ),
     Fact.BETA_TESTER: FactType(

@@ -296,7 +296,7 @@ def place_records(
     placed = []
     for entry in entries:
         subject = entry.subject
-        if entry.fact is Fact.RECORDED:
+        if entry.fact is Fact.RECORDED and not subject:
             known = (item.subject for item in timeline if item.fact is entry.fact and item.event_id == entry.event_id)
             subject = next(known, "" if _counts(entry, published, rollout) else AFTER_PUBLICATION)
         placed.append(entry if subject == entry.subject else entry._replace(subject=subject))

@@ -123,7 +123,8 @@ def _ccx_passing(body: _CcxPassingStatus, builder: EntryBuilder) -> EventContent
 def _graded(body: _GradeSummary, builder: EntryBuilder) -> EventContent:
     """Read percent and letter. The core judges by the policy in force whether the letter means passed."""
     letter = (body.letter_grade or "").strip()
-    value = Grade(body.percent_grade, "" if is_nothing(letter) else letter, body.passed_timestamp is not None)
+    letter = "" if is_nothing(letter) else letter
+    value = Grade(body.percent_grade, letter, bool(letter) and body.passed_timestamp is not None)
     course_run = builder.course_run(body.course.course_key, "course.course_key")
     return EventContent(body.user_id, course_run, (builder.entry(Fact.GRADE, value),))
 
