@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from certrules import storage
 from certrules.core.certificate import Certificate
-from certrules.core.fact_types import Fact
+from certrules.core.fact_types import AFTER_PUBLICATION, Fact
 from certrules.core.facts import Record, active_by_person
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
@@ -165,8 +165,12 @@ class Lifecycles(RuleBasedStateMachine):
         timeline: Timeline = ()
         for key in keys:
             timeline = merge(timeline, self.arrived.get(key, ()))
-        outcome = replay(Record(*pair, timeline), POLICIES, self.now)
-        published = storage.load([pair]).records[pair].published
+        stored = storage.load([pair]).records[pair]
+        # Only the store knows which certificates of the old logic came after it had published one.
+        late = {entry.event_id for entry in stored.timeline if entry.subject == AFTER_PUBLICATION}
+        counted = tuple(entry for entry in timeline if entry.fact is not Fact.RECORDED or entry.event_id not in late)
+        outcome = replay(Record(*pair, counted), POLICIES, self.now)
+        published = stored.published
         if (pair.learner_id, pair.course_run) not in self.arrived:
             assert published.certificate is None
             return
