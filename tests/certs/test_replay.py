@@ -280,7 +280,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (b"{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"true", "policy: True is neither"),
+        (b"true", "policy: a boolean is neither"),
         (b"[]", "policy: the list is empty"),
         (b"[{}]", "policy[0].since"),
         (b'[{"since": "2026-01-01T00:00:00Z"}, {"since": "yesterday"}]', "policy[1].since"),

@@ -115,7 +115,7 @@ def described(value: object) -> str:
         case None:
             return "null"
         case bool():
-            return "true or false"
+            return "a boolean"
         case int() | float():
             return "a number"
         case list():
