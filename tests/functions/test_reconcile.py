@@ -342,10 +342,16 @@ def test_history_without_its_record_is_reported(scene: Scene, whole: Learner) ->
     [
         ("CertificatesTable", "course-v1", "c", "not JSON"),
         ("CertificatesTable", "course-v1", "c", '[["issued","","","",1,1],[],null,1,1,1]'),
+        ("CertificatesTable", "course-v1", "c", '[null,[[1e20,"downloadable","earned"]],null,1,1,1]'),
+        ("CertificatesTable", "course-v1", "c", '[["downloadable","verified","","x",1],[],null,1,1,"one"]'),
         ("CertificatesTable", "course-v1", "e", '[[1,"x"]]'),
+        ("CertificatesTable", "course-v1", "e", '[[1e20,"x","p","",true]]'),
+        ("CertificatesTable", "course-v1", "e", "[" * 100_000),
+        ("CertificatesTable", "ID", "e", '[[99999999999999999999,"x","p","",true]]'),
         ("CertificatesTable", "ID", "e", '[[1,"x"]]'),
         ("HistoryTable", "course-v1", "b", "not JSON"),
         ("HistoryTable", "course-v1", "b", '{"kind":"transition"}'),
+        ("HistoryTable", "course-v1", "b", "[" * 100_000),
     ],
 )
 def test_what_cannot_be_read_is_reported_and_hides_nothing_else(

@@ -128,8 +128,14 @@ def encode_published(published: PublishedCertificate, *based_on: int) -> str:
 
 
 def decode_published(text: str) -> tuple[PublishedCertificate, list[int]]:
-    """Return the published certificate of its stored form, and the versions that it is based on."""
+    """Return the published certificate of its stored form, and the versions that it is based on.
+
+    Raises TypeError if the number of history items, which is part of a key, is no number; other errors where the form
+    is another one.
+    """
     certificate, transitions, pending, verification, configuration, history_count, *published_at = _decode(text)
+    if not isinstance(history_count, int):
+        raise TypeError(f"a number of history items that is a {type(history_count).__name__}")
     published = tuple(
         PublishedTransition(instant_of(at), Status(status), Cause(cause)) for at, status, cause in transitions
     )

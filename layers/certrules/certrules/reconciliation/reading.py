@@ -9,7 +9,15 @@ from certrules import storage
 from certrules.formats.events_out import events_of
 from certrules.storage import Loaded, Pair
 
-UNREADABLE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError)
+UNREADABLE_ERRORS = (
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,  # an instant or a number out of range
+    RecursionError,  # lists inside lists without end
+)
 """The errors of reading damaged content."""
 
 
