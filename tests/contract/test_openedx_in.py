@@ -40,7 +40,7 @@ def _ccx_passing(data: Any) -> Stated:
 
 def _graded(data: Any) -> Stated:
     letter = "" if is_nothing(data.letter_grade) else data.letter_grade.strip()
-    value = Grade(data.percent_grade, letter, data.passed_timestamp is not None)
+    value = Grade(data.percent_grade, letter, bool(letter) and data.passed_timestamp is not None)
     return data.user_id, str(data.course.course_key), [(Fact.GRADE, "", value)]
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certrules.core.fact_types import Enrollment, Fact, Grade
+from certrules.core.fact_types import AFTER_PUBLICATION, Enrollment, Fact, Grade, Recorded
 from certrules.core.facts import Record
 from certrules.core.instants import MICROSECOND
+from certrules.core.late_entries import place_late
 from certrules.core.replay import replay
 from certrules.core.terms import PERSON, Cause, RevocationAction, Status
 from certrules.core.timeline import CAPACITY, Entry, merge
@@ -161,3 +162,31 @@ def test_in_any_order_past_every_limit_nothing_is_lost_that_the_whole_replay_kee
     if not is_held and published.certificate.status is Status.DOWNLOADABLE:
         assert published.certificate.first_issued_at == whole.certificate.first_issued_at
         assert published.certificate.issued_at == whole.certificate.issued_at
+
+
+@pytest.mark.parametrize(
+    ("late", "placed"),
+    [
+        (Entry(FIRST + 5.5 * DAY, "late", Fact.COURSE_RUN, "web_certificates_enabled", False), 2),  # held by nobody
+        (Entry(FIRST + 2 * DAY, "e2", Fact.COURSE_RUN, "web_certificates_enabled", False), 1),  # of a known event
+        (Entry(FIRST + 99 * DAY, "late", Fact.COURSE_RUN, "web_certificates_enabled", False), 1),  # after the last
+        (Entry(FIRST + 5.5 * DAY, "late", Fact.COURSE_RUN, "end", FIRST), 1),  # another setting
+    ],
+)
+def test_a_setting_among_dropped_ones_counts_at_its_own_instant_only(late: Entry, placed: int) -> None:
+    known = tuple(
+        Entry(FIRST + day * DAY, f"e{day}", Fact.COURSE_RUN, "web_certificates_enabled", True) for day in (1, 2, 9)
+    )
+    found = place_late(known, [late], FIRST + 200 * DAY, END)
+    assert found[0] == late
+    assert len(found) == placed
+    assert all((entry.value, entry.at) == (True, late.at + MICROSECOND) for entry in found[1:])
+
+
+def test_an_entry_of_the_old_logic_shows_whether_it_counts() -> None:
+    recorded = Recorded(Status.DOWNLOADABLE, "verified", "", "")
+    counts, set_apart = (
+        Entry(FIRST, "e", Fact.RECORDED, subject, recorded).wording(END) for subject in ("", AFTER_PUBLICATION)
+    )
+    assert "does not count" not in counts.event
+    assert "does not count" in set_apart.event
