@@ -5,6 +5,7 @@ of a queue's messages, a batch of a stream's records, a schedule's event. Only w
 """
 
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from certs.debug.containers import Runner, build_functions, one_container_each, 
 from certs.debug.watch import OF_AN_EXECUTION, TEMPLATE, Invocation, Watch, sample_time, samples
 from certs.replay import outcome_as_json, read_history, read_policy
 from localcloud import LocalCloud
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 # --- the machine
 
@@ -84,7 +87,12 @@ def compare() -> int:
 
 
 def _at_any_time(answer: Any) -> Any:
-    """Return an answer without the names and times of the execution that a state machine's step belongs to."""
+    """Return an answer without the names and times of the execution that a state machine's step belongs to.
+
+    A digest is of the instant, too.
+    """
+    if isinstance(answer, str) and _DIGEST.fullmatch(answer):
+        return "a digest"
     if isinstance(answer, list):
         return [_at_any_time(part) for part in answer]
     if isinstance(answer, dict):
