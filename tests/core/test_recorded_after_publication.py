@@ -8,7 +8,7 @@ from certrules.core.comparison import Kind
 from certrules.core.deciding import in_order_of_sending
 from certrules.core.fact_types import AFTER_PUBLICATION, Fact, Recorded
 from certrules.core.instants import BEGINNING
-from certrules.core.terms import Cause, Rollout, Status
+from certrules.core.terms import Cause, RevocationAction, Rollout, Status
 from certrules.core.timeline import Entry
 from tests.scenes.records_between_decisions import DAY, ENROLLED, FIRST, RecordBetweenDecisions
 
@@ -148,3 +148,27 @@ def test_what_is_sent_together_is_decided_together() -> None:
     published = record.receive(in_order_of_sending(record.known(), sent), PUBLISHED).publication.published
     assert published.certificate is not None
     assert published.certificate.certificate_id == "theirs"
+
+
+@pytest.mark.parametrize("act", ["invalidates", "releases"])
+def test_what_a_person_revoked_that_the_facts_never_carried_stays_as_they_left_it(act: str) -> None:
+    record = RecordBetweenDecisions()
+    record.receive([ENROLLED, passing()], AWARDED)
+    record.receive([Entry(FIRST + 4 * DAY, "fails", Fact.PASSING, "", False)], FIRST + 5 * DAY)
+    record.receive([passing(FIRST + 6 * DAY)], FIRST + 6 * DAY)
+    late = Entry(FIRST + 3 * DAY, "late", Fact.INVALIDATION, "exam", True)
+    held = record.receive([late], FIRST + 8 * DAY).publication.published
+    assert held.pending is not None
+    assert held.pending.cause is Cause.NEVER_EARNED
+    assert held.certificate is not None
+    deed = Entry(FIRST + 9 * DAY, "deed", Fact.INVALIDATION, "", True, "ada")
+    if act == "releases":
+        deed = deed._replace(fact=Fact.REVOCATION, subject=Cause.NEVER_EARNED, value=RevocationAction.RELEASED)
+
+    revoked = record.receive([deed], FIRST + 9 * DAY).publication.published
+
+    assert revoked.certificate is not None
+    assert (revoked.certificate.status, revoked.certificate[4:]) == (Status.UNAVAILABLE, held.certificate[4:])
+    for day in (10, 20):
+        again = record.receive([], FIRST + day * DAY).publication
+        assert (again.published, again.new_transitions) == (revoked, ())

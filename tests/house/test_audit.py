@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+# uv makes the audit. CI always has it; a virtual environment that was made by other means doesn't.
 pytestmark = pytest.mark.skipif(
     not (ROOT / ".tools/uv/bin/uv").exists(), reason="there is no .tools/uv: run make setup"
 )

@@ -81,9 +81,19 @@ def next_publication(
         item._replace(certificate=item.certificate._replace(certificate_id=certificate.certificate_id))
         for item in _without_early(before, _new_transitions(before, outcome, transitions), live_since)
     )
+    if not new_transitions and _rests_on_a_persons_act(before, transitions):
+        return Publication(before._replace(pending=outcome.pending), (), retained=False)
     published_at = _second_after(outcome) if new_transitions else before.published_at
     published = PublishedCertificate(certificate, transitions, outcome.pending, published_at)
     return Publication(published, new_transitions, retained=False)
+
+
+def _rests_on_a_persons_act(before: PublishedCertificate, transitions: tuple[PublishedTransition, ...]) -> bool:
+    """Whether a person revoked a held certificate that the replay doesn't have: it stays as they left it."""
+    if is_downloadable(before.certificate) or not before.transitions:
+        return False
+    last = before.transitions[-1]
+    return last.cause in {Cause.INVALIDATED, Cause.NEVER_EARNED} and last not in transitions
 
 
 def _second_after(outcome: Outcome) -> datetime:

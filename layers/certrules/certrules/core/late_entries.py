@@ -6,7 +6,6 @@ belongs into the run, the entry that ended its effect may have been dropped. So 
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from certrules.core.fact_types import Fact
 from certrules.core.instants import MICROSECOND
@@ -87,5 +86,5 @@ def _held(entry: Entry, as_of: datetime) -> Entry:
 
 def _end(entry: Entry, run: Entry) -> Entry:
     """Return the entry that gives the fact the value of the run again, right after a late entry."""
-    value: Any = run.value
-    return Entry(entry.at + MICROSECOND, f"{entry.event_id}#{COMPACTION}", run.fact, run.subject, value, COMPACTION)
+    event_id = f"{entry.event_id}#{COMPACTION}"
+    return Entry(entry.at + MICROSECOND, event_id, run.fact, run.subject, run.value, COMPACTION)

@@ -179,7 +179,8 @@ def decide_revocation(bus: str, name: str, by: str, now: datetime, *, approve: b
     elif body["state"] == "done" and approve and body["decided_by"] == by:
         return body
     elif body["state"] != decision or (body["decided_by"] != by and not approve):
-        raise RefusedActError(409, f"it is {body['state']} already", "ask for it anew if it is still wanted")
+        fix = "ask for it anew if it is still wanted"  # a sentence of the API: it reads as callers know it
+        raise RefusedActError(409, f"it is {body['state']} already", fix)
     if approve:
         send(bus, _revocation_events(body))
         body["state"] = "done"
