@@ -62,10 +62,6 @@ def _really_holds(cause: Cause, record: Record, at: datetime) -> bool:
         for entry in record.timeline
     ):
         return True
-    if cause is Cause.RECORDED_WHILE_INVALIDATED:  # the old logic takes it back itself
-        recorded = (entry for entry in record.timeline if entry.fact is Fact.RECORDED and entry.at == at)
-        active = any(value for (fact, _), value in now.items() if fact is Fact.INVALIDATION)
-        return active and any(entry.value.status is not Status.DOWNLOADABLE for entry in recorded)
     if cause is Cause.GRADE_FELL:
         return now[Fact.PASSING, ""] is False and not listed
     return not listed and any(
@@ -230,12 +226,8 @@ def test_what_is_unknown_never_adds_a_revocation(unknown: str, record: Record, p
     reduced = tuple(entry for entry in timeline if entry.fact not in CORE_FACTS[unknown])
     known = replay(Record(7, record.course_run, timeline), policies, END)
     for change in replay(Record(7, record.course_run, reduced), policies, END).transitions:
-        # An allowlist entry that is removed by somebody is a cause of its own: what rested on nothing else goes. So
-        # is a record of the old logic that takes back what rested on its own record alone.
-        if change.previous is Status.DOWNLOADABLE and change.cause not in {
-            Cause.ALLOWLIST_REMOVED,
-            Cause.RECORDED_WHILE_INVALIDATED,
-        }:
+        # An allowlist entry that is removed by somebody is a cause of its own: what rested on nothing else goes.
+        if change.previous is Status.DOWNLOADABLE and change.cause is not Cause.ALLOWLIST_REMOVED:
             lost_before = any(
                 known_change.previous is Status.DOWNLOADABLE and known_change.at <= change.at
                 for known_change in known.transitions
@@ -293,6 +285,11 @@ def test_publishing_step_by_step_gives_the_same_or_holds_but_never_less(
         assert whole.status is not Status.DOWNLOADABLE
     elif whole.certificate is None:  # a status that was published goes stale, but not away
         assert certificate is None or certificate.status is not Status.DOWNLOADABLE
+    elif not {(item.at, item.cause) for item in published.transitions[-1:]} <= _changes(whole):
+        # A person revoked what later facts never gave: it stays as they left it.
+        assert published.transitions[-1].cause is Cause.INVALIDATED
+        assert certificate is not None
+        assert certificate.status is whole.status
     else:
         assert certificate is not None
         if whole.certificate.first_issued_at is None:  # a date of issue survives facts that no longer give one
@@ -340,6 +337,10 @@ def test_of_events_in_order_no_certificate_stays_unearned(
         assert not step.retained
         assert step.published.transitions[: len(before.transitions)] == before.transitions
         before = step.published
+
+
+def _changes(outcome: Outcome) -> set[tuple[datetime, Cause]]:
+    return {(item.at, item.cause) for item in outcome.transitions}
 
 
 def _published(

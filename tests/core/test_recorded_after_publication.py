@@ -6,11 +6,21 @@ import pytest
 
 from certrules.core.comparison import Kind
 from certrules.core.deciding import in_order_of_sending
+from certrules.core.explain.explanation import explain
 from certrules.core.fact_types import AFTER_PUBLICATION, Fact, Recorded
+from certrules.core.facts import Record
 from certrules.core.instants import BEGINNING
 from certrules.core.terms import Cause, RevocationAction, Rollout, Status
 from certrules.core.timeline import Entry
-from tests.scenes.records_between_decisions import DAY, ENROLLED, FIRST, RecordBetweenDecisions
+from tests.scenes.records_between_decisions import (
+    DAY,
+    ENROLLED,
+    FIRST,
+    POLICIES,
+    RUN,
+    VERIFIED,
+    RecordBetweenDecisions,
+)
 
 AWARDED, PUBLISHED = FIRST + 2 * DAY, FIRST + 4 * DAY
 THEIR_DATE = FIRST - 300 * DAY
@@ -172,3 +182,35 @@ def test_what_a_person_revoked_that_the_facts_never_carried_stays_as_they_left_i
     for day in (10, 20):
         again = record.receive([], FIRST + day * DAY).publication
         assert (again.published, again.new_transitions) == (revoked, ())
+
+
+def test_what_the_old_logic_ended_itself_is_not_issued_against_an_invalidation() -> None:
+    record = RecordBetweenDecisions()
+    record.roll_out(Rollout.SHADOW, FIRST)
+    invalidated = Entry(FIRST + DAY, "invalidated", Fact.INVALIDATION, "", True, "ada")
+    contradicts, ends = recorded(FIRST + 2 * DAY), recorded(FIRST + 3 * DAY, Status.UNAVAILABLE)
+    record.receive([ENROLLED, passing(), invalidated, contradicts, ends], FIRST + 4 * DAY)
+
+    live = record.roll_out(Rollout.LIVE, FIRST + 5 * DAY)
+
+    assert live.publication.new_transitions == ()
+    known = Record(7, RUN, record.timeline + VERIFIED + record.configuration)
+    explained = explain(known, POLICIES, FIRST + 5 * DAY, published=record.published)
+    assert explained.sentence.startswith("The certificate keeps the status unavailable that was published; ")
+    lifted = record.receive([invalidated._replace(at=FIRST + 6 * DAY, event_id="l", value=False)], FIRST + 6 * DAY)
+    assert [item.status for item in lifted.publication.new_transitions] == [Status.DOWNLOADABLE]
+
+
+def test_an_older_record_takes_nothing_published_away_when_an_invalidation_comes_late() -> None:
+    record = RecordBetweenDecisions()
+    record.receive([recorded(FIRST + 2 * DAY), recorded(FIRST + 3 * DAY, Status.UNAVAILABLE), ENROLLED], PUBLISHED)
+    before = record.published.certificate
+    assert before is not None
+    assert before.status is Status.DOWNLOADABLE
+
+    late = Entry(FIRST + DAY, "late", Fact.INVALIDATION, "exam", True)
+    held = record.receive([late], FIRST + 9 * DAY).publication
+
+    assert (held.new_transitions, held.published.certificate) == ((), before)
+    assert held.published.pending is not None
+    assert held.published.pending.due is None

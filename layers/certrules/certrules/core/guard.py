@@ -9,7 +9,7 @@ from certrules.core.fact_types import AFTER_PUBLICATION, Fact
 from certrules.core.facts import active_by_person
 from certrules.core.instants import BEGINNING, SECOND
 from certrules.core.rollout import RolloutState
-from certrules.core.terms import AUTOMATIC, REVOKING, Actor, Cause, RevocationAction, Status, is_person
+from certrules.core.terms import AUTOMATIC, PERSON, REVOKING, Actor, Cause, RevocationAction, Status, is_person
 from certrules.core.timeline import Entry, Timeline
 
 
@@ -59,6 +59,8 @@ def next_publication(
     - if the revocation is before `live_since`, when the old logic decided and let it stand. An automatic revocation
       from then is returned: the caller holds it.
 
+    A certificate that only a record against an active invalidation carries is not issued if the old logic ended it.
+
     A person who invalidates, or who releases what is held, revokes at once; one who discards the held revocation ends
     it. Their entries are in `timeline`. `certificate_id` is for a certificate without an id.
     """
@@ -73,6 +75,8 @@ def next_publication(
         ):
             retained = _retain_unless_a_person_acts(before, outcome, timeline, since, live_since)
             return retained if retained.retained else _with_id(retained, certificate_id)
+    elif not is_downloadable(before.certificate) and _is_against_an_invalidation(outcome, timeline):
+        return Publication(before._replace(pending=None), (), retained=False)
     if outcome.certificate is None:  # an existing certificate stays, with its id and its last status
         return Publication(before._replace(pending=outcome.pending), (), retained=False)
     certificate = _with_published_id_and_dates(outcome.certificate, before.certificate, certificate_id)
@@ -86,6 +90,19 @@ def next_publication(
     published_at = _second_after(outcome) if new_transitions else before.published_at
     published = PublishedCertificate(certificate, transitions, outcome.pending, published_at)
     return Publication(published, new_transitions, retained=False)
+
+
+def _is_against_an_invalidation(outcome: Outcome, timeline: Timeline) -> bool:
+    """Whether the replay has a certificate only by a record against an active invalidation, and the old logic ended it.
+
+    No record ends a certificate in the replay. But nobody has this one, so it is not issued.
+    """
+    facts = outcome.decision.facts
+    active = facts.invalidations & {PERSON} if facts.allowlisted else facts.invalidations
+    if not active or not is_downloadable(outcome.certificate):
+        return False
+    records = [entry for entry in timeline if entry.fact is Fact.RECORDED and entry.subject != AFTER_PUBLICATION]
+    return bool(records) and records[-1].value.status is not Status.DOWNLOADABLE
 
 
 def _rests_on_a_persons_act(before: PublishedCertificate, transitions: tuple[PublishedTransition, ...]) -> bool:

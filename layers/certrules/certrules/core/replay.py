@@ -151,14 +151,12 @@ class _Replay:
         self._judgement = judge_by(self._edition, facts[2:])
         certificate = self._certificate
         was_downloadable = self._is_downloadable()
-        if not was_downloadable:
-            self._update_fall(before, facts)
+        if not was_downloadable and before.passed is not facts.passed:
+            self._grade_fell = before.passed is True
         if current.recorded is not None and (recorded := current.take_recorded()) is not None:
             self._apply_recorded(recorded)
-        if was_downloadable and self._is_downloadable():
+        if was_downloadable:
             self._apply_revoking_facts(before, facts)
-        elif was_downloadable:
-            self._update_fall(before, facts)
         if current.revocation_actions:
             for action in current.take_revocation_actions():
                 if self._is_downloadable():
@@ -170,11 +168,6 @@ class _Replay:
             self._update_mode()
         calls_for_more = self._calendar or self._pending is not None or self._loss_due is not None
         self._next_change = self._next_automatic_change() if calls_for_more else current.verified_until
-
-    def _update_fall(self, before: Facts, facts: Facts) -> None:
-        """Note whether the grade fell while the certificate is not downloadable."""
-        if before.passed is not facts.passed:
-            self._grade_fell = before.passed is True
 
     def _is_downloadable(self) -> bool:
         return self._certificate is not None and self._certificate.status is Status.DOWNLOADABLE
@@ -221,18 +214,12 @@ class _Replay:
             self._certificate = certificate._replace(mode=facts.mode or "", grade=_grade(facts))
 
     def _apply_recorded(self, entry: Entry) -> None:
-        """Start from a certificate of the old logic. It can't revoke one that is downloadable here.
-
-        But it can take back what it recorded itself against an invalidation that is still active.
-        """
+        """Start from a certificate of the old logic. It can't revoke one that is downloadable here."""
         recorded: Recorded = entry.value
         certificate = self._certificate
         theirs = as_recorded(entry, certificate)
         if certificate is not None and self._is_downloadable() and recorded.status is not Status.DOWNLOADABLE:
             self._certificate = certificate._replace(certificate_id=theirs.certificate_id)
-            self._contradicting &= self._facts.invalidations
-            if any(item.cause is Cause.RECORDED_WHILE_INVALIDATED for item in self._contradictions()):
-                self._revoke(Cause.RECORDED_WHILE_INVALIDATED, self._actor(Fact.RECORDED))
             return
         self._certificate = theirs
         self._passing_lost = self._passing_lost or recorded.status is Status.NOTPASSING

@@ -18,7 +18,7 @@ from certrules.core.explain.timeline import Moment, cause_text, moments_of
 from certrules.core.explain.warnings import FieldWarning, warnings_of
 from certrules.core.explain.what_if import PossibleChange, smallest_changes
 from certrules.core.facts import Record
-from certrules.core.guard import PublishedCertificate, next_publication, published_before
+from certrules.core.guard import PublishedCertificate, is_downloadable, next_publication, published_before
 from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
@@ -138,7 +138,7 @@ def _status_sentence(state: PublishedCertificate, outcome: Outcome, *, retained:
     now = f"it is not downloadable now because {reasons}"
     if retained:
         return f"The certificate stays {status} as it was published{_pending_clause(state.pending)}."
-    if outcome.certificate is None:
+    if outcome.certificate is None or (is_downloadable(outcome.certificate) and not is_downloadable(certificate)):
         return f"The certificate keeps the status {status} that was published; {now}."
     last = outcome.transitions[-1]
     since = when(last.at)
