@@ -226,8 +226,9 @@ def test_what_is_unknown_never_adds_a_revocation(unknown: str, record: Record, p
     reduced = tuple(entry for entry in timeline if entry.fact not in CORE_FACTS[unknown])
     known = replay(Record(7, record.course_run, timeline), policies, END)
     for change in replay(Record(7, record.course_run, reduced), policies, END).transitions:
-        # An allowlist entry that is removed by somebody is a cause of its own: what rested on nothing else goes.
-        if change.previous is Status.DOWNLOADABLE and change.cause is not Cause.ALLOWLIST_REMOVED:
+        # An allowlist entry that is removed by somebody is a cause of its own: what rested on nothing else goes. So is
+        # a person's release of a held revocation.
+        if change.previous is Status.DOWNLOADABLE and change.cause not in {Cause.ALLOWLIST_REMOVED, *RELEASED}:
             lost_before = any(
                 known_change.previous is Status.DOWNLOADABLE and known_change.at <= change.at
                 for known_change in known.transitions
