@@ -26,6 +26,7 @@ from botocore.config import Config
 from bench.course_runs import ENDS, items, load
 from bench.event import ROOT, dynamodb_local
 from bench.tables import put
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from localcloud.replacements import ENVIRONMENT, REGION
 
@@ -105,7 +106,7 @@ def measured(learners: int) -> Figures:
     with dynamodb_local() as endpoint:
         if endpoint is None:
             raise RuntimeError("DynamoDB Local does not start: set CERTS_LOCAL_AWS")
-        with LocalCloud(ROOT / "template.yaml", {"DeletionProtection": "false"}, dynamodb_endpoint=endpoint) as cloud:
+        with LocalCloud(ROOT / "template.yaml", LOCAL_PARAMETERS, dynamodb_endpoint=endpoint) as cloud:
             return _measured(cloud, endpoint, learners)
 
 

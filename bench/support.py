@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from bench.event import ROOT
 from bench.measure import Turn, compare
 from bench.tables import Row, Table
-from certs.run import drive, events_of
+from certs.run import LOCAL_PARAMETERS, drive, events_of
 from certs.sources.course_run import history
 from localcloud import LocalCloud
 
@@ -20,7 +20,7 @@ type Ask = Callable[[int], object]
 
 def measure() -> Table:
     """Return the table: each learner of a made-up course run is explained, on the local cloud."""
-    with LocalCloud(ROOT / "template.yaml", {"DailyReconciliation": "off", "DeletionProtection": "false"}) as cloud:
+    with LocalCloud(ROOT / "template.yaml", {**LOCAL_PARAMETERS, "DailyReconciliation": "off"}) as cloud:
         drive(cloud, list(events_of(history(LEARNERS, 2026))), lambda _: None)
         keys = cloud.client("dynamodb").scan(TableName=cloud.physical("CertificatesTable"), IndexName="course-run")
         pairs = [(item["p"]["S"], item["s"]["S"]) for item in keys["Items"] if item["p"]["S"].startswith("L#")]

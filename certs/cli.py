@@ -11,6 +11,7 @@ from certs import stacks, support
 from certs.archive import archive
 from certs.imports import command as imports
 from certs.options import Instant, examples
+from certs.policy import policy as policy_commands
 from certs.reconcile import reconcile
 
 MALFORMED_LINES = 2
@@ -225,14 +226,16 @@ def local(port: int, policy: str) -> None:
 def _parameters(policy: str) -> dict[str, str]:
     """Return the template's parameters for a local cloud."""
     from certrules.core.policy import PRESETS
+    from certs.run import LOCAL_PARAMETERS
 
     text = policy if policy in PRESETS else Path(policy).read_text()
     # In one process nothing is gained by threads.
-    return {"DailyReconciliation": "off", "DeletionProtection": "false", "IngestMemory": "512", "Policy": text}
+    return {**LOCAL_PARAMETERS, "DailyReconciliation": "off", "IngestMemory": "512", "Policy": text}
 
 
 main.add_command(imports.import_)
 main.add_command(archive)
 main.add_command(reconcile)
+main.add_command(policy_commands)
 for _command in support.COMMANDS:
     main.add_command(_command)

@@ -35,6 +35,9 @@ from localcloud import LocalCloud
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 
+LOCAL_PARAMETERS = {"DeletionProtection": "false", "TokenIssuer": "https://issuer.example.org"}
+"""The template's parameters on a local cloud, which goes when it is left, and signs the tokens itself."""
+
 _SLICE = 500
 """How many events are put on the bus before they are delivered: as many as the cloud holds at a time."""
 

@@ -95,6 +95,8 @@ def _outputs(name: str) -> dict[str, str]:
 
 def _deployed(name: str) -> Stack:
     outputs = _outputs(name)
+    if "Support" in outputs and "SupportUrl" not in outputs:
+        raise NoStackError(f"stack {name!r} has no support API: it is {outputs['Support']}")
     if "SupportUrl" not in outputs:
         raise NoStackError(f"stack {name!r} is none of ours: it has no SupportUrl")
     token = os.environ.get("CERTS_TOKEN", "")

@@ -22,6 +22,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
+from localcloud import custom_resources
 from localcloud.delivery import Deliveries, LocalShard, Mapping, QueueSource, RemoteShard, Source, StreamSource
 from localcloud.functions import LocalFunction
 from localcloud.http_api import HttpApi
@@ -112,7 +113,7 @@ class LocalCloud:
         self.outputs: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Create the stack. Raises UnsupportedTemplateError."""
+        """Create the stack. Raises UnsupportedTemplateError, and StackFailedError as CloudFormation rolls back."""
         with ExitStack() as undo:
             undo.enter_context(own_environment())
             for owner, name, ours in REPLACED:
@@ -157,6 +158,10 @@ class LocalCloud:
     def invoke(self, function: str, event: object) -> Any:
         """Run this function's handler and return its answer. Raises what the handler raises."""
         return self.functions[function].invoke(event)
+
+    def invoke_by_arn(self, arn: str, event: object) -> Any:
+        """Run the handler of the function of this ARN, as `invoke` does."""
+        return self.invoke(self._function(arn), event)
 
     def deliver(
         self,
@@ -245,8 +250,10 @@ class LocalCloud:
                 role = resources[name]["Properties"]["Role"]
                 if isinstance(role, dict) and "Fn::GetAtt" in role:  # one of the stack's own
                     self._roles.give(name, self._resolved(resources[role["Fn::GetAtt"][0]]))
-        for api in template.apis.values():
+        for api in filter(self._exists, template.apis.values()):
             self.api = HttpApi(api["Properties"]["Body"], self._value, self.invoke)
+        for name, custom in template.custom.items():
+            custom_resources.create(name, custom["Type"], self._resolved(custom), self.invoke_by_arn)
         self.sources = [self._source(m) for m in template.mappings.values() if self._exists(m)]
         self._schedules = [f for s in template.schedules.values() if self._exists(s) for f in self._fired(s)]
 

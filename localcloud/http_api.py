@@ -117,7 +117,7 @@ def _bytes(part: str) -> bytes:
 
 
 def _routes(body: Mapping[str, Any], resolve: Callable[[Any], Any]) -> Iterator[Route]:
-    for path, methods in body["paths"].items():
+    for path, methods in _chosen(body["paths"], resolve).items():
         for name, method in methods.items():
             uri = json.dumps(method["x-amazon-apigateway-integration"]["uri"])
             function = uri.partition("functions/${")[2].partition(".")[0]
@@ -125,6 +125,17 @@ def _routes(body: Mapping[str, Any], resolve: Callable[[Any], Any]) -> Iterator[
                 scope for requirement in method.get("security", []) for named in requirement.values() for scope in named
             ]
             yield Route(METHODS.get(name, name.upper()), path, function, tuple(resolve(scope) for scope in scopes))
+
+
+def _chosen(fragment: Any, resolve: Callable[[Any], Any]) -> Any:
+    """Return a fragment with the branch that holds in place of each Fn::If, and without what has no value then."""
+    if not isinstance(fragment, dict):
+        return fragment
+    if "Fn::If" in fragment:
+        condition, then, otherwise = fragment["Fn::If"]
+        return _chosen(then if resolve({"Fn::If": [condition, True, False]}) else otherwise, resolve)
+    chosen = {name: _chosen(part, resolve) for name, part in fragment.items()}
+    return {name: part for name, part in chosen.items() if part != {"Ref": "AWS::NoValue"}}
 
 
 def _fits(route: Route, path: str) -> bool:

@@ -39,6 +39,7 @@ VALUES_NOT_RUN = {
     "Transformation": {"COMPACT", "FLATTEN"},
 }
 INTEGRATIONS = ("lambda:invoke", "sqs:sendMessage", "dynamodb:", "events:putEvents")
+CONSTANTS = {'{"Ref": "AWS::Partition"}': "aws"}  # what a part of a definition may be, known before the stack is
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 LONGEST_COMPLAINT = 300  # characters: the parser names all that could have stood there
 EMPTY_ZIP = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="
@@ -88,6 +89,7 @@ class Template:
     mappings: dict[str, Resource]
     schedules: dict[str, Resource]
     apis: dict[str, Resource] = field(default_factory=dict)
+    custom: dict[str, Resource] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -109,7 +111,7 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
     functions = _sever_code(sam, folder, "AWS::Serverless::Function", "CodeUri")
     layers = _sever_code(sam, folder, "AWS::Serverless::LayerVersion", "ContentUri")
     definitions = _sever_code(sam, folder, "AWS::Serverless::StateMachine", "DefinitionUri")
-    stack: dict[str, Any] = transform(sam, dict(parameters), _NoManagedPolicies())
+    stack = _without_versions(transform(sam, dict(parameters), _NoManagedPolicies()))
     resources: dict[str, Resource] = stack["Resources"]
 
     content = {}
@@ -126,6 +128,7 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
             layers=tuple(layers[content[layer["Ref"]]] for layer in properties.pop("Layers", [])),
         )
         properties["Code"] = {"ZipFile": "# runs in-process"}
+        properties.pop("Description", None)  # it may name what is made only here
     for name, resource in resources.items():
         if resource["Type"] == "AWS::StepFunctions::StateMachine":
             _put_definition(name, resource["Properties"], definitions.get(name))
@@ -136,6 +139,19 @@ def read_template(path: Path, parameters: Mapping[str, str], creatable: set[str]
             properties = resource["Properties"]
             properties["EventPattern"] = json.dumps(properties.get("EventPattern", {}))  # as moto takes it
     return template
+
+
+def _without_versions(stack: dict[str, Any]) -> dict[str, Any]:
+    """Return the stack with functions in place of their aliases: here there is one version of each."""
+    text = json.dumps(stack)
+    for name, alias in _of_type(stack["Resources"], "Alias"):
+        function = alias["Properties"]["FunctionName"]["Ref"]
+        text = text.replace(f'{{"Ref": "{name}"}}', f'{{"Fn::GetAtt": ["{function}", "Arn"]}}')
+        text = text.replace(f"${{{name}}}", f"${{{function}.Arn}}")
+    result: dict[str, Any] = json.loads(text)
+    kinds = ("AWS::Lambda::Alias", "AWS::Lambda::Version", "AWS::CodeDeploy::")
+    result["Resources"] = {n: r for n, r in result["Resources"].items() if not r["Type"].startswith(kinds)}
+    return result
 
 
 def _sever_code(sam: dict[str, Any], folder: Path, resource_type: str, code_property: str) -> dict[str, Path]:
@@ -159,7 +175,10 @@ def _put_definition(name: str, properties: dict[str, Any], file: Path | None) ->
         raise UnsupportedTemplateError(f"{name}: give the definition as a file (DefinitionUri)")
     if properties.get("StateMachineType", "STANDARD") != "STANDARD":
         raise UnsupportedTemplateError(f"{name}: only machines of type STANDARD are run")
-    definition = yaml_parse(file.read_text())
+    substitutions = properties.pop("DefinitionSubstitutions", {})
+    constants = {name: CONSTANTS[json.dumps(v)] for name, v in substitutions.items() if json.dumps(v) in CONSTANTS}
+    source = PLACEHOLDER.sub(lambda part: constants.get(part[1], part[0]), file.read_text())
+    definition = yaml_parse(source)
     text = json.dumps(definition)
     for complaint in _not_run(definition):
         raise UnsupportedTemplateError(f"{name}: {file.name}: {complaint}")
@@ -167,7 +186,6 @@ def _put_definition(name: str, properties: dict[str, Any], file: Path | None) ->
         parse(PLACEHOLDER.sub(r"arn:aws:lambda:eu-west-1:123456789012:function:\1", text))
     except Exception as error:  # moto's parser raises whatever comes
         raise UnsupportedTemplateError(f"{name}: {file.name}: {str(error)[:LONGEST_COMPLAINT]}") from error
-    substitutions = properties.pop("DefinitionSubstitutions", {})
     parts = PLACEHOLDER.split(text)
     if missing := set(parts[1::2]) - substitutions.keys():
         raise UnsupportedTemplateError(f"{name}: DefinitionSubstitutions lack {', '.join(sorted(missing))}")
@@ -213,18 +231,15 @@ def _take_out(template: Template, creatable: set[str]) -> None:
     for name, resource in list(resources.items()):
         kind = resource["Type"]
         _refuse_undeliverable(name, resource)
-        if kind == "AWS::Lambda::EventSourceMapping":
-            template.mappings[name] = resources.pop(name)
-        elif kind == "AWS::Scheduler::Schedule":
-            template.schedules[name] = resources.pop(name)
-        elif kind == "AWS::Events::Rule" and "ScheduleExpression" in resource["Properties"]:
+        if kind == "AWS::Events::Rule" and "ScheduleExpression" in resource["Properties"]:
             template.schedules[name] = deepcopy(resource)
-        elif kind == "AWS::ApiGatewayV2::Api":
-            template.apis[name] = resources.pop(name)
-            template.left_out[name] = "the local cloud serves it by itself"
+        elif (own := _run_here(template, kind)) is not None:
+            own[name] = resources.pop(name)
         elif kind not in creatable or _is_idle_here(kind, resource):
             template.left_out[name] = f"moto creates no {kind}"
             del resources[name]
+    template.left_out |= dict.fromkeys(template.apis, "the local cloud serves it by itself")
+    template.left_out |= dict.fromkeys(template.custom, "the local cloud asks its function")
     outputs = template.stack.get("Outputs", {})
     for name in [name for name, output in outputs.items() if _references(output) & template.left_out.keys()]:
         template.left_out[name] = "an output of something left out"
@@ -232,6 +247,20 @@ def _take_out(template: Template, creatable: set[str]) -> None:
     for name, resource in resources.items():
         if missing := _references(resource) & template.left_out.keys():
             raise UnsupportedTemplateError(f"{name} needs {', '.join(sorted(missing))}: moto doesn't create it")
+        after = resource.get("DependsOn", [])
+        after = [after] if isinstance(after, str) else after
+        resource["DependsOn"] = [other for other in after if other in resources]  # moto would wait for others
+
+
+def _run_here(template: Template, kind: str) -> dict[str, Resource] | None:
+    """Return where resources of a kind are gathered that the local cloud runs itself; None for others."""
+    if kind.startswith("Custom::"):
+        return template.custom
+    return {
+        "AWS::Lambda::EventSourceMapping": template.mappings,
+        "AWS::Scheduler::Schedule": template.schedules,
+        "AWS::ApiGatewayV2::Api": template.apis,
+    }.get(kind)
 
 
 def _is_idle_here(kind: str, resource: Resource) -> bool:

@@ -18,9 +18,12 @@ from certrules.core.replay import replay
 from certs.debug.containers import Runner, build_functions, one_container_each, prepare_runtime_image, warm_containers
 from certs.debug.watch import OF_AN_EXECUTION, TEMPLATE, Invocation, Watch, sample_time, samples
 from certs.replay import outcome_as_json, read_history, read_policy
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+OF_DEPLOYMENTS = {"DeploymentFunction"}
+"""Functions that only CloudFormation calls."""
 
 # --- the machine
 
@@ -36,7 +39,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 def debug(function: str, sample: Path) -> list[Invocation]:
     """Run one function in a container on what it is sent when this sample arrives after all older ones."""
-    with LocalCloud(TEMPLATE) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
         before = Watch(cloud, {})
         for older in samples():
             if sample_time(older) < sample_time(sample):
@@ -71,11 +74,13 @@ def compare() -> int:
             outcome[f"{sent}: records of {function}, which answered {json.dumps(_at_any_time(answer))}"] += records or 1
         return outcome
 
-    with LocalCloud(TEMPLATE) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
         here = walk(cloud, {})
-    with LocalCloud(TEMPLATE) as cloud, warm_containers(cloud) as runner:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud, warm_containers(cloud) as runner:
         there = walk(cloud, dict.fromkeys(cloud.functions, runner))
-        unreached = [name for name in cloud.functions if not any(f" {name}, " in what for what in there)]
+        unreached = [
+            name for name in cloud.functions.keys() - OF_DEPLOYMENTS if not any(f" {name}, " in what for what in there)
+        ]
     if unreached:
         raise click.ClickException(f"no sample reaches {', '.join(unreached)}")
     if here != there:
@@ -105,7 +110,7 @@ def compare_case() -> None:
 
     Raises ClickException where they don't come to the same.
     """
-    with LocalCloud(TEMPLATE) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
         watch = Watch(cloud, {})
         for sample in samples():
             watch.send(sample)
@@ -116,7 +121,7 @@ def compare_case() -> None:
         (record,) = read_history([str(file)], datetime.now(UTC), []).records()
     until = datetime.fromisoformat(exported["until"])
     replayed = outcome_as_json(record, replay(record, read_policy(exported["policy"]), until))
-    with LocalCloud(TEMPLATE) as cloud, warm_containers(cloud) as runner:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud, warm_containers(cloud) as runner:
         watch = Watch(cloud, dict.fromkeys(cloud.functions, runner))
         watch.queue(exported["events"])
         contained = watch.exported()

@@ -21,6 +21,7 @@ from certrules.formats.events_in import decode
 from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED
 from certs import run as job
 from certs.replay import History
+from certs.run import LOCAL_PARAMETERS
 from certs.sources import course_run
 from certs.sources.event_builders import Detail
 from certs.sources.oulad import compare, oulad, own_outcome
@@ -29,7 +30,7 @@ from tests.scenes.commands import STORY, certs, learner_of
 
 PARKED = Path(__file__).parents[2] / "events" / "parked"
 POLICIES = undated(PRESETS["edx-2021"])
-PARAMETERS = {"DailyReconciliation": "off", "DeletionProtection": "false", "IngestMemory": "512"}
+PARAMETERS = {**LOCAL_PARAMETERS, "DailyReconciliation": "off", "IngestMemory": "512"}
 
 type Transitions = list[dict[str, Any]]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from certs.run import LOCAL_PARAMETERS
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
 from localcloud import LocalCloud
@@ -27,7 +28,7 @@ COUNTED_TWICE = {"TransactWriteItems": 2}
 @pytest.fixture(scope="module")
 def stack(dynamodb_local: str) -> Iterator[Scene]:
     """The stack, its tables in DynamoDB's own engine."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}, dynamodb_endpoint=dynamodb_local) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS, dynamodb_endpoint=dynamodb_local) as cloud:
         yield Scene(cloud, dynamodb_local)
 
 

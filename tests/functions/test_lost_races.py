@@ -7,6 +7,7 @@ import pytest
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
 from certrules.ingestion import ATTEMPTS
+from certs.run import LOCAL_PARAMETERS
 from certs.sources.event_builders import Detail
 from localcloud import LocalCloud
 from tests.scenes.scene import (
@@ -27,7 +28,7 @@ type Refusing = Callable[[Request, Callable[[], Answer]], Answer]
 @pytest.fixture(scope="module", params=["512", "2048"], ids=["serial", "overlapping"])
 def stack(request: pytest.FixtureRequest) -> Iterator[Scene]:
     """The stack, with as little and as much memory as has writes overlap."""
-    parameters = {"DeletionProtection": "false", "IngestMemory": request.param}
+    parameters = {**LOCAL_PARAMETERS, "IngestMemory": request.param}
     with LocalCloud(TEMPLATE, parameters) as cloud:
         yield Scene(cloud)
 

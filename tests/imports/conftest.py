@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from certs.imports import job
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from tests.scenes.platform_tables import Tables
 from tests.scenes.scene import TEMPLATE
@@ -20,7 +21,7 @@ def tables(tmp_path: Path) -> Tables:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
     """A local cloud that stays up: what it is asked to do is delivered before its state is shown."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
 
         class Steps:
             """Step Functions, which go on by themselves."""

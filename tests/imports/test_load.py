@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from certrules.core.terms import Status
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from tests.scenes.platform_tables import AT, COURSE_RUN, FOLDER, QUALIFYING, ROWS, Tables, instant, read, result
 from tests.scenes.scene import TEMPLATE, Learner, Scene, Wire, tapped
@@ -18,7 +19,7 @@ SEVEN = Learner(7, COURSE_RUN)
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Scene]:
     """The stack of the template."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
         yield Scene(cloud)
 
 

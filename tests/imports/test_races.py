@@ -18,6 +18,7 @@ from certrules.formats.messages import Message
 from certrules.formats.table_rows import TableRow
 from certrules.importing import import_rows
 from certrules.storage.tables import Pair
+from certs.run import LOCAL_PARAMETERS
 from certs.sources.event_builders import envelope
 from localcloud import LocalCloud
 from tests.scenes.lifecycle_story import NOW, read
@@ -36,7 +37,7 @@ MOMENT = timedelta(milliseconds=3)
 @pytest.fixture(scope="module")
 def stack(dynamodb_local: str) -> Iterator[Scene]:
     """The stack, its tables in AWS's own engine."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}, dynamodb_endpoint=dynamodb_local) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS, dynamodb_endpoint=dynamodb_local) as cloud:
         scene = Scene(cloud, dynamodb_local)
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)

@@ -11,6 +11,7 @@ from certrules import storage
 from certrules.core.certificate import Certificate
 from certrules.core.rollout import rollout_state
 from certrules.core.terms import Rollout, Status
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from tests.scenes.platform_tables import COURSE_RUN, Tables, instant
 from tests.scenes.scene import OWN_EVENTS, TEMPLATE, Learner, Scene
@@ -32,7 +33,7 @@ PLATFORM = {
 @pytest.fixture(scope="module", params=["off", "shadow", "live"])
 def stack(request: pytest.FixtureRequest) -> Iterator[Scene]:
     """The stack, with what its course runs begin with."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false", "Rollout": request.param}) as cloud:
+    with LocalCloud(TEMPLATE, {**LOCAL_PARAMETERS, "Rollout": request.param}) as cloud:
         yield Scene(cloud)
 
 

@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from tests.scenes.scene import TEMPLATE, Learner, Scene, Wire, tapped
 
@@ -14,7 +15,7 @@ _numbers = count(1001)
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Scene]:
     """The stack of the template, in this process."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
         yield Scene(cloud)
 
 

@@ -8,6 +8,7 @@ from certrules import settings, storage
 from certrules.formats.messages import Message
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.storage.tables import Pair
+from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from tests.scenes.scene import TEMPLATE, Scene
 
@@ -15,7 +16,7 @@ from tests.scenes.scene import TEMPLATE, Scene
 @pytest.fixture(scope="module")
 def stack(dynamodb_local: str) -> Iterator[Scene]:
     """The stack, its tables in AWS's own engine."""
-    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}, dynamodb_endpoint=dynamodb_local) as cloud:
+    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS, dynamodb_endpoint=dynamodb_local) as cloud:
         scene = Scene(cloud, dynamodb_local)
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_local)

@@ -23,19 +23,21 @@ class NoManagedPolicies:
         return {}
 
 
-def expanded() -> Json:
-    """Expand template.yaml as the deployment does, after `sam package` has put the code into a bucket."""
+def expanded(parameters: dict[str, str] | None = None) -> Json:
+    """Expand template.yaml as a deployment with these parameters does, when `sam package` has uploaded the code."""
     template: Json = yaml_parse((ROOT / "template.yaml").read_text())
     for resource in template["Resources"].values():
         for code in {"CodeUri", "ContentUri", "DefinitionUri"} & resource.get("Properties", {}).keys():
             resource["Properties"][code] = "s3://bucket/key"
-    result: Json = json.loads(json.dumps(transform(template, {}, NoManagedPolicies())))
+    result: Json = json.loads(json.dumps(transform(template, parameters or {}, NoManagedPolicies())))
     return result
 
 
 def findings(template: Json) -> list[str]:
     """Return what cfn-lint finds in a CloudFormation template."""
-    matches = lint(json.dumps(template), config=ManualArgs(regions=[REGION]))
+    # W1028: the translator puts a conditional function's condition around its routes, the API's own inside.
+    # W2001, W7001: the translator has used the parameter of how traffic is shifted, and its mapping.
+    matches = lint(json.dumps(template), config=ManualArgs(regions=[REGION], ignore_checks=["W1028", "W2001", "W7001"]))
     return sorted(f"{match.rule.id} {match.path}: {match.message}" for match in matches)
 
 

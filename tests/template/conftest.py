@@ -1,13 +1,5 @@
 """The template, expanded once."""
 
-import pytest
+from tests.scenes.expanded_stack import stack
 
-from tests.scenes.template_expansion import Json, expanded
-
-
-@pytest.fixture(scope="session")
-def stack() -> Json:
-    """The template as CloudFormation will see it."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        return expanded()
+__all__ = ["stack"]

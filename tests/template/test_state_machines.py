@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "statemachines").glob("*.asl.*"))
 
 def read(name: str) -> Json:
     """Read one definition; JSON is YAML, too."""
-    definition: Json = yaml.safe_load((ROOT / "statemachines" / name).read_text())
+    definition: Json = yaml.safe_load((ROOT / "statemachines" / name).read_text().replace("${Partition}", "aws"))
     return definition
 
 

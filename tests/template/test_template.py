@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.scenes.template_expansion import ROOT, Json, findings, of_type
+from tests.scenes.template_expansion import ROOT, Json, expanded, findings, of_type
 
 # AWS knows no narrower resource for these.
 NOT_OF_ONE_RESOURCE = {
@@ -37,10 +37,12 @@ def test_cfn_lint_would_find_something() -> None:
 
 
 def test_tables_are_encrypted_recoverable_and_not_deleted_by_mistake(stack: Json) -> None:
-    for table in of_type(stack, "AWS::DynamoDB::Table").values():
+    (protection,) = of_type(stack, "Custom::TableProtection").values()
+    assert protection["Protected"] == {"Ref": "DeletionProtection"}
+    for name, table in of_type(stack, "AWS::DynamoDB::Table").items():
         assert table["SSESpecification"] == {"SSEEnabled": True}
         assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-        assert table["DeletionProtectionEnabled"] in (True, {"Ref": "DeletionProtection"})
+        assert {"Ref": name} in protection["Tables"]
     assert stack["Parameters"].get("DeletionProtection", {"Default": "true"})["Default"] == "true"
 
 
@@ -76,8 +78,14 @@ def test_a_message_stays_hidden_for_as_long_as_its_function_may_take_to_try_it(s
     for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
         name, attribute = source_of(source)
         if attribute == "Arn":
-            timeout = functions[source["FunctionName"]["Ref"]]["Timeout"]
+            timeout = functions[function_of(stack, source)]["Timeout"]
             assert queues[name]["VisibilityTimeout"] >= 6 * timeout
+
+
+def function_of(stack: Json, mapping: Json) -> str:
+    """Return the function whose alias a mapping invokes."""
+    alias = of_type(stack, "AWS::Lambda::Alias")[mapping["FunctionName"]["Ref"]]
+    return str(alias["FunctionName"]["Ref"])
 
 
 def source_of(mapping: Json) -> tuple[str, str]:
@@ -125,6 +133,10 @@ def as_list(one_or_more: object) -> list[str]:
 def test_whatever_uses_a_table_uses_the_restored_one_if_there_is_one(stack: Json) -> None:
     own = {"CertificatesTable", "HistoryTable", "SupportTable"}
 
+    resources = {
+        name: r for name, r in stack["Resources"].items() if not name.startswith(("Deployment", "TableProtection"))
+    }
+
     def used(fragment: object) -> Iterator[str]:
         """Yield the tables that are named but where a restored one may stand in their stead."""
         if isinstance(fragment, list):
@@ -142,7 +154,7 @@ def test_whatever_uses_a_table_uses_the_restored_one_if_there_is_one(stack: Json
                 else:
                     yield from used(value)
 
-    assert list(used([stack["Resources"], stack["Outputs"]])) == []
+    assert list(used([resources, stack["Outputs"]])) == []
     assert all(stack["Parameters"][f"Restored{name}"]["Default"] == "" for name in own)
 
 
@@ -162,7 +174,7 @@ def test_what_a_function_reads_it_is_allowed_to(stack: Json) -> None:
     functions = of_type(stack, "AWS::Lambda::Function")
     for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
         _, attribute = source_of(source)
-        allowed = granted(stack, functions[source["FunctionName"]["Ref"]]["Role"])
+        allowed = granted(stack, functions[function_of(stack, source)]["Role"])
         arn = json.dumps(source["EventSourceArn"])
         if attribute == "StreamArn":
             actions = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
@@ -189,3 +201,117 @@ def test_a_state_machine_may_do_what_its_states_do_and_no_more(stack: Json) -> N
             needed.add(("s3:GetObject", json.dumps({"Fn::Sub": "${BulkBucket.Arn}/runs/*"})))
         allowed = granted(stack, machine["RoleArn"])
         assert {grant for grant in allowed if grant[0] not in NOT_OF_ONE_RESOURCE} == needed
+
+
+def test_every_function_rings_when_it_fails_and_when_it_is_throttled(stack: Json) -> None:
+    alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
+    for name in of_type(stack, "AWS::Lambda::Function"):
+        watched = {a["MetricName"] for a in alarms if a.get("Dimensions") == of_function(name)}
+        assert {"Errors", "Throttles"} <= watched, name
+
+
+def of_function(name: str) -> list[Json]:
+    """Return the dimensions of a function's metrics."""
+    return [{"Name": "FunctionName", "Value": {"Ref": name}}]
+
+
+def measured(stack: Json, namespace: str) -> list[tuple[str, str]]:
+    """Return the metrics that alarms look at, each with its dimensions as text."""
+    found = []
+    for alarm in of_type(stack, "AWS::CloudWatch::Alarm").values():
+        metrics = [part["MetricStat"]["Metric"] for part in alarm.get("Metrics", []) if "MetricStat" in part] or [alarm]
+        found += [(m["MetricName"], json.dumps(m["Dimensions"])) for m in metrics if m["Namespace"] == namespace]
+    return found
+
+
+def test_every_queue_rings_when_its_messages_get_old(stack: Json) -> None:
+    aged = [dimensions for name, dimensions in measured(stack, "AWS/SQS") if name == "ApproximateAgeOfOldestMessage"]
+    for name in of_type(stack, "AWS::SQS::Queue"):
+        assert any(f'["{name}", "QueueName"]' in dimensions for dimensions in aged), name
+
+
+def test_every_state_machine_rings_however_an_execution_fails_to_end(stack: Json) -> None:
+    watched = measured(stack, "AWS/States")
+    for name in of_type(stack, "AWS::StepFunctions::StateMachine"):
+        own = json.dumps([{"Name": "StateMachineArn", "Value": {"Ref": name}}])
+        for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"):
+            assert (metric, own) in watched, name
+
+
+def test_throttles_of_every_table_and_index_ring(stack: Json) -> None:
+    watched = measured(stack, "AWS/DynamoDB")
+    for name, table in of_type(stack, "AWS::DynamoDB::Table").items():
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+            own = [text for watched_metric, text in watched if watched_metric == metric and name in text]
+            assert any("GlobalSecondaryIndexName" not in text for text in own), name
+            for index in table.get("GlobalSecondaryIndexes", []):
+                assert any(f'"{index["IndexName"]}"' in text for text in own), index["IndexName"]
+
+
+def test_what_should_run_regularly_rings_when_it_does_not(stack: Json) -> None:
+    for name, metric in {"SweepMissedAlarm": "Due", "ReconciliationMissedAlarm": "ReconciliationFindings"}.items():
+        alarm = of_type(stack, "AWS::CloudWatch::Alarm")[name]
+        assert (alarm["MetricName"], alarm["Statistic"]) == (metric, "SampleCount")
+        assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("LessThanThreshold", "breaching")
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 7 * 86400
+
+
+def test_an_alarm_compares_at_most_ten_metrics(stack: Json) -> None:
+    for name, alarm in of_type(stack, "AWS::CloudWatch::Alarm").items():
+        assert ("MetricName" in alarm) is not ("Metrics" in alarm), name
+        assert len(alarm.get("Metrics", [])) <= 10, name
+
+
+def test_no_other_function_changes_before_the_parameters_are_read(stack: Json) -> None:
+    for name, function in of_type(stack, "AWS::Lambda::Function").items():
+        assert ("${ValidParameters.Digest}" in str(function["Description"])) is (name != "DeploymentFunction"), name
+
+
+def test_a_changed_parameter_makes_a_new_version_of_each_function(stack: Json) -> None:
+    read = json.dumps(of_type(stack, "Custom::ValidParameters"))
+    for function in of_type(stack, "AWS::Lambda::Function").values():
+        for name in stack["Parameters"]:
+            assert f'{{"Ref": "{name}"}}' not in json.dumps(function) or f'{{"Ref": "{name}"}}' in read, name
+    for name, version in of_type(stack, "AWS::Lambda::Version").items():
+        described = version.get("Description") == {"Fn::GetAtt": ["ValidParameters", "Digest"]}
+        assert described is not name.startswith("DeploymentFunction"), name
+    assert '"Ref": "RulesLayer' in read  # a new release is read again
+
+
+def test_whatever_calls_a_function_calls_its_live_version(stack: Json) -> None:
+    functions = of_type(stack, "AWS::Lambda::Function")
+    aliases = {alias["FunctionName"]["Ref"]: name for name, alias in of_type(stack, "AWS::Lambda::Alias").items()}
+    assert aliases.keys() == functions.keys()
+    for source in of_type(stack, "AWS::Lambda::EventSourceMapping").values():
+        assert source["FunctionName"]["Ref"] in aliases.values()
+    callers = {
+        "AWS::Events::Rule",
+        "AWS::StepFunctions::StateMachine",
+        "AWS::ApiGatewayV2::Api",
+        "AWS::Lambda::Permission",
+    }
+    for name, resource in stack["Resources"].items():
+        if resource["Type"] in callers:
+            for function in functions:
+                assert f'["{function}", "Arn"]' not in json.dumps(resource), name
+                assert f'"Ref": "{function}"' not in json.dumps(resource), name
+
+
+def test_a_deployment_shifts_traffic_and_is_rolled_back_by_the_functions_alarm(stack: Json) -> None:
+    groups = of_type(stack, "AWS::CodeDeploy::DeploymentGroup")
+    for name in of_type(stack, "AWS::Lambda::Function").keys() - {"DeploymentFunction"}:
+        group = groups[f"{name}DeploymentGroup"]
+        assert group["AlarmConfiguration"]["Alarms"] == [{"Name": {"Ref": name.replace("Function", "ErrorsAlarm")}}]
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+        assert stack["Resources"][f"{name}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
+
+
+@pytest.mark.parametrize("shift", ["off", "AllAtOnce", "Linear10PercentEvery1Minute"])
+def test_how_traffic_is_shifted_is_a_parameter(shift: str) -> None:
+    stack = expanded({"TrafficShift": shift})
+    kinds = {resource["Type"] for resource in stack["Resources"].values()}
+    assert ("AWS::CodeDeploy::DeploymentGroup" in kinds) is (shift != "off")
+    assert ("CodeDeployDefault" in json.dumps(stack)) is (shift != "off")
+    assert "AWS::Lambda::Alias" in kinds
+    assert findings(stack) == []

@@ -5,8 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from certrules.core.policy import PRESETS, Policies, read_policies
+from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies
 from certrules.core.terms import Rollout
+
+LONGEST_POLICY = 2400
+"""Characters of the stack's parameter Policy: a function's variables may have 4 KB together."""
 
 
 class PolicyParameters(NamedTuple):
@@ -31,10 +34,22 @@ def policies(deployed: PolicyParameters | None = None) -> Policies:
     web = {} if web_certificates == "on" else {"web_certificates": False}
     if source in PRESETS:
         return read_policies({"preset": source, "version": source, **web})
-    policies: object = msgspec.json.decode(source)
+    policies = _read_json(source)
     if isinstance(policies, list):
         return read_policies([{**web, **policy} if isinstance(policy, dict) else policy for policy in policies])
     return read_policies({**web, **policies} if isinstance(policies, dict) else policies)
+
+
+def _read_json(source: str) -> object:
+    """Read a policy's text. Raises PolicyError."""
+    if len(source) > LONGEST_POLICY:
+        raise PolicyError(f"policy: it has {len(source)} characters, more than {LONGEST_POLICY}; start from a preset")
+    try:
+        policies: object = msgspec.json.decode(source)
+    except (msgspec.DecodeError, RecursionError) as error:
+        names = ", ".join(PRESETS)
+        raise PolicyError(f"policy: {source[:40]!r} is neither a preset ({names}) nor JSON: {error}") from error
+    return policies
 
 
 def default_rollout() -> Rollout:

@@ -1,0 +1,5 @@
+"""The template, expanded once."""
+
+from tests.scenes.expanded_stack import stack
+
+__all__ = ["stack"]
