@@ -16,7 +16,7 @@ export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
-.PHONY: help setup run test lint format typecheck docs bench build debug audit clean ci
+.PHONY: help setup run test simulate lint format typecheck docs bench build debug audit clean ci
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -29,6 +29,9 @@ run: $(RUN_STAMP) ## the main job: a course run through the local cloud (ARGS="F
 
 test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core -k grade": some, without coverage)
 	@$(BIN)/pytest $(or $(ARGS),-n auto --cov)
+
+simulate: $(DEV_STAMP) ## 100,000 histories with faults at every call to AWS (ARGS="--histories 2000", ARGS="--seed 7 --histories 1")
+	@PYTHONPATH=. $(BIN)/python -m tests.simulation $(ARGS)
 
 lint: $(DEV_STAMP) ## style, import contracts, and whether the lock and generated docs are current
 	@.tools/uv/bin/uv lock --check --quiet
