@@ -172,7 +172,7 @@ def run(
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"--oulad: {error}") from error
-    with LocalCloud(job.TEMPLATE, _parameters(policy)) as cloud:
+    with LocalCloud(job.TEMPLATE, _parameters(policy) | job.trusting(events)) as cloud:
         with show.progress(console, len(events)) as done:
             result = job.drive(cloud, events, done)
         job.look(cloud, result, policies)

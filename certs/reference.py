@@ -49,6 +49,10 @@ REFUSALS: Mapping[Reason, tuple[str, str]] = {
         "This is no key of a course run.",
         "Send `course-v1:Org+Course+Run`; `fix` names the key that was probably meant.",
     ),
+    Reason.SOURCE_NOT_TRUSTED: (
+        "Its sender may not send it; or it has this service's name, which only this service sends under.",
+        "`source` and `account` name the sender. Name the platform in the stack's parameters, or find out who it is.",
+    ),
     Reason.TIMELINE_FULL: (
         "Thousands of changes of one learner's facts in one course run.",
         "Stop what sends them; ask for the certificate to be decided again.",
@@ -145,9 +149,13 @@ def metadata() -> str:
 def events_in() -> str:
     """Render a table of the types that are read: Open edX's, then our own."""
     return _table(
-        ("event type", "data key", "meaning"),
-        ((f"`{name}`", f"`{row.key}`", row.meaning) for name, row in EVENT_TYPES.items()),
+        ("event type", "data key", "meaning", "act of a person"),
+        ((f"`{name}`", f"`{row.key}`", row.meaning, _act(row)) for name, row in EVENT_TYPES.items()),
     )
+
+
+def _act(row: EventType) -> str:
+    return "yes" if row.is_act else " and ".join(f"`{field}`" for field in row.act_fields)
 
 
 def fields_read() -> str:

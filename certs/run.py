@@ -5,6 +5,7 @@ holds run out as they did then.
 """
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +41,10 @@ LOCAL_PARAMETERS = {"DeletionProtection": "false", "TokenIssuer": "https://issue
 
 _SLICE = 500
 """How many events are put on the bus before they are delivered: as many as the cloud holds at a time."""
+
+
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+"""A source as the template's parameters take it."""
 
 
 class SentEvent(NamedTuple):
@@ -109,6 +114,18 @@ def event_of(line: bytes) -> SentEvent | str:
     if source in {None, OWN_SOURCE} or not event_type or not detail.lstrip().startswith(b"{"):
         return text
     return SentEvent(source or "file", event_type, detail.decode(), at)
+
+
+def trusting(events: Iterable[SentEvent | str]) -> dict[str, str]:
+    """Return the template's parameters by which these events' sources are the platform's, and may act for people.
+
+    Whoever runs a file answers for its events. No parameter lets anybody send as this service itself.
+    """
+    named = sorted(
+        {event.source for event in events if isinstance(event, SentEvent) and _SOURCE.fullmatch(event.source)}
+    )
+    sources = ",".join(["openedx/*", *named])
+    return {"PlatformSources": sources, "ActingSources": sources}
 
 
 @dataclass(slots=True)

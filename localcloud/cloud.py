@@ -88,11 +88,10 @@ class LocalCloud:
     JSON array in a bucket with STANDARD children. As in the cloud, but not there, a map fails if more of its children
     fail than are tolerated, and the manifest of a ResultWriter names its files.
 
-    A function may do what its role in the template allows, and is refused the rest as AWS refuses it.
+    A function may do what its role and a bus's policy allow, and is refused the rest as AWS refuses it.
 
-    `parameters` are the template's; with `dynamodb_endpoint`, the tables are made and used there
-    (DynamoDB Local) instead of in this process. `log` gets what the functions write to stdout and
-    the tracebacks of failed invocations; None drops it.
+    `parameters` are the template's; with `dynamodb_endpoint`, the tables are made and used there (DynamoDB Local), not
+    in this process. `log` gets what the functions write to stdout and the tracebacks of failed invocations.
     """
 
     def __init__(
@@ -107,7 +106,7 @@ class LocalCloud:
         self._endpoint = dynamodb_endpoint
         self._log = log or cast("TextIO", _Nowhere())
         self._machines = Machines(REGION, dynamodb_endpoint)
-        self._roles = Roles()
+        self._roles = Roles(DEFAULT_ACCOUNT_ID)
         self.functions: dict[str, LocalFunction] = {}
         self.left_out: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
@@ -135,8 +134,8 @@ class LocalCloud:
         """Leave nothing behind."""
         self._undo.close()
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of this service."""
+    def client(self, service: str, principal: str | None = None) -> Any:
+        """Return a boto3 client of this service, of a principal (an ARN) whom buses' policies may refuse calls."""
         endpoint = self._endpoint if service in {"dynamodb", "dynamodbstreams"} else None
         return boto3.client(
             cast("Any", service),
@@ -144,6 +143,7 @@ class LocalCloud:
             endpoint_url=endpoint,
             aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=principal,
             config=Config(account_id_endpoint_mode="disabled"),
         )
 
@@ -247,9 +247,8 @@ class LocalCloud:
         for name, source in template.functions.items():
             if self._exists(resources[name]):
                 self._add_function(name, source, resources[name])
-                role = resources[name]["Properties"]["Role"]
-                if isinstance(role, dict) and "Fn::GetAtt" in role:  # one of the stack's own
-                    self._roles.give(name, self._resolved(resources[role["Fn::GetAtt"][0]]))
+        policies = filter(self._exists, template.bus_policies.values())
+        self._roles.read(self.functions, resources, policies, self._value)
         for api in filter(self._exists, template.apis.values()):
             self.api = HttpApi(api["Properties"]["Body"], self._value, self.invoke)
         for name, custom in template.custom.items():

@@ -1,24 +1,28 @@
-"""The rights of a function's role: each call is refused here that AWS would refuse.
+"""The rights of a caller: each call is refused here that AWS would refuse, by the caller's role or by the bus's policy.
 
 The session token names the caller, as in Lambda: each function's clients have a token of their own.
 """
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from localcloud.policies import checked, holds, is_about, is_of, listed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from localcloud.policies import Context
 
 Json = dict[str, Any]
 
 TRANSACTED = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket", "ListObjects": "ListBucket"}
+EVENT_KEYS = {"Source": "events:source", "DetailType": "events:detail-type"}
 
 _make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined] # noqa: SLF001 - where all clients call AWS
 
@@ -28,21 +32,45 @@ class Need(NamedTuple):
 
     action: str
     resource: str  # the last part of its ARN: table/NAME, NAME of a queue, BUCKET/KEY; "" where the call names none
-    prefix: str = ""  # of keys, in a bucket
+    context: tuple[tuple[str, str], ...] = ()  # condition keys of AWS, with their values
 
 
 class Roles:
-    """The roles of a stack's functions, by the session tokens of these. One of which nothing is known may do all."""
+    """The roles of a stack's functions, by the session tokens of these, and the policies of its buses.
 
-    def __init__(self) -> None:
+    A caller of which nothing is known may do all. One whose token is the ARN of a principal may do what no bus denies
+    it; a principal of another account puts events only where a bus allows it.
+    """
+
+    def __init__(self, account: str) -> None:
+        self._account = account
         self._allowed: dict[str, list[Json]] = {}
+        self._arns: dict[str, str] = {}
+        self._bus_policies: list[Json] = []
         self.allows = lru_cache(maxsize=10_000)(self._allows)  # the same calls are made again and again
 
-    def give(self, token: str, role: Json) -> None:
+    def read(
+        self, functions: Iterable[str], resources: Json, policies: Iterable[Json], value: Callable[[Any], Any]
+    ) -> None:
+        """Give functions their roles in a template's resources, and enforce its buses' policies; `value` resolves."""
+        for name in functions:
+            role = resources[name]["Properties"]["Role"]
+            if isinstance(role, dict) and "Fn::GetAtt" in role:  # one of the stack's own
+                self.give(name, value(resources[role["Fn::GetAtt"][0]]["Properties"]), value(role))
+        for policy in policies:
+            self.guard_bus(value(policy["Properties"]))
+
+    def give(self, token: str, role: Json, arn: str) -> None:
         """Let a function have a role (resolved properties); what AWS's own managed policies allow isn't known here."""
+        self._arns[token] = arn
         if not role.get("ManagedPolicyArns"):
             documents = [policy["PolicyDocument"] for policy in role.get("Policies", ())]
-            self._allowed[token] = [item for document in documents for item in _list(document["Statement"])]
+            statements = (item for document in documents for item in listed(document["Statement"]))
+            self._allowed[token] = checked(statements, arn)
+
+    def guard_bus(self, policy: Json) -> None:
+        """Enforce a statement of a bus's policy (resolved properties)."""
+        self._bus_policies += checked([policy["Statement"]], policy["StatementId"])
 
     def function(self) -> Callable[[Any, str, Json], Any]:
         """Return the replacement of botocore's method."""
@@ -53,10 +81,10 @@ class Roles:
         return call
 
     def _call(self, client: Any, operation: str, request: Json) -> Any:
-        """Make a client's call if its role allows it. Raises AWS's AccessDenied."""
+        """Make a client's call if it is allowed. Raises AWS's AccessDenied."""
         credentials = client._request_signer._credentials  # noqa: SLF001 - the credentials that sign the call
         token = credentials.token if credentials else None
-        if token not in self._allowed:
+        if token is None or not (token in self._arns or token.startswith("arn:")):
             return _make_api_call(client, operation, request)
         for need in needs(client.meta.service_model.service_name, operation, request):
             self._demand(token, need, operation)
@@ -64,7 +92,8 @@ class Roles:
             return _make_api_call(client, operation, request)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:  # only a caller who may list gets this answer
-                self._demand(token, Need("s3:ListBucket", request["Bucket"], request["Key"]), operation)
+                listing = Need("s3:ListBucket", request["Bucket"], (("s3:prefix", request["Key"]),))
+                self._demand(token, listing, operation)
             raise
 
     def _demand(self, token: str, need: Need, operation: str) -> None:
@@ -74,27 +103,24 @@ class Roles:
             raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
     def _allows(self, token: str, need: Need) -> bool:
-        return any(_covers(statement, need) for statement in self._allowed[token])
+        arn = self._arns.get(token, token)
+        account = arn.split(":")[4]
+        context: Context = {key: (value,) for key, value in need.context}
+        context |= {"aws:principalarn": (arn,), "aws:principalaccount": (account,), "aws:securetransport": ("true",)}
+        by_role = _effects(self._allowed[token], need, context) if token in self._allowed else {"Allow"}
+        about = [statement for statement in self._bus_policies if is_of(statement, arn)]
+        by_bus = _effects(about, need, context)
+        is_foreign = need.action.startswith("events:") and account != self._account
+        return by_role == {"Allow"} and "Deny" not in by_bus and (not is_foreign or by_bus == {"Allow"})
 
 
-def _covers(statement: Json, need: Need) -> bool:
-    return (
-        statement["Effect"] == "Allow"
-        and any(fnmatchcase(need.action.lower(), action.lower()) for action in _list(statement["Action"]))
-        and any(_names(resource, need.resource) for resource in _list(statement["Resource"]))
-        and all(
-            operator == "StringLike"
-            and key == "s3:prefix"
-            and any(fnmatchcase(need.prefix, one) for one in _list(like))
-            for operator, condition in statement.get("Condition", {}).items()
-            for key, like in condition.items()
-        )
-    )
-
-
-def _names(arn: str, resource: str) -> bool:
-    request = resource.split(":", 5)[-1] if resource.startswith("arn:") else resource
-    return not request or fnmatchcase(request, arn.split(":", 5)[-1])
+def _effects(statements: list[Json], need: Need, context: Context) -> set[str]:
+    """Return the effects of the statements that are about a request."""
+    return {
+        statement["Effect"]
+        for statement in statements
+        if is_about(statement, need.action, need.resource) and holds(statement, context)
+    }
 
 
 def needs(service: str, operation: str, request: Json) -> Iterator[Need]:
@@ -103,14 +129,12 @@ def needs(service: str, operation: str, request: Json) -> Iterator[Need]:
         yield from _of_tables(operation, request)
     elif service == "s3":
         action = f"s3:{S3_ACTIONS.get(operation, operation)}"
-        yield Need(
-            action, "/".join(request[part] for part in ("Bucket", "Key") if part in request), request.get("Prefix", "")
-        )
+        prefix = (("s3:prefix", request["Prefix"]),) if "Prefix" in request else ()
+        yield Need(action, "/".join(request[part] for part in ("Bucket", "Key") if part in request), prefix)
     elif service == "sqs":
         yield Need(f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rpartition("/")[2])
     elif service == "events":
-        buses = {entry.get("EventBusName", "default") for entry in request.get("Entries", [request])}
-        yield from (Need(f"events:{operation}", bus if ":" in bus else f"event-bus/{bus}") for bus in sorted(buses))
+        yield from sorted({_of_bus(operation, entry) for entry in request.get("Entries", [request])})
     else:
         arn = request.get("stateMachineArn") or request.get("executionArn") or ""  # a task's token names no machine
         yield Need(f"{'states' if service == 'stepfunctions' else service}:{operation}", arn)
@@ -131,5 +155,7 @@ def _of_table(operation: str, table: str) -> Need:
     return Need(f"dynamodb:{operation}", f"table/{table}")
 
 
-def _list(one_or_more: Any) -> Iterable[Any]:
-    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
+def _of_bus(operation: str, entry: Json) -> Need:
+    bus = entry.get("EventBusName", "default")
+    context = tuple((key, entry[name]) for name, key in EVENT_KEYS.items() if name in entry)
+    return Need(f"events:{operation}", bus if ":" in bus else f"event-bus/{bus}", context)

@@ -90,6 +90,7 @@ class Template:
     schedules: dict[str, Resource]
     apis: dict[str, Resource] = field(default_factory=dict)
     custom: dict[str, Resource] = field(default_factory=dict)
+    bus_policies: dict[str, Resource] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -260,6 +261,7 @@ def _run_here(template: Template, kind: str) -> dict[str, Resource] | None:
         "AWS::Lambda::EventSourceMapping": template.mappings,
         "AWS::Scheduler::Schedule": template.schedules,
         "AWS::ApiGatewayV2::Api": template.apis,
+        "AWS::Events::EventBusPolicy": template.bus_policies,
     }.get(kind)
 
 

@@ -7,20 +7,20 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from certrules import aws, settings, storage
-from certrules.batches import Queues, ingest_batch
+from certrules.batches import Deployment, Queues, ingest_batch
 
 logger = Logger()
 metrics = Metrics()
 storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 QUEUES = Queues(os.environ["INGEST_QUEUE_URL"], os.environ["PARKED_QUEUE_URL"], os.environ["REDECIDE_QUEUE_URL"])
-POLICIES = settings.policies()
+DEPLOYMENT = Deployment(settings.policies(), settings.trusted_senders())
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
     """Return the messages to retry, in the form of SQS."""
-    batch = ingest_batch(event["Records"], POLICIES, QUEUES, aws.now(), logger)
+    batch = ingest_batch(event["Records"], DEPLOYMENT, QUEUES, aws.now(), logger)
     for name, count in batch.counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
     if batch.sent_at is not None:

@@ -31,6 +31,7 @@ REFUSED_FIELDS = {
     Reason.TYPE_MISMATCH: "metadata.event_type",
     Reason.NAIVE_TIME: "metadata.time",
     Reason.FUTURE_TIME: "metadata.time",
+    Reason.SOURCE_NOT_TRUSTED: "metadata.source",
     Reason.BAD_COURSE_KEY: "enrollment.course.course_key",
 }
 

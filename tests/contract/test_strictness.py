@@ -27,7 +27,7 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
 }
 READ = list({field: (short, field) for short, fields in FIELDS.items() for field in fields}.values())
 """Each field that is read, with a sample that has it."""
-PATHS = {field.path for _, field in READ} | {"", "detail", "detail-type", "source", "time"}
+PATHS = {field.path for _, field in READ} | {"", "account", "detail", "detail-type", "source", "time"}
 KNOWN_PATHS = PATHS | {part for path in PATHS for part in accumulate(path.split("."), "{}.{}".format)}
 
 KINDS: Mapping[str, object] = {

@@ -100,8 +100,9 @@ def test_a_mark_of_byte_order_is_passed_over(body: str | bytes) -> None:
 
 @pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
 def test_an_event_of_this_service_is_ignored_in_any_wrapping(wrap: Callable[[dict[str, Any]], Any]) -> None:
-    metadata = DETAIL["metadata"] | {"source": OWN_SOURCE}
-    own = ENVELOPE | {"source": OWN_SOURCE, "detail": DETAIL | {"metadata": metadata}}
+    published = next(delivered(detail) for detail in story() if name(detail) == "certificate-created")
+    metadata = published["detail"]["metadata"] | {"source": OWN_SOURCE}
+    own = published | {"source": OWN_SOURCE, "detail": published["detail"] | {"metadata": metadata}}
     assert decode(json.dumps(wrap(own)), READ_AT) is None
 
 
@@ -164,4 +165,4 @@ def test_the_wrappings_of_the_field_are_read_or_named(shared_data: Path) -> None
             read.append(refusal.reason.value)
         else:
             read.append("" if message is None else str(message.learner_id))
-    assert read == [*map(str, range(1, 10)), "missing_field", "", "12", "13"]
+    assert read == [*map(str, range(1, 10)), "missing_field", "source_not_trusted", "12", "13"]

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from certrules.formats.events_in import MAX_BYTES
+from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.refusals import Reason
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
@@ -249,6 +250,7 @@ def parked() -> Mapping[Reason, str]:
         Reason.TYPE_MISMATCH: _text(enrolled | {"detail-type": graded["detail-type"]}),
         Reason.NAIVE_TIME: _text(_changed(enrolled, "2026-01-10T12:01:00", "metadata", "time")),
         Reason.FUTURE_TIME: _text(_changed(enrolled, "2926-01-10T12:01:00+00:00", "metadata", "time")),
+        Reason.SOURCE_NOT_TRUSTED: _text(_changed(listed, OWN_SOURCE, "metadata", "source")),
         Reason.BAD_COURSE_KEY: _text(_changed(enrolled, "DemoX CS101", "enrollment", "course", "course_key")),
     }
 

@@ -30,8 +30,13 @@ NUMBERS = iter(range(700_001, 800_000))
 def own(learner: Learner, kind: str, key: str, at: datetime, **more: object) -> Detail:
     """Return an event of the service's own about a learner."""
     stated = {"learner_id": learner.learner_id, "course_key": learner.course_run, **ACTOR, **more}
-    metadata = {"id": f"{kind}-{at:%j%H}", "event_type": f"certificates.{kind}.v1", "time": as_time(at), "source": "x"}
-    return {"metadata": metadata, key: stated}
+    metadata = {"id": f"{kind}-{at:%j%H}", "event_type": f"certificates.{kind}.v1", "time": as_time(at)}
+    return of_platform({"metadata": metadata, key: stated})
+
+
+def of_platform(detail: Detail) -> Detail:
+    """Return an event as a source of the platform that may act for people sends it."""
+    return {**detail, "metadata": {**detail["metadata"], "source": "openedx/lms/web"}}
 
 
 def exam(learner: Learner, phrase: str, at: datetime) -> Detail:
@@ -39,7 +44,7 @@ def exam(learner: Learner, phrase: str, at: datetime) -> Detail:
     record = Record(learner.learner_id, learner.course_run, (Entry(at, phrase, Fact.INVALIDATION, "final", True),))
     (detail,) = events_from(record)
     kind = detail["metadata"]["event_type"].replace("rejected", phrase)
-    return {**detail, "metadata": {**detail["metadata"], "event_type": kind}}
+    return of_platform({**detail, "metadata": {**detail["metadata"], "event_type": kind}})
 
 
 def recorded(learner: Learner, status: str, at: datetime) -> Detail:
@@ -134,7 +139,7 @@ def cases(learner: Learner) -> dict[str, list[Detail]]:
             own(learner, "revocation.discarded", "revocation", day(6), cause="grade_fell"),
         ],
         "attempts of ID verification, and facts of 1970": [
-            *events_from(Record(learner.learner_id, learner.course_run, merge((), attempts))),
+            *map(of_platform, events_from(Record(learner.learner_id, learner.course_run, merge((), attempts)))),
             *learner.qualifying(),
         ],
         "more than is kept": [
@@ -194,7 +199,7 @@ def test_whatever_happens_an_export_is_replayed_to_the_same_or_shows_why_not(
     number = next(NUMBERS)
     learner = Learner(number, f"course-v1:CertX+CS{number}+2026")
     for batch in data.draw(deliveries(reported)):
-        scene.ingest(*events_from(Record(number, learner.course_run, merge((), batch))))
+        scene.ingest(*map(of_platform, events_from(Record(number, learner.course_run, merge((), batch)))))
     settle(scene)
     line, stated = replayed(learner, laptop)
     here = published(scene, learner)

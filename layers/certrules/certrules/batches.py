@@ -14,6 +14,7 @@ from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
 from certrules.formats.personal_data import without_personal_data
 from certrules.formats.refusals import RefusedError
+from certrules.formats.senders import TrustedSenders
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.parking import Refused, park
 
@@ -24,6 +25,13 @@ class Queues(NamedTuple):
     ingest: str
     parked: str
     redecide: str
+
+
+class Deployment(NamedTuple):
+    """What a deployment decides by, and whose events it takes in."""
+
+    policies: Policies
+    senders: TrustedSenders
 
 
 class IngestedBatch(NamedTuple):
@@ -43,11 +51,11 @@ class _Read(NamedTuple):
 
 
 def ingest_batch(
-    records: Sequence[dict[str, Any]], policies: Policies, queues: Queues, now: datetime, logger: Logger
+    records: Sequence[dict[str, Any]], deployment: Deployment, queues: Queues, now: datetime, logger: Logger
 ) -> IngestedBatch:
     """Ingest SQS records as of `now` (UTC). Failures are logged, and their messages are to be retried."""
-    read = _read(records, now)
-    result = ingest_messages(read.messages, policies) if read.messages else BatchResult()
+    read = _read(records, deployment.senders, now)
+    result = ingest_messages(read.messages, deployment.policies) if read.messages else BatchResult()
     refused = read.refused + [(read.records[position], refusal) for position, refusal in result.refused.items()]
     retried = {read.records[position]["messageId"] for position in result.failed}
     retried |= _fan_out(result, read, retried, queues, logger)
@@ -61,11 +69,11 @@ def ingest_batch(
     return IngestedBatch(retried, counts, min(ingested, default=None))
 
 
-def _read(records: Sequence[dict[str, Any]], now: datetime) -> _Read:
+def _read(records: Sequence[dict[str, Any]], senders: TrustedSenders, now: datetime) -> _Read:
     read = _Read([], [], [])
     for record in records:
         try:
-            message = decode(record["body"], now)
+            message = decode(record["body"], now, senders)
         except RefusedError as refusal:
             read.refused.append((record, refusal))
         else:

@@ -1,4 +1,4 @@
-"""The stack's parameters: the policies, and the rollout of course runs that name none."""
+"""The stack's parameters: the policies, the rollout of course runs that name none, and who may send events."""
 
 import os
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import msgspec
 
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies
 from certrules.core.terms import Rollout
+from certrules.formats.senders import TrustedSenders
 
 LONGEST_POLICY = 2400
 """Characters of the stack's parameter Policy: a function's variables may have 4 KB together."""
@@ -55,3 +56,12 @@ def _read_json(source: str) -> object:
 def default_rollout() -> Rollout:
     """Return the rollout of course runs that name none, by the stack's parameters. Raises ValueError."""
     return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))
+
+
+def trusted_senders() -> TrustedSenders:
+    """Return who may send events, by the stack's parameters. Raises KeyError where these are not set."""
+    sources, acting, accounts = (
+        tuple(name for name in os.environ[variable].split(",") if name)
+        for variable in ("PLATFORM_SOURCES", "ACTING_SOURCES", "PLATFORM_ACCOUNTS")
+    )
+    return TrustedSenders(sources, acting, accounts[0], frozenset(accounts))

@@ -102,6 +102,8 @@ class EventType:
     form: Form
     read: Reader
     export: Export | None  # None: no entry is exported as this event
+    is_act: bool = False  # an act of a person: only who may act for people may send it
+    act_fields: tuple[str, ...] = ()  # optional fields that only who may act for people may send
 
 
 def event_type(
@@ -113,12 +115,15 @@ def event_type(
     *,
     export: Export | None = None,
     strict: Collection[str] = (),
+    is_act: bool = False,
+    act_fields: tuple[str, ...] = (),
 ) -> EventType:
     """Return the row of an event type whose data is a struct of this kind.
 
     `strict` are optional fields that decide so much that the event is refused if they make no sense.
     """
-    return EventType(name, key, meaning, Form(msgspec.json.Decoder(data), frozenset(strict)), read, export)
+    form = Form(msgspec.json.Decoder(data), frozenset(strict))
+    return EventType(name, key, meaning, form, read, export, is_act, act_fields)
 
 
 def from_one_entry(write: Callable[[Record, Entry], dict[str, Any]]) -> Writer:

@@ -13,9 +13,10 @@ from msgspec import Struct
 from certrules.formats.event_form import EntryBuilder, EventType, Instant, Metadata
 from certrules.formats.event_types import DATA_KEYS, EVENT_TYPES, KNOWN_STEMS
 from certrules.formats.lenient import Form, read_object
-from certrules.formats.messages import OWN_SOURCE, Message
+from certrules.formats.messages import Message
 from certrules.formats.own_events import REQUESTED
-from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, in_utc, type_name
+from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, Sender, in_utc, type_name
+from certrules.formats.senders import TrustedSenders, is_published_here, read_without_acts
 from certrules.formats.wrappings import object_of, unwrapped
 
 MAX_BYTES = 64 * 1024
@@ -30,17 +31,19 @@ class _Envelope(Struct):
     source: str
     detail: msgspec.Raw
     time: Instant | None = None
+    account: str = ""
 
 
-_ENVELOPE = Form(msgspec.json.Decoder(_Envelope), frozenset({"time"}))
+_ENVELOPE = Form(msgspec.json.Decoder(_Envelope), frozenset({"time", "account"}))
 _METADATA = Form(msgspec.json.Decoder(Metadata))
 
 
-def decode(body: bytes | str, received_at: datetime) -> Message | None:
+def decode(body: bytes | str, received_at: datetime, trusted: TrustedSenders | None = None) -> Message | None:
     """Read one event: an EventBridge envelope, or only its `detail`; unwrapped if something else holds it.
 
-    Returns None for an event that this service sent. Raises RefusedError for an event that can't be read: it is parked.
-    `received_at` (UTC) is the clock for times in the future.
+    Returns None for an event that this service published. Raises RefusedError for an event that can't be read, or that
+    none of the `trusted` senders sent: it is parked. `trusted` is None where whoever names the events answers for them,
+    as for those of a file. `received_at` (UTC) is the clock for times in the future.
 
     A message is decided as of its send time, however long it waited in a queue: so a hold does not end while the
     passing entry that cancels it waits behind the failing one. The send time is the envelope's time; for a bare request
@@ -53,28 +56,35 @@ def decode(body: bytes | str, received_at: datetime) -> Message | None:
         raise RefusedError(Reason.TOO_LARGE, "", f"{len(raw)} bytes; an event has at most {MAX_BYTES}")
     parts = unwrapped(raw, DATA_KEYS)
     if "metadata" in parts:
-        return _read(parts, None, received_at)
+        return _read(parts, None, received_at, trusted)
     with Refusing(""):
         envelope, _ = read_object(msgspec.json.encode(parts), _ENVELOPE, "")
-    if envelope.source == OWN_SOURCE:
-        return None
-    return _read(object_of(envelope.detail, "detail"), envelope, received_at)
+    return _read(object_of(envelope.detail, "detail"), envelope, received_at, trusted)
 
 
-def _read(detail: Mapping[str, msgspec.Raw], envelope: _Envelope | None, received_at: datetime) -> Message | None:
+def _read(
+    detail: Mapping[str, msgspec.Raw],
+    envelope: _Envelope | None,
+    received_at: datetime,
+    trusted: TrustedSenders | None,
+) -> Message | None:
     if "metadata" not in detail:
         raise RefusedError(Reason.MISSING_FIELD, "metadata", "an event has `metadata` beside its data")
     with Refusing("metadata"):
         metadata, _ = read_object(_json(detail["metadata"]), _METADATA, "metadata")
     at = in_utc(metadata.time, "metadata.time")
-    if metadata.source == OWN_SOURCE:
+    sender = _sender_of(metadata, envelope)
+    if is_published_here(metadata, sender):
         return None
     event_type = _event_type_of(metadata, envelope)
+    may_act = trusted is None or trusted.refuse_untrusted(event_type, sender)
     _refuse_impossible_time(at, received_at)
     if event_type.key not in detail:
         raise RefusedError(Reason.MISSING_FIELD, event_type.key, f"the data of {event_type.name} stands under this key")
     with Refusing(event_type.key):
         data, left_out = read_object(_json(detail[event_type.key]), event_type.form, event_type.key)
+        if not may_act:
+            left_out += read_without_acts(event_type, data, sender)
         builder = EntryBuilder(metadata, event_type.key)
         content = event_type.read(data, builder)
         content = content._replace(entries=(*content.entries, *builder.ignored(content.entries, left_out)))
@@ -83,6 +93,12 @@ def _read(detail: Mapping[str, msgspec.Raw], envelope: _Envelope | None, receive
     else:
         sent_at = at if event_type.name == REQUESTED else received_at
     return Message(metadata.id, event_type.name, at, *content, sent_at=min(sent_at, received_at))
+
+
+def _sender_of(metadata: Metadata, envelope: _Envelope | None) -> Sender:
+    if envelope is None:
+        return Sender(metadata.source, "", is_of_bus=False)
+    return Sender(envelope.source, envelope.account, is_of_bus=True)
 
 
 def _json(raw: msgspec.Raw) -> bytes:

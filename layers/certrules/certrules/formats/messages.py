@@ -10,6 +10,9 @@ from certrules.formats.table_rows import Observation
 OWN_SOURCE = "course-certificates"
 """The source of the events that this service sends. It ignores them when they come back."""
 
+SUPPORT_SOURCE = f"{OWN_SOURCE}/support"
+"""The source of the events that people cause through support's API."""
+
 EVERYWHERE = ""
 """In place of a course run's key: the whole deployment."""
 

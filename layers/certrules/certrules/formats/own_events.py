@@ -264,66 +264,78 @@ ALLOWLIST_ADDED = event_type(
     "certificates.allowlist.entry.added.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=True),
     "On the allowlist from now on.",
     export=Export(Fact.ALLOWLIST, _one_act_data, is_set),
+    is_act=True,
 )
 ALLOWLIST_REMOVED = event_type(
     "certificates.allowlist.entry.removed.v1", "entry", _Act, _act(Fact.ALLOWLIST, value=False),
     "No longer on the allowlist.",
     export=Export(Fact.ALLOWLIST, _one_act_data, is_unset),
+    is_act=True,
 )
 INVALIDATION_CREATED = event_type(
     "certificates.invalidation.created.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=True),
     "Invalidated by a person from now on.",
     export=Export(Fact.INVALIDATION, _one_act_data, _is_invalidated_by_person),
+    is_act=True,
 )
 INVALIDATION_LIFTED = event_type(
     "certificates.invalidation.lifted.v1", "invalidation", _Act, _act(Fact.INVALIDATION, value=False),
     "The person's invalidation is lifted.",
     export=Export(Fact.INVALIDATION, _one_act_data, _is_lifted_by_person),
+    is_act=True,
 )
 DATE_OVERRIDE_SET = event_type(
     "certificates.date_override.set.v1", "override", _DateOverride, _date_set,
     "The certificate shows this date from now on.",
     export=Export(Fact.DATE_OVERRIDE, _date_override_data, is_set),
+    is_act=True,
 )
 DATE_OVERRIDE_REMOVED = event_type(
     "certificates.date_override.removed.v1", "override", _Act, _act(Fact.DATE_OVERRIDE, value=None),
     "The certificate shows its own date again.",
     export=Export(Fact.DATE_OVERRIDE, _one_act_data, is_unset),
+    is_act=True,
 )
 COURSE_RUN_CONFIGURED = event_type(
     "certificates.course_run.configured.v1", "course_run", _CourseRun, _configured,
     "The course run exists and has these settings; what is left out stays as it was.",
-    strict=("policy", "rollout"),
+    strict=("policy", "rollout"), act_fields=("policy", "rollout"),
     export=Export(Fact.COURSE_RUN, _course_run_data),
 )
 REVOCATION_HELD = event_type(
     "certificates.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
     "The pending revocation with this cause waits for a person, without a due time.",
     export=Export(Fact.REVOCATION, _revocation_data, _is_action(RevocationAction.HELD)),
+    is_act=True,
 )
 REVOCATION_RELEASED = event_type(
     "certificates.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
     "A person releases the pending revocation with this cause: it takes effect now.",
     export=Export(Fact.REVOCATION, _revocation_data, _is_action(RevocationAction.RELEASED)),
+    is_act=True,
 )
 REVOCATION_DISCARDED = event_type(
     "certificates.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
     "A person discards the pending revocation with this cause: the certificate stays.",
     export=Export(Fact.REVOCATION, _revocation_data, _is_action(RevocationAction.DISCARDED)),
+    is_act=True,
 )
 REVOCATIONS_STOPPED = event_type(
     "certificates.automatic_revocations.stopped.v1", "switch", _Switch, _switch(on=False),
     "Automatic revocations are held, in the course run or (`course_key` null) everywhere.",
     export=Export(Fact.AUTOMATIC_REVOCATIONS, _switch_data, is_unset),
+    is_act=True,
 )
 REVOCATIONS_RESUMED = event_type(
     "certificates.automatic_revocations.resumed.v1", "switch", _Switch, _switch(on=True),
     "Automatic revocations take effect again; those that were held stay held.",
     export=Export(Fact.AUTOMATIC_REVOCATIONS, _switch_data, is_set),
+    is_act=True,
 )
 GENERATION_REQUESTED = event_type(
     REQUESTED, "request", _Act, _requested,
     "Decide again; changes no fact.",
+    is_act=True,
 )
 CERTIFICATE_RECORDED = event_type(
     "certificates.recorded.v1", "certificate", _RecordedCertificate, _recorded,
@@ -337,6 +349,7 @@ LEARNER_NAMED = event_type(
 LEARNER_ERASED = event_type(
     ERASED, "learner", _Erased, _erased,
     "The learner's name is erased.",
+    is_act=True,
 )
 # fmt: on
 

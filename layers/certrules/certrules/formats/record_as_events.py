@@ -12,7 +12,6 @@ from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.timeline import Entry
 from certrules.formats.event_types import export_of
-from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.stored import as_time
 
 
@@ -27,7 +26,7 @@ def events_from(record: Record) -> list[dict[str, Any]]:
                 "event_type": event_type.name,
                 "minorversion": 0,
                 "time": as_time(at),
-                "source": f"{OWN_SOURCE}/export",
+                "source": "certs/export-case",
             }
             details.append({"metadata": metadata, event_type.key: export.write(record, entries)})
     return details

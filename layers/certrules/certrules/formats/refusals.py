@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,22 +29,40 @@ class Reason(StrEnum):
     NAIVE_TIME = "naive_time"
     FUTURE_TIME = "future_time"
     BAD_COURSE_KEY = "bad_course_key"
+    SOURCE_NOT_TRUSTED = "source_not_trusted"
     TIMELINE_FULL = "timeline_full"
+
+
+class Sender(NamedTuple):
+    """Who sent an event: by the bus's envelope if it has one, else by its own metadata."""
+
+    source: str
+    account: str  # the AWS account; "" if the envelope names none
+    is_of_bus: bool  # whether it came in an envelope
+
+    @property
+    def field(self) -> str:
+        """The path of the field that names the source."""
+        return "source" if self.is_of_bus else "metadata.source"
 
 
 class RefusedError(ValueError):
     """An event that can't be ingested. A retry can't help. Names the field and the fix."""
 
-    def __init__(self, reason: Reason, field: str, fix: str) -> None:
-        """Refuse for a reason; `field` is its path within the event, "" for the whole."""
+    def __init__(self, reason: Reason, field: str, fix: str, sender: Sender | None = None) -> None:
+        """Refuse for a reason; `field` is its path within the event, "" for the whole; `sender` if it is why."""
         super().__init__(f"{reason}: {field}: {fix}" if field else f"{reason}: {fix}")
         self.reason = reason
         self.field = _printable(field)
         self.fix = _printable(fix)
+        self.sender = sender
 
     def as_json(self) -> dict[str, str]:
         """Return the refusal for a parked message."""
-        return {"reason": self.reason.value, "field": self.field, "fix": self.fix}
+        stated = {"reason": self.reason.value, "field": self.field, "fix": self.fix}
+        if self.sender is not None:
+            stated |= {"source": _printable(self.sender.source), "account": _printable(self.sender.account)}
+        return stated
 
 
 def _printable(text: str) -> str:

@@ -19,14 +19,12 @@ from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Status
 from certrules.core.timeline import Timeline
 from certrules.core.wording import listed, old_logic_decides, status_text, when
-from certrules.formats.messages import OWN_SOURCE
+from certrules.formats.messages import SUPPORT_SOURCE
 from certrules.formats.own_events import ERASED, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.cases import Case, entries_of, pending_as_json, values_at
 from certrules.support.spellings import spellings_for
-
-SOURCE = f"{OWN_SOURCE}/support"
 
 ALONE = 5
 ALONE_WITHIN = timedelta(hours=1)
@@ -175,7 +173,13 @@ def switch_detail(switch: str, course_run: str | None, event_id: str, at: dateti
 
 def event_of(event_type: str, key: str, data: Mapping[str, Any], event_id: str, at: datetime) -> dict[str, Any]:
     """Return the event of a type that holds data under its key."""
-    metadata = {"id": event_id, "event_type": event_type, "minorversion": 0, "time": as_time(at), "source": SOURCE}
+    metadata = {
+        "id": event_id,
+        "event_type": event_type,
+        "minorversion": 0,
+        "time": as_time(at),
+        "source": SUPPORT_SOURCE,
+    }
     return {"metadata": metadata, key: data}
 
 
@@ -216,6 +220,6 @@ def count_alone(by: str, event_id: str, now: datetime) -> None:
 def send(bus: str, details: Iterable[Mapping[str, Any]]) -> None:
     """Put events on the bus. Raises SendError unless all were taken."""
     events = [(item["metadata"]["event_type"], msgspec.json.encode(item).decode()) for item in details]
-    accepted = aws.put_events(bus, SOURCE, events)
+    accepted = aws.put_events(bus, SUPPORT_SOURCE, events)
     if accepted < len(events):
         raise aws.SendError(f"{len(events) - accepted} of {len(events)} events were not taken; ask again")
