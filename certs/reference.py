@@ -54,8 +54,8 @@ REFUSALS: Mapping[Reason, tuple[str, str]] = {
         "`source` and `account` name the sender. Name the platform in the stack's parameters, or find out who it is.",
     ),
     Reason.TIMELINE_FULL: (
-        "Thousands of changes of one learner's facts in one course run.",
-        "Stop what sends them; ask for the certificate to be decided again.",
+        "A learner in a course run, a learner or a course run has some 5,000 changes, and all of them decide.",
+        "Stop what sends them, see [limits](#limits); what a person does is still taken, then send the event again.",
     ),
 }
 """What each reason means, and the fix."""

@@ -18,7 +18,7 @@ from certrules.core.facts import Record
 from certrules.core.guard import automatic_revocations
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.replay import replay
-from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
+from certrules.core.timeline import Entry, Timeline, compact, merge
 from certrules.formats.course_keys import folded
 from certrules.formats.events_in import decode
 from certrules.formats.messages import EVERYWHERE, Message
@@ -87,18 +87,10 @@ class History:
 
     def records(self) -> Iterator[Record]:
         """Return the record of every learner in every course run, sorted by course run and learner."""
-        course_runs = {key: _compacted(merge((), entries)) for key, entries in self._course_runs.items()}
+        course_runs = {key: compact(merge((), entries))[0] for key, entries in self._course_runs.items()}
         for (course_run, learner_id), entries in sorted(self._pairs.items()):
             shared = course_runs.get(course_run, ())
             yield Record(learner_id, course_run, merge(shared, [*self._verifications.get(learner_id, ()), *entries]))
-
-
-def _compacted(timeline: Timeline) -> Timeline:
-    """Return a course run's configuration, without repeats if it is long: every learner's record has it."""
-    try:
-        return compact(timeline)[0]
-    except TimelineFullError:
-        return timeline
 
 
 def read_history(files: Iterable[str], now: datetime, parked: list[Parked]) -> History:

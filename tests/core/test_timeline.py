@@ -1,11 +1,9 @@
 """Timelines by example: who wins a tie, what a reused event id means, and what compaction keeps."""
 
-import pytest
-
 from certrules.core import timeline as timelines
 from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING
-from certrules.core.timeline import CAPACITY, HARD_LIMIT, Entry, TimelineFullError, at_instant, compact, merge
+from certrules.core.timeline import CAPACITY, Entry, at_instant, compact, merge
 from tests.scenes.phrases import instant
 
 
@@ -91,10 +89,3 @@ def test_subjects_run_side_by_side() -> None:
     ]
     stored_record, _ = compact(merge((), exams), capacity=0)
     assert [entry.event_id for entry in stored_record] == ["1final", "1midterm", "3final", "3midterm"]
-
-
-def test_a_timeline_of_too_many_different_values_is_refused_and_nothing_is_dropped() -> None:
-    entries = merge((), [passing(day, value=bool(day % 2)) for day in range(1, HARD_LIMIT + 2)])
-    assert compact(entries[:-1])[0] == entries[:-1]
-    with pytest.raises(TimelineFullError, match=f"{HARD_LIMIT + 1} entries .* at most {HARD_LIMIT}"):
-        compact(entries)

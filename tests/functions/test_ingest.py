@@ -8,11 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from certrules import storage
 from certrules.core.certificate import Certificate
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
-from certrules.core.timeline import HARD_LIMIT, Entry
 from certrules.formats.event_types import EVENT_TYPES
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
@@ -278,33 +276,6 @@ def test_events_that_the_service_published_itself_are_ignored(scene: Scene, lear
     assert scene.ingest(own, sent(own)) == ALL_TAKEN
 
     assert wire.sent == []
-
-
-def test_a_value_that_a_full_timeline_cannot_take_is_parked(scene: Scene, learner: Learner) -> None:
-    flips = tuple(
-        Entry(day(1, number / 100), f"e{number:04}", Fact.PASSING, "", number % 2 == 0) for number in range(HARD_LIMIT)
-    )
-    stored_record = scene.stored_record(learner)
-    storage.save_record(
-        storage.RecordWrite(
-            learner.pair,
-            stored_record,
-            flips,
-            stored_record.compacted_until,
-            stored_record.published,
-            None,
-            stored_record.based_on,
-            [],
-        )
-    )
-    other = learner.elsewhere(f"{learner.course_run}-other")
-
-    assert scene.ingest(learner.passing(day(60)), other.passing(day(60))) == ALL_TAKEN
-
-    (parked,) = scene.queued("ParkedQueue")
-    assert (parked.attributes["message_id"], parked.attributes["reason"]) == ("m0", "timeline_full")
-    assert scene.facts_stored(other) == {Fact.PASSING: 1}
-    assert scene.stored_record(learner).timeline == flips
 
 
 # --- facts of a learner, and of a course run

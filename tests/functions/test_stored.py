@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Ignored
 from certrules.core.facts import Facts, Record
 from certrules.core.guard import PublishedCertificate, PublishedTransition, next_publication
 from certrules.core.instants import BEGINNING
+from certrules.core.limits import stored_bytes
 from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_policies
 from certrules.core.replay import replay
 from certrules.core.terms import Actor, Cause, RevocationAction, Status, is_ccx, mode_of
@@ -86,7 +88,8 @@ def entries(draw: st.DrawFn) -> Entry:
         value = draw(SETTINGS[subject])
     else:
         subject, value = draw(_texts), draw(VALUES[fact])
-    return Entry(draw(_instants), draw(_event_ids), fact, subject, value, draw(_texts), draw(_texts))
+    actor = draw(st.tuples(_texts, _texts) | st.sampled_from([("ada", "n" * 250), ("", "m" * 250), ("b" * 250, "")]))
+    return Entry(draw(_instants), draw(_event_ids), fact, subject, value, *actor)
 
 
 _actors = st.builds(Actor, _texts, _texts)
@@ -96,6 +99,7 @@ _published = st.builds(
     st.lists(st.builds(PublishedTransition, _instants, _statuses, st.sampled_from([*Cause])), max_size=3).map(tuple),
     st.none() | st.builds(Pending, st.sampled_from([*Cause]), _instants, _some_time, _actors),
     st.just(BEGINNING) | _instants.map(lambda at: at.replace(microsecond=0)),
+    st.integers(0, 9_000),
 )
 
 
@@ -109,6 +113,34 @@ def test_a_timeline_comes_back_as_it_was(some: list[Entry], more: list[Entry]) -
     assert found == timeline
     assert [type(entry.value) for entry in found] == [type(entry.value) for entry in timeline]
     assert merge(found, timeline) is found
+
+
+@given(st.lists(entries(), max_size=20))
+def test_the_limit_counts_at_least_the_bytes_that_are_stored(some: list[Entry]) -> None:
+    timeline = merge((), some)
+    actual = len(encode_timeline(timeline).encode())
+    assert actual <= stored_bytes(timeline) <= actual + 260 * len(timeline) + 2
+
+
+LONG = {"by": "ada", "notes": "the same long reason " * 10}
+
+
+@pytest.mark.parametrize("places", [0, -1, 2])
+def test_a_reference_to_no_entry_is_refused(places: int) -> None:
+    with pytest.raises(ValueError, match="places before"):
+        decode_timeline(f'[[1,"a","a","",true],[1,"b","a","",true,{places}]]')
+
+
+def test_a_long_note_that_several_entries_have_is_stored_once() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    timeline = merge((), [Entry(at, f"e{number:02}", Fact.ALLOWLIST, "", True, **LONG) for number in range(30)])
+    known = timeline[:15]
+
+    text = encode_timeline(timeline)
+
+    assert text.count(LONG["notes"]) == 1
+    assert decode_timeline(text) == timeline
+    assert encode_timeline(timeline, encode_timeline(known), known) == text
 
 
 @given(st.lists(entries(), max_size=10), st.lists(entries(), max_size=5))

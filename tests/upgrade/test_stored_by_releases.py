@@ -122,7 +122,7 @@ def test_what_was_revoked_by_a_first_failing_grade_is_given_back_and_held(scene:
 
     scene.ingest(Learner(*CORRECTED).requested(stored_release.AS_OF))
 
-    certificate, _, pending, _ = records(stored)[CORRECTED].published
+    certificate, _, pending, *_ = records(stored)[CORRECTED].published
     assert certificate
     assert before
     assert (certificate.status, pending and pending.cause) == (Status.DOWNLOADABLE, Cause.NEVER_PASSED)

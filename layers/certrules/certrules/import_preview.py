@@ -16,7 +16,7 @@ from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies
 from certrules.core.rollout import rollout_state
 from certrules.core.terms import Rollout
-from certrules.core.timeline import Timeline, merge
+from certrules.core.timeline import Timeline, TimelineFullError, merge
 from certrules.formats.table_rows import Observation, TableRow, entries_from, standing
 from certrules.ingestion import is_deciding
 from certrules.storage import BATCH_GET_KEYS, Pair
@@ -140,7 +140,10 @@ class _Learners:
             id_verification=_with(known.id_verification, observed.get((pair.learner_id, None), ())),
             configuration=_with(known.configuration, self._configurations.get(pair.course_run, ())),
         )
-        decided = decide_record(known, entries_from(timeline, own), self._as_of)
+        try:
+            decided = decide_record(known, entries_from(timeline, own), self._as_of)
+        except TimelineFullError:  # the import names what it could not take
+            return None
         if not decided.publication.new_transitions:
             return None
         before, after = known.published.certificate, decided.publication.published.certificate

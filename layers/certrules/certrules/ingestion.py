@@ -24,11 +24,12 @@ from certrules.core.deciding import (
     in_order_of_sending,
     stopped_because,
 )
-from certrules.core.guard import Publication, automatic_revocation
-from certrules.core.late_entries import place_late
+from certrules.core.guard import Publication, automatic_revocation, first_part
+from certrules.core.late_entries import place_late, stands_against
+from certrules.core.limits import fit, limit_of
 from certrules.core.policy import Policies, Policy
 from certrules.core.terms import Rollout
-from certrules.core.timeline import Entry, TimelineFullError, compact, merge
+from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.messages import Message
 from certrules.formats.own_events import ERASED, NAMED
 from certrules.formats.refusals import Reason, RefusedError
@@ -43,6 +44,9 @@ ATTEMPTS = 5
 
 _TRANSITIONS_AT_ONCE = TRANSACTION_ITEMS - 4
 """How many transitions are saved at once: the record, the breaker, and history of a hold and of a trip come along."""
+
+_HISTORY_AT_ONCE = 3_000_000
+"""How many bytes of history are saved at once: a transaction takes 4 MB, the record included."""
 
 _DECIDING_SETTINGS = {"web_certificates_enabled", "policy", "rollout"}
 """The settings of a course run that decide certificates; the others only decide what is shown."""
@@ -141,6 +145,23 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001 - the failure of one record must not fail the others
             self._result.failed.update((position, error) for position, _ in group)
 
+    def _what_fits(self, group: _Numbered, decide: Callable[[_Numbered], object]) -> _Numbered:
+        """Return the messages that a full timeline can take together; the others are refused.
+
+        If one that stands against a certificate is refused, all are: the others could give what it forbids.
+        """
+        taken: _Numbered = []
+        for numbered in sorted(group, key=lambda item: not any(map(stands_against, item[1].entries))):
+            try:
+                decide([*taken, numbered])
+            except TimelineFullError as error:
+                self._result.refused[numbered[0]] = RefusedError(Reason.TIMELINE_FULL, "", str(error))
+                if any(map(stands_against, numbered[1].entries)):
+                    raise
+            else:
+                taken.append(numbered)
+        return taken
+
     def _course_runs_to_decide(self, loaded: Loaded) -> Iterable[str]:
         """Yield the course runs whose saved configuration can change certificates."""
         unsaved = {position for position, _ in self._lost} | self._result.failed.keys() | self._result.refused.keys()
@@ -151,16 +172,19 @@ class _Attempt:
 
     def _save_shared(self, stored: StoredTimeline, group: _Numbered) -> None:
         """Save a learner's ID verification or a course run's configuration."""
-        observed = tuple(entries_from(stored.timeline, _observations(group)))
-        sent_at = max(message.sent_at for _, message in group)
-        entries = place_late(stored.timeline, (*_entries(group), *observed), stored.compacted_until, sent_at)
-        timeline, compacted_until = compact(merge(stored.timeline, entries), compacted_until=stored.compacted_until)
+        try:
+            timeline, compacted_until = _merged(stored, group)
+        except TimelineFullError:
+            group = self._what_fits(group, lambda some: _merged(stored, some))
+            timeline, compacted_until = _merged(stored, group)
         if timeline == stored.timeline:
             return
+        observed = entries_from(stored.timeline, _observations(group))
+        is_deciding_observed = any(is_deciding(entry) for entry in observed)
         storage.save_timeline(stored, timeline, compacted_until)
         _, course_run = subjects = group[0][1].learner_id, group[0][1].course_run
         self._result.shared.update(subject for subject in subjects if subject is not None)
-        if course_run is not None and any(is_deciding(entry) for entry in observed):
+        if course_run is not None and is_deciding_observed:
             self._result.course_runs.add(course_run)
 
     def _save_name(self, item: storage.Item, group: _Numbered) -> None:
@@ -171,14 +195,14 @@ class _Attempt:
         """Decide the record of a learner in a course run, and save it if it changed."""
         pair, loaded = subject
         stored = loaded.records[pair]
-        observations = _observations(group)
-        known = loaded.known(pair, self._policies, self._default_rollout)
-        if observations:
-            known = known._replace(timeline=standing(stored.timeline, observations))
-        sent_at = max(instant for _, message in group for instant in (message.at, message.sent_at))
-        sent = [(message.sent_at, message.entries) for _, message in group]
-        entries = (*in_order_of_sending(known, sent), *entries_from(known.timeline, observations))
-        decided = decide_record(known, entries, sent_at)
+        try:
+            decided, entries = self._decided(subject, group)
+        except TimelineFullError:
+            group = self._what_fits(group, lambda some: self._decided(subject, some))
+            if not group:
+                return
+            decided, entries = self._decided(subject, group)
+        known, sent_at = decided.known, _sent_at(group)
         revocations = _AutomaticRevocations(decided)
         while (hold := revocations.next_hold(decided)) is not None:
             entries = (*entries, hold)
@@ -197,6 +221,17 @@ class _Attempt:
         if not saved.is_whole:
             raise LostRaceError("the next attempt saves the next part")
 
+    def _decided(self, subject: tuple[Pair, Loaded], group: _Numbered) -> tuple[DecidedRecord, tuple[Entry, ...]]:
+        """Decide a record with the messages' entries, and return them, too. Raises TimelineFullError."""
+        pair, loaded = subject
+        observations = _observations(group)
+        known = loaded.known(pair, self._policies, self._default_rollout)
+        if observations:
+            known = known._replace(timeline=standing(known.timeline, observations))
+        sent = [(message.sent_at, message.entries) for _, message in group]
+        entries = (*in_order_of_sending(known, sent), *entries_from(known.timeline, observations))
+        return decide_record(known, entries, _sent_at(group)), entries
+
 
 class SavedRecord(NamedTuple):
     """The saved part of a decided record."""
@@ -213,10 +248,9 @@ def save_decided(
     breaker: BreakerState | None = None,
 ) -> SavedRecord:
     """Save a decided record with its history and the breaker in one transaction. Raises LostRaceError."""
-    publication = _first_transaction(decided.publication)
+    publication, history = _first_transaction(decided)
     record, pending = decided.record, publication.published.pending
     certificate = publication.published.certificate
-    history = [history_of(transition, record) for transition in publication.new_transitions]
     if certificate and pending is not None and pending.due is None and pending != decided.before.pending:
         history.append(held_history_of(pending, certificate, record, decided.outcome.decision))
     write = RecordWrite(
@@ -234,16 +268,19 @@ def save_decided(
     return SavedRecord(publication, is_written, publication is decided.publication)
 
 
-def _first_transaction(publication: Publication) -> Publication:
-    """Return as much of a publication as one transaction takes; nearly always all of it."""
-    left = len(publication.new_transitions) - _TRANSITIONS_AT_ONCE
-    if left <= 0:
-        return publication
-    transitions = publication.new_transitions[:_TRANSITIONS_AT_ONCE]
-    published = publication.published._replace(
-        certificate=transitions[-1].certificate, transitions=publication.published.transitions[:-left], pending=None
-    )
-    return Publication(published, transitions, retained=False)
+def _first_transaction(decided: DecidedRecord) -> tuple[Publication, list[str]]:
+    """Return as much of a publication as one transaction takes, nearly always all of it, with its history items."""
+    history: list[str] = []
+    size = 0
+    for transition in decided.publication.new_transitions[:_TRANSITIONS_AT_ONCE]:
+        body = history_of(transition, decided.record)
+        size += len(body.encode())
+        if history and size > _HISTORY_AT_ONCE:
+            break
+        history.append(body)
+    if len(history) == len(decided.publication.new_transitions):
+        return decided.publication, history
+    return first_part(decided.publication, len(history)), history
 
 
 class _AutomaticRevocations:
@@ -303,6 +340,21 @@ def _decides(message: Message, configuration: StoredTimeline) -> bool:
     first = next((entry for entry in configuration.timeline if not entry.subject), None)
     is_first = first is not None and first.event_id == message.event_id  # the course run was not known before
     return is_first or any(entry.subject and is_deciding(entry) for entry in message.entries)
+
+
+def _merged(stored: StoredTimeline, group: _Numbered) -> tuple[Timeline, datetime]:
+    """Return a shared timeline with the messages' entries, and up to when it is compacted. Raises TimelineFullError."""
+    if not group:
+        return stored.timeline, stored.compacted_until
+    observed = entries_from(stored.timeline, _observations(group))
+    sent_at = max(message.sent_at for _, message in group)
+    entries = place_late(stored.timeline, (*_entries(group), *observed), stored.compacted_until, sent_at)
+    timeline, compacted_until = compact(merge(stored.timeline, entries), compacted_until=stored.compacted_until)
+    return fit(timeline, compacted_until, limit_of(stored.timeline, entries))
+
+
+def _sent_at(group: _Numbered) -> datetime:
+    return max(instant for _, message in group for instant in (message.at, message.sent_at))
 
 
 def _entries(group: _Numbered) -> Iterable[Entry]:

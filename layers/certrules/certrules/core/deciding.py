@@ -23,15 +23,20 @@ from certrules.core.guard import (
     next_publication,
     place_records,
     published_before,
+    published_with,
 )
 from certrules.core.instants import BEGINNING
 from certrules.core.late_entries import place_late
+from certrules.core.limits import TIMELINE_BYTES, Fixed, fit, is_within, limit_of
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.rules import RULEBOOK, Rulebook
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, compact, merge
+
+_FEW_TRANSITIONS = 50
+"""If no more are new, they are published at once, and the published ones are those that the shorter timeline gives."""
 
 KILL_SWITCH = "kill-switch"
 """Signs, as software, the entries that hold what the kill switch stops."""
@@ -131,7 +136,48 @@ def decide_record(
             why = "the old logic decided then, and let the certificate stand"
             hold = hold_of(record, revocation, "rollout", why, timeline)
             return decide_record(known, (*entries, hold), sent_at, as_if=as_if)
-    return DecidedRecord(known, timeline, compacted_until, record, as_of, outcome, publication, rollout, before)
+    decided = DecidedRecord(known, timeline, compacted_until, record, as_of, outcome, publication, rollout, before)
+    if is_within(timeline, TIMELINE_BYTES):
+        return decided
+    return _fitted(decided, limit_of(known.timeline, placed))
+
+
+def _fitted(decided: DecidedRecord, limit: int) -> DecidedRecord:
+    """Return a decided record whose timeline has no more bytes than a limit, and decides the same.
+
+    Raises TimelineFullError.
+    """
+    known, outcome = decided.known, decided.outcome
+
+    def replayed(timeline: Timeline) -> Outcome:
+        return replay(known.record(timeline), known.policies, decided.as_of, known.rulebook)
+
+    def decides_same(timeline: Timeline) -> bool:
+        theirs = published_before(known.published, timeline, known.rollout)
+        ours = published_before(known.published, decided.timeline, known.rollout)
+        return theirs.certificate == ours.certificate and _result(replayed(timeline)) == _result(outcome)
+
+    certificate = outcome.certificate
+    issued = () if certificate is None else (certificate.issued_at, certificate.first_issued_at)
+    fixed = Fixed(
+        decides_same,
+        {transition.at for transition in outcome.transitions},
+        {date for date in issued if date is not None},
+        certificate.mode if certificate else outcome.decision.facts.mode or "",
+    )
+    timeline, compacted_until = fit(decided.timeline, decided.compacted_until, limit, fixed)
+    publication = decided.publication
+    if decided.rollout.is_live and not publication.retained and not publication.new_transitions[_FEW_TRANSITIONS:]:
+        publication = publication._replace(
+            published=published_with(publication.published, replayed(timeline).transitions)
+        )
+    return decided._replace(timeline=timeline, compacted_until=compacted_until, publication=publication)
+
+
+def _result(outcome: Outcome) -> object:
+    """Return what a shorter timeline may not change: all but the words of people, and transitions of long ago."""
+    pending = outcome.pending and outcome.pending[:3]
+    return outcome.certificate, pending, outcome.decision.unmet, outcome.next_change_at
 
 
 def with_kill_switch(record: Record, policies: Policies, until: datetime, everywhere: Timeline = ()) -> Record:

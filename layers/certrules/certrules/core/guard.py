@@ -12,6 +12,9 @@ from certrules.core.rollout import RolloutState
 from certrules.core.terms import AUTOMATIC, PERSON, REVOKING, Actor, Cause, RevocationAction, Status, is_person
 from certrules.core.timeline import Entry, Timeline
 
+MOST_TRANSITIONS = 300
+"""How many published transitions are stored beside a certificate; the history has all."""
+
 
 class PublishedTransition(NamedTuple):
     """A transition that was published, in short."""
@@ -28,6 +31,14 @@ class PublishedCertificate(NamedTuple):
     transitions: tuple[PublishedTransition, ...] = ()
     pending: Pending | None = None
     published_at: datetime = BEGINNING  # UTC, a whole second; this service published last. BEGINNING: never, or unknown
+    unlisted: int = 0  # so many transitions, older than those in `transitions`, were published, too
+
+    def with_newest(self) -> "PublishedCertificate":
+        """Return it with the newest MOST_TRANSITIONS of its transitions listed."""
+        excess = len(self.transitions) - MOST_TRANSITIONS
+        if excess <= 0:
+            return self
+        return self._replace(transitions=self.transitions[excess:], unlisted=self.unlisted + excess)
 
     @property
     def is_ours(self) -> bool:
@@ -80,7 +91,7 @@ def next_publication(
     if outcome.certificate is None:  # an existing certificate stays, with its id and its last status
         return Publication(before._replace(pending=outcome.pending), (), retained=False)
     certificate = _with_published_id_and_dates(outcome.certificate, before.certificate, certificate_id)
-    transitions = tuple(PublishedTransition(item.at, item.status, item.cause) for item in outcome.transitions)
+    transitions = _in_short(outcome.transitions)
     new_transitions = tuple(
         item._replace(certificate=item.certificate._replace(certificate_id=certificate.certificate_id))
         for item in _without_early(before, _new_transitions(before, outcome, transitions), live_since)
@@ -89,7 +100,31 @@ def next_publication(
         return Publication(before._replace(pending=outcome.pending), (), retained=False)
     published_at = _second_after(outcome) if new_transitions else before.published_at
     published = PublishedCertificate(certificate, transitions, outcome.pending, published_at)
-    return Publication(published, new_transitions, retained=False)
+    return Publication(published.with_newest(), new_transitions, retained=False)
+
+
+def first_part(publication: Publication, count: int) -> Publication:
+    """Return a publication of the first new transitions, so many of them; the others are published later."""
+    taken = publication.new_transitions[:count]
+    whole = publication.published
+    left = len(publication.new_transitions) - len(taken)
+    listed = _in_short(taken)
+    count = whole.unlisted + len(whole.transitions) - left
+    if left < len(whole.transitions):
+        listed = whole.transitions[:-left]
+    published = whole._replace(
+        certificate=taken[-1].certificate, transitions=listed, pending=None, unlisted=max(0, count - len(listed))
+    )
+    return Publication(published, taken, retained=False)
+
+
+def published_with(published: PublishedCertificate, transitions: tuple[Transition, ...]) -> PublishedCertificate:
+    """Return a published certificate with these transitions, those that a shorter timeline gives."""
+    return published._replace(transitions=_in_short(transitions), unlisted=0).with_newest()
+
+
+def _in_short(transitions: tuple[Transition, ...]) -> tuple[PublishedTransition, ...]:
+    return tuple(PublishedTransition(item.at, item.status, item.cause) for item in transitions)
 
 
 def _is_against_an_invalidation(outcome: Outcome, timeline: Timeline) -> bool:
@@ -206,17 +241,21 @@ def _revoke(
     certificate = before.certificate._replace(status=status)
     transition = Transition(at, Status.DOWNLOADABLE, certificate, *why, outcome.decision)
     published = PublishedTransition(transition.at, transition.status, transition.cause)
-    published_at = _second_after(outcome)
-    state = PublishedCertificate(transition.certificate, (*before.transitions, published), None, published_at)
-    return Publication(state, (transition,), retained=False)
+    state = before._replace(
+        certificate=transition.certificate,
+        transitions=(*before.transitions, published),
+        pending=None,
+        published_at=_second_after(outcome),
+    )
+    return Publication(state.with_newest(), (transition,), retained=False)
 
 
 def _new_transitions(
     before: PublishedCertificate, outcome: Outcome, transitions: tuple[PublishedTransition, ...]
 ) -> tuple[Transition, ...]:
     """Return the transitions that follow on the published ones, also if late facts changed the past."""
-    count = len(before.transitions)
-    if transitions[:count] == before.transitions:
+    count = before.unlisted + len(before.transitions)
+    if transitions[before.unlisted : count] == before.transitions:
         return outcome.transitions[count:]
     status = before.certificate.status if before.certificate else None
     if outcome.status is status:

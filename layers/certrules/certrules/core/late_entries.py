@@ -15,7 +15,7 @@ from certrules.core.timeline import Entry, Timeline
 COMPACTION = "system:compaction"
 """The actor of the entries that are made here."""
 
-_AGAINST: dict[Fact, bool] = {
+AGAINST: dict[Fact, bool] = {
     Fact.PASSING: False,
     Fact.ALLOWLIST: False,
     Fact.INVALIDATION: True,
@@ -26,7 +26,7 @@ _AGAINST: dict[Fact, bool] = {
 _SHARED = {Fact.ID_VERIFICATION, Fact.COURSE_RUN}
 """The facts of a learner or a course run. They revoke nothing, and their timelines hold no revocations."""
 
-_PLACED = {*_AGAINST, *_SHARED, Fact.ENROLLMENT}
+_PLACED = {*AGAINST, *_SHARED, Fact.ENROLLMENT}
 """The facts whose entries decide certificates; the others only inform, or are never dropped."""
 
 
@@ -44,11 +44,16 @@ def place_late(timeline: Timeline, entries: Iterable[Entry], compacted_until: da
         if run is None:
             placed.append(entry)
             continue
-        if entry.fact not in _AGAINST or entry.value is not _AGAINST[entry.fact]:
+        if not stands_against(entry):
             placed += [entry, _end(entry, run)]
         if entry.fact not in _SHARED:
             placed.append(_held(entry, as_of))
     return placed
+
+
+def stands_against(entry: Entry) -> bool:
+    """Whether an entry can stand against a certificate."""
+    return entry.fact in AGAINST and entry.value is AGAINST[entry.fact]
 
 
 def _deciding(entry: Entry) -> Entry:

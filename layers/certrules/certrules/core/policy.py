@@ -11,6 +11,8 @@ from certrules.core.letters import STUDIO_LETTERS, letter_key, names_no_pass
 from certrules.core.terms import described, is_nothing, mode_of
 
 MAX_SPAN = timedelta(days=365)
+MOST_NAMES = 50  # of modes, and of letters
+LONGEST_NAME = 50  # characters
 MOST_REVOCATIONS = 10_000  # each is remembered for as long as the breaker's window
 
 
@@ -250,13 +252,22 @@ def _read_modes(name: str, value: object) -> Modes:
     if not isinstance(names, list) or not all(isinstance(mode, str) and mode_of(mode) for mode in names):
         message = f'policy.{name}: expected a list of enrollment modes or {{"all_but": [...]}}, got {described(value)}'
         raise PolicyError(message)
+    _refuse_too_many(name, names)
     return Modes(frozenset(map(mode_of, names)), all_but)
+
+
+def _refuse_too_many(name: str, names: list[str]) -> None:
+    """Raise PolicyError for a list with which a few configurations would fill a course run's item."""
+    if len(names) > MOST_NAMES or any(len(item) > LONGEST_NAME for item in names):
+        message = f"policy.{name}: at most {MOST_NAMES} names of at most {LONGEST_NAME} characters; shorten the list"
+        raise PolicyError(message)
 
 
 def _read_letters(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(letter, str) for letter in value):
         message = f'policy.{name}: expected a list of letter grades such as ["Pass", "A"], got {described(value)}'
         raise PolicyError(message)
+    _refuse_too_many(name, value)
     failing = [letter for letter in value if names_no_pass(letter)]
     if failing:
         number = value.index(failing[0]) + 1

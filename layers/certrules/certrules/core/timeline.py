@@ -17,9 +17,6 @@ from certrules.core.instants import BEGINNING
 CAPACITY = 200
 """How many entries a timeline may hold before it is compacted."""
 
-HARD_LIMIT = 2_000
-"""How many entries a timeline may hold after compaction: about half of what a DynamoDB item takes."""
-
 
 class Entry(NamedTuple):
     """One dated value: the fact has this value from this instant on, by this event, and by this actor if it has one."""
@@ -43,7 +40,7 @@ _order = attrgetter("at", "event_id", "fact", "subject")
 
 
 class TimelineFullError(ValueError):
-    """The timeline is full of entries that all matter. A retry can't help."""
+    """A timeline is full of entries that all decide. A retry can't help. Names what to do."""
 
 
 def merge(timeline: Timeline, entries: Iterable[Entry]) -> Timeline:
@@ -77,10 +74,8 @@ def compact(
     entry with another value must meet it. So the value at every instant, and every replay, stay the same. The second
     result is the instant (UTC) up to which the timeline is compacted: a repeat from before it is dropped when it is
     delivered again, since it would look like a new entry.
-
-    Raises TimelineFullError if more than HARD_LIMIT entries remain.
     """
-    if compacted_until is BEGINNING and len(timeline) <= min(capacity, HARD_LIMIT):
+    if compacted_until is BEGINNING and len(timeline) <= capacity:
         return timeline, compacted_until
     repeats = _repeats(timeline)
     excess = len(timeline) - capacity
@@ -88,9 +83,6 @@ def compact(
         compacted_until = max(compacted_until, repeats[min(2 * excess, len(repeats)) - 1].at)
     dropped = {entry for entry in repeats if entry.at <= compacted_until}
     remaining = tuple(entry for entry in timeline if entry not in dropped) if dropped else timeline
-    if len(remaining) > HARD_LIMIT:
-        message = f"{len(remaining)} entries that all differ from the one before; at most {HARD_LIMIT} can be kept"
-        raise TimelineFullError(message)
     return remaining, compacted_until
 
 

@@ -2,7 +2,8 @@
 
 An entry is a list: microseconds since the entry before it (since 1970, UTC, for the first), event id (a UUID in
 base64; empty if it is that of the entry before), the letter of the fact, subject, value, actor and notes. Empty items
-at the end are left out. The codec of each fact's value stands in core.fact_types.
+at the end are left out. A long actor and notes are stored once: a number in their place, n, means those of the entry n
+places before. The codec of each fact's value stands in core.fact_types.
 """
 
 import re
@@ -28,11 +29,19 @@ from certrules.core.instants import (
     optional_instant,
     optional_micros,
 )
+from certrules.core.limits import is_long, is_within
 from certrules.core.rules import RULEBOOK
 from certrules.core.terms import Actor, Cause, Status
 from certrules.core.timeline import Entry, Timeline, at_instant
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_EVIDENCE_BYTES = 64_000
+"""How many bytes of entries a history item has as evidence: the newest ones. An item has at most 400 KB."""
+
+_MOST_INVALIDATIONS = 20
+"""How many active invalidations a history item names."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -50,8 +59,7 @@ def encode_timeline(timeline: Timeline, text: str = "", known: Timeline = ()) ->
         return _encode(entries_out(timeline)).decode()
     if len(timeline) == count:
         return text
-    last = known[-1]
-    return f"{text[:-1]},{_encode(entries_out(timeline[count:], last.at, last.event_id))[1:].decode()}"
+    return f"{text[:-1]},{_encode(entries_out(timeline[count:], known))[1:].decode()}"
 
 
 def decode_timeline(text: str) -> Timeline:
@@ -61,26 +69,42 @@ def decode_timeline(text: str) -> Timeline:
 
 def entries_in(items: Iterable[list[Any]]) -> Timeline:
     """Return the entries of their stored form."""
-    entries = []
+    entries: list[Entry] = []
     at, event_id = EPOCH, ""
     for since, text, letter, subject, value, *actor in items:
         at += since * MICROSECOND
         event_id = _id_in(text) if text else event_id
         fact, row = BY_LETTER[letter]
         decoded = None if value is None else row.from_stored(subject, value)
-        entries.append(Entry(at, event_id, fact, subject, decoded, *actor))
+        by_and_notes = _noted_before(entries, actor[0]) if actor and isinstance(actor[0], int) else actor
+        entries.append(Entry(at, event_id, fact, subject, decoded, *by_and_notes))
     return tuple(entries)
 
 
-def entries_out(entries: Iterable[Entry], before: datetime = EPOCH, event_id: str = "") -> list[list[Any]]:
-    """Return entries in their stored form, after one of the instant `before` and the event `event_id`, if given."""
+def _noted_before(entries: list[Entry], places: int) -> tuple[str, str]:
+    """Return the actor and notes of the entry so many places before. Raises ValueError if there is none."""
+    if not 0 < places <= len(entries):
+        raise ValueError(f"no entry is {places} places before")
+    return entries[-places].by, entries[-places].notes
+
+
+def entries_out(entries: Iterable[Entry], known: Timeline = ()) -> list[list[Any]]:
+    """Return entries in their stored form, as they continue `known`."""
+    before, event_id = (known[-1].at, known[-1].event_id) if known else (EPOCH, "")
+    noted: dict[tuple[str, str], int] = {}  # in which place a long actor and notes stand
+    for place, entry in enumerate(known):
+        if is_long(entry.by, entry.notes):
+            noted.setdefault((entry.by, entry.notes), place)
     items = []
-    for at, entry_id, fact, subject, value, by, notes in entries:
+    for place, (at, entry_id, fact, subject, value, by, notes) in enumerate(entries, len(known)):
         row = FACTS[fact]
         text = "" if entry_id == event_id else _id_out(entry_id)
         encoded = None if value is None else row.to_stored(value)
         item = [(at - before) // MICROSECOND, text, row.letter, subject, encoded]
-        if notes:
+        if is_long(by, notes):
+            noted_at = noted.setdefault((by, notes), place)
+            item += (by, notes) if noted_at == place else (place - noted_at,)
+        elif notes:
             item += by, notes
         elif by:
             item.append(by)
@@ -113,11 +137,11 @@ def encode_published(published: PublishedCertificate, *based_on: int) -> str:
 
     `based_on` are the versions of the ID verification, of the configuration, and the number of history items.
     """
-    certificate, transitions, pending, published_at = published
+    certificate, transitions, pending, published_at, unlisted = published
     return _encode(
         [
             _certificate_out(certificate),
-            [(micros(item.at), item.status, item.cause) for item in transitions],
+            [*([unlisted] if unlisted else []), *((micros(item.at), item.status, item.cause) for item in transitions)],
             None
             if pending is None
             else [pending.cause, micros(pending.since), optional_micros(pending.due), *pending.actor],
@@ -136,6 +160,7 @@ def decode_published(text: str) -> tuple[PublishedCertificate, list[int]]:
     certificate, transitions, pending, verification, configuration, history_count, *published_at = _decode(text)
     if not isinstance(history_count, int):
         raise TypeError(f"a number of history items that is a {type(history_count).__name__}")
+    unlisted = transitions.pop(0) if transitions and isinstance(transitions[0], int) else 0
     published = tuple(
         PublishedTransition(instant_of(at), Status(status), Cause(cause)) for at, status, cause in transitions
     )
@@ -147,6 +172,7 @@ def decode_published(text: str) -> tuple[PublishedCertificate, list[int]]:
             if pending is None
             else Pending(Cause(pending[0]), instant_of(pending[1]), optional_instant(pending[2]), Actor(*pending[3:])),
             _second_of(published) + published_at[0] * SECOND if published_at else BEGINNING,
+            unlisted,
         ),
         [verification, configuration, history_count],
     )
@@ -199,12 +225,20 @@ def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
         "unmet": sorted(decision.unmet),
         "waived": sorted(decision.waived),
         "facts": {
-            name: sorted(value) if isinstance(value, frozenset) else value
+            name: sorted(value)[:_MOST_INVALIDATIONS] if isinstance(value, frozenset) else value
             for name, value, unknown in zip(Facts._fields, facts, _UNKNOWN, strict=True)
             if value != unknown and name not in {"as_of", "policy"}
         },
-        "evidence": entries_out(sorted(evidence, key=lambda entry: entry[:4])),
+        "evidence": entries_out(_newest(sorted(evidence, key=lambda entry: entry[:4]))),
     }
+
+
+def _newest(evidence: list[Entry]) -> list[Entry]:
+    """Return the newest entries of the evidence, nearly always all, in _EVIDENCE_BYTES."""
+    start = 0
+    while not is_within(evidence[start:], _EVIDENCE_BYTES):
+        start += max(1, (len(evidence) - start) // 4)
+    return evidence[start:]
 
 
 def history_of(transition: Transition, record: Record) -> str:

@@ -17,7 +17,7 @@ from certrules.core.fact_types import Fact
 from certrules.core.facts import active_by_person
 from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Status
-from certrules.core.timeline import Timeline
+from certrules.core.timeline import Timeline, TimelineFullError
 from certrules.core.wording import listed, old_logic_decides, status_text, when
 from certrules.formats.messages import SUPPORT_SOURCE
 from certrules.formats.own_events import ERASED, REQUESTED
@@ -72,14 +72,17 @@ class Preview(NamedTuple):
 
 
 def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> Preview:
-    """Return the effect of an act on the certificate. Raises RefusedActError if it contradicts the current state."""
+    """Return the effect of an act. Raises RefusedActError if it contradicts the current state, or finds no room."""
     _refuse_contradictions(case, act)
     before = case.published.certificate
     status = before.status if before else None
     if ACTS[act].event_type == ERASED:
         sentence = "The certificate stays; the learner's name is forgotten here, in all course runs."
         return Preview(status, status, sentence, False, None, "act", case.version)
-    decided = decide_record(case.known, entries_of(case.pair, detail, now), now)
+    try:
+        decided = decide_record(case.known, entries_of(case.pair, detail, now), now)
+    except TimelineFullError as error:
+        raise RefusedActError(409, "the learner's record is full", str(error)) from error
     published = decided.publication.published
     after = published.certificate
     takes_away = status is Status.DOWNLOADABLE and (after is None or after.status is not Status.DOWNLOADABLE)
