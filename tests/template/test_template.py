@@ -88,6 +88,13 @@ def function_of(stack: Json, mapping: Json) -> str:
     return str(alias["FunctionName"]["Ref"])
 
 
+def test_a_burst_of_events_leaves_concurrency_for_all_else(stack: Json) -> None:
+    sources = of_type(stack, "AWS::Lambda::EventSourceMapping").values()
+    (ingest,) = (source for source in sources if source_of(source) == ("IngestQueue", "Arn"))
+    assert ingest["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "IngestConcurrency"}}
+    assert stack["Parameters"]["IngestConcurrency"]["Default"] < 1000 / 2  # an account's by default
+
+
 def source_of(mapping: Json) -> tuple[str, str]:
     """Return the resource whose records a function reads, and which of its attributes names it."""
     arn = mapping["EventSourceArn"]
