@@ -83,8 +83,11 @@ def replay_in_steps(
 
 
 def _sweep(functions: Any, name: str, at: datetime) -> int:
-    """Decide the records that are due by an instant; return their number. Raises NoStackError."""
-    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"time": at.isoformat()}))
+    """Request the records that are due by an instant; return their number. Raises NoStackError.
+
+    A restored table may have noted requests that are lost: they are made again.
+    """
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"time": at.isoformat(), "again": True}))
     state = json.load(answer["Payload"])
     if "due" not in state:
         raise stacks.NoStackError(f"the sweep as of {at.isoformat()} failed: {state}")

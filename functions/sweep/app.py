@@ -19,8 +19,9 @@ INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
-    """Return how many records are due by the schedule's time."""
-    due, requested = sweep(INGEST_QUEUE, datetime.fromisoformat(event["time"]))
+    """Return how many records are due by the schedule's time; with `again`, what is on its way is requested again."""
+    at, again = datetime.fromisoformat(event["time"]), event.get("again", False)
+    due, requested = sweep(INGEST_QUEUE, at, again=again)
     metrics.add_metric(name="Due", unit=MetricUnit.Count, value=due)
     metrics.add_metric(name="DueRequested", unit=MetricUnit.Count, value=requested)
     return {"due": due}

@@ -160,3 +160,12 @@ def test_more_than_a_run_lists_is_sent_as_the_first_are_decided(
         scene.cloud.deliver()
 
     assert [statuses(scene, each)[-1] for each in learners] == [Status.NOTPASSING] * 5
+
+
+def test_a_sweep_of_a_replayed_archive_requests_again_what_was_lost_on_its_way(scene: Scene, learner: Learner) -> None:
+    holds(scene, [learner])
+    scene.sweep(day(6))
+    assert requested(scene) == [learner.learner_id]
+
+    assert (scene.sweep(day(6)), requested(scene)) == ({"due": 1}, [])
+    assert (scene.sweep(day(6), again=True), requested(scene)) == ({"due": 1}, [learner.learner_id])

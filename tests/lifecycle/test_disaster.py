@@ -63,7 +63,7 @@ def live(scene: Scene, sent: Iterable[Sent]) -> None:
 def see_through(scene: Scene, at: datetime) -> None:
     """Deliver everything, and sweep until nothing is due by this instant."""
     deliver(scene)
-    while scene.sweep(at)["due"]:
+    while scene.sweep(at, again=True)["due"]:
         deliver(scene)
 
 

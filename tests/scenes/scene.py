@@ -156,9 +156,9 @@ class Scene:
         """Hand `redecide` a batch of messages m0, m1, ... Returns its answer."""
         return self.cloud.invoke("RedecideFunction", sqs_event(bodies))
 
-    def sweep(self, at: datetime) -> Any:
-        """Let the schedule fire. Returns the answer of `sweep`."""
-        return self.cloud.invoke("SweepFunction", {"time": as_time(at)})
+    def sweep(self, at: datetime, *, again: bool = False) -> Any:
+        """Let the schedule fire, or `certs archive replay` sweep again. Returns the answer of `sweep`."""
+        return self.cloud.invoke("SweepFunction", {"time": as_time(at)} | ({"again": True} if again else {}))
 
     def send(self, *details: Detail, at: datetime) -> None:
         """Put events on the bus as of `at`: the time of their envelopes."""

@@ -26,8 +26,10 @@ _RETENTION = timedelta(days=1)
 type _Due = tuple[datetime, Pair]
 
 
-def sweep(ingest_queue: str, now: datetime) -> tuple[int, int]:
+def sweep(ingest_queue: str, now: datetime, *, again: bool = False) -> tuple[int, int]:
     """Request what is due by the schedule's time. Returns how many records are due, and how many were requested.
+
+    `again` requests what was requested already, too: nothing may be on its way then, as when an archive is replayed.
 
     Raises SendError and LostRaceError; the next run goes on. A run that dies sends again what it has not noted.
     """
@@ -35,13 +37,13 @@ def sweep(ingest_queue: str, now: datetime) -> tuple[int, int]:
     for shard in range(DUE_SHARDS):
         found = storage.due_by(now, shard, AT_ONCE)
         due += len(found)
-        requested += _sweep_shard(ingest_queue, shard, found, now) if found else 0
+        requested += _sweep_shard(ingest_queue, shard, found, now, again=again) if found else 0
     return due, requested
 
 
-def _sweep_shard(ingest_queue: str, shard: int, due: list[_Due], now: datetime) -> int:
+def _sweep_shard(ingest_queue: str, shard: int, due: list[_Due], now: datetime, *, again: bool) -> int:
     note = storage.find_note(_SENT, str(shard))
-    sent: dict[str, Any] = msgspec.json.decode(note.b) if note.v else {}
+    sent: dict[str, Any] = msgspec.json.decode(note.b) if note.v and not again else {}
     by_name = {_name_of(item): item for item in due}
     waiting = {at: by_name.keys() & names for at, names in sent.items() if _is_on_its_way(at, now)}
     new = by_name.keys() - set().union(*waiting.values())
