@@ -75,9 +75,9 @@ def replay_in_steps(
             if state in {"CANCELLED", "FAILED"}:
                 raise stacks.NoStackError(f"the replay from {since.isoformat()} on is {state}: start again from there")
             pause()
-        _see_through(clients("sqs"), outputs, pause)
+        _see_through(clients, outputs, pause)
         while _sweep(functions, outputs["SweepFunctionName"], end):
-            _see_through(clients("sqs"), outputs, pause)
+            _see_through(clients, outputs, pause)
         since = end
         yield end
 
@@ -94,9 +94,15 @@ def _sweep(functions: Any, name: str, at: datetime) -> int:
     return int(state["due"])
 
 
-def _see_through(sqs: Any, outputs: Mapping[str, str], pause: Callable[[], object]) -> None:
-    """Wait until nothing waits."""
-    while any(_waiting(sqs, outputs[name]) for name in _QUEUES):
+def _see_through(clients: Clients, outputs: Mapping[str, str], pause: Callable[[], object]) -> None:
+    """Wait until no message waits, and no course run is being decided again."""
+    sqs, steps = clients("sqs"), clients("stepfunctions")
+    running = {"stateMachineArn": outputs["RedecideMachineArn"], "statusFilter": "RUNNING", "maxResults": 1}
+
+    def waits() -> bool:
+        return any(_waiting(sqs, outputs[name]) for name in _QUEUES)
+
+    while waits() or steps.list_executions(**running)["executions"] or waits():  # an execution that ends may send, too
         pause()
 
 

@@ -1,31 +1,27 @@
-"""A course run changed: its learners' certificates are requested again, a page of a shard at a time."""
+"""A course run changed: a run of the state machine that decides it again is started, once for many changes."""
 
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+import msgspec
+from aws_lambda_powertools import Logger
 
-from certrules import decide_again, storage
+from certrules import aws, redeciding, storage
 
 logger = Logger()
-metrics = Metrics()
-storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
-INGEST_QUEUE = os.environ["INGEST_QUEUE_URL"]
-REDECIDE_QUEUE = os.environ["REDECIDE_QUEUE_URL"]
+storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+MACHINE = os.environ["REDECIDE_MACHINE"]
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
-    """Return the messages to retry. A page that is delivered twice is requested twice, without effect."""
+    """Return the messages to retry. A message that is delivered twice has at most another run started."""
     failed = []
-    redecided = 0
     for record in event["Records"]:
         try:
-            redecided += decide_again.request_page(INGEST_QUEUE, REDECIDE_QUEUE, record["body"])
+            changed = msgspec.json.decode(record["body"])
+            redeciding.ensure_run(MACHINE, changed["course_run"], changed["at"], aws.now())
         except Exception:
-            logger.exception("The page is retried.", message_id=record["messageId"])
+            logger.exception("The message is retried.", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
-    metrics.add_metric(name="Redecided", unit=MetricUnit.Count, value=redecided)
     return {"batchItemFailures": failed}

@@ -355,7 +355,7 @@ def test_a_course_run_that_becomes_known_or_changes_its_rules_is_decided_again(s
         assert scene.ingest(sent(change)) == ALL_TAKEN
 
     assert scene.queued("RedecideQueue") == [
-        Queued({"course_run": learner.course_run, "at": as_time(day(number))}, 60) for number in (1, 2, 3)
+        Queued({"course_run": learner.course_run, "at": as_time(day(number))}) for number in (1, 2, 3)
     ]
 
 

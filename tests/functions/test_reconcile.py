@@ -32,7 +32,7 @@ def reconcile(scene: Scene, at: datetime = NOW, segments: int = 2) -> dict[str, 
         input=json.dumps({"time": as_time(at), "segments": segments}),
     )
     scene.cloud.deliver(delayed=True)
-    execution = scene.cloud.executions()[-1]
+    execution = [run for run in scene.cloud.executions() if run.machine == "ReconcileMachine"][-1]
     assert execution.status == "SUCCEEDED", execution.cause
     outcome: dict[str, Any] = execution.output
     return outcome

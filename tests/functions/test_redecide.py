@@ -1,55 +1,58 @@
-"""Redecide: a changed course run in; a request to decide again for each of its learners out, page by page."""
+"""A course run that changed: one run for changes that come together decides each of its learners, without a chain."""
 
+import json
+from collections.abc import Callable
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from certrules import storage
 from certrules.core.terms import Status
 from localcloud import LocalCloud
-from tests.scenes.scene import Learner, Scene, Wire, as_time, day, failed
+from localcloud.machines import Execution
+from tests.scenes.scene import Answer, Learner, Request, Scene, Wire, as_time, day, failed
 
 AT = as_time(day(9))
+_numbers = count()
+
+
+def runs(scene: Scene, course_run: str) -> list[Execution]:
+    """Return the runs that decide a course run again, oldest first."""
+    executions = (found for found in scene.cloud.executions() if found.machine == "RedecideMachine")
+    return [found for found in executions if found.input.get("course_run") == course_run and "run" in found.input]
+
+
+def begin(scene: Scene, run: Execution) -> None:
+    """Have a run begin, as its state machine does when changes were gathered."""
+    scene.cloud.invoke("DecideFunction", {"step": "begin", **run.input})
+
+
+def stop(scene: Scene, run: Execution) -> None:
+    """Stop a run by hand."""
+    scene.client("stepfunctions").stop_execution(executionArn=run.arn)
 
 
 def small_pages(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a page hold two learners."""
-    with cloud.functions["RedecideFunction"].running():
-        decide_again = import_module("certrules.decide_again")  # the copy of this function
-        monkeypatch.setattr(decide_again, "PAGE", 2)
+    """Have a page hold two learners, and a call of the function decide but one page."""
+    with cloud.functions["DecideFunction"].running():
+        monkeypatch.setattr(import_module("certrules.redeciding"), "PAGE", 2)  # the copies of this function
+        monkeypatch.setattr(import_module("app"), "RESERVE_MS", 10_000_000)
 
 
-def test_a_changed_course_run_is_split_into_its_shards(scene: Scene, learner: Learner) -> None:
-    assert scene.redecide({"course_run": learner.course_run, "at": AT}) == failed()
-
-    assert scene.take("RedecideQueue") == [
-        {"course_run": learner.course_run, "at": AT, "shard": shard, "after": None}
-        for shard in range(storage.COURSE_RUN_SHARDS)
-    ]
-    assert scene.queued("IngestQueue") == []
+def changed(learner: Learner) -> dict[str, str]:
+    """Return the message that the learner's course run changed."""
+    return {"course_run": learner.course_run, "at": AT}
 
 
-def test_every_learner_of_the_course_run_is_asked_for_once_page_by_page(
-    scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learners = [Learner(number, learner.course_run) for number in range(1, 90)]
-    elsewhere = learner.elsewhere("course-v1:CertX+Other+2026")
-    for each in (*learners, elsewhere):
-        scene.ingest(each.enrolled(day(1)))
-    small_pages(scene.cloud, monkeypatch)
-
-    pages: list[Any] = [{"course_run": learner.course_run, "at": AT}]
-    seen = 0
-    while pages:
-        assert scene.redecide(pages.pop()) == failed()
-        pages += scene.take("RedecideQueue")
-        seen += 1
-
-    asked = [message["request"] for message in scene.take("IngestQueue")]
-    assert sorted(request["learner_id"] for request in asked) == list(range(1, 90))
-    assert {request["course_key"] for request in asked} == {learner.course_run}
-    assert seen > storage.COURSE_RUN_SHARDS * 2
+def outdated(course_run: str, learners: list[Learner]) -> list[int]:
+    """Return the learners that were decided with another configuration than the stored one."""
+    loaded = storage.load([each.pair for each in learners])
+    version = loaded.course_runs[course_run].version
+    return [pair.learner_id for pair, stored in loaded.records.items() if stored.based_on[1] != version]
 
 
 def test_what_a_course_run_changes_reaches_its_certificates(scene: Scene, learner: Learner) -> None:
@@ -58,31 +61,233 @@ def test_what_a_course_run_changes_reaches_its_certificates(scene: Scene, learne
     scene.empty_queues()
 
     scene.ingest(learner.configured(day(1)))
-    (message,) = scene.take("RedecideQueue")  # which it leaves after a minute
-    scene.redecide(message)
-    scene.cloud.deliver()
+    assert scene.cloud.deliver().errors == []
 
     certificate = scene.certificate(learner)
     assert certificate is not None
     assert (certificate.status, certificate.issued_at) == (Status.DOWNLOADABLE, day(3))
+    (run,) = runs(scene, learner.course_run)
+    assert run.status == "SUCCEEDED"
 
 
-def test_a_page_that_comes_twice_changes_nothing(scene: Scene, learner: Learner, wire: Wire) -> None:
-    scene.ingest(*learner.qualifying())
-    message = scene.take("RedecideQueue")[0]
-    page = {**message, "shard": learner.learner_id % storage.COURSE_RUN_SHARDS}
+def test_changes_that_come_together_share_a_run_and_a_later_one_has_its_own(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying(), learner.configured(day(2), policy="open-edx"))
+    scene.ingest(learner.configured(day(4), web_certificates_enabled=True))
+    messages = scene.take("RedecideQueue")
+    assert len(messages) == 3
+
+    assert scene.redecide(*messages, *messages) == failed()
+    assert len(runs(scene, learner.course_run)) == 1
+    scene.cloud.deliver()
+    assert outdated(learner.course_run, [learner]) == []
+
+    scene.redecide(changed(learner))
+    assert len(runs(scene, learner.course_run)) == 2
+
+
+def test_a_change_after_a_run_has_begun_starts_another(scene: Scene, learner: Learner) -> None:
+    scene.redecide(changed(learner))
+    (first,) = runs(scene, learner.course_run)
+    begin(scene, first)
+    begin(scene, first)  # the state machine may try it twice
+
+    scene.redecide(changed(learner), changed(learner))
+
+    assert [run.status for run in runs(scene, learner.course_run)] == ["RUNNING", "RUNNING"]
+
+
+def test_a_run_that_ended_before_it_began_is_replaced(scene: Scene, learner: Learner) -> None:
+    scene.redecide(changed(learner))
+    stop(scene, runs(scene, learner.course_run)[0])
+
+    scene.redecide(changed(learner))
+
+    assert [run.status for run in runs(scene, learner.course_run)] == ["ABORTED", "RUNNING"]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(["change", "change", "begin", "stop"]), max_size=8))
+def test_after_each_change_there_is_one_run_that_has_not_begun(
+    scene: Scene, learner: Learner, steps: list[str]
+) -> None:
+    here = Learner(learner.learner_id, f"{learner.course_run}_{next(_numbers)}")
+    started = 0
+    is_waiting = False
+    for step in steps:
+        if step == "change":
+            scene.redecide(changed(here))
+            started += not is_waiting
+            is_waiting = True
+            found = runs(scene, here.course_run)
+            assert len(found) == started
+            assert found[-1].status == "RUNNING"
+        elif is_waiting:
+            (begin if step == "begin" else stop)(scene, runs(scene, here.course_run)[-1])
+            is_waiting = False
+    for run in runs(scene, here.course_run):
+        stop(scene, run)
+
+
+def test_every_learner_of_the_course_run_is_decided_part_by_part(
+    scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch, wire: Wire
+) -> None:
+    learners = [Learner(number, learner.course_run) for number in range(1, 90)]
+    for each in (*learners, learner.elsewhere("course-v1:CertX+Other+2026")):
+        scene.ingest(each.enrolled(day(1)))
+    small_pages(scene.cloud, monkeypatch)
+    scene.ingest(learner.configured(day(2)))
+    assert len(outdated(learner.course_run, learners)) == 89
     wire.sent.clear()
 
-    assert scene.redecide(page, page) == failed()
-    scene.ingest(*scene.take("IngestQueue")[-2:])
+    deliveries = scene.cloud.deliver()
 
-    assert not wire.operations().keys() & {"PutItem", "TransactWriteItems"}
+    assert outdated(learner.course_run, learners) == []
+    assert deliveries.errors == []
+    assert deliveries["RedecideFunction"].invocations == 1
+    assert deliveries["DecideFunction"].invocations > storage.COURSE_RUN_SHARDS * 2
+    assert not wire.operations().keys() & {"SendMessage", "SendMessageBatch"}
 
 
-def test_only_the_page_that_failed_is_retried(scene: Scene, learner: Learner, wire: Wire) -> None:
-    page = {"course_run": learner.course_run, "at": AT, "shard": 0, "after": None}
-    wire.refuse("Query", f"{learner.course_run}#1")
+LEARNERS = 600_000
+ON_A_PAGE = 500
 
-    answer = scene.redecide(page, {**page, "shard": 1}, {**page, "shard": 2})
 
-    assert answer == failed("m1")
+def many_learners(course_run: str) -> Callable[[Request, Callable[[], Answer]], Answer]:
+    """Answer as DynamoDB does for a course run of so many learners, with no record of theirs."""
+
+    def around(request: Request, answer: Callable[[], Answer]) -> Answer:
+        if request.operation == "Query" and request.names(f"{course_run}#"):
+            return 200, {}, json.dumps(page(course_run, request.body))
+        if request.operation == "BatchGetItem" and request.names(course_run) and request.names("L#"):
+            none: dict[str, Any] = {table: [] for table in request.body["RequestItems"]}
+            return 200, {}, json.dumps({"Responses": none, "UnprocessedKeys": {}})
+        return answer()
+
+    return around
+
+
+def page(course_run: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of the index of the course run's learners, of whom only the last one is listed."""
+    (key,) = (value["S"] for value in asked["ExpressionAttributeValues"].values())
+    start = asked.get("ExclusiveStartKey")
+    before = int(start["p"]["S"][2:]) if start else int(key.rpartition("#")[2]) - storage.COURSE_RUN_SHARDS
+    last = before + ON_A_PAGE * storage.COURSE_RUN_SHARDS
+    item = {"p": {"S": f"L#{last}"}, "s": {"S": course_run}, "r": {"S": key}}
+    more = {"LastEvaluatedKey": item} if last + storage.COURSE_RUN_SHARDS < LEARNERS else {}
+    return {"Items": [item], "Count": 1, "ScannedCount": 1, **more}
+
+
+def test_a_course_run_of_six_hundred_thousand_learners_needs_no_chain(
+    scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch, wire: Wire
+) -> None:
+    """There are as many pages as so many learners have, but each lists one: it is about the calls between them."""
+    scene.cloud.deliver()  # what other tests left
+    with scene.cloud.functions["DecideFunction"].running():
+        redeciding = import_module("certrules.redeciding")
+        assert redeciding.PAGE == ON_A_PAGE
+        monkeypatch.setattr(redeciding, "PAGE", 1)
+    scene.ingest(learner.configured(day(2)))
+    wire.around = many_learners(learner.course_run)
+    wire.sent.clear()
+
+    deliveries = scene.cloud.deliver()
+
+    (run,) = runs(scene, learner.course_run)
+    assert (run.status, deliveries.errors) == ("SUCCEEDED", [])
+    listed = [request for request in wire.sent if request.operation == "Query"]
+    assert len(listed) == LEARNERS / ON_A_PAGE
+    assert deliveries["RedecideFunction"].invocations == 1
+    assert deliveries["DecideFunction"].invocations == 2 + storage.COURSE_RUN_SHARDS
+    assert deliveries["IngestFunction"].invocations == 0
+    assert not wire.operations().keys() & {"SendMessage", "SendMessageBatch"}
+
+
+def test_a_record_that_cannot_be_decided_is_left_to_the_ingest_queue_and_stops_no_other(
+    scene: Scene, learner: Learner
+) -> None:
+    others = [Learner(learner.learner_id + 16 * number, learner.course_run) for number in range(1, 4)]
+    for each in (learner, *others):
+        scene.ingest(each.enrolled(day(1)))
+    key = {"p": {"S": f"L#{learner.learner_id}"}, "s": {"S": learner.course_run}}
+    table = {"TableName": scene.cloud.physical("CertificatesTable")}
+    found = scene.client("dynamodb").get_item(**table, Key=key)["Item"]
+    scene.client("dynamodb").put_item(**table, Item={**found, "c": {"S": "spoiled"}})
+    scene.ingest(learner.configured(day(2)))
+
+    scene.cloud.deliver()
+
+    assert outdated(learner.course_run, others) == []
+    (waiting,) = scene.take("IngestDeadLetters")
+    assert waiting["request"]["learner_id"] == learner.learner_id
+    scene.client("dynamodb").put_item(**table, Item=found)
+
+
+def test_an_outage_has_the_step_tried_again_and_sends_no_course_run_to_the_ingest_queue(
+    scene: Scene, learner: Learner, wire: Wire
+) -> None:
+    learners = [Learner(learner.learner_id + 16 * number, learner.course_run) for number in range(40)]
+    for each in learners:
+        scene.ingest(each.enrolled(day(1)))
+    scene.ingest(learner.configured(day(2)))
+    scene.redecide(*scene.take("RedecideQueue"))
+    (run,) = runs(scene, learner.course_run)
+    begin(scene, run)
+    wire.refuse("BatchGetItem", "L#")
+    with pytest.raises(Exception, match="the test refuses it"):
+        scene.cloud.invoke("DecideFunction", {"step": "first", **run.input})
+    assert scene.queued("IngestQueue") == []
+    wire.around = lambda _, answer: answer()
+
+    scene.cloud.deliver()
+
+    assert outdated(learner.course_run, learners) == []
+
+
+def test_events_do_not_wait_behind_a_course_run(scene: Scene, learner: Learner) -> None:
+    other = learner.elsewhere(f"{learner.course_run}_other")
+    scene.ingest(*learner.qualifying())
+    scene.empty_queues()
+    scene.redecide(changed(learner))
+    (run,) = runs(scene, learner.course_run)
+    begin(scene, run)
+    scene.cloud.invoke("DecideFunction", {"step": "first", **run.input})
+
+    assert scene.queued("IngestQueue") == []
+    assert scene.ingest(*other.qualifying()) == failed()
+    assert scene.certificate(other) is not None
+
+
+def test_revocations_that_a_change_brings_up_go_through_the_breaker(scene: Scene, learner: Learner) -> None:
+    learners = [Learner(learner.learner_id + number, learner.course_run) for number in range(3)]
+    limit = {"breaker_limit": 1, "breaker_window_seconds": 86_400}
+    scene.send(learner.configured(day(2), policy=limit), at=day(2))
+    for each in learners:
+        scene.send(*each.qualifying(), at=day(3))
+        scene.send(each.failing(day(5)), at=day(5))
+    scene.cloud.deliver()
+    scene.send(learner.configured(day(6), web_certificates_enabled=True), at=day(9))
+
+    scene.cloud.deliver()
+
+    statuses = [scene.certificate(each) for each in learners]
+    assert sorted(str(found and found.status) for found in statuses) == ["downloadable", "downloadable", "notpassing"]
+    held = [scene.stored_record(each).published.pending for each in learners]
+    assert sum(pending is not None and pending.due is None for pending in held) == 2
+
+
+def test_only_the_message_that_failed_is_retried(scene: Scene, learner: Learner, wire: Wire) -> None:
+    other = learner.elsewhere(f"{learner.course_run}_other")
+    wire.refuse("StartExecution", other.course_run)
+
+    assert scene.redecide(changed(learner), changed(other), "malformed") == failed("m1", "m2")
+
+    wire.around = lambda _, answer: answer()
+    assert scene.redecide(changed(other)) == failed()
+    assert len(runs(scene, other.course_run)) == 1
+
+
+def test_a_page_of_the_last_release_has_its_course_run_decided(scene: Scene, learner: Learner) -> None:
+    """Messages that were on their way when this was deployed."""
+    page_of_old = {**changed(learner), "shard": 3, "after": {"p": {"S": "L#3"}}}
+    assert scene.redecide(page_of_old, {**page_of_old, "shard": 4}) == failed()
+    assert len(runs(scene, learner.course_run)) == 1

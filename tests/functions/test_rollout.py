@@ -205,7 +205,7 @@ def test_a_change_of_rollout_has_the_course_run_decided_again_and_so_has_its_red
 
     for _ in range(2):
         scene.ingest(changed)
-        expected = Queued({"course_run": learner.course_run, "at": "2026-01-09T00:00:00Z"}, 60)
+        expected = Queued({"course_run": learner.course_run, "at": "2026-01-09T00:00:00Z"})
         assert scene.queued("RedecideQueue") == [expected]
         scene.empty_queues()
 

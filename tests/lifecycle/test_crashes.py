@@ -10,7 +10,7 @@ import pytest
 from certs.sources.event_builders import Detail
 from tests.scenes.crashes import Death
 from tests.scenes.lifecycle_story import State, state, story, transitions
-from tests.scenes.scene import OWN_EVENTS, Answer, Learner, Request, Scene, Wire, failed
+from tests.scenes.scene import OWN_EVENTS, Answer, Learner, Request, Scene, Wire, day, failed
 
 MALFORMED = "not JSON"
 
@@ -53,6 +53,34 @@ def test_ingest_may_die_between_any_two_steps(scene: Scene, learner: Learner, wi
         if not death.came:
             break
     assert step > 10
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_deciding_a_course_run_again_may_die_between_any_two_steps(
+    scene: Scene, learner: Learner, wire: Wire, done: bool
+) -> None:
+    for step in range(10_000):
+        scene.empty_tables()
+        scene.ingest(learner.enrolled(day(1)), learner.passing(day(3)), learner.id_approved(day(1)))
+        scene.empty_queues()
+        scene.ingest(learner.configured(day(1)))
+        (changed,) = scene.take("RedecideQueue")
+        wire.around = death = Death(step, done=done)
+        assert death.run(partial(scene.redecide, changed)) == failed()
+        run = [found for found in scene.cloud.executions() if found.input.get("course_run") == learner.course_run][-1]
+        for name in ("begin", "first"):
+            death.run(partial(scene.cloud.invoke, "DecideFunction", {"step": name, **run.input}))
+        wire.around = lambda _, answer: answer()
+
+        assert scene.redecide(changed) == failed()  # a change after this one has a run of its own
+        later = [found for found in scene.cloud.executions() if found.input.get("course_run") == learner.course_run][-1]
+        assert later.name != run.name
+        for each in (run, later):
+            scene.client("stepfunctions").stop_execution(executionArn=each.arn)
+        assert [item["status"] for item in transitions(scene, learner)] == ["downloadable"], f"died at request {step}"
+        if not death.came:
+            break
+    assert step > 20
 
 
 def many_transitions(scene: Scene, learner: Learner) -> list[dict[str, Any]]:

@@ -26,15 +26,15 @@ def client_of(cloud: LocalCloud, function: str, service: str) -> Any:
 
 
 def test_a_function_sends_where_its_role_lets_it_and_nowhere_else(cloud: LocalCloud) -> None:
-    sqs = client_of(cloud, "SweepFunction", "sqs")
+    sqs = client_of(cloud, "DecideFunction", "sqs")
     sqs.send_message(QueueUrl=cloud.physical("IngestQueue"), MessageBody="{}")
-    with pytest.raises(ClientError, match="SweepFunction is not authorized to perform: sqs:SendMessage") as refusal:
+    with pytest.raises(ClientError, match="DecideFunction is not authorized to perform: sqs:SendMessage") as refusal:
         sqs.send_message(QueueUrl=cloud.physical("ParkedQueue"), MessageBody="{}")
     assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
 def test_an_index_is_allowed_alone(cloud: LocalCloud) -> None:
-    dynamodb = client_of(cloud, "RedecideFunction", "dynamodb")
+    dynamodb = client_of(cloud, "DecideFunction", "dynamodb")
     asked = {
         "TableName": cloud.physical("CertificatesTable"),
         "KeyConditionExpression": "r = :r",

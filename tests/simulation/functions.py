@@ -15,17 +15,19 @@ from unittest.mock import patch
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 from botocore.client import BaseClient
 
-from certrules import aws, storage
+from certrules import aws, redeciding, storage
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("ingest", "publish", "sweep", "redecide", "load", "plan", "apply", "reconcile")
+NAMES = ("ingest", "publish", "sweep", "redecide", "decide", "load", "plan", "apply", "reconcile")
 BUCKET = "bulk"
 TABLES = ("certificates", "history", "support")
 HISTORY = "history"
 CERTIFICATES = "certificates"
 INGEST, REDECIDE, PARKED = "ingest-queue", "redecide-queue", "parked-queue"
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:redecide"
 
 ENVIRONMENT = {
+    "ACTING_SOURCES": "openedx/lms/web",
     "AWS_ACCESS_KEY_ID": "simulated",
     "AWS_SECRET_ACCESS_KEY": "simulated",
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -37,7 +39,10 @@ ENVIRONMENT = {
     "HISTORY_TABLE": "history",
     "INGEST_QUEUE_URL": INGEST,
     "PARKED_QUEUE_URL": PARKED,
+    "PLATFORM_ACCOUNTS": "123456789012",
+    "PLATFORM_SOURCES": "openedx/*",
     "PUBLISH_HOST": "publish",
+    "REDECIDE_MACHINE": MACHINE,
     "REDECIDE_QUEUE_URL": REDECIDE,
     "SUPPORT_TABLE": "support",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
@@ -67,6 +72,7 @@ def handlers() -> Mapping[str, Callable[[Any], Any]]:
         spec.loader.exec_module(module)
         found[name] = _called(module)
     storage.connect(*TABLES)
+    redeciding.PAGE = 1  # so that a few learners are several pages
     return found
 
 
@@ -75,7 +81,8 @@ def _called(module: ModuleType) -> Callable[[Any], Any]:
         try:
             return module.handler(event, _CONTEXT)
         finally:
-            module.metrics.provider.clear_metrics()  # Powertools has one set for all functions of a process
+            if hasattr(module, "metrics"):
+                module.metrics.provider.clear_metrics()  # Powertools has one set for all functions of a process
 
     return call
 

@@ -180,7 +180,7 @@ class _History:
         named = {pair for pairs in found.values() for pair in pairs}
         for pair, difference in in_doubt.items():
             is_dead = any(_is_about(body, pair) for body in dead)
-            if pair not in named and not is_dead and not world.failed_machines:
+            if pair not in named and not is_dead and not world.failed_machines and not world.failed_executions:
                 raise BrokenError(f"{pair}: {difference}, and no alarm names it")
 
     def _operate(self) -> None:
@@ -191,8 +191,8 @@ class _History:
             world.start(kind, self._machine(kind), ALARMS[kind])
         world.failed_machines.clear()
         world.drain()
-        if world.failed_machines:
-            raise BrokenError(f"{world.failed_machines} fail without a fault")
+        if world.failed_machines or world.failed_executions:
+            raise BrokenError(f"{world.failed_machines or world.failed_executions} fail without a fault")
 
 
 def _is_about(body: str, pair: Pair) -> bool:

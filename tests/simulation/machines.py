@@ -14,6 +14,7 @@ from certrules.storage import Pair
 from tests.simulation.services import FakeAws
 from tests.simulation.story import FIRST
 
+GATHERING = timedelta(seconds=30)
 SETTLING = timedelta(seconds=60)
 BETWEEN_LOOKS = timedelta(seconds=900)
 
@@ -78,6 +79,18 @@ def _row(
     learner: int | None, course_run: str | None, fact: Fact, value: Any, at: datetime, subject: str = ""
 ) -> TableRow:
     return TableRow(learner, course_run, (Observation(FIRST, at, fact, value, "table 1", subject),))
+
+
+def redeciding(given: dict[str, Any]) -> Machine:
+    """Decide a course run again that changed: gather changes, begin, settle, a page of each part, the rest."""
+    yield GATHERING
+    yield Step("decide", {"step": "begin", "course_run": given["course_run"], "run": given["run"]})
+    yield SETTLING
+    left = yield Step("decide", {"step": "first", "course_run": given["course_run"], "at": given["at"]})
+    for part in left["parts"]:
+        rest = part
+        while not rest["done"]:
+            rest = yield Step("decide", {"step": "part", "part": rest})
 
 
 def regenerating(aws: FakeAws, name: str, course_runs: list[str], at: datetime) -> Machine:

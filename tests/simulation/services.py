@@ -40,6 +40,15 @@ class PublishedEvent(NamedTuple):
     detail: str
 
 
+@dataclass(slots=True)
+class Execution:
+    """A run of the state machine that decides a course run again."""
+
+    name: str
+    given: str  # its input, JSON
+    status: str = "RUNNING"
+
+
 @dataclass
 class FakeAws:
     """All of AWS that the functions call. Without faults: those come in between (see faults)."""
@@ -50,6 +59,8 @@ class FakeAws:
     queues: dict[str, list[QueuedMessage]] = field(default_factory=dict)
     bus: list[PublishedEvent] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)  # by name
+    started: Callable[[Execution], None] = lambda _: None
     sent: int = 0
     defect: str = ""
 
@@ -83,6 +94,8 @@ class FakeAws:
                 return {"Attributes": {"ApproximateNumberOfMessages": str(count)}}
             case "events", "PutEvents":
                 return self._put_events(params["Entries"])
+            case "stepfunctions", _:
+                return self._execution(operation, params)
             case "s3", "PutObject":
                 body = params["Body"]
                 self.files[params["Key"]] = body if isinstance(body, bytes) else body.read()
@@ -94,6 +107,19 @@ class FakeAws:
                 return {"IsTruncated": False, "Contents": [{"Key": name} for name in names]}
             case _:
                 raise NotImplementedError(f"{service} {operation}")
+
+    def _execution(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Start an execution, or describe it. The same name and input again is the same one, while that runs."""
+        if operation == "DescribeExecution":
+            return {"status": self.executions[params["executionArn"].rpartition(":")[2]].status}
+        name, given = params["name"], params["input"]
+        found = self.executions.get(name)
+        if found is None:
+            found = self.executions[name] = Execution(name, given)
+            self.started(found)
+        elif found.given != given or found.status != "RUNNING":
+            raise AwsError("ExecutionAlreadyExists")
+        return {"executionArn": name}
 
     def _put_events(self, entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         answers = []

@@ -13,6 +13,7 @@ import pytest
 
 from tests.simulation.history import ALARMS
 from tests.simulation.services import DEFECTS
+from tests.simulation.world import REDECIDE_FAILED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,5 +51,5 @@ def test_a_seed_gives_the_same_history_in_every_process() -> None:
 def test_every_alarm_that_names_a_doubt_is_one_of_the_template() -> None:
     template = (ROOT / "template.yaml").read_text()
     queues = {"IngestDeadLettersAlarm", "RedecideDeadLettersAlarm", "PublishDeadLettersAlarm"}
-    for alarm in {*ALARMS.values(), *queues, "ReconciliationFindingsAlarm"}:
+    for alarm in {*ALARMS.values(), *queues, REDECIDE_FAILED, "ReconciliationFindingsAlarm"}:
         assert f"\n  {alarm}:\n" in template

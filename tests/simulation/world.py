@@ -8,13 +8,15 @@ from itertools import count
 from typing import Any
 from zlib import crc32
 
+import msgspec
+
 from certrules.core.instants import instant_of, micros
 from tests.simulation.chances import Chances
 from tests.simulation.dynamodb import Row
 from tests.simulation.faults import Invocation, Killed, Requests
 from tests.simulation.functions import CERTIFICATES, HISTORY, INGEST, REDECIDE, handlers
-from tests.simulation.machines import Machine, Step, StepFailedError
-from tests.simulation.services import FakeAws, QueuedMessage
+from tests.simulation.machines import Machine, Step, StepFailedError, redeciding
+from tests.simulation.services import Execution, FakeAws, QueuedMessage
 from tests.simulation.story import FIRST, Reported
 
 VISIBILITY = timedelta(seconds=180)
@@ -32,6 +34,7 @@ QUEUES = {INGEST: ("ingest", 10), REDECIDE: ("redecide", 1)}
 """The function that a queue feeds, and how many messages at once."""
 
 SHARDS = 2
+REDECIDE_FAILED = "RedecideFailedAlarm"
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class RunningMachine:
     step: Step | None = None
     tries: int = 0
     is_busy: bool = False
+    execution: Execution | None = None  # that a function started
 
 
 class World:
@@ -65,12 +69,14 @@ class World:
         self.trace: list[str] = []
         self._traced = traced
         self.aws = FakeAws(lambda: self.now, self._written, self._lag, defect=defect)
+        self.aws.started = self.run
         self.requests = Requests(self.aws, chances, self.note)
         self.alarms: set[str] = set()
         self.dead: dict[str, list[QueuedMessage]] = {INGEST: [], REDECIDE: []}
         self.shards = [Shard([]) for _ in range(SHARDS)]
         self.machines: list[RunningMachine] = []
         self.failed_machines: list[str] = []
+        self.failed_executions: list[Execution] = []
         self._seed = seed
         self._numbers: dict[str, Iterable[int]] = {}
         self._random = count(1)
@@ -206,7 +212,16 @@ class World:
             queue.remove(message)
 
     def redrive(self) -> None:
-        """Send all dead letters to their queues again, as the runbook has it."""
+        """Send all dead letters to their queues again, and have failed executions go on, as the runbook has it.
+
+        Executions that were stopped can't go on: their course runs are sent once more.
+        """
+        for execution in self.failed_executions:
+            if execution.status == "FAILED":
+                self.run(execution)
+            else:
+                self.aws.enqueue(REDECIDE, execution.given)
+        self.failed_executions.clear()
         for url, messages in self.dead.items():
             for message in messages:
                 message.receives, message.visible_at = 0, self.now
@@ -262,18 +277,49 @@ class World:
         """Start a state machine."""
         self.machines.append(RunningMachine(name, machine, alarm, self.now))
 
+    def run(self, execution: Execution) -> None:
+        """Have an execution that a function started go on from its first step, or do so again."""
+        execution.status = "RUNNING"
+        name = f"redecide run {self._number('redecide run')}"
+        machine = redeciding(msgspec.json.decode(execution.given))
+        self.machines.append(RunningMachine(name, machine, REDECIDE_FAILED, self.now, execution=execution))
+
+    def _end(self, running: RunningMachine, status: str) -> None:
+        """End a state machine. One that did not succeed rings its alarm."""
+        self.machines.remove(running)
+        if running.execution is not None:
+            running.execution.status = status
+        if status == "SUCCEEDED":
+            return
+        self.alarms.add(running.alarm)
+        if running.execution is None:
+            self.failed_machines.append(running.name)
+        else:
+            self.failed_executions.append(running.execution)
+
+    def _is_stopped(self, running: RunningMachine) -> bool:
+        """Whether somebody stops an execution now, which functions started, and between two of its steps."""
+        if running.execution is None or not self.requests.are_disturbed:
+            return False
+        if not self.chances.happens(f"{running.name}: stopped {self._number(f'stop {running.name}')}", 40):
+            return False
+        self.note(f"{running.name} is stopped")
+        self.requests.faults["an execution is stopped"] += 1
+        self._end(running, "ABORTED")
+        return True
+
     def _go_on(self, running: RunningMachine, result: Any = None, error: Exception | None = None) -> None:
         if running.step is None or result is not None or error is not None:
+            if self._is_stopped(running):
+                return
             try:
                 following = running.machine.throw(error) if error else running.machine.send(result)
             except StopIteration:
-                self.machines.remove(running)
+                self._end(running, "SUCCEEDED")
                 return
             except StepFailedError as failure:
                 self.note(f"{running.name} fails: {failure}")
-                self.machines.remove(running)
-                self.alarms.add(running.alarm)
-                self.failed_machines.append(running.name)
+                self._end(running, "FAILED")
                 return
             if isinstance(following, timedelta):
                 running.step, running.wakes_at = None, self.now + following

@@ -65,7 +65,7 @@ def ingest_batch(
         logger.error("Messages are retried.", errors=errors, count=len(result.failed))
     ingested = [message.sent_at for position, message in enumerate(read.messages) if position not in result.failed]
     first = {"Messages": len(records), "Parked": len(refused), "Retried": len(retried)}
-    counts = Counter({**first, **_counts(result, refused)})
+    counts = Counter({**first, **counts_of(result, refused)})
     return IngestedBatch(retried, counts, min(ingested, default=None))
 
 
@@ -120,7 +120,8 @@ def _park(refused: list[Refused], queues: Queues, logger: Logger) -> set[str]:
     return set()
 
 
-def _counts(result: BatchResult, refused: list[Refused]) -> Counter[str]:
+def counts_of(result: BatchResult, refused: Sequence[Refused] = ()) -> Counter[str]:
+    """Return the metrics of what was decided, and of what was refused."""
     counts = Counter(
         {
             "Saved": len(result.changed),
