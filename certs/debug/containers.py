@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -32,16 +33,28 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCAL_AWS = Path(os.environ.get("CERTS_LOCAL_AWS", ROOT.parent / "shared" / "local-aws"))
 
 
-RUNTIME_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
+MACHINE = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())  # macOS and Linux name it differently
+
+
+ARCHITECTURE = "arm64" if MACHINE == "aarch64" else "x86_64"  # of the containers; what is built runs on both
+
+
+RUNTIME_IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
 
 
 CONTAINER_HOST = "host.docker.internal"  # this machine, as a container sees it
 
 
-SAM_LOCAL = ("--skip-pull-image", "--add-host", f"{CONTAINER_HOST}:host-gateway")
+SAM_LOCAL = (
+    "--skip-pull-image",
+    "--add-host",
+    f"{CONTAINER_HOST}:host-gateway",
+    "--parameter-overrides",
+    f"Architecture={ARCHITECTURE}",
+)
 
 
-LIBC = "/lib/x86_64-linux-gnu"
+LIBC = f"/lib/{MACHINE}-linux-gnu"
 
 
 READY_SECONDS = 60  # for `sam local start-lambda`, which only has to read the template

@@ -1,10 +1,11 @@
-"""What `sam build` made, alone: the layer has all that functions import, compiled, and little else."""
+"""What `sam build` made, alone: all that functions import, compiled, for both architectures, and little else."""
 
 import os
 import re
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,12 @@ from tests.scenes.template_expansion import ROOT, Json, of_type
 BUILT = ROOT / ".aws-sam" / "build"
 SITE = BUILT / "RulesLayer" / "python"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
+PACKAGES = {
+    SITE: "layers/certrules",
+    BUILT / "SupportFunction": "functions/support",
+    BUILT / "ReportFunction": "functions/report",
+}
+ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: trusts neither date nor size of the source
 
 
@@ -56,8 +63,30 @@ def default(stack: Json, reference: Json) -> str:
     return str(stack["Parameters"].get(reference.get("Ref"), {}).get("Default", named))
 
 
-def test_all_modules_of_the_layer_are_compiled_for_good() -> None:
-    for source in SITE.rglob("*.py"):
+@pytest.mark.parametrize("folder", PACKAGES, ids=PACKAGES.values())
+def test_each_library_is_there_for_both_architectures_and_is_what_its_name_states(folder: Path) -> None:
+    found: dict[str, set[str]] = {}
+    for library in folder.rglob("*.so*"):
+        module, machine = re.fullmatch(r"(.+)\.cpython-313-(\w+)-linux-gnu\.so", library.name).groups()  # type: ignore[union-attr]
+        header = library.read_bytes()[:20]
+        assert header[:4] == b"\x7fELF", library
+        assert int.from_bytes(header[18:20], "little") == ELF_MACHINES[machine], library
+        found.setdefault(f"{library.parent}/{module}", set()).add(machine)
+    assert found
+    for module, machines in found.items():
+        assert machines == ELF_MACHINES.keys(), module
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=PACKAGES.values())
+def test_what_is_shipped_has_the_versions_that_are_locked(folder: Path) -> None:
+    locked = re.findall(r"^(\S+)==(\S+)", (ROOT / PACKAGES[folder] / "requirements.txt").read_text(), re.MULTILINE)
+    shipped = [path.name.removesuffix(".dist-info").split("-") for path in folder.glob("*.dist-info")]
+    assert sorted((name.replace("_", "-"), version) for name, version in shipped) == sorted(locked)
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=PACKAGES.values())
+def test_all_modules_are_compiled_for_good(folder: Path) -> None:
+    for source in folder.rglob("*.py"):
         compiled = (source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc").read_bytes()
         assert compiled[:8] == MAGIC_NUMBER + UNCHECKED_HASH, source
 
