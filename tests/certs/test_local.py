@@ -151,7 +151,7 @@ def test_what_others_put_on_its_bus_becomes_certificates_until_ctrl_c(tmp_path: 
         entries = [
             {
                 "EventBusName": bus,
-                "Source": "lms",
+                "Source": "openedx/lms/web",
                 "DetailType": detail["metadata"]["event_type"],
                 "Detail": json.dumps(detail),
             }
