@@ -16,7 +16,7 @@ export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
-.PHONY: help setup run test simulate lint format typecheck docs bench build debug audit clean ci
+.PHONY: help setup run test simulate fuzz lint format typecheck docs bench build debug audit clean ci
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -32,6 +32,9 @@ test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core
 
 simulate: $(DEV_STAMP) ## 100,000 histories with faults at every call to AWS (ARGS="--histories 2000", ARGS="--seed 7 --histories 1")
 	@PYTHONPATH=. $(BIN)/python -m tests.simulation $(ARGS)
+
+fuzz: $(DEV_STAMP) ## fuzz events, table rows, stored text and the API for longer than tests do (ARGS=600: seconds for each)
+	@PYTHONPATH=. $(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(DEV_STAMP) ## style, import contracts, and whether the lock and generated docs are current
 	@.tools/uv/bin/uv lock --check --quiet
@@ -70,7 +73,7 @@ audit: $(RUN_STAMP) ## known vulnerabilities of all dependencies, and SBOMs (Cyc
 	@.ci/audit
 
 clean: ## remove what was built, .venv and .tools too
-	@rm -rf .venv .tools .aws-sam .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf .venv .tools .aws-sam .coverage* .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ci: ## everything that CI runs

@@ -231,7 +231,8 @@ def refused(error: RefusedActError | refusals.RefusedError) -> Response[str]:
 def invalid(error: RequestValidationError) -> Response[str]:
     """Answer a request of another form, naming the first field."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "header", "path"})
+    places = [str(part) for part in first["loc"] if part not in {"body", "query", "header", "path"}]
+    field = ".".join(place for place in places if "[" not in place)  # such as list[int]: which of several forms it is
     return problem(422, "the request can't be read", str(first["msg"]).removeprefix("Value error, "), field or "body")
 
 

@@ -55,7 +55,9 @@ from openapi import call
 
 
 @app.get(
-    "/v1/learners/<learner_id>", summary="A learner's course runs, with the certificate in each", **call(CourseRuns)
+    "/v1/learners/<learner_id>",
+    summary="A learner's course runs, with the certificate in each",
+    **call(CourseRuns, refuses=(404,)),
 )
 def learner(learner_id: LearnerInPath) -> dict[str, Any]:
     """Return where anything is known of a learner; a learner of whom nothing is known has none."""

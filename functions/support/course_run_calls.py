@@ -33,6 +33,7 @@ from models import (
     Cursor,
     Key,
     Switch,
+    SwitchInPath,
 )
 from openapi import call
 
@@ -82,6 +83,8 @@ def discard(request: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[
     summary="Stop or resume automatic revocations",
     **call(Switched, scope="act", status=202, refuses=(404, 415)),
 )
-def automatic_revocations(switch: str, request: Annotated[Switch, Body()], key: Key) -> Response[dict[str, Any]]:
+def automatic_revocations(
+    switch: SwitchInPath, request: Annotated[Switch, Body()], key: Key
+) -> Response[dict[str, Any]]:
     """Send the switch as an event, once for a key."""
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, switched(switch, request, key))

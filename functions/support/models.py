@@ -7,12 +7,17 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from certrules.formats.course_keys import COURSE_KEY
 from certrules.formats.written_instants import read_instant
 from certrules.support import revocations
-from certrules.support.acts import ACTS
+from certrules.support.acts import ACTS, SWITCHES
 
 _TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 """Characters that make a text look like another one."""
+
+
+_READABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
+"""What `readable` lets through, as the document states it."""
 
 
 def readable(text: str) -> str:
@@ -33,10 +38,15 @@ def whole_number(text: object) -> object:
     raise ValueError("write a whole number in digits")
 
 
-_ID = {"ge": 1, "le": 2**63 - 1, "description": "The platform's user id."}
+_ID = {"ge": 1, "lt": 2**63, "description": "The platform's user id."}
 
 
-_KEY = {"min_length": 1, "max_length": 255, "description": "The course run's key."}
+_KEY: dict[str, Any] = {
+    "min_length": 1,
+    "max_length": 255,
+    "description": "The course run's key.",
+    "json_schema_extra": {"pattern": f"^(?:{COURSE_KEY.pattern})$"},  # validated by the call, which names the fix
+}
 
 
 Instant = Annotated[datetime, BeforeValidator(read_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -80,8 +90,18 @@ Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=1000),
     AfterValidator(readable),
-    Field(description="Why; it is kept and shown. No personal data.", examples=["ticket 12"]),
+    Field(
+        description="Why; it is kept and shown. No personal data.",
+        examples=["ticket 12"],
+        json_schema_extra={"pattern": _READABLE},
+    ),
 ]
+
+
+Decision = Annotated[str, PathParameter(json_schema_extra={"enum": ["approve", "decline"]})]
+
+
+SwitchInPath = Annotated[str, PathParameter(json_schema_extra={"enum": list(SWITCHES)})]
 
 
 class Strict(BaseModel):

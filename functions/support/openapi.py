@@ -33,6 +33,13 @@ takes `revoke`, whatever it is called. The same Idempotency-Key by the same pers
 or declining twice counts once. Pages end when `next` is null."""
 
 
+_EMPTY_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"type": "object", "maxProperties": 0}}},
+    "description": "Empty. Its media type has to be named: no page of another site can send it unasked.",
+}
+
+
 def call(
     answer: type[BaseModel], *, scope: Scope = "view", status: int = 200, refuses: tuple[int, ...] = ()
 ) -> dict[str, Any]:
@@ -70,4 +77,21 @@ def document(app: APIGatewayHttpResolver) -> str:
     )
     schemas = found["components"]["schemas"]
     found["components"]["schemas"] = {name: schema for name, schema in schemas.items() if "ValidationError" not in name}
-    return json.dumps(found, separators=(",", ":"), sort_keys=True)
+    for calls in found["paths"].values():
+        if "post" in calls:
+            calls["post"].setdefault("requestBody", _EMPTY_BODY)
+    return json.dumps(_with_plain_bounds(found), separators=(",", ":"), sort_keys=True)
+
+
+_BOUNDS = {"ge": "minimum", "le": "maximum", "lt": "exclusiveMaximum"}
+"""What pydantic writes for the bounds of a value that a function of ours reads first, as JSON Schema has it."""
+
+
+def _with_plain_bounds(node: Any) -> Any:
+    """Return a part of the document with the bounds of numbers as JSON Schema has them, whole ones as whole numbers."""
+    if isinstance(node, dict):
+        is_schema = isinstance(node.get("type"), str)
+        return {_BOUNDS.get(name, name) if is_schema else name: _with_plain_bounds(part) for name, part in node.items()}
+    if isinstance(node, list):
+        return [_with_plain_bounds(part) for part in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node

@@ -23,7 +23,7 @@ from certrules.formats.refusals import RefusedError, checked_course_key
 from certrules.requests import RefusedActError, identity
 from certrules.support import spellings
 from console import form, key_in, page, query, see, unread
-from models import Key, Learner, Reason, RunKey, Strict, whole_number
+from models import Decision, Key, Learner, Reason, RunKey, Strict, whole_number
 from openapi import call
 
 BUCKET = os.environ["BULK_BUCKET"]
@@ -180,7 +180,7 @@ def resume_regeneration(run_id: RunId) -> Response[dict[str, Any]]:
     summary="Approve or decline the plan of a bulk run",
     **call(BulkRunAnswer, scope="approve", refuses=(404, 409, 415)),
 )
-def decide_regeneration(run_id: RunId, decision: str, plan: Annotated[PlanDecision, Body()]) -> dict[str, Any]:
+def decide_regeneration(run_id: RunId, decision: Decision, plan: Annotated[PlanDecision, Body()]) -> dict[str, Any]:
     """Let it be applied, or not: the plan that has this hash."""
     return decided(run_id, decision, plan.hash)
 

@@ -23,6 +23,7 @@ from certrules.requests import RefusedActError
 from certrules.support import revocations as bulk_revocations
 from models import (
     BulkRevocation,
+    Decision,
     Key,
 )
 from openapi import call
@@ -57,7 +58,7 @@ def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> 
     summary="Approve or decline a bulk revocation",
     **call(Revocation, scope="approve", refuses=(404, 409, 415)),
 )
-def decide_revocation(revocation_id: RevocationId, decision: str) -> dict[str, Any]:
+def decide_revocation(revocation_id: RevocationId, decision: Decision) -> dict[str, Any]:
     """Let it happen, or not."""
     if decision not in {"approve", "decline"}:
         raise RefusedActError(404, f"{decision} is neither approve nor decline", "POST to one of them")

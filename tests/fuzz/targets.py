@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
 from certrules.core.deciding import DecidedRecord, Known, decide_record
 from certrules.core.guard import PublishedCertificate
 from certrules.core.instants import BEGINNING
@@ -39,6 +42,18 @@ PUBLISHED_NOTHING = PublishedCertificate()
 def samples() -> list[Any]:
     """Return the sample events, read."""
     return [json.loads(path.read_bytes()) for path in sorted(EVENTS.glob("*.json"))]
+
+
+def edits_and_bytes() -> SearchStrategy[bytes]:
+    """Return a strategy of inputs: any bytes, and places with JSON to put there."""
+    texts = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.datetimes().map(str),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    )
+    values = texts.map(lambda value: json.dumps(value).encode()) | st.binary()
+    places = st.binary(min_size=2, max_size=2)
+    return st.binary(max_size=100) | st.builds(lambda place, value: place + value, places, values)
 
 
 # --- events

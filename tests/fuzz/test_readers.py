@@ -1,27 +1,38 @@
-"""Whatever bytes are read: refused as documented, or read whole."""
+"""Whatever bytes are read: refused as documented, or read whole. `make fuzz` does the same for longer."""
 
-import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, edits_and_bytes
 
-json_texts = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.datetimes().map(str),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS, INPUTS = "4", "5000"  # of each target, whichever ends first
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_bytes_are_refused_or_read_whole(name: str) -> None:
-    values = json_texts.map(lambda value: json.dumps(value).encode())
-    places = st.binary(min_size=2, max_size=2)
-
-    @given(st.binary(max_size=100) | st.builds(lambda place, value: place + value, places, values | st.binary()))
+    @given(edits_and_bytes())
     def reads(data: bytes) -> None:
         TARGETS[name](data)
 
     reads()
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="atheris exists for Linux on x86_64 only")
+@pytest.mark.parametrize("name", TARGETS)
+def test_fuzzing_guided_by_coverage_finds_nothing(name: str) -> None:
+    fuzzed = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.guided", name, SECONDS, INPUTS],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert fuzzed.returncode == 0, fuzzed.stderr[-3000:]
