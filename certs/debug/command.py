@@ -18,7 +18,7 @@ from certrules.core.replay import replay
 from certs.debug.containers import Runner, build_functions, one_container_each, prepare_runtime_image, warm_containers
 from certs.debug.watch import OF_AN_EXECUTION, TEMPLATE, Invocation, Watch, sample_time, samples
 from certs.replay import outcome_as_json, read_history, read_policy
-from certs.run import LOCAL_PARAMETERS
+from certs.run import LOCAL_PARAMETERS, event_of, trusting
 from localcloud import LocalCloud
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -117,11 +117,13 @@ def compare_case() -> None:
         exported = watch.exported()
     with TemporaryDirectory() as folder:
         file = Path(folder, "case.jsonl")
-        file.write_text("".join(json.dumps(event) + "\n" for event in exported["events"]))
+        lines = [json.dumps(event) for event in exported["events"]]
+        file.write_text("".join(f"{line}\n" for line in lines))
         (record,) = read_history([str(file)], datetime.now(UTC), []).records()
     until = datetime.fromisoformat(exported["until"])
     replayed = outcome_as_json(record, replay(record, read_policy(exported["policy"]), until))
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud, warm_containers(cloud) as runner:
+    parameters = LOCAL_PARAMETERS | trusting(event_of(line.encode()) for line in lines)
+    with LocalCloud(TEMPLATE, parameters) as cloud, warm_containers(cloud) as runner:
         watch = Watch(cloud, dict.fromkeys(cloud.functions, runner))
         watch.queue(exported["events"])
         contained = watch.exported()
