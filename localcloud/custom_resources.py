@@ -12,7 +12,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ANSWER_SECONDS = 5  # after the function has ended; CloudFormation waits for an hour
+ANSWER_SECONDS = 60  # after the function has ended; CloudFormation waits for an hour
 
 
 class StackFailedError(Exception):

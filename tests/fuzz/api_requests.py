@@ -64,9 +64,13 @@ class FuzzedApi:
         ).body
         revocable(scene, OTHER_LEARNER)
         run = bob.post("/v1/regenerations", course_runs=[OTHER_LEARNER.course_run], reason="new policy").body
-        scene.cloud.deliver()
+        plan = None
+        for _ in range(100):  # on a machine under load, a delivery may end before the plan is made
+            scene.cloud.deliver()
+            if plan := bob.get(f"/v1/regenerations/{run['id']}").body["plan"]:
+                break
+        assert plan is not None, "the bulk run has no plan"
         names = {"certificate_id": certificate.certificate_id, "revocation_id": revocation["id"], "run_id": run["id"]}
-        plan = bob.get(f"/v1/regenerations/{run['id']}").body["plan"]
         lists = {"learners": [LEARNER.learner_id], "course_runs": [LEARNER.course_run], "hash": plan["hash"]}
         return cls(scene, about(LEARNER) | names | lists)
 
