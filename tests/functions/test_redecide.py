@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from certrules import storage
 from certrules.core.terms import Status
+from certs.sources import event_builders
 from localcloud import LocalCloud
 from localcloud.machines import Execution
-from tests.scenes.scene import Answer, Learner, Request, Scene, Wire, as_time, day, failed
+from tests.scenes.scene import ACTOR, Answer, Learner, Request, Scene, Wire, as_time, day, failed
 
 AT = as_time(day(9))
 _numbers = count()
@@ -53,6 +55,13 @@ def outdated(course_run: str, learners: list[Learner]) -> list[int]:
     loaded = storage.load([each.pair for each in learners])
     version = loaded.course_runs[course_run].version
     return [pair.learner_id for pair, stored in loaded.records.items() if stored.based_on[1] != version]
+
+
+@pytest.mark.parametrize("event", ["automatic_revocations.stopped", "automatic_revocations.resumed"])
+def test_a_switch_for_everywhere_is_no_course_run_that_changed(scene: Scene, event: Any) -> None:
+    scene.empty_tables()
+    scene.ingest(event_builders.automatic_revocations(event, uuid4(), day(5), None, **ACTOR))
+    assert scene.queued("RedecideQueue") == []
 
 
 def test_what_a_course_run_changes_reaches_its_certificates(scene: Scene, learner: Learner) -> None:

@@ -30,7 +30,7 @@ from certrules.core.limits import fit, limit_of
 from certrules.core.policy import Policies, Policy
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
-from certrules.formats.messages import Message
+from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.own_events import ERASED, NAMED
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
@@ -167,7 +167,7 @@ class _Attempt:
         unsaved = {position for position, _ in self._lost} | self._result.failed.keys() | self._result.refused.keys()
         for course_run, group in self._course_runs.items():
             saved = (message for position, message in group if position not in unsaved)
-            if any(_decides(message, loaded.course_runs[course_run]) for message in saved):
+            if course_run != EVERYWHERE and any(_decides(message, loaded.course_runs[course_run]) for message in saved):
                 yield course_run
 
     def _save_shared(self, stored: StoredTimeline, group: _Numbered) -> None:
