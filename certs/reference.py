@@ -57,6 +57,22 @@ REFUSALS: Mapping[Reason, tuple[str, str]] = {
         "A learner in a course run, a learner or a course run has some 5,000 changes, and all of them decide.",
         "Stop what sends them, see [limits](#limits); what a person does is still taken, then send the event again.",
     ),
+    Reason.NOT_AVRO: (
+        "The value of a record of the platform's bus is not Avro by its schema: wrong start, cut off, bytes left.",
+        "Name the platform's registry, or correct the producer, then read the record again, see [bridges](bridges.md).",
+    ),
+    Reason.UNKNOWN_SCHEMA: (
+        "Neither the registry nor this service has the schema that a record was written by.",
+        "Register it, or name the right registry, then read the record again.",
+    ),
+    Reason.REPEATED_HEADER: (
+        "A header of a record is there twice, so which one counts is not known.",
+        "Correct the producer; `field` names it.",
+    ),
+    Reason.NO_USERNAME: (
+        "A certificate event on its way to the platform's own bus names no username.",
+        'Without one, its readers would write it to a user named "". See [bridges](bridges.md#out-again).',
+    ),
 }
 """What each reason means, and the fix."""
 

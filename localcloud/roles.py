@@ -66,7 +66,7 @@ class Roles:
         if not role.get("ManagedPolicyArns"):
             documents = [policy["PolicyDocument"] for policy in role.get("Policies", ())]
             statements = (item for document in documents for item in listed(document["Statement"]))
-            self._allowed[token] = checked(statements, arn)
+            self._allowed[token] = checked(filter(None, statements), arn)  # a condition's AWS::NoValue is none
 
     def guard_bus(self, policy: Json) -> None:
         """Enforce a statement of a bus's policy (resolved properties)."""

@@ -231,6 +231,10 @@ def _take_out(template: Template, creatable: set[str]) -> None:
     resources: dict[str, Resource] = template.stack["Resources"]
     for name, resource in list(resources.items()):
         kind = resource["Type"]
+        if _is_of_kafka(resource):
+            template.left_out[name] = "there is no Kafka here"
+            del resources[name]
+            continue
         _refuse_undeliverable(name, resource)
         if kind == "AWS::Events::Rule" and "ScheduleExpression" in resource["Properties"]:
             template.schedules[name] = deepcopy(resource)
@@ -270,6 +274,11 @@ def _is_idle_here(kind: str, resource: Resource) -> bool:
     invoker = resource.get("Properties", {}).get("Principal")
     permits = kind == "AWS::Lambda::Permission" and invoker == "apigateway.amazonaws.com"
     return permits or kind in {"AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Dashboard"}
+
+
+def _is_of_kafka(resource: Resource) -> bool:
+    """Whether it is an event source mapping that reads a topic of Kafka."""
+    return resource["Type"] == "AWS::Lambda::EventSourceMapping" and "Topics" in resource.get("Properties", {})
 
 
 def _refuse_undeliverable(name: str, resource: Resource) -> None:

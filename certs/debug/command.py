@@ -16,12 +16,13 @@ import click
 
 from certrules.core.replay import replay
 from certs.debug.containers import Runner, build_functions, one_container_each, prepare_runtime_image, warm_containers
-from certs.debug.watch import OF_AN_EXECUTION, TEMPLATE, Invocation, Watch, sample_time, samples
+from certs.debug.watch import KAFKA_PARAMETERS, OF_AN_EXECUTION, TEMPLATE, Invocation, Watch, sample_time, samples
 from certs.replay import outcome_as_json, read_history, read_policy
 from certs.run import LOCAL_PARAMETERS, event_of, trusting
 from localcloud import LocalCloud
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+PARAMETERS = LOCAL_PARAMETERS | KAFKA_PARAMETERS
 OF_DEPLOYMENTS = {"DeploymentFunction"}
 """Functions that only CloudFormation calls."""
 
@@ -39,7 +40,7 @@ OF_DEPLOYMENTS = {"DeploymentFunction"}
 
 def debug(function: str, sample: Path) -> list[Invocation]:
     """Run one function in a container on what it is sent when this sample arrives after all older ones."""
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
+    with LocalCloud(TEMPLATE, PARAMETERS) as cloud:
         before = Watch(cloud, {})
         for older in samples():
             if sample_time(older) < sample_time(sample):
@@ -51,6 +52,7 @@ def debug(function: str, sample: Path) -> list[Invocation]:
             watch.take_in_tables()
             watch.regenerate()
             watch.ask()
+            watch.bridge()
     return [invocation for invocation in watch.invocations if invocation.function == function]
 
 
@@ -69,14 +71,15 @@ def compare() -> int:
         watch.take_in_tables()
         watch.regenerate()
         watch.ask()
+        watch.bridge()
         outcome = Counter(watch.remains())
         for sent, function, records, answer in watch.invocations:
             outcome[f"{sent}: records of {function}, which answered {json.dumps(_at_any_time(answer))}"] += records or 1
         return outcome
 
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
+    with LocalCloud(TEMPLATE, PARAMETERS) as cloud:
         here = walk(cloud, {})
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud, warm_containers(cloud) as runner:
+    with LocalCloud(TEMPLATE, PARAMETERS) as cloud, warm_containers(cloud) as runner:
         there = walk(cloud, dict.fromkeys(cloud.functions, runner))
         unreached = [
             name for name in cloud.functions.keys() - OF_DEPLOYMENTS if not any(f" {name}, " in what for what in there)
@@ -110,7 +113,7 @@ def compare_case() -> None:
 
     Raises ClickException where they don't come to the same.
     """
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
+    with LocalCloud(TEMPLATE, PARAMETERS) as cloud:
         watch = Watch(cloud, {})
         for sample in samples():
             watch.send(sample)
@@ -122,7 +125,7 @@ def compare_case() -> None:
         (record,) = read_history([str(file)], datetime.now(UTC), []).records()
     until = datetime.fromisoformat(exported["until"])
     replayed = outcome_as_json(record, replay(record, read_policy(exported["policy"]), until))
-    parameters = LOCAL_PARAMETERS | trusting(event_of(line.encode()) for line in lines)
+    parameters = PARAMETERS | trusting(event_of(line.encode()) for line in lines)
     with LocalCloud(TEMPLATE, parameters) as cloud, warm_containers(cloud) as runner:
         watch = Watch(cloud, dict.fromkeys(cloud.functions, runner))
         watch.queue(exported["events"])

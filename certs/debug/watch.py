@@ -23,6 +23,18 @@ TEMPLATE = ROOT / "template.yaml"
 EVENTS = ROOT / "events"
 
 
+BRIDGED = EVENTS / "buses" / "kafka.json"
+"""What Lambda sends to the bridge: a sample of records."""
+
+
+KAFKA_PARAMETERS = {
+    "KafkaBridge": "self-managed",
+    "KafkaCluster": "broker.example.org:9092",
+    "KafkaTopics": "dev-learning",
+}
+"""The template's parameters for a bridge. No Kafka is there: the records come from the sample."""
+
+
 COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
 
 
@@ -98,6 +110,12 @@ class Watch:
         self._name(sample.stem)
         entry = envelope(sample)
         self._cloud.client("events").put_events(Entries=[entry | {"EventBusName": self._cloud.physical("Bus")}])
+        self._see_through()
+
+    def bridge(self) -> None:
+        """Send the sample of Kafka's records to the bridge, and deliver everything. Raises the errors of functions."""
+        self._name("kafka")
+        self._cloud.invoke("BridgeFunction", json.loads(BRIDGED.read_text()))
         self._see_through()
 
     def sweep(self) -> None:

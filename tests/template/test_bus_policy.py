@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.refusals import Reason
+from certs.debug.watch import KAFKA_PARAMETERS
 from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from tests.scenes.scene import TEMPLATE
@@ -21,6 +22,7 @@ NAMED = {
     "PlatformRoles": "arn:aws:iam::123456789012:role/lms-*,arn:aws:iam::210987654321:role/lms",
     "PlatformAccounts": "210987654321",
 }
+BRIDGED = {**NAMED, **KAFKA_PARAMETERS}
 LMS, MARKETING = "arn:aws:iam::123456789012:role/lms-worker", "arn:aws:iam::123456789012:role/marketing"
 LMS_ELSEWHERE, OTHER_ELSEWHERE = "arn:aws:iam::210987654321:role/lms", "arn:aws:iam::210987654321:role/other"
 STRANGER = "arn:aws:iam::999999999999:role/lms"
@@ -57,6 +59,8 @@ def may_send(principal: str, source: str, event_type: str, *, is_named: bool) ->
         return source == OWN
     if principal == "SupportFunction":
         return source == SUPPORT and (is_act or event_type == "certificates.course_run.configured.v1")
+    if principal == "BridgeFunction":
+        return source.startswith("openedx/") and event_type.startswith("org.openedx.")
     if not principal.startswith("arn:"):
         return False
     if not source.startswith("openedx/") or (is_act and source != "openedx/lms/web"):
@@ -64,12 +68,16 @@ def may_send(principal: str, source: str, event_type: str, *, is_named: bool) ->
     return principal in {LMS, LMS_ELSEWHERE} if is_named else not is_act and principal in {LMS, MARKETING}
 
 
-@pytest.mark.parametrize("given", [{}, LOCAL_PARAMETERS, NAMED], ids=["by default", "with support", "with all named"])
+@pytest.mark.parametrize(
+    "given",
+    [{}, LOCAL_PARAMETERS, NAMED, BRIDGED],
+    ids=["by default", "with support", "with all named", "with all named and a bridge"],
+)
 def test_the_bus_takes_from_each_principal_what_it_has_a_business_to_send(given: dict[str, str]) -> None:
     with LocalCloud(TEMPLATE, {"DeletionProtection": "false", **given}) as cloud:
         everything = [*product([*PRINCIPALS, *cloud.functions], SOURCES, EVENT_TYPES)]
         taken = {sent for sent in everything if is_taken(cloud, *sent)}
-    assert taken == {sent for sent in everything if may_send(*sent, is_named=given is NAMED)}
+    assert taken == {sent for sent in everything if may_send(*sent, is_named=given in (NAMED, BRIDGED))}
 
 
 def test_one_forged_event_among_others_refuses_them_all() -> None:

@@ -1,11 +1,10 @@
 """Where functions meet AWS: their environment, their queues, the clock. No decision is taken here."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import batched
 from typing import IO, Any
 
 import botocore.session
@@ -18,7 +17,7 @@ _BATCH = 10
 
 
 _BATCH_BYTES = 128 * 1024
-"""How large a request for several messages may grow; SQS takes 256 KB, with their attributes."""
+"""How large a request for several messages or events may grow; AWS takes 256 KB, with their attributes."""
 
 
 class SendError(Exception):
@@ -43,17 +42,23 @@ def now() -> datetime:
 
 def send(queue_url: str, entries: Iterable[Mapping[str, Any]]) -> None:
     """Put messages (entries of SendMessageBatch, without their ids) on a queue. Raises SendError."""
-    batch: list[dict[str, Any]] = []
+    for batch in _batches(entries, "MessageBody"):
+        _send_batch(queue_url, [{"Id": str(position), **entry} for position, entry in enumerate(batch)])
+
+
+def _batches(entries: Iterable[Mapping[str, Any]], body: str) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield entries, in order, by as many as one request may have; `body` names the part that counts for its size."""
+    batch: list[Mapping[str, Any]] = []
     size = 0
     for entry in entries:
-        length = len(entry["MessageBody"].encode())
+        length = len(entry[body].encode())
         if len(batch) == _BATCH or (batch and size + length > _BATCH_BYTES):
-            _send_batch(queue_url, batch)
+            yield batch
             batch, size = [], 0
-        batch.append({"Id": str(len(batch)), **entry})
+        batch.append(entry)
         size += length
     if batch:
-        _send_batch(queue_url, batch)
+        yield batch
 
 
 def _send_batch(queue_url: str, entries: list[dict[str, Any]]) -> None:
@@ -71,15 +76,17 @@ def waiting_in(queue_url: str) -> int:
     return int(answer["Attributes"][name])
 
 
-def put_events(bus: str, source: str, events: Sequence[tuple[str, str]]) -> int:
+def put_events(bus: str, source: str, events: Iterable[tuple[str, str]]) -> int:
     """Put (type, detail) on the bus, in order; return how many were taken before the first that was not."""
+    entries = ({"Source": source, "DetailType": event_type, "Detail": detail} for event_type, detail in events)
+    return put_entries(bus, entries)
+
+
+def put_entries(bus: str, entries: Iterable[Mapping[str, Any]]) -> int:
+    """Put entries of PutEvents on the bus, in order; return how many were taken before the first that was not."""
     accepted = 0
-    for batch in batched(events, _BATCH, strict=False):
-        entries = [
-            {"EventBusName": bus, "Source": source, "DetailType": event_type, "Detail": detail}
-            for event_type, detail in batch
-        ]
-        response = client("events").put_events(Entries=entries)
+    for batch in _batches(entries, "Detail"):
+        response = client("events").put_events(Entries=[{"EventBusName": bus, **entry} for entry in batch])
         for result in response["Entries"]:
             if "ErrorCode" in result:
                 return accepted

@@ -31,6 +31,14 @@ class Reason(StrEnum):
     BAD_COURSE_KEY = "bad_course_key"
     SOURCE_NOT_TRUSTED = "source_not_trusted"
     TIMELINE_FULL = "timeline_full"
+    NOT_AVRO = "not_avro"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    REPEATED_HEADER = "repeated_header"
+    NO_USERNAME = "no_username"
+
+
+BY_BRIDGES = {Reason.NOT_AVRO, Reason.UNKNOWN_SCHEMA, Reason.REPEATED_HEADER, Reason.NO_USERNAME}
+"""The reasons for which only bridges refuse: records of the platform's own bus, and events on their way to it."""
 
 
 class Sender(NamedTuple):
