@@ -32,6 +32,15 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        """Register a schema: 5 under the subject `known`, garbage under any other."""
+        self.asked.append((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        body = b'{"id": 5}' if self.path == "/subjects/known/versions" else b"[]"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     @override
     def log_message(self, *_: Any) -> None: ...
 
@@ -87,3 +96,11 @@ def test_without_a_registry_the_shipped_schemas_count(monkeypatch: pytest.Monkey
     assert from_environment() is shipped_schema
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", "http://127.0.0.1:9")
     assert isinstance(from_environment(), Registry)
+
+
+def test_a_schema_is_registered_once_under_its_subject(url: str) -> None:
+    registry = Registry(url, None)
+    assert [registry.registered("known", '"string"') for _ in range(2)] == [5, 5]
+    assert Answers.asked == [("/subjects/known/versions", '{"schema": "\\"string\\""}')]
+    with pytest.raises(OSError, match="does not answer as one"):
+        registry.registered("other", '"string"')
