@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
-PYTHON_CODE := $(wildcard layers functions localcloud certs tests bench)
+PYTHON_CODE := $(wildcard layers functions localcloud certs tests bench plugin)
 LOCK := uv.lock pyproject.toml .ci/bootstrap
 RUN_STAMP := .venv/.installed-run
 DEV_STAMP := .venv/.installed-dev

@@ -25,11 +25,11 @@ from certrules.formats import events_out
 from certrules.formats.events_in import decode
 from certrules.formats.events_out import CHANGED, CREATED, EVENTS_OUT, HELD, REVOKED, SOURCELIB, Outgoing, events_of
 from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.stored import held_history_of, history_of
+from certrules.formats.stored import as_time, held_history_of, history_of
 from tests.scenes.openedx import READ_AT, SIGNALS, course_keys, instants
 
 ADDRESS = "https://certificates.example.org/certificates/"
-HISTORY_ID = "L#42#course-v1:A+B+C#00000001#0"
+HISTORY_ID = "L#42#course-v1:A+B+C#00000001"
 
 learner_ids = st.integers(1, 2**63 - 1)
 phrases = st.text(max_size=40)
@@ -92,6 +92,10 @@ def test_a_sent_event_names_what_happened(reported: tuple[Transition, Record]) -
             "policy_version": DEFAULT.version,
             "by": transition.actor.by,
             "reason": transition.actor.reason,
+            "certificate_id": transition.certificate.certificate_id,
+            "issued_at": as_time(transition.certificate.issued_at),
+            "first_issued_at": as_time(transition.certificate.first_issued_at),
+            "number": 1,
         }
 
 

@@ -11,7 +11,7 @@ POSITIONAL = 6
 
 
 def modules() -> Iterator[Path]:
-    for folder in ("layers", "functions", "localcloud", "certs", "bench"):
+    for folder in ("layers", "functions", "localcloud", "certs", "bench", "plugin"):
         yield from (path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = ("layers", "functions", "localcloud", "certs", "bench", "tests")
+CODE = ("layers", "functions", "localcloud", "certs", "bench", "tests", "plugin")
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 
 #: Names that are not ours to choose, with the reason.
@@ -46,6 +46,7 @@ def pages() -> list[Path]:
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "localcloud/README.md",
+        ROOT / "plugin/README.md",
     ]
     return [page for page in written if page.name not in {"glossary.md", "cli.md"}]
 

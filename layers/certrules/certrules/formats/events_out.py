@@ -5,6 +5,7 @@ another event in the same place, after a restore, has another.
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -57,7 +58,7 @@ def events_of(history_id: str, body: str, certificate_url: str, host: str) -> It
         data = {"course_key": item["course_run"], "limit": item["limit"], "window_seconds": item["window_seconds"]}
         yield _event(TRIPPED, history_id, item, host, {"breaker": data})
         return
-    content = {"certificate": _certificate(item, certificate_url), **_decision(item)}
+    content = {"certificate": _certificate(item, certificate_url), **_decision(item, _published_as(item, history_id))}
     if item["status"] == "downloadable":
         yield _event(CREATED, history_id, item, host, content)
     yield _event(CHANGED, history_id, item, host, content)
@@ -115,7 +116,19 @@ def _event(
     return Outgoing(event_type, msgspec.json.encode(detail).decode())
 
 
-def _decision(item: Mapping[str, Any]) -> dict[str, Any]:
+def _published_as(item: Mapping[str, Any], history_id: str) -> dict[str, Any]:
+    """Return what the platform's data has no field for: the certificate's id and dates, and its place in history."""
+    certificate = item["certificate"]
+    number = history_id.rpartition("#")[2]
+    return {
+        "certificate_id": certificate["id"],
+        "issued_at": certificate["issued_at"],
+        "first_issued_at": certificate["first_issued_at"],
+        "number": int(number) if number.isdecimal() else 0,
+    }
+
+
+def _decision(item: Mapping[str, Any], published_as: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Return what led to it, as it stands beside the platform's data."""
     return {
         "decision": {
@@ -124,6 +137,7 @@ def _decision(item: Mapping[str, Any]) -> dict[str, Any]:
             "policy_version": item["decision"]["policy"],
             "by": item.get("by", ""),
             "reason": item.get("reason", ""),
+            **published_as,
         }
     }
 

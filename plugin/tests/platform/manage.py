@@ -1,0 +1,11 @@
+"""The stand-in's manage.py."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "plugin.tests.platform.settings")
+
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)
