@@ -29,6 +29,7 @@ run: $(RUN_STAMP) ## the main job: a course run through the local cloud (ARGS="F
 
 test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core -k grade": some, without coverage)
 	@$(BIN)/pytest $(or $(ARGS),-n auto --cov)
+	@$(if $(ARGS),,$(BIN)/pytest -c plugin/pyproject.toml --rootdir plugin plugin/tests -n auto)
 
 simulate: $(DEV_STAMP) ## 100,000 histories with faults at every call to AWS (ARGS="--histories 2000", ARGS="--seed 7 --histories 1")
 	@PYTHONPATH=. $(BIN)/python -m tests.simulation $(ARGS)

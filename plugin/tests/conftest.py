@@ -1,23 +1,16 @@
 """The platform's stand-in beside the service's own stack on the local cloud, connected by HTTP as in the world."""
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "plugin.tests.platform.settings"
+from plugin.tests.both_sides import ROOT, TEMPLATE, Platform
 
-ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "template.yaml"
-QUEUE_TEMPLATE = ROOT / "plugin" / "aws" / "platform-queue.yaml"
+os.environ["DJANGO_SETTINGS_MODULE"] = "plugin.tests.platform.settings"
 
 _numbers = count(1)
 
@@ -36,115 +29,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA journal_mode=WAL")
     return path
-
-
-def queue_template() -> dict[str, Any]:
-    """Return the platform's template without what moto doesn't have: the queue's policy."""
-    from samtranslator.yaml_helper import yaml_parse
-
-    template: dict[str, Any] = yaml_parse(QUEUE_TEMPLATE.read_text())
-    del template["Resources"]["QueuePolicy"]
-    return template
-
-
-class Platform:
-    """The two sides: the platform in this process, the service on the local cloud."""
-
-    def __init__(self, cloud: Any, endpoint: str, database: Path, folder: Path) -> None:
-        self.cloud, self.endpoint, self.folder = cloud, endpoint, folder
-        self.bus = cloud.physical("Bus")
-        self.sqs = cloud.client("sqs")
-        stacks = cloud.client("cloudformation")
-        name = f"platform-{uuid4().hex[:8]}"
-        stacks.create_stack(
-            StackName=name,
-            TemplateBody=json.dumps(queue_template()),
-            Parameters=[
-                {"ParameterKey": "BusName", "ParameterValue": self.bus},
-                {"ParameterKey": "VisibilitySeconds", "ParameterValue": "1"},
-                {"ParameterKey": "Tries", "ParameterValue": "2"},
-            ],
-        )
-        outputs = stacks.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
-        self.queue = self._on_this_machine(self.outputs["QueueUrl"])
-        self.dead_letters = self.outputs["DeadLettersUrl"]
-        self.environment = {
-            "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
-            "PLATFORM_DATABASE": str(database),
-            "PLATFORM_BUS": self.bus,
-            "PLATFORM_ENDPOINT": endpoint,
-            "PLATFORM_QUEUE": self.queue,
-            "PLATFORM_BUFFER": str(folder / "buffer"),
-            "PLATFORM_HEALTH": str(folder / "health"),
-            "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "plugin/src")),
-        }
-
-    def _on_this_machine(self, url: str) -> str:
-        return f"{self.endpoint}/{'/'.join(url.split('/')[3:])}"
-
-    def options(self, **changes: Any) -> dict[str, Any]:
-        """Return the plugin's settings, with changes."""
-        return {
-            "BUS": self.bus,
-            "ENDPOINT_URL": self.endpoint,
-            "QUEUES": {"course-certificates": self.queue},
-            "BUFFER_FOLDER": self.environment["PLATFORM_BUFFER"],
-            "HEALTH_FILE": self.environment["PLATFORM_HEALTH"],
-            "WAIT_SECONDS": 0,
-            "CONNECT_SECONDS": 1,
-            "READ_SECONDS": 5,
-            "CACHE_SECONDS": 0,
-            **changes,
-        }
-
-    def settle(self) -> None:
-        """Deliver everything that is under way: events to the service, and its events to the platform."""
-        from openedx_course_certificates.consumer import SqsConsumer
-        from openedx_course_certificates.sender import sender
-
-        consumer = SqsConsumer("course-certificates", "platform")
-        assert sender().wait(20)
-        while self.deliver() or consumer.consume():
-            assert sender().wait(20)
-
-    def deliver(self) -> int:
-        """Let the service work; return how many records its functions got."""
-        return sum(counts.records for counts in self.cloud.deliver().functions.values())
-
-    def go_live(self, key: str, rollout: str = "live") -> None:
-        """Set who decides in a course run, as support's API does."""
-        data = {"course_key": key, "rollout": rollout, "by": "support:eve", "notes": "a test"}
-        self.send("course-certificates/support", "certificates.course_run.configured.v1", {"course_run": data})
-
-    def send(self, source: str, event_type: str, data: dict[str, Any], **metadata: Any) -> dict[str, Any]:
-        """Put an event on the bus; return its detail."""
-        stated = {"id": str(uuid4()), "event_type": event_type, "time": datetime.now(UTC).isoformat()}
-        detail = {"metadata": {**stated, "source": source, **metadata}, **data}
-        entry = {"EventBusName": self.bus, "Source": source, "DetailType": event_type, "Detail": json.dumps(detail)}
-        assert self.cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
-        return detail
-
-    def queued(self, url: str) -> list[dict[str, Any]]:
-        """Return the messages of a queue, read as JSON, and delete them."""
-        found = []
-        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
-
-    def process(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        """Start a process of the platform: `manage.py` with these arguments, or Python code after `-c`."""
-        command = [sys.executable, *(arguments if arguments[0] == "-c" else ("-m", *arguments))]
-        return subprocess.Popen(
-            command,
-            env=os.environ | self.environment | environment,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +72,16 @@ def learner(database: Path) -> Any:
 
     number = next(_numbers)
     return new_learner(f"ada{number}", f"Ada {number}")
+
+
+@pytest.fixture
+def shared_columns() -> dict[str, set[str]]:
+    """The columns of the platform's tables, as a real installation has them."""
+    path = Path(os.environ.get("CERTS_DATA", ROOT.parent / "shared" / "data")) / "sql" / "columns.csv"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    found: dict[str, set[str]] = {}
+    for line in path.read_text().splitlines():
+        table, column, *_ = line.split(",")
+        found.setdefault(table, set()).add(column)
+    return found

@@ -5,17 +5,11 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from opaque_keys.edx.keys import CourseKey
 from openedx_events.learning import signals
 
-from plugin.tests.conftest import Platform
+from plugin.tests.both_sides import Platform
 from plugin.tests.platform import doings
-
-
-def row_of(learner: Any, course_run: str) -> Any:
-    from plugin.tests.platform.certificates.models import GeneratedCertificate
-
-    return GeneratedCertificate.objects.filter(user=learner, course_id=CourseKey.from_string(course_run)).first()
+from plugin.tests.platform.rows import row_of
 
 
 def qualify(platform: Platform, learner: Any, course_run: str) -> None:

@@ -21,6 +21,7 @@ from openedx_events.tooling import prepare_for_new_work_cycle
 
 from openedx_course_certificates.options import SETTING, client, options
 from openedx_course_certificates.receiving import ReceivingError, receive
+from openedx_course_certificates.sender import sender
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class SqsConsumer(EventBusConsumer):
     def consume_indefinitely(self) -> None:
         """Receive messages until the process is asked to end."""
         pause = FIRST_PAUSE
+        if options().bus:
+            sender().start()  # this process is there for long: it sends what killed ones left behind
         with self._stopped_by_signals():
             while not self._stop.is_set():
                 try:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
@@ -53,9 +55,6 @@ def options() -> Options:
 
 def client(service: str, read_seconds: float | None = None) -> Any:
     """Return an AWS client with short time-outs. Retries are ours: they have to let a process end."""
-    import boto3  # noqa: PLC0415 - it takes a third of a second, which a process that sends nothing is spared
-    from botocore.config import Config  # noqa: PLC0415
-
     found = options()
     config = Config(
         connect_timeout=found.connect_seconds,

@@ -74,7 +74,7 @@ def _metadata_of(detail: Mapping[str, Any]) -> EventsMetadata:
             sourcelib=tuple(given.get("sourcelib") or ()),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReceivingError(f"the event's metadata can't be read: {type(error).__name__}: {error}") from error
+        raise ReceivingError(f"the event's metadata can't be read: {_short(error)}") from error
 
 
 def _write_row(detail: Mapping[str, Any], metadata: EventsMetadata) -> None:
@@ -99,11 +99,17 @@ def _send_signal(detail: dict[str, Any], metadata: EventsMetadata, *, needs_name
     try:
         data = _deserializer(metadata.event_type).from_dict(detail)
     except Exception as error:
-        raise ReceivingError(f"event {metadata.id}: its data can't be read: {error!r}") from error
+        raise ReceivingError(f"event {metadata.id}: its data can't be read: {_short(error)}") from error
     responses = signal.send_event_with_custom_metadata(metadata, **data)
     failed = [f"{_name(receiver)}: {answer!r}" for receiver, answer in responses if isinstance(answer, Exception)]
     if failed:
         raise ReceivingError(f"event {metadata.id}: {'; '.join(failed)}")
+
+
+def _short(error: Exception) -> str:
+    """Return an error in a few words; those of the library's validators quote whole classes."""
+    first = error.args[0] if error.args else ""
+    return f"{type(error).__name__}: {str(first)[:200]}"
 
 
 @lru_cache(maxsize=128)

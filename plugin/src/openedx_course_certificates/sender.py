@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 from django.core.signals import setting_changed
@@ -65,12 +65,15 @@ class Sender:
                 self._idle.clear()
                 self._waiting.append(entry)
                 self._spool.append(entry)
-            if self._thread is None and not self._end.is_set():
-                self._thread = threading.Thread(target=self._run, name="course-certificates-sender", daemon=True)
-                self._thread.start()
+            self._start()
         if full:
             self.drop(entry.event_id, entry.event_type, f"{self._options.buffer_events:,} events wait already", "full")
         self._wake.set()
+
+    def start(self) -> None:
+        """Look for the events of processes that have ended, though this one has sent none yet."""
+        with self._lock:
+            self._start()
 
     def drop(self, event_id: str, event_type: str, why: str, count: str) -> None:
         """Log and count an event that is not sent."""
@@ -97,6 +100,11 @@ class Sender:
     def abandon(self) -> None:
         """Leave it, in the child of a fork: what waits is the parent's to send, and so is its file."""
         self._spool.abandon()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._end.is_set():
+            self._thread = threading.Thread(target=self._run, name="course-certificates-sender", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         adopted_at = -ADOPT_SECONDS
@@ -158,6 +166,10 @@ class Sender:
             logger.warning("%d events could not be sent, and will be again: %s", len(batch), error)
             return list(batch)
 
+    @cached_property
+    def _events(self) -> Any:
+        return client("events")
+
     def _put(self, batch: Sequence[Entry]) -> list[Entry]:
         entries = [
             {
@@ -170,7 +182,7 @@ class Sender:
             for entry in batch
         ]
         left = []
-        for entry, result in zip(batch, _events().put_events(Entries=entries)["Entries"], strict=True):
+        for entry, result in zip(batch, self._events.put_events(Entries=entries)["Entries"], strict=True):
             code = result.get("ErrorCode")
             if code is None:
                 self.counts["sent"] += 1
@@ -181,11 +193,6 @@ class Sender:
                 self.counts["retried"] += 1
                 logger.warning("Event %s is sent again: %s: %s", entry.event_id, code, result.get("ErrorMessage"))
         return left
-
-
-@lru_cache(maxsize=1)
-def _events() -> Any:
-    return client("events")
 
 
 _current: Sender | None = None
@@ -209,7 +216,6 @@ def close() -> None:
         found, _current = _current, None
     if found is not None:
         found.close()
-    _events.cache_clear()
 
 
 def _after_fork() -> None:
@@ -219,7 +225,6 @@ def _after_fork() -> None:
     found, _current = _current, None
     if found is not None:
         found.abandon()
-    _events.cache_clear()
 
 
 def _settings_changed(*, setting: str, **_: object) -> None:

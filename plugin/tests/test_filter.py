@@ -1,0 +1,63 @@
+"""The old logic generates in course runs that are not live, and where nobody knows."""
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from opaque_keys.edx.keys import CourseKey
+from openedx_filters.learning.filters import CertificateCreationRequested
+
+from openedx_course_certificates import rollout
+from plugin.tests.both_sides import Platform
+
+
+def generates(learner: Any, course_run: str) -> bool:
+    """Whether the old logic may go on, as the platform asks."""
+    try:
+        CertificateCreationRequested.run_filter(
+            learner, CourseKey.from_string(course_run), "verified", "", 0.9, "batch"
+        )
+    except CertificateCreationRequested.PreventCertificateCreation:
+        return False
+    return True
+
+
+def test_the_old_logic_generates_unless_the_course_run_is_live(
+    platform: Platform, learner: Any, course_run: str
+) -> None:
+    assert generates(learner, course_run)
+    for setting, expected in (("shadow", True), ("live", False), ("shadow", True), ("live", False), ("off", True)):
+        platform.go_live(course_run, setting)
+        platform.settle()
+        assert generates(learner, course_run) is expected
+
+
+def test_an_older_rollout_never_replaces_a_newer_one(platform: Platform, learner: Any, course_run: str) -> None:
+    platform.go_live(course_run)
+    data = {"course_run": {"course_key": course_run, "rollout": "shadow"}}
+    platform.send(
+        "course-certificates/support",
+        "certificates.course_run.configured.v1",
+        data,
+        time="2026-01-01T00:00:00+00:00",
+    )
+    platform.settle()
+
+    assert not generates(learner, course_run)
+
+
+def test_where_the_rollout_cannot_be_read_the_old_logic_generates(
+    platform: Platform, learner: Any, course_run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.go_live(course_run)
+    platform.settle()
+
+    def fail(**_: object) -> None:
+        raise DatabaseError
+
+    from openedx_course_certificates.models import CourseRunRollout
+
+    monkeypatch.setattr(CourseRunRollout.objects, "filter", fail)
+    rollout.forget()
+
+    assert generates(learner, course_run)
