@@ -16,16 +16,19 @@ export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
-.PHONY: help setup run test simulate fuzz lint format typecheck docs bench build debug audit clean ci
+.PHONY: help setup run demo-openedx test simulate fuzz lint format typecheck docs bench build debug audit clean ci
 
 help: ## list the commands
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(DEV_STAMP) ## build .venv with everything that development needs
 
 run: $(RUN_STAMP) ## the main job: a course run through the local cloud (ARGS="FILE...": your own events)
 	@$(BIN)/certs run $(ARGS)
+
+demo-openedx: $(DEV_STAMP) ## an Open edX platform connected to the service, as a story
+	@PYTHONPATH=.:plugin/src:layers/certrules $(BIN)/python -W ignore -m plugin.tests.demo
 
 test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core -k grade": some, without coverage)
 	@$(BIN)/pytest $(or $(ARGS),-n auto --cov)

@@ -4,22 +4,10 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
-from opaque_keys.edx.keys import CourseKey
-from openedx_filters.learning.filters import CertificateCreationRequested
 
 from openedx_course_certificates import rollout
 from plugin.tests.both_sides import Platform
-
-
-def generates(learner: Any, course_run: str) -> bool:
-    """Whether the old logic may go on, as the platform asks."""
-    try:
-        CertificateCreationRequested.run_filter(
-            learner, CourseKey.from_string(course_run), "verified", "", 0.9, "batch"
-        )
-    except CertificateCreationRequested.PreventCertificateCreation:
-        return False
-    return True
+from plugin.tests.platform.rows import generates
 
 
 def test_the_old_logic_generates_unless_the_course_run_is_live(

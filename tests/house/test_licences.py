@@ -1,11 +1,16 @@
 """What we ship and run on can be used under Apache-2.0; what can't, stays with the tests."""
 
+import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
 
 # Words of licences that ask for nothing that Apache-2.0 doesn't give, as projects write them.
 COMPATIBLE = re.compile(
@@ -50,4 +55,21 @@ def test_everything_we_run_on_may_be_used_under_apache_2(name: str) -> None:
 
 def test_agpl_is_never_more_than_an_oracle_of_the_tests() -> None:
     assert COPYLEFT.search(licence("edx-opaque-keys"))
-    assert not {"edx-opaque-keys", "openedx-events"} & set(SHIPPED)
+    assert not {"edx-opaque-keys", "openedx-events", "openedx-filters"} & set(SHIPPED)
+
+
+def test_the_plugin_needs_only_what_may_be_used_under_apache_2() -> None:
+    """What openedx-events needs itself (edx-opaque-keys, AGPL) every installation of the platform has."""
+    project = tomllib.loads((ROOT / "plugin" / "pyproject.toml").read_text())["project"]
+    needed = [Requirement(line).name for line in project["dependencies"]]
+    assert needed == ["boto3", "openedx-events"]
+    assert all(COMPATIBLE.search(licence(name)) and not COPYLEFT.search(licence(name)) for name in needed)
+
+
+def test_the_plugin_imports_nothing_of_the_service() -> None:
+    ours = {"certrules", "certs", "functions", "localcloud"}
+    for path in (ROOT / "plugin" / "src").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        assert not ours & {name.partition(".")[0] for name in names}, path

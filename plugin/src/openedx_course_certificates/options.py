@@ -60,7 +60,8 @@ def client(service: str, read_seconds: float | None = None) -> Any:
         connect_timeout=found.connect_seconds,
         read_timeout=read_seconds or found.read_seconds,
         retries={"total_max_attempts": 1, "mode": "standard"},
-        user_agent_extra="openedx-course-certificates",
+        user_agent="openedx-course-certificates",  # a fixed one: botocore makes its own again for each request
+        parameter_validation=False,  # what is sent here is of our own making
     )
     session = boto3.session.Session()  # the default session isn't safe between threads
     return session.client(

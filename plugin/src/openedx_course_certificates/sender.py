@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
@@ -62,13 +63,15 @@ class Sender:
         with self._lock:
             full = len(self._waiting) + len(self._sending) >= self._options.buffer_events
             if not full:
-                self._idle.clear()
+                if not self._waiting:
+                    self._idle.clear()
                 self._waiting.append(entry)
                 self._spool.append(entry)
             self._start()
         if full:
             self.drop(entry.event_id, entry.event_type, f"{self._options.buffer_events:,} events wait already", "full")
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def start(self) -> None:
         """Look for the events of processes that have ended, though this one has sent none yet."""
@@ -113,11 +116,13 @@ class Sender:
             if time.monotonic() - adopted_at >= ADOPT_SECONDS:
                 adopted_at = time.monotonic()
                 self._adopt()
-            batch = self._next_batch()
-            if not batch:
+            if not self._waiting:
                 self._wake.wait(ADOPT_SECONDS)
                 self._wake.clear()
+            if len(self._waiting) < BATCH:
                 self._end.wait(GATHER_SECONDS)
+            batch = self._next_batch()
+            if not batch:
                 continue
             left = self._try(batch)
             with self._lock:
@@ -177,7 +182,7 @@ class Sender:
                 "Source": entry.source,
                 "DetailType": entry.event_type,
                 "Detail": entry.detail,
-                "Time": entry.time,
+                "Time": datetime.fromtimestamp(entry.time, timezone.utc),  # noqa: UP017 - botocore parses a number slowly
             }
             for entry in batch
         ]
