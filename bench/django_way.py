@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import django  # type: ignore[import-untyped]
-from django.conf import settings  # type: ignore[import-untyped]
-from django.db import connection, models, transaction  # type: ignore[import-untyped]
-from django.test.utils import CaptureQueriesContext  # type: ignore[import-untyped]
+import django
+from django.conf import settings
+from django.db import connection, models, transaction
+from django.test.utils import CaptureQueriesContext
 
 from bench.batches import BATCH, BATCHES, CASES, CERTIFICATES, HISTORY, Ingest, unseen_output
 from bench.learners import COURSE_RUNS

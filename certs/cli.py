@@ -10,6 +10,7 @@ import click
 from certs import stacks, support
 from certs.archive import archive
 from certs.bridge.command import bridge
+from certs.doctor import doctor
 from certs.imports import command as imports
 from certs.options import Instant, examples
 from certs.policy import policy as policy_commands
@@ -236,6 +237,7 @@ def _parameters(policy: str) -> dict[str, str]:
 
 main.add_command(imports.import_)
 main.add_command(archive)
+main.add_command(doctor)
 main.add_command(reconcile)
 main.add_command(bridge)
 main.add_command(policy_commands)

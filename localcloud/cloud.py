@@ -28,6 +28,7 @@ from localcloud.functions import LocalFunction
 from localcloud.http_api import HttpApi
 from localcloud.http_api import serve as serve_http
 from localcloud.machines import Machines
+from localcloud.metrics import MetricsLog
 from localcloud.queues import LocalSqs
 from localcloud.replacements import ENVIRONMENT, REGION, REPLACED, own_environment, replaced
 from localcloud.roles import Roles
@@ -104,7 +105,8 @@ class LocalCloud:
         self._path = template
         self._parameters = dict(parameters or {})
         self._endpoint = dynamodb_endpoint
-        self._log = log or cast("TextIO", _Nowhere())
+        self._metrics = MetricsLog(log or cast("TextIO", _Nowhere()))
+        self._log = cast("TextIO", self._metrics)
         self._machines = Machines(REGION, dynamodb_endpoint)
         self._roles = Roles(DEFAULT_ACCOUNT_ID)
         self.functions: dict[str, LocalFunction] = {}
@@ -198,6 +200,7 @@ class LocalCloud:
         finally:
             for source in self.sources:
                 source.end()
+            self._metrics.send(self.client("cloudwatch"))
         return deliveries
 
     def executions(self) -> list[Execution]:

@@ -109,6 +109,15 @@ class Platform:
         assert self.cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
         return detail
 
+    def allow_tries(self, count: int) -> None:
+        """Set how often a message for the platform is received before it goes to the dead-letter queue."""
+        url = self.outputs["QueueUrl"]
+        policy = json.loads(
+            self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
+        )
+        policy["maxReceiveCount"] = count
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+
     def waiting(self) -> int:
         """Return how many messages wait for the platform, or are being received."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

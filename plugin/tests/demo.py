@@ -5,7 +5,6 @@ openedx-filters, and the service's side is its whole stack on the local cloud.
 """
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -162,4 +161,4 @@ def _line(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

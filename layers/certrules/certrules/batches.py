@@ -18,6 +18,9 @@ from certrules.formats.senders import TrustedSenders
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.parking import Refused, park
 
+RECEIVED = "received_"
+"""Before an event type, the name of the metric that counts its events: `certs doctor` reads it."""
+
 
 class Queues(NamedTuple):
     """The addresses of the queues that a batch is fanned out to."""
@@ -65,7 +68,8 @@ def ingest_batch(
         logger.error("Messages are retried.", errors=errors, count=len(result.failed))
     ingested = [message.sent_at for position, message in enumerate(read.messages) if position not in result.failed]
     first = {"Messages": len(records), "Parked": len(refused), "Retried": len(retried)}
-    counts = Counter({**first, **counts_of(result, refused)})
+    received = Counter(f"{RECEIVED}{message.event_type}" for message in read.messages)
+    counts = Counter({**first, **counts_of(result, refused), **received})
     return IngestedBatch(retried, counts, min(ingested, default=None))
 
 

@@ -1,0 +1,39 @@
+"""`certs doctor` shows what arrived of which type and when last, and names what never came."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from certs import stacks
+from certs.doctor import MISSING
+from tests.scenes.commands import certs
+from tests.scenes.scene import Learner, Scene
+
+
+@pytest.fixture
+def _near(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local cloud is up in this folder."""
+    monkeypatch.chdir(tmp_path)
+    note = stacks.Stack("", "", aws={"region_name": "eu-west-1"}, outputs=scene.cloud.outputs)
+    Path(stacks.NOTE).write_text(json.dumps({name: getattr(note, name) for name in stacks.Stack.__slots__}))
+
+
+@pytest.mark.usefixtures("_near")
+def test_what_arrived_is_counted_by_type_and_what_never_came_is_named(scene: Scene, learner: Learner) -> None:
+    assert certs("doctor").exit_code == MISSING
+
+    first, *rest = learner.qualifying()
+    scene.ingest(first, *rest)
+    scene.ingest(*rest)  # a copy arrives as well
+    scene.cloud.deliver()
+
+    shown = certs("doctor")
+    assert "Never came:" in shown.stdout
+    assert "certificates.learner.erased.v1" in shown.stdout.partition("Never came:")[2]
+    answer = json.loads(certs("doctor", "--json").stdout)
+    passing = answer["event_types"]["org.openedx.learning.course.passing.status.updated.v1"]
+    assert passing["count"] == 2
+    assert passing["last"] is not None
+    assert answer["event_types"]["certificates.learner.erased.v1"] == {"count": 0, "last": None}
+    assert answer["parked"] == 0
