@@ -42,7 +42,7 @@ class Arrivals(NamedTuple):
 @click.option("--stack", metavar="NAME", help="A deployed stack; default: the local cloud that is up in this folder.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
 def doctor(days: int, stack: str | None, *, as_json: bool) -> None:
-    """Show which events arrive from the platform, and name those that never came.
+    """Show which events arrive, and which never came.
 
     It reads the metrics that `ingest` counts by event type. Exit code 10 if a type is missing without which no
     certificate is issued.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TextIO, cast, override
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 import boto3
 from botocore.client import BaseClient
@@ -71,14 +70,6 @@ BATCHES_IN_TURN = 20  # of one source, before the others have theirs
 Json = dict[str, Any]
 
 
-class _Nowhere(io.TextIOBase):
-    """A file that drops what is written."""
-
-    @override
-    def write(self, text: str) -> int:
-        return len(text)
-
-
 class LocalCloud:
     """One SAM template, running in this process: there can be only one at a time.
 
@@ -105,7 +96,7 @@ class LocalCloud:
         self._path = template
         self._parameters = dict(parameters or {})
         self._endpoint = dynamodb_endpoint
-        self._metrics = MetricsLog(log or cast("TextIO", _Nowhere()))
+        self._metrics = MetricsLog(log)
         self._log = cast("TextIO", self._metrics)
         self._machines = Machines(REGION, dynamodb_endpoint)
         self._roles = Roles(DEFAULT_ACCOUNT_ID)
