@@ -135,6 +135,8 @@ def needs(service: str, operation: str, request: Json) -> Iterator[Need]:
         yield Need(f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rpartition("/")[2])
     elif service == "events":
         yield from sorted({_of_bus(operation, entry) for entry in request.get("Entries", [request])})
+    elif service == "secretsmanager":
+        yield Need(f"secretsmanager:{operation}", f"secret:{request['SecretId'].rpartition(':')[2]}")
     else:
         arn = request.get("stateMachineArn") or request.get("executionArn") or ""  # a task's token names no machine
         yield Need(f"{'states' if service == 'stepfunctions' else service}:{operation}", arn)

@@ -389,11 +389,11 @@ def recorded_certificate(
 
 
 def learner(
-    event: Literal["learner.named", "learner.erased"],
+    event: Literal["learner.named", "learner.renamed", "learner.erased"],
     event_id: UUID,
     at: datetime,
     learner_id: int,
     **personal: str,
 ) -> Detail:
-    """Build an event on the learner's personal data: `username` and `name`, none where it is erased."""
+    """Build an event on the learner's personal data: `username` and `name`, none of them where it is erased."""
     return _own(event, event_id, at, learner={"learner_id": learner_id, **personal})

@@ -13,7 +13,7 @@ logger = Logger()
 metrics = Metrics()
 storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
 QUEUES = Queues(os.environ["INGEST_QUEUE_URL"], os.environ["PARKED_QUEUE_URL"], os.environ["REDECIDE_QUEUE_URL"])
-DEPLOYMENT = Deployment(settings.policies(), settings.trusted_senders())
+DEPLOYMENT = Deployment(settings.policies(), settings.trusted_senders(), settings.stores_names())
 
 
 @logger.inject_lambda_context

@@ -13,7 +13,8 @@ from certrules.core.terms import Cause, Status
 from certrules.core.timeline import merge
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
-from certrules.formats.messages import Message, Name
+from certrules.formats.learner_names import Name
+from certrules.formats.messages import Message
 from certrules.formats.refusals import BY_BRIDGES, Reason, RefusedError
 from tests.scenes.story_of_samples import CERTIFICATE_ID, COURSE_RUN, EVENTS, LEARNER, PARKED, REPORTED_BY, files
 
@@ -91,7 +92,8 @@ def test_the_samples_end_with_a_certificate() -> None:
 
 def test_a_name_is_only_in_events_that_carry_it() -> None:
     assert {message.event_type: message.name for message in reported() if message.name} == {
-        "certificates.learner.named.v1": Name("learner42", "Learner Forty-Two")
+        "certificates.learner.named.v1": Name("learner42", "Learner Forty-Two"),
+        "certificates.learner.renamed.v1": Name("learner-42", ""),
     }
 
 

@@ -164,6 +164,7 @@ def story() -> Iterator[Detail]:
     yield event_builders.automatic_revocations(
         *_at("automatic_revocations.resumed", "2026-06-18T12:00"), COURSE_RUN, **switch
     )
+    yield event_builders.learner(*_at("learner.renamed", "2026-06-30T09:00"), LEARNER, username="learner-42")
     yield event_builders.learner(*_at("learner.erased", "2026-07-01T09:00"), LEARNER)
 
 

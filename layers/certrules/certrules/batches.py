@@ -35,6 +35,7 @@ class Deployment(NamedTuple):
 
     policies: Policies
     senders: TrustedSenders
+    stores_names: bool = False  # whether the names that the platform sends along are read
 
 
 class IngestedBatch(NamedTuple):
@@ -57,7 +58,7 @@ def ingest_batch(
     records: Sequence[dict[str, Any]], deployment: Deployment, queues: Queues, now: datetime, logger: Logger
 ) -> IngestedBatch:
     """Ingest SQS records as of `now` (UTC). Failures are logged, and their messages are to be retried."""
-    read = _read(records, deployment.senders, now)
+    read = _read(records, deployment, now)
     result = ingest_messages(read.messages, deployment.policies) if read.messages else BatchResult()
     refused = read.refused + [(read.records[position], refusal) for position, refusal in result.refused.items()]
     retried = {read.records[position]["messageId"] for position in result.failed}
@@ -73,11 +74,11 @@ def ingest_batch(
     return IngestedBatch(retried, counts, min(ingested, default=None))
 
 
-def _read(records: Sequence[dict[str, Any]], senders: TrustedSenders, now: datetime) -> _Read:
+def _read(records: Sequence[dict[str, Any]], deployment: Deployment, now: datetime) -> _Read:
     read = _Read([], [], [])
     for record in records:
         try:
-            message = decode(record["body"], now, senders)
+            message = decode(record["body"], now, deployment.senders, with_names=deployment.stores_names)
         except RefusedError as refusal:
             read.refused.append((record, refusal))
         else:

@@ -31,7 +31,7 @@ from certrules.core.policy import Policies, Policy
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.messages import EVERYWHERE, Message
-from certrules.formats.own_events import ERASED, NAMED
+from certrules.formats.own_events import ERASED, NAMED, RENAMED
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
 from certrules.formats.table_rows import Observation, entries_from, standing
@@ -50,6 +50,10 @@ _HISTORY_AT_ONCE = 3_000_000
 
 _DECIDING_SETTINGS = {"web_certificates_enabled", "policy", "rollout"}
 """The settings of a course run that decide certificates; the others only decide what is shown."""
+
+
+_SENT_FOR_NAMES = {NAMED, RENAMED, ERASED}
+"""The events that are about a learner's names and nothing else."""
 
 
 @dataclass(slots=True)
@@ -104,9 +108,11 @@ class _Attempt:
         self._lost: _Numbered = []
         for numbered in messages:
             message = numbered[1]
-            if message.event_type in {NAMED, ERASED}:
+            if message.event_type in _SENT_FOR_NAMES or message.name is not None:
                 self._names.setdefault(_required(message.learner_id), []).append(numbered)
-            elif message.learner_id is None:
+            if message.event_type in _SENT_FOR_NAMES:
+                continue
+            if message.learner_id is None:
                 self._course_runs.setdefault(_required(message.course_run), []).append(numbered)
             elif message.course_run is None:
                 self._learners.setdefault(message.learner_id, []).append(numbered)
@@ -128,7 +134,7 @@ class _Attempt:
         )
         self._result.course_runs |= set(self._course_runs_to_decide(loaded))
         self._each(*((self._save_record, (pair, loaded), group) for pair, group in self._pairs.items()))
-        return self._lost
+        return list(dict(self._lost).items())  # a message is lost once, though its name and its record are
 
     def _each(self, *tasks: tuple[Callable[[Any, _Numbered], None], Any, _Numbered]) -> None:
         """Run each task. Writes overlap where the function has the CPU for it."""
@@ -188,8 +194,15 @@ class _Attempt:
             self._result.course_runs.add(course_run)
 
     def _save_name(self, item: storage.Item, group: _Numbered) -> None:
-        latest = max((message for _, message in group), key=lambda message: (message.at, message.event_id))
-        storage.save_name(item, latest.name, latest.at)
+        """Save a learner's names if the messages change them."""
+        name = storage.name_of(item)
+        for _, message in sorted(group, key=lambda numbered: numbered[1].at):
+            if message.event_type == ERASED:
+                name = name.erased(message.at)
+            elif message.name is not None:
+                add = name.sent if message.event_type in _SENT_FOR_NAMES else name.seen
+                name = add(message.name, message.at)
+        storage.save_name(item, name, is_indexed=settings.stores_names())
 
     def _save_record(self, subject: tuple[Pair, Loaded], group: _Numbered) -> None:
         """Decide the record of a learner in a course run, and save it if it changed."""

@@ -58,6 +58,11 @@ def default_rollout() -> Rollout:
     return Rollout(os.environ.get("ROLLOUT", Rollout.LIVE))
 
 
+def stores_names() -> bool:
+    """Whether usernames and full names are stored and found, by the stack's parameters."""
+    return os.environ.get("LEARNER_NAMES") == "on"
+
+
 def trusted_senders() -> TrustedSenders:
     """Return who may send events, by the stack's parameters. Raises KeyError where these are not set."""
     sources, acting, accounts = (

@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 from certrules.core.fact_types import Fact, IgnoredField
 from certrules.core.facts import Record
 from certrules.core.timeline import Entry
+from certrules.formats.learner_names import Name
 from certrules.formats.lenient import Form, LeftOut
-from certrules.formats.messages import Name
 from certrules.formats.refusals import checked_course_key, checked_mode, in_utc
 
 LearnerId = Annotated[int, Meta(ge=1, le=2**63 - 1)]

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from certrules.formats.event_form import EntryBuilder, EventType, Instant, Metadata
 from certrules.formats.event_types import DATA_KEYS, EVENT_TYPES, KNOWN_STEMS
+from certrules.formats.learner_names import name_in
 from certrules.formats.lenient import Form, read_object
 from certrules.formats.messages import Message
 from certrules.formats.own_events import REQUESTED
@@ -38,12 +39,15 @@ _ENVELOPE = Form(msgspec.json.Decoder(_Envelope), frozenset({"time", "account"})
 _METADATA = Form(msgspec.json.Decoder(Metadata))
 
 
-def decode(body: bytes | str, received_at: datetime, trusted: TrustedSenders | None = None) -> Message | None:
+def decode(
+    body: bytes | str, received_at: datetime, trusted: TrustedSenders | None = None, *, with_names: bool = False
+) -> Message | None:
     """Read one event: an EventBridge envelope, or only its `detail`; unwrapped if something else holds it.
 
     Returns None for an event that this service published. Raises RefusedError for an event that can't be read, or that
     none of the `trusted` senders sent: it is parked. `trusted` is None where whoever names the events answers for them,
-    as for those of a file. `received_at` (UTC) is the clock for times in the future.
+    as for those of a file. `received_at` (UTC) is the clock for times in the future. `with_names` reads the names that
+    the platform sends along, too.
 
     A message is decided as of its send time, however long it waited in a queue: so a hold does not end while the
     passing entry that cancels it waits behind the failing one. The send time is the envelope's time; for a bare request
@@ -56,10 +60,10 @@ def decode(body: bytes | str, received_at: datetime, trusted: TrustedSenders | N
         raise RefusedError(Reason.TOO_LARGE, "", f"{len(raw)} bytes; an event has at most {MAX_BYTES}")
     parts = unwrapped(raw, DATA_KEYS)
     if "metadata" in parts:
-        return _read(parts, None, received_at, trusted)
+        return _read(parts, None, received_at, trusted, with_names=with_names)
     with Refusing(""):
         envelope, _ = read_object(msgspec.json.encode(parts), _ENVELOPE, "")
-    return _read(object_of(envelope.detail, "detail"), envelope, received_at, trusted)
+    return _read(object_of(envelope.detail, "detail"), envelope, received_at, trusted, with_names=with_names)
 
 
 def _read(
@@ -67,6 +71,8 @@ def _read(
     envelope: _Envelope | None,
     received_at: datetime,
     trusted: TrustedSenders | None,
+    *,
+    with_names: bool,
 ) -> Message | None:
     if "metadata" not in detail:
         raise RefusedError(Reason.MISSING_FIELD, "metadata", "an event has `metadata` beside its data")
@@ -82,12 +88,15 @@ def _read(
     if event_type.key not in detail:
         raise RefusedError(Reason.MISSING_FIELD, event_type.key, f"the data of {event_type.name} stands under this key")
     with Refusing(event_type.key):
-        data, left_out = read_object(_json(detail[event_type.key]), event_type.form, event_type.key)
+        raw = _json(detail[event_type.key])
+        data, left_out = read_object(raw, event_type.form, event_type.key)
         if not may_act:
             left_out += read_without_acts(event_type, data, sender)
         builder = EntryBuilder(metadata, event_type.key)
         content = event_type.read(data, builder)
         content = content._replace(entries=(*content.entries, *builder.ignored(content.entries, left_out)))
+        if with_names and content.name is None:
+            content = content._replace(name=name_in(event_type.name, raw))
     if envelope is not None and envelope.time is not None:
         sent_at = in_utc(envelope.time, "time")
     else:

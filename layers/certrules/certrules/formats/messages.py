@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from certrules.core.instants import BEGINNING
 from certrules.core.timeline import Entry
+from certrules.formats.learner_names import Name
 from certrules.formats.table_rows import Observation
 
 OWN_SOURCE = "course-certificates"
@@ -17,13 +18,6 @@ EVERYWHERE = ""
 """In place of a course run's key: the whole deployment."""
 
 
-class Name(NamedTuple):
-    """Personal data of a learner, stored in one item that can be erased."""
-
-    username: str
-    name: str
-
-
 class Message(NamedTuple):
     """The content of one event."""
 
@@ -33,6 +27,6 @@ class Message(NamedTuple):
     learner_id: int | None  # None: about the whole course run
     course_run: str | None  # None: about the learner in all course runs
     entries: tuple[Entry, ...] = ()
-    name: Name | None = None  # of learner.named; learner.erased has none
+    name: Name | None = None  # that the event was sent for, or that came along with it; None: not read, or none
     sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
     observations: tuple[Observation, ...] = ()  # of table rows, in place of entries

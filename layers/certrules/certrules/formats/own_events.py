@@ -18,6 +18,7 @@ from certrules.formats.event_form import (
     Export,
     Instant,
     LearnerId,
+    Required,
     ShortText,
     Text,
     event_type,
@@ -25,11 +26,13 @@ from certrules.formats.event_form import (
     is_set,
     is_unset,
 )
-from certrules.formats.messages import EVERYWHERE, Name
+from certrules.formats.learner_names import Name
+from certrules.formats.messages import EVERYWHERE
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import as_time
 
 NAMED = "certificates.learner.named.v1"
+RENAMED = "certificates.learner.renamed.v1"
 ERASED = "certificates.learner.erased.v1"
 REQUESTED = "certificates.generation.requested.v1"
 
@@ -85,6 +88,11 @@ class _Named(Struct):
     learner_id: LearnerId
     username: ShortText
     name: ShortText
+
+
+class _Renamed(Struct):
+    learner_id: LearnerId
+    username: Required
 
 
 class _Erased(Struct):
@@ -169,6 +177,10 @@ def _configured(body: _CourseRun, builder: EntryBuilder) -> EventContent:
 
 def _named(body: _Named, _builder: EntryBuilder) -> EventContent:
     return EventContent(body.learner_id, None, (), Name(body.username, body.name))
+
+
+def _renamed(body: _Renamed, _builder: EntryBuilder) -> EventContent:
+    return EventContent(body.learner_id, None, (), Name(body.username, ""))
 
 
 def _erased(body: _Erased, _builder: EntryBuilder) -> EventContent:
@@ -344,11 +356,15 @@ CERTIFICATE_RECORDED = event_type(
 )
 LEARNER_NAMED = event_type(
     NAMED, "learner", _Named, _named,
-    "The learner's name, for the certificate page; stored in one item.",
+    "The learner's username and full name; stored in one item. An empty one changes nothing.",
+)
+LEARNER_RENAMED = event_type(
+    RENAMED, "learner", _Renamed, _renamed,
+    "The learner's username is another one from now on; the full name stays.",
 )
 LEARNER_ERASED = event_type(
     ERASED, "learner", _Erased, _erased,
-    "The learner's name is erased.",
+    "The learner's names are erased; from now on the platform's events and tables bring none.",
     is_act=True,
 )
 # fmt: on
@@ -369,5 +385,6 @@ OWN_EVENTS: tuple[EventType, ...] = (
     GENERATION_REQUESTED,
     CERTIFICATE_RECORDED,
     LEARNER_NAMED,
+    LEARNER_RENAMED,
     LEARNER_ERASED,
 )

@@ -7,7 +7,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 
-from certrules.formats.own_events import NAMED
+from certrules.formats.own_events import NAMED, RENAMED
 from certrules.formats.wrappings import MOST_LAYERS
 
 _PERSONAL = {"pii", "name", "username", "email", "first_name", "last_name", "full_name", "mbox"}
@@ -27,7 +27,7 @@ def without_personal_data(text: str, layers: int = MOST_LAYERS) -> str:
     An event that brings a learner's name is about nothing else, and is returned as it is. Where the text breaks off in
     the midst of personal data, that is left out to the end. The result is never longer.
     """
-    if NAMED in text:
+    if NAMED in text or RENAMED in text:
         return text
     done, parts = 0, []
     while (found := _TEXT.search(text, done)) is not None:

@@ -15,9 +15,10 @@ from uuid import NAMESPACE_OID, uuid5
 import msgspec
 
 from certrules.core.fact_types import Fact, IgnoredField
-from certrules.core.instants import instant_of, micros
+from certrules.core.instants import BEGINNING, instant_of, micros
 from certrules.core.terms import Status
 from certrules.core.timeline import Entry, Timeline
+from certrules.formats.learner_names import Name
 from certrules.formats.refusals import EARLIEST
 from certrules.formats.stored import entries_in, entries_out
 
@@ -51,6 +52,8 @@ class TableRow(NamedTuple):
     learner_id: int | None
     course_run: str | None
     observations: tuple[Observation, ...]
+    name: Name | None = None  # the learner's, of tables that have it
+    named_at: datetime = BEGINNING  # UTC: when the tables had it
 
 
 _order = attrgetter("at", "event_id")
@@ -166,13 +169,17 @@ def encode_row(row: TableRow) -> bytes:
         [micros(item.since), item.source, item.is_undated, *entries_out([_as_entry(item)])[0]]
         for item in row.observations
     ]
-    return _encode([row.learner_id, row.course_run, items])
+    name = [] if row.name is None else [[*row.name, micros(row.named_at)]]
+    return _encode([row.learner_id, row.course_run, items, *name])
 
 
 def decode_row(line: bytes) -> TableRow:
     """Return the row of a line of a part file."""
-    learner_id, course_run, items = _decode(line)
-    return TableRow(learner_id, course_run, tuple(_observation(*item) for item in items))
+    learner_id, course_run, items, *names = _decode(line)
+    row = TableRow(learner_id, course_run, tuple(_observation(*item) for item in items))
+    for *name, named_at in names:
+        row = row._replace(name=Name(*name), named_at=instant_of(named_at))
+    return row
 
 
 def _as_entry(item: Observation) -> Entry:

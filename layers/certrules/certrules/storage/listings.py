@@ -8,7 +8,8 @@ import msgspec
 
 from certrules.core.facts import CertificateInvalidation, invalidations
 from certrules.core.instants import instant_of, micros
-from certrules.storage.records import StoredRecord, stored_record
+from certrules.formats.learner_names import Name
+from certrules.storage.records import StoredRecord, name_of, stored_record
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     CONFIGURATION,
@@ -25,10 +26,14 @@ from certrules.storage.tables import (
     learner_of,
     record_key,
     timeline_of,
+    username_key,
 )
 
 _MOST_OWNERS = 100
 """How many certificates with one id are listed."""
+
+_MOST_NAMESAKES = 20
+"""How many learners with one username, apart from case, are listed."""
 
 
 class Place(NamedTuple):
@@ -186,3 +191,15 @@ def _page(
 def _key_of(pair: Pair) -> dict[str, Any]:
     p, s = record_key(pair)
     return {"p": {"S": p}, "s": {"S": s}}
+
+
+def learners_named(username: str) -> dict[int, Name]:
+    """Return the learners who have this username, in whatever case, with their stored names; by id.
+
+    An index may be some seconds behind, so the names are read consistently, and only those that fit are returned.
+    """
+    key = username_key(username)
+    keys = [(item.p, item.s) for item in Item.by_username.query(key, limit=_MOST_NAMESAKES)]
+    items = Item.batch_get(keys, consistent_read=True) if keys else ()
+    found = {learner_of(item.p): name_of(item).current for item in items}
+    return {learner: name for learner, name in sorted(found.items()) if username_key(name.username) == key}

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 from zlib import crc32
 
-import msgspec
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
@@ -18,7 +17,8 @@ from certrules.core.instants import BEGINNING, instant_of, micros
 from certrules.core.policy import Policies
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Timeline
-from certrules.formats.messages import EVERYWHERE, Name
+from certrules.formats.learner_names import LearnerName, decode_name, encode_name
+from certrules.formats.messages import EVERYWHERE
 from certrules.formats.stored import decode_published, encode_published, encode_timeline
 from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (
@@ -43,6 +43,7 @@ from certrules.storage.tables import (
     shard_key,
     shared_connection,
     timeline_of,
+    username_key,
 )
 
 
@@ -215,16 +216,21 @@ def _save_with_history(item: Item, write: RecordWrite) -> None:
         raise
 
 
-def save_name(item: Item, name: Name | None, at: datetime) -> bool:
-    """Save a learner's name, or erase it (None): one request, or none if a later name is stored already.
+def name_of(item: Item) -> LearnerName:
+    """Return the names of a learner that an item holds."""
+    return decode_name(optional(item.e), optional(item.k))
 
-    Raises LostRaceError.
+
+def save_name(item: Item, name: LearnerName, *, is_indexed: bool) -> bool:
+    """Save a learner's names: one request, or none if nothing changed. `is_indexed`: the username finds the learner.
+
+    Returns whether anything was written. Raises LostRaceError.
     """
-    known_since = optional(item.k)
-    if known_since is not None and known_since >= micros(at):
+    username = username_key(name.current.username) or None if is_indexed else None
+    new = encode_name(name), name.erased_at, username
+    if new == (optional(item.e), optional(item.k), optional(item.u)):
         return False
-    item.k = micros(at)
-    item.e = None if name is None else msgspec.json.encode(name).decode()
+    item.e, item.k, item.u = new
     put_item(item)
     return True
 

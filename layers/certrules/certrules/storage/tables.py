@@ -10,6 +10,7 @@ The keys, and how they spread over partitions:
 - index `due`: `d` = `<learner modulo 4>`, `t` = when a certificate changes without a new entry. Sparse.
 - index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
 - index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
+- index `username`: `u` = a learner's username in lower case. Sparse: only of NAME, and only if LearnerNames is on.
 - `p` = `R#<course run>`, `s` = `B`: the latest automatic revocations that a course run's breaker counted.
   Only read and written when there is one.
 - history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts the transitions of the
@@ -106,6 +107,14 @@ class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     s = UnicodeAttribute(range_key=True)
 
 
+class _ByUsername(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "username"
+        projection = KeysOnlyProjection()
+
+    u = UnicodeAttribute(hash_key=True)
+
+
 class _Limits:
     """How long to wait for DynamoDB before a retry. It answers in milliseconds."""
 
@@ -143,7 +152,7 @@ class Item(_Plain):
     p = UnicodeAttribute(hash_key=True)
     s = UnicodeAttribute(range_key=True)
     v = VersionAttribute()
-    e = UnicodeAttribute(null=True)  # the timeline; of NAME, the name
+    e = UnicodeAttribute(null=True)  # the timeline; of NAME, the names
     c = UnicodeAttribute(null=True)  # the published certificate, and the versions that it is based on
     r = UnicodeAttribute(null=True)
     i = UnicodeAttribute(null=True)
@@ -151,13 +160,15 @@ class Item(_Plain):
     t = NumberAttribute(null=True)
     x = UnicodeAttribute(null=True)
     h = UnicodeAttribute(null=True)
-    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, since when it is known
+    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, when it was erased
+    u = UnicodeAttribute(null=True)
 
     by_course_run = _ByCourseRun()
     by_certificate = _ByCertificate()
     by_due = _ByDue()
     by_invalidated = _ByInvalidated()
     by_pending = _ByPending()
+    by_username = _ByUsername()
 
 
 class HistoryItem(_Plain):
@@ -234,6 +245,11 @@ def learner_key(learner_id: int) -> str:
 def learner_of(p: str) -> int:
     """Return the learner of a partition key."""
     return int(p.removeprefix("L#"))
+
+
+def username_key(username: str) -> str:
+    """Return under which key the index `username` lists a learner: as platforms compare usernames, without case."""
+    return username.lower()
 
 
 def record_key(pair: Pair) -> tuple[str, str]:
