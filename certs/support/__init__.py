@@ -8,11 +8,11 @@ from certs.support.cases import (
     export_case,
     find,
     invalidations,
-    learner,
     learners,
     timeline,
     what_if,
 )
+from certs.support.finding import learner
 from certs.support.regenerations import regenerate
 from certs.support.revocations import held, revocations
 from certs.support.rollouts import rollout

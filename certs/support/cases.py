@@ -65,29 +65,6 @@ def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool)
     show(found, as_json, human)
 
 
-@click.command(epilog=examples("certs learner 86"))
-@click.argument("learner", type=click.IntRange(min=1))
-@stack_option
-@json_option
-def learner(learner: int, stack: str | None, *, as_json: bool) -> None:
-    """List a learner's course runs.
-
-    With the certificate in each. LEARNER is the platform's user id.
-    """
-    found = Api(stack).get(f"/v1/learners/{learner}")
-    rows = (
-        (
-            row["course_run"],
-            row["certificate"] and row["certificate"]["status"],
-            short(row["certificate"] and row["certificate"]["issued_at"]),
-        )
-        for row in found["course_runs"]
-    )
-    show(
-        found, as_json, lambda: table(("course run", "certificate", "issued (UTC)"), rows, "Nothing is known of them.")
-    )
-
-
 @click.command(epilog=examples("certs find 0123456789abcdef0123456789abcdef"))
 @click.argument("certificate")
 @stack_option

@@ -9,6 +9,7 @@ from certrules.core.explain import what_if
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.timeline import CaseChanges
 from certrules.core.terms import Cause, Rollout, Status
+from certrules.support import learners
 from certrules.support.acts import Preview
 from models import Instant
 
@@ -88,10 +89,24 @@ class InCourseRun(Answer):
     pending: Pending | None
 
 
+FoundLearner = model_of(learners.FoundLearner)
+
+
+class FoundLearners(Answer):
+    """Whom a username or an e-mail may mean: one learner, or several to choose from."""
+
+    learners: list[FoundLearner]  # type: ignore[valid-type]
+    problem: Annotated[str, Field(description="Why the platform could not be asked; empty: it was, or there is none.")]
+
+
 class CourseRuns(Answer):
     """A learner's course runs."""
 
     learner_id: int
+    known_as: Annotated[
+        FoundLearner | None,  # type: ignore[valid-type]
+        Field(description="The learner's names, if they are stored or the platform can be asked."),
+    ]
     course_runs: list[InCourseRun]
 
 

@@ -27,6 +27,7 @@ from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import acts, cases, revocations, spellings
 from certrules.support.acts import ACTS, SWITCHES
+from certrules.support.learners import FoundLearners
 from models import ActRequest, BulkDiscard, PreviewRequest, Switch
 from request_bodies import JSON, read_json
 
@@ -197,6 +198,18 @@ def owners_of(certificate: str) -> list[Pair]:
     if len(owners) == 1:
         pair_of(*owners[0])  # for the audit log
     return owners
+
+
+def found_learners(find: Callable[[], FoundLearners]) -> FoundLearners:
+    """Return who was found. The audit log names them by their ids, never what was looked for.
+
+    Raises RefusedActError.
+    """
+    found = find()
+    if found.problem:
+        logger.warning("The platform's accounts could not be asked.", problem=found.problem)
+    ABOUT["learner_ids"] = [learner.learner_id for learner in found.learners]
+    return found
 
 
 # --- what went wrong, as problem+json

@@ -14,6 +14,7 @@ from answers import (
     CourseRuns,
     Done,
     Exported,
+    FoundLearners,
     LearnersPage,
     Outcome,
     Owners,
@@ -26,6 +27,7 @@ from application import (
     POLICIES,
     acted,
     app,
+    found_learners,
     key_of,
     known_case,
     known_key_of,
@@ -39,19 +41,35 @@ from certrules import aws, storage
 from certrules.core.explain import rendering, timeline
 from certrules.requests import RefusedActError
 from certrules.support import cases
+from certrules.support import learners as finding
 from models import (
     ActRequest,
     AsOf,
     CourseRun,
     Cursor,
+    Email,
     Instant,
     Key,
     LearnerId,
     LearnerInPath,
     PreviewRequest,
+    Username,
     WhatIf,
 )
 from openapi import call
+
+
+@app.get(
+    "/v1/learners",
+    summary="The learners who have a username or an e-mail",
+    **call(FoundLearners, refuses=(404, 409)),
+)
+def find_learners(username: Username = None, email: Email = None) -> dict[str, Any]:
+    """Return whom a username or an e-mail may mean; give one of the two."""
+    if (username is None) is (email is None):
+        raise RefusedActError(422, "ask by a username or by an e-mail", "give one of the two", "username")
+    found = found_learners(lambda: finding.find("email", email) if email else finding.find("username", username or ""))
+    return {"learners": [learner._asdict() for learner in found.learners], "problem": found.problem}
 
 
 @app.get(
@@ -62,7 +80,12 @@ from openapi import call
 def learner(learner_id: LearnerInPath) -> dict[str, Any]:
     """Return where anything is known of a learner; a learner of whom nothing is known has none."""
     ABOUT["learner_id"] = learner_id
-    return {"learner_id": learner_id, "course_runs": cases.course_runs_of(learner_id)}
+    known_as = finding.name_of(learner_id)
+    return {
+        "learner_id": learner_id,
+        "known_as": None if known_as is None else known_as._asdict(),
+        "course_runs": cases.course_runs_of(learner_id),
+    }
 
 
 @app.get("/v1/certificates/<certificate_id>", summary="Whose certificate this is", **call(Owners, refuses=(404,)))

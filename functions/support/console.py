@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 
 from application import (
+    ABOUT,
     BUS,
     CERTIFICATE_URL,
     CONSUMER_DEAD_LETTERS,
@@ -28,6 +29,7 @@ from application import (
     app,
     demand,
     discarded,
+    found_learners,
     key_of,
     named_actor,
     owners_of,
@@ -46,7 +48,7 @@ from certrules.core.wording import status_text
 from certrules.core.wording import when as when_text
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
-from certrules.support import acts, cases, checklist, revocations
+from certrules.support import acts, cases, checklist, learners, revocations
 from certrules.support.acts import ACTS
 from models import ActRequest, BulkDiscard, BulkRevocation, Switch
 
@@ -157,11 +159,26 @@ def find() -> Response[str]:
     raise RefusedActError(422, "nothing to look for", "give a learner id, a course run, or a certificate id")
 
 
+@app.post("/find-learner", include_in_schema=False)
+def find_learner() -> Response[str]:
+    """Go to the learner who has a username or an e-mail; it is sent in the body, so that no address contains it."""
+    person = form().get("person", "").strip()
+    found = found_learners(lambda: learners.find_either(person))
+    if len(found.learners) == 1 and not found.problem:
+        return see("/learner", learner_id=found.learners[0].learner_id)
+    return page("learners.html", found=found)
+
+
 @app.get("/learner", include_in_schema=False)
 def learner_page() -> Response[str]:
     """Return a learner's course runs."""
     learner_id = number(query("learner_id"))
-    return page("learner.html", learner_id=learner_id, course_runs=cases.course_runs_of(learner_id))
+    ABOUT["learner_id"] = learner_id
+    content: dict[str, Any] = {
+        "known_as": learners.name_of(learner_id),
+        "course_runs": cases.course_runs_of(learner_id),
+    }
+    return page("learner.html", learner_id=learner_id, **content)
 
 
 @app.get("/case", include_in_schema=False)

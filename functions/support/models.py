@@ -61,6 +61,15 @@ LearnerInPath = Annotated[int, BeforeValidator(whole_number), PathParameter(**_I
 CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
 
 
+_NAMED = {"min_length": 1, "max_length": 255}
+
+
+Username = Annotated[str | None, Query(**_NAMED, description="In any case.", examples=["ada"])]
+
+
+Email = Annotated[str | None, Query(**_NAMED, description="Only where the platform can be asked.")]
+
+
 AsOf = Annotated[Instant | None, Query(description="As of this instant; default: now, as published.")]
 
 
