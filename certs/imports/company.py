@@ -112,7 +112,7 @@ class Company:
             if waiting:
                 self._waiting[subject] += len(waiting)
                 self.facts.update(item.fact for item in waiting)
-            if admitted or not waits or row.learner_id is None:
+            if admitted or not waits or row.learner_id is None or row.name is not None:
                 yield row._replace(observations=admitted)
 
     def _admitted(self, subject: Subject, observations: tuple[Observation, ...]) -> tuple[Observation, ...]:

@@ -35,6 +35,7 @@ class ImportTarget:
     steps: Any  # Step Functions
     bucket: str
     machine: str  # ARN
+    stores_names: bool = False  # whether the stack's LearnerNames is on
 
 
 @dataclass(slots=True)
@@ -85,7 +86,11 @@ def stack_of(name: str | None) -> ImportTarget:
     if not {"BulkBucketName", "ImportMachineArn"} <= aws.outputs.keys():
         raise NoStackError(f"stack {aws.name!r} has no ImportMachineArn: it is none of ours, or an older version")
     return ImportTarget(
-        aws.client("s3"), aws.client("stepfunctions"), aws.outputs["BulkBucketName"], aws.outputs["ImportMachineArn"]
+        aws.client("s3"),
+        aws.client("stepfunctions"),
+        aws.outputs["BulkBucketName"],
+        aws.outputs["ImportMachineArn"],
+        aws.outputs.get("LearnerNames") == "on",
     )
 
 

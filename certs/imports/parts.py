@@ -16,6 +16,7 @@ from zlib import crc32
 
 from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING
+from certrules.formats.learner_names import Name
 from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certs.imports.company import CERTIFICATES, UNKNOWN, Company, RefusedRow, Subject, certificate_of, subject_of
 from certs.imports.files import Line, Source, read_rows
@@ -263,8 +264,12 @@ def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow
     Where two rows contradict each other about one time, the one that was read last counts.
     """
     observations: defaultdict[tuple[int, str], dict[object, Observation]] = defaultdict(dict)
+    names: dict[int, Name] = {}
     for row in rows:
         observations_by_time = observations[row.learner_id or 0, row.course_run or ""]
+        if row.learner_id is not None and row.name is not None:
+            before = names.get(row.learner_id, Name("", ""))
+            names[row.learner_id] = Name(row.name.username or before.username, row.name.name or before.name)
         for observation in row.observations:
             dated = (
                 observation._replace(
@@ -275,7 +280,9 @@ def joined(rows: Iterable[TableRow], exported_at: datetime) -> Iterator[TableRow
             )
             observations_by_time[dated.fact, dated.subject, dated.since, dated.observed_at] = dated
     for (learner_id, course_run), observations_by_time in sorted(observations.items(), key=lambda item: item[0]):
-        yield TableRow(learner_id or None, course_run or None, tuple(observations_by_time.values()))
+        row = TableRow(learner_id or None, course_run or None, tuple(observations_by_time.values()))
+        name = None if course_run else names.get(learner_id)
+        yield row if name is None else row._replace(name=name, named_at=exported_at)
 
 
 def _write(path: Path, rows: Iterable[TableRow]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from certrules.core.fact_types import Enrollment, Fact, Grade, Recorded
 from certrules.core.terms import Status, is_nothing, mode_of
+from certrules.formats.learner_names import Name, usable
 from certrules.formats.refusals import EARLIEST, Reason
 from certrules.formats.table_rows import Observation, TableRow, ignored
 from certs.imports.rows import Change, Fields, RejectedError
@@ -74,6 +75,24 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[Fields, str], Any]]] = {
     "self_paced": ("self_paced", Fields.flag_or_none),
 }
 """For each setting of a course run its column, and how that is read."""
+
+
+# --- learners
+
+
+def user(fields: Fields, _source: str) -> Iterator[TableRow]:
+    """Read a learner's username. The e-mail beside it is not read."""
+    yield from _named(fields.number("id"), Name(fields.or_none(fields.text, "username") or "", ""))
+
+
+def profile(fields: Fields, _source: str) -> Iterator[TableRow]:
+    """Read a learner's full name."""
+    yield from _named(fields.number("user_id"), Name("", fields.or_none(fields.text, "name") or ""))
+
+
+def _named(learner_id: int, name: Name) -> Iterator[TableRow]:
+    if found := usable(name):
+        yield TableRow(learner_id, None, (), found)
 
 
 # --- learners in course runs

@@ -12,6 +12,9 @@ _ID = ("id",)
 _PAIR = ("user_id", "course_id")
 _OVERVIEW = "1970"
 
+USERS, PROFILES = NAMES = ("auth_user", "auth_userprofile")
+"""The tables that hold nothing but learners' names, as far as they are read."""
+
 
 def _verifications(name: str, kind: str, end: str, *also: str) -> Table:
     also = ("status_changed", "created_at", "updated_at", *also)
@@ -174,6 +177,20 @@ TABLES: Mapping[str, Table] = {
             readers.override_history,
             (FactInRow("date override", "`date`; `-`: removed", "`history_date`", "`history_date`"),),
             also=("reason", "overridden_by_id", "history_user_id"),
+        ),
+        Table(
+            USERS,
+            ("id", "username"),
+            _ID,
+            readers.user,
+            (FactInRow("name", "`username`; the e-mail is not read", "the export", "the export"),),
+        ),
+        Table(
+            PROFILES,
+            ("user_id", "name"),
+            _ID,
+            readers.profile,
+            (FactInRow("name", "`name`, the full one", "the export", "the export"),),
         ),
         Table(
             "student_courseaccessrole",

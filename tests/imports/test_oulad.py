@@ -46,7 +46,7 @@ def of_tables(rows: list[TableRow]) -> Outcomes:
     """Return what the rows amount to."""
     course_runs = {row.course_run: row.observations for row in rows if row.learner_id is None}
     outcomes = {}
-    for learner_id, course_run, stated in rows:
+    for learner_id, course_run, stated, *_ in rows:
         if learner_id is not None and course_run is not None:
             timeline = merge((), entries_from((), (*course_runs[course_run], *stated)))
             outcomes[learner_id, course_run] = replay(Record(learner_id, course_run, timeline), POLICIES, AS_OF)

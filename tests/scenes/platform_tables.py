@@ -41,6 +41,13 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
         "end": "2026-05-01 00:00:00.000000",
         "self_paced": 1,
     },
+    "auth_user": {
+        "id": 7,
+        "username": "ada",
+        "email": "ada.lovelace@example.org",
+        "date_joined": "2026-01-02 09:00:00.000000",
+    },
+    "auth_userprofile": {"id": 70, "user_id": 7, "name": "Ada Lovelace", "bio": "mathematician"},
     "student_courseenrollment": {
         "id": 1,
         "user_id": 7,

@@ -113,8 +113,8 @@ class _Learners:
         """Yield the records in live course runs: those that are named, and all of learners with an ID verification."""
         self._find_live(course_run for _, course_run in observed if course_run is not None)
         for learner_id, course_run in observed:
-            if learner_id is None:
-                continue
+            if learner_id is None or not (course_run or observed[learner_id, course_run]):
+                continue  # a learner's name alone publishes nothing
             if course_run is not None:
                 named = [course_run]
             else:

@@ -12,12 +12,11 @@ import msgspec
 
 from certrules import aws, decide_again, settings, storage
 from certrules.core.fact_types import Fact
-from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
 from certrules.core.rollout import rollout_state
 from certrules.core.terms import Rollout
 from certrules.formats.messages import Message
-from certrules.formats.table_rows import Observation, TableRow, decode_row
+from certrules.formats.table_rows import Observation, TableRow, decode_row, encode_row
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.storage import BATCH_GET_KEYS, Pair
 
@@ -78,10 +77,18 @@ def import_part(folder: aws.Folder, part: str, policies: Policies, at: str) -> P
     rows = list(_with_rollout(rows_of(folder, part), accepted, datetime.fromisoformat(at)))
     result = import_rows(rows, policies, datetime.fromisoformat(at))
     if was_begun:  # an earlier run may have changed any of them before it ended
-        result.learners = [row.learner_id for row in rows if row.learner_id is not None and row.course_run is None]
+        result.learners = [row.learner_id for row in rows if row.learner_id and not row.course_run and row.observations]
         result.course_runs = [row.course_run for row in rows if row.course_run is not None and row.learner_id is None]
     folder.write_json(result_name, result.as_json())
+    if not result.failed and any(row.name for row in rows):
+        _forget_names(folder, part, rows)
     return result
+
+
+def _forget_names(folder: aws.Folder, part: str, rows: Iterable[TableRow]) -> None:
+    """Write a part again without the names that are stored by now: a file is no place to look for an erased one."""
+    lines = (encode_row(row._replace(name=None)) for row in rows)
+    folder.write(part, gzip.compress(b"\n".join(lines), mtime=0), "application/gzip")
 
 
 def rows_of(folder: aws.Folder, part: str) -> list[TableRow]:
@@ -161,7 +168,14 @@ def import_rows(rows: Iterable[TableRow], policies: Policies, as_of: datetime) -
     for batch in _batches(rows):
         messages = [
             Message(
-                "", IMPORTED, BEGINNING, row.learner_id, row.course_run, sent_at=as_of, observations=row.observations
+                "",
+                IMPORTED,
+                row.named_at,
+                row.learner_id,
+                row.course_run,
+                name=row.name if settings.stores_names() else None,
+                sent_at=as_of,
+                observations=row.observations,
             )
             for row in batch
         ]

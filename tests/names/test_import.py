@@ -1,0 +1,95 @@
+"""Names at an import: of `auth_user` and `auth_userprofile`, if the stack stores them, and of no file afterwards."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certrules import storage
+from certrules.formats.learner_names import Name
+from certs.imports import job
+from certs.run import LOCAL_PARAMETERS
+from localcloud import LocalCloud
+from tests.scenes.commands import certs
+from tests.scenes.named_learners import EMAIL, WITH_NAMES, erased, name_of, renamed
+from tests.scenes.platform_tables import COURSE_RUN, Tables, instant
+from tests.scenes.scene import TEMPLATE, Learner, Scene
+
+SEVEN, EIGHT = Learner(7, COURSE_RUN), Learner(8, COURSE_RUN)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(tmp_path)
+
+
+@pytest.fixture(params=["on", "off"])
+def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scene]:
+    monkeypatch.chdir(tmp_path)
+    parameters = WITH_NAMES if request.param == "on" else LOCAL_PARAMETERS
+    with LocalCloud(TEMPLATE, parameters) as cloud:
+
+        class Steps:
+            """Step Functions, which go on without being waited for."""
+
+            def __init__(self) -> None:
+                self._client = cloud.client("stepfunctions")
+
+            def start_execution(self, **reported: str) -> object:
+                return self._client.start_execution(**reported)
+
+            def describe_execution(self, **reported: str) -> object:
+                cloud.deliver()
+                return self._client.describe_execution(**reported)
+
+        bucket, machine = cloud.physical("BulkBucket"), cloud.physical("ImportMachine")
+        names = cloud.outputs["LearnerNames"] == "on"
+        target = job.ImportTarget(cloud.client("s3"), Steps(), bucket, machine, names)
+        monkeypatch.setattr(job, "stack_of", lambda _name: target)
+        yield Scene(cloud)
+
+
+def files(scene: Scene) -> str:
+    """Return all that stands in the bucket, unpacked."""
+    client, bucket = scene.client("s3"), scene.cloud.physical("BulkBucket")
+    found = []
+    for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+        body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+        found.append((gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode())
+    return "".join(found)
+
+
+def imported(tables: Tables) -> Any:
+    result = certs("import", tables.folder, "--yes", "--json")
+    assert result.exit_code == 0, result.stdout + result.stderr
+    return json.loads(result.stdout)
+
+
+def test_names_are_stored_where_they_are_to_be_and_are_in_no_file_afterwards(scene: Scene, tables: Tables) -> None:
+    is_on = scene.cloud.outputs["LearnerNames"] == "on"
+    tables.qualifying().add("auth_user").add("auth_userprofile")
+    tables.add("auth_user", id=8, username="bea").read()
+    report = imported(tables)
+    assert ("auth_user" in report["rows"]) is is_on
+    assert scene.facts_stored(SEVEN)
+    everything = files(scene) + repr(scene.items("CertificatesTable"))
+    assert EMAIL not in everything
+    assert "Lovelace" not in files(scene)
+    if not is_on:
+        assert "Lovelace" not in everything
+        return
+    assert (name_of(SEVEN), name_of(EIGHT)) == (Name("ada", "Ada Lovelace"), Name("bea", ""))
+    assert list(storage.learners_named("ADA")) == [7]
+
+    versions = storage.load(names=[7, 8]).names[7].v
+    imported(tables)
+    assert storage.load(names=[7, 8]).names[7].v == versions  # the same names again write nothing
+
+    scene.ingest(renamed(SEVEN, instant("2026-07-01"), "countess"), erased(EIGHT, instant("2026-07-01")))
+    imported(tables)  # an older export changes neither
+    assert (name_of(SEVEN), name_of(EIGHT)) == (Name("countess", "Ada Lovelace"), Name("", ""))
+    assert storage.learners_named("bea") == {}
+    assert "bea" not in files(scene) + repr(scene.items("CertificatesTable"))
