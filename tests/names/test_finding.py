@@ -191,7 +191,7 @@ def test_where_nothing_is_stored_and_nobody_is_asked_the_answer_is_what_an_opera
 ) -> None:
     function = scene.cloud.functions["SupportFunction"]
     monkeypatch.setitem(function._variables, "LEARNER_NAMES", "off")
-    monkeypatch.setitem(function._variables, "PLATFORM_URL", "")
+    monkeypatch.setitem(function._variables, "PLATFORM", " ")
     for query, parameter in (({"username": "ada"}, "LearnerNames"), ({"email": EMAIL}, "PlatformUrl")):
         answer = support_client.get("/v1/learners", **query)
         assert answer.status == 409

@@ -36,8 +36,8 @@ class FoundLearners(NamedTuple):
 @cache
 def platform() -> PlatformAccounts | None:
     """Return the platform's accounts, by the stack's parameters; None if they name no platform."""
-    url = os.environ.get("PLATFORM_URL", "")
-    return PlatformAccounts(url, os.environ["PLATFORM_CREDENTIALS"]) if url else None
+    url, _, secret = os.environ.get("PLATFORM", "").partition(" ")
+    return PlatformAccounts(url, secret) if url else None
 
 
 def find(by: By, text: str) -> FoundLearners:
