@@ -157,14 +157,11 @@ def _import(
     from certs.imports.parts import read_tables
     from certs.imports.tables import NAMES
 
-    files, ignored = files_of(paths)
+    stores_names = stack is not None and stack.stores_names
+    why = "names are imported only into a stack that stores them (LearnerNames)"
+    files, ignored = files_of(paths, {} if stores_names else dict.fromkeys(NAMES, why))
     for source, why in ignored:
         console.print(f"{source} is ignored: {why}", highlight=False, markup=False, soft_wrap=True)
-    if stack is not None and not stack.stores_names:
-        for source in [source for source, table in files.items() if table.name in NAMES]:
-            why = "LearnerNames is off, so its names are not stored"
-            console.print(f"{source} is ignored: {why}", highlight=False, markup=False, soft_wrap=True)
-            del files[source]
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="certs-import-") as name:
         folder = Path(name)

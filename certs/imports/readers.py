@@ -91,8 +91,7 @@ def profile(fields: Fields, _source: str) -> Iterator[TableRow]:
 
 
 def _named(learner_id: int, name: Name) -> Iterator[TableRow]:
-    if found := usable(name):
-        yield TableRow(learner_id, None, (), found)
+    yield TableRow(learner_id, None, (), usable(name))
 
 
 # --- learners in course runs

@@ -206,7 +206,12 @@ TABLES: Mapping[str, Table] = {
 """The tables that are imported, by name."""
 
 
+_OTHERS = re.compile("auth_user_(groups|user_permissions)")
+"""Tables of the platform that are not imported, though their names begin with that of one that is."""
+
+
 def table_of(name: str) -> Table | None:
     """Return the longest table name that a file's name contains between separators; None if it contains none."""
+    name = _OTHERS.sub("", name)
     named = [table for table in TABLES.values() if re.search(rf"(?<![a-z0-9]){table.name}(?![a-z0-9])", name)]
     return max(named, key=lambda table: len(table.name), default=None)

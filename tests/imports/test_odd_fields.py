@@ -139,6 +139,8 @@ REQUIRED = {
     "certificates_historicalcertificatedateoverride": {
         "id", "generated_certificate_id", "date", "history_date", "history_type",
     },
+    "auth_user": {"id"},
+    "auth_userprofile": {"user_id"},
     "student_courseaccessrole": {"user_id", "course_id"},
 }  # fmt: skip
 """Who, what and when: the fields of each table's row without which it means nothing."""

@@ -406,7 +406,8 @@ def test_long_notes_are_cut(tables: Tables) -> None:
         ("load_student_courseenrollment_for_enrollment_validation.csv", ENROLLMENTS),
         ("edxapp.student_courseenrollment_history.jsonl", HISTORY),
         ("student_courseenrollmentallowed.csv", None),
-        ("auth_user.csv", None),
+        ("auth_user.csv", "auth_user"),
+        ("auth_user_groups.csv", None),
     ],
 )
 def test_a_files_name_names_its_table(name: str, table: str | None) -> None:

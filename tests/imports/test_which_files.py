@@ -172,8 +172,8 @@ def test_files_that_belong_to_a_system_or_an_export_are_named_as_ignored(tmp_pat
         f"._{NAME}.zip",
         f"{NAME}.csv.sha256",
         f"{NAME}/_SUCCESS",
-        "auth_user.csv",
-        "auth_user.sql",
+        "auth_group.csv",
+        "auth_group.sql",
     ]
     written(tmp_path, *names, **{f"{NAME}.csv": BODY})
     files, ignored = files_of([tmp_path])
@@ -237,7 +237,7 @@ def test_what_can_not_be_read_is_refused_by_its_name_with_the_fix(
 
 
 def test_all_that_is_wrong_is_named_at_once_with_what_is_ignored(tmp_path: Path) -> None:
-    names = [f"{NAME}.xlsx", f"{GRADES}.csv", f"{CERTIFICATES}s.csv", "auth_user.csv"]
+    names = [f"{NAME}.xlsx", f"{GRADES}.csv", f"{CERTIFICATES}s.csv", "auth_group.csv"]
     found = refusal(written(tmp_path, *names))
     assert [name in found for name in names] == [True] * 4
 
@@ -278,7 +278,7 @@ def test_no_name_of_a_table_is_mistaken_for_another(tmp_path: Path, table: str) 
     [
         "student_courseenrollmentallowed", "student_courseenrollmentattribute", "course_overviews_courseoverviewtab",
         "certificates_historicalgeneratedcertificate", "certificates_certificategenerationhistory",
-        "grades_persistentsubsectiongrade", "verify_student_historicalverificationdeadline", "auth_user",
+        "grades_persistentsubsectiongrade", "verify_student_historicalverificationdeadline", "auth_group",
     ],
 )  # fmt: skip
 def test_other_tables_of_the_platform_are_ignored_and_not_taken_for_misspelt_ones(
@@ -307,3 +307,10 @@ def test_files_from_the_field_are_read_or_refused(shared_data: Path, case: str, 
         return
     found = refusal(folder)
     assert [path.name in found for path in folder.iterdir() if path.name != f"{GRADES}.csv"] == [True] * 5
+
+
+def test_a_table_that_is_not_wanted_is_ignored_whatever_is_wrong_with_its_files(tmp_path: Path) -> None:
+    written(tmp_path, "auth_user.csv", "auth_user.sql", "auth_userprofile.xlsx", **{f"{NAME}.csv": BODY})
+    files, ignored = files_of([tmp_path], {"auth_user": "not stored", "auth_userprofile": "not stored"})
+    assert len(files) == 1
+    assert [why for _, why in ignored] == ["not stored"] * 3

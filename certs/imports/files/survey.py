@@ -2,16 +2,18 @@
 
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from certs.imports.files.headers import shape_of
 from certs.imports.files.recognising import NO_TABLE, natural_order, package_of, part_of, table_in
 from certs.imports.files.sources import DAMAGED, Source, UnreadableFileError, contents, packing_of
 from certs.imports.rows import Table
+from certs.imports.tables import table_of
 
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
@@ -23,12 +25,15 @@ class Ignored(NamedTuple):
     why: str
 
 
-def files_of(paths: Iterable[Path]) -> tuple[dict[Source, Table], list[Ignored]]:
+def files_of(
+    paths: Iterable[Path], without: Mapping[str, str] = MappingProxyType({})
+) -> tuple[dict[Source, Table], list[Ignored]]:
     """Return the files of known tables in the order of reading, and those that are ignored.
 
-    Folders and zip archives are looked through. Raises UnreadableFileError with all that is wrong with any of them.
+    Folders and zip archives are looked through. `without` are tables that are ignored whatever their files hold, each
+    with the reason. Raises UnreadableFileError with all that is wrong with any of them.
     """
-    survey = _Survey()
+    survey = _Survey(without)
     for path in paths:
         survey.add(path)
     return survey.result()
@@ -37,7 +42,8 @@ def files_of(paths: Iterable[Path]) -> tuple[dict[Source, Table], list[Ignored]]
 class _Survey:
     """The files that were found."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: Mapping[str, str]) -> None:
+        self._without = without
         self._tables: dict[Source, Table] = {}
         self._named: set[Source] = set()  # by a person, not found in a folder
         self._ignored: list[Ignored] = []
@@ -80,6 +86,10 @@ class _Survey:
 
     def _add(self, source: Source, *, named: bool) -> None:
         source = self._seen.setdefault((source.path.resolve(), source.member), source)
+        named_table = table_of(source.name.lower())
+        if named_table is not None and named_table.name in self._without:
+            self._ignored.append(Ignored(source, self._without[named_table.name]))
+            return
         try:
             table = table_in(source)
         except UnreadableFileError as error:
