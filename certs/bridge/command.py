@@ -144,6 +144,12 @@ def kafka_command(servers: str, topics: tuple[str, ...], group: str, settings: t
 @click.option("--redis-url", envvar="CERTS_REDIS_URL", metavar="URL", help="The platform's bus, if it is Redis.")
 @click.option("--kafka-servers", envvar="CERTS_KAFKA_SERVERS", metavar="HOST:PORT,…", help="..., if it is Kafka.")
 @click.option("--to", required=True, metavar="NAME", help="The stream or topic of certificates.")
+@click.option(
+    "--table",
+    envvar="CERTS_CERTIFICATES_TABLE",
+    metavar="NAME",
+    help="The table with the usernames that LearnerNames stores (output CertificatesTableName).",
+)
 @click.option("--longest", default=10_000, show_default=True, help="About how many entries the stream stores.")
 @_kafka_settings
 @_parking
@@ -152,31 +158,37 @@ def out_command(
     redis_url: str | None,
     kafka_servers: str | None,
     to: str,
+    table: str | None,
     longest: int,
     settings: tuple[str, ...],
     **common: Any,
 ) -> None:
     """Send certificate events (created, changed, revoked) to the platform's own bus.
 
-    Only those that name the learner's username: the others are parked as no_username, for the platform's services would
-    write them to a user named "". Kafka needs SCHEMA_REGISTRY_URL, where the schemas are registered.
+    Only with the learner's username, of the event or of the table: the others are parked as no_username, for the
+    platform's services would write them to a user named "". Kafka needs SCHEMA_REGISTRY_URL, where the schemas are
+    registered.
     """
     if (redis_url is None) == (kafka_servers is None):
         raise click.UsageError("name one of --redis-url and --kafka-servers")
-    from certs.bridge.outgoing import Queue, carry_out
+    from certs.bridge.outgoing import Queue, carry_out, stored_username
     from certs.bridge.running import FIRST_WAIT, Health, run, stopped_by_signals
 
     try:
         from certs.bridge import sinks
     except ModuleNotFoundError as error:
         raise click.ClickException(MISSING.format(library=error.name)) from error
+    if table is not None:
+        from certrules import storage
+
+        storage.connect(table, table)
     if redis_url is not None:
         sink, errors = sinks.of_redis(redis_url, to, longest)
     else:
         sink, errors = sinks.of_kafka(str(kafka_servers), to, _librdkafka(settings))
     run(
         Queue(queue, errors),
-        lambda messages: carry_out(messages, sink, common["parked_queue"], lambda _learner_id: ""),
+        lambda messages: carry_out(messages, sink, common["parked_queue"], stored_username if table else lambda _: ""),
         Health(common["health"]),
         stopped_by_signals(),
         FIRST_WAIT,

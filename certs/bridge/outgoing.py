@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from certrules import aws
+from certrules import aws, storage
 from certrules.formats import avro
 from certrules.formats.bus_records_out import RecordOut, Usernames, record_of
 from certrules.formats.refusals import RefusedError
@@ -61,6 +61,11 @@ class Queue:
 
     def close(self) -> None:
         """Nothing is to be done."""
+
+
+def stored_username(learner_id: int) -> str:
+    """Return the username that the service has stored of a learner, "" if none. Raises the errors of DynamoDB."""
+    return storage.name_of(storage.load(names=[learner_id]).names[learner_id]).current.username
 
 
 def carry_out(messages: Sequence[Json], sink: Sink, parked_queue: str, username_of: Usernames) -> Counter[str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from certrules import storage
 from certrules.formats.learner_names import Name
+from certs.bridge.outgoing import stored_username
 from localcloud import LocalCloud
 from tests.scenes.named_learners import EMAIL, WITH_NAMES, erased, name_of, named, renamed, with_pii
 from tests.scenes.scene import TEMPLATE, Learner, Scene, Wire, day, failed, refusal
@@ -70,6 +71,14 @@ def test_a_learner_with_a_new_username_is_found_by_it_and_no_more_by_the_old_one
     scene.ingest(renamed(learner, day(5), newest), with_pii(learner.passing(day(4)), old))
     assert name_of(learner) == Name(newest, "Ada Lovelace")
     assert [list(found(name)) for name in (old, new, newest)] == [[], [], [learner.learner_id]]
+
+
+def test_a_bridge_to_the_platforms_bus_names_learners_as_stored(scene: Scene, learner: Learner) -> None:
+    assert stored_username(learner.learner_id) == ""
+    scene.ingest(with_pii(learner.enrolled(day(1)), "ada"))
+    assert stored_username(learner.learner_id) == "ada"
+    scene.ingest(erased(learner, day(2)))
+    assert stored_username(learner.learner_id) == ""
 
 
 def test_an_erasure_leaves_the_name_nowhere_and_no_later_event_brings_it_back(scene: Scene, learner: Learner) -> None:
