@@ -244,6 +244,8 @@ def _wait_for(sam: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 def _answer(function: str, text: str) -> Any:
     """Read the answer of a function. SAM marks no failure: an error shows only in the answer's shape."""
+    if not text.strip():
+        raise FunctionFailedError(f"{function} gave no answer: its container was stopped, as when its time is over")
     answer = json.loads(text)
     if isinstance(answer, dict) and "errorType" in answer:
         raise FunctionFailedError(f"{function} raised {answer['errorType']}: {answer.get('errorMessage')}")

@@ -75,6 +75,7 @@ SAMPLES: list[Detail] = [
         modified=AT,
     ),
     event_builders.learner("learner.named", ID, AT, LEARNER, username="learner17", name="Learner 17"),
+    event_builders.learner("learner.renamed", ID, AT, LEARNER, username="learner17b"),
     event_builders.learner("learner.erased", ID, AT, LEARNER),
 ]
 PUBLIC = [sample for sample in SAMPLES if sample["metadata"]["event_type"].startswith("org.openedx.")]

@@ -123,7 +123,7 @@ def test_an_operator_stops_revocations_and_discards_what_a_broken_job_would_take
     earn(scene, learners)
     break_grades(scene, learners, day(10))
     ada.page.get_by_label("Course run").fill(learner.course_run)
-    ada.page.get_by_role("button", name="Find").click()
+    ada.page.get_by_role("button", name="Find", exact=True).click()
     for button, then in (("Stop automatic", "Automatic revocations are stopped since"), ("Discard all", "None.")):
         ada.page.get_by_label("Why kept").fill("The grading job is broken.")
         ada.page.get_by_role("button", name=button).click()
@@ -143,7 +143,7 @@ def test_ticket_5_a_whole_course_run_is_about_to_lose_its_certificates(
     earn(scene, learners)
     break_grades(scene, learners, day(10))
     ada.page.get_by_label("Course run").fill(learner.course_run)
-    ada.page.get_by_role("button", name="Find").click()
+    ada.page.get_by_role("button", name="Find", exact=True).click()
     expect(ada.page.get_by_role("table")).to_contain_text("when a person decides")
     ada.check("course-run")
     ada.page.get_by_label("Why", exact=True).fill("The exam was void.")
