@@ -4,18 +4,19 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from django.test import override_settings
 from openedx_events.data import EventsMetadata
 
 from localcloud import server
 from openedx_course_certificates import producer, sender
 from openedx_course_certificates.events import MOST_BYTES, Entry
+from openedx_course_certificates.spool import Spool
 from plugin.tests.both_sides import Platform, free_port
 from plugin.tests.platform import doings
 
@@ -113,6 +114,59 @@ def test_one_hopeless_event_does_not_hold_up_its_batch(
     assert sender.sender().wait(5)
     assert sender.sender().counts == {"sent": 2, "refused": 1}
     assert f"Event {sent[1]}" in caplog.text
+
+
+@pytest.mark.usefixtures("alone", "quick")
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadTimeoutError(endpoint_url="http://bus"),
+        ConnectionClosedError(endpoint_url="http://bus"),
+        KeyError("Entries"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_bus_that_answers_too_late_or_breaks_off_gets_the_events_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fake = FakeEvents(error)
+    monkeypatch.setattr(sender, "client", lambda _: fake)
+
+    sent = put(1)
+
+    assert sender.sender().wait(5)
+    assert fake.batches == [sent, sent]
+
+
+@pytest.mark.usefixtures("alone", "quick")
+def test_whatever_fails_while_sending_it_goes_on_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeEvents()
+    monkeypatch.setattr(sender, "client", lambda _: fake)
+    errors, settle = [MemoryError("a test")], Spool.settle
+
+    def fails_once(spool: Spool, waiting: Any) -> None:
+        if errors:
+            raise errors.pop()
+        settle(spool, waiting)
+
+    monkeypatch.setattr(Spool, "settle", fails_once)
+
+    put(1)
+    assert _comes_true(lambda: "Sending failed, and begins again." in caplog.text)
+    later = put(1)
+
+    assert sender.sender().wait(5)
+    assert later[0] in [event for batch in fake.batches for event in batch]
+
+
+def _comes_true(condition: Callable[[], bool]) -> bool:
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 @pytest.mark.usefixtures("quick")

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.core.signals import setting_changed
 
 from openedx_course_certificates.events import MOST_BYTES, Entry
@@ -110,6 +111,18 @@ class Sender:
             self._thread.start()
 
     def _run(self) -> None:
+        """Send until the process ends. Nothing may end the thread before: events would wait for ever."""
+        while not self._end.is_set():
+            try:
+                self._send_what_waits()
+            except Exception:
+                logger.exception("Sending failed, and begins again.")
+                with self._lock:
+                    self._waiting.extendleft(reversed(self._sending))
+                    self._sending = []
+                self._end.wait(FIRST_PAUSE)
+
+    def _send_what_waits(self) -> None:
         adopted_at = -ADOPT_SECONDS
         pause = FIRST_PAUSE
         while not self._end.is_set():
@@ -161,7 +174,7 @@ class Sender:
         try:
             return self._put(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the events are not lost for it
-            code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code in HOPELESS:
                 if len(batch) > 1:
                     return [left for entry in batch for left in self._try([entry])]
