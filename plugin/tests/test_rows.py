@@ -163,6 +163,58 @@ def test_what_the_old_logic_writes_in_a_live_course_run_is_restored(learner: Any
     assert (row.status, row.verify_uuid, row.grade, row.modified_date) == ("downloadable", ID, "0.87", ISSUED)
 
 
+def test_a_certificate_that_the_service_adopted_and_never_published_is_restored_too(
+    platform: Platform, learner: Any, course_run: str
+) -> None:
+    doings.publish_course_run(course_run)
+    platform.go_live(course_run, "shadow")
+    platform.settle()
+    write_row(learner, course_run, status="downloadable", grade="0.87", verify_uuid=ID, download_url="https://s3/a.pdf")
+    before = row_of(learner, course_run)
+    platform.go_live(course_run)
+    platform.settle()
+
+    write_row(learner, course_run, status="notpassing", grade="0.1")
+
+    row = row_of(learner, course_run)
+    assert (row.status, row.grade, row.verify_uuid, row.download_url) == (
+        "downloadable",
+        "0.87",
+        ID,
+        "https://s3/a.pdf",
+    )
+    assert (row.created_date, row.modified_date) == (before.created_date, before.modified_date)
+    take(certificate(learner.pk, course_run, 1, "notpassing", grade="0.1"))
+    assert row_of(learner, course_run).status == "notpassing"
+
+
+def test_what_the_service_sent_before_a_course_run_went_back_to_the_old_logic_is_never_restored(
+    platform: Platform, learner: Any, live: str
+) -> None:
+    take(certificate(learner.pk, live, 1))
+    platform.go_live(live, "shadow")
+    platform.settle()
+    write_row(learner, live, status="notpassing", grade="0.1")
+    platform.go_live(live)
+    platform.settle()
+
+    write_row(learner, live, status="notpassing", grade="0.2")
+
+    assert row_of(learner, live).status == "notpassing"
+    take(certificate(learner.pk, live, 1))
+    assert row_of(learner, live).status == "notpassing", "older than what was applied"
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_certificate_in_a_course_run_that_is_not_live_here_is_written_with_a_warning(
+    learner: Any, course_run: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    take(certificate(learner.pk, course_run, 1))
+
+    assert row_of(learner, course_run).status == "downloadable"
+    assert "the setting ROLLOUT is not the parameter Rollout of" in caplog.text
+
+
 def test_an_invalidation_in_the_dashboard_is_not_undone_while_the_service_decides(learner: Any, live: str) -> None:
     take(certificate(learner.pk, live, 1))
 
@@ -180,6 +232,7 @@ def test_rows_are_not_written_where_a_setting_forbids_it(platform: Platform, lea
     assert row_of(learner, live) is None
 
 
+@pytest.mark.usefixtures("database")
 def test_the_stand_in_has_the_columns_of_the_platform(shared_columns: dict[str, set[str]]) -> None:
     for model in ("GeneratedCertificate", "CertificateAllowlist", "CertificateInvalidation"):
         stand_in = apps.get_model("certificates", model)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 
 from openedx_course_certificates import rows
 from openedx_course_certificates.events import own_metadata
@@ -36,6 +36,9 @@ def connect() -> None:
         post_save.connect(_safely(saved), sender=sender, weak=False, dispatch_uid=f"{name}.saved")
         if deleted is not None:
             post_delete.connect(_safely(deleted), sender=sender, weak=False, dispatch_uid=f"{name}.deleted")
+        if sender is rows.certificate_model():
+            saving = _safely(_certificate_saving)
+            pre_save.connect(saving, sender=sender, weak=False, dispatch_uid=f"{name}.saving")
 
 
 def _safely(act: Callable[[Any, str], None]) -> Callable[..., None]:
@@ -94,6 +97,13 @@ def _override_deleted(row: Any, using: str) -> None:
     certificate = row.generated_certificate
     data = _act(certificate.user_id, certificate.course_id, _who(), row.reason)
     _send("certificates.date_override.removed.v1", "override", data, using)
+
+
+def _certificate_saving(row: Any, using: str) -> None:
+    """Store what the old logic is about to write over in a live course run."""
+    del using
+    if row.pk is not None and is_live(row.course_id) and rows.are_written():
+        rows.store_adopted(row.user_id, row.course_id)
 
 
 def _certificate_saved(row: Any, using: str) -> None:

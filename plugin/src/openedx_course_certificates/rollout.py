@@ -20,7 +20,7 @@ MOST_KNOWN = 10_000
 
 def save(detail: Mapping[str, Any], at: datetime) -> None:
     """Store the rollout that an event sets for a course run; never an older one over a newer one."""
-    from openedx_course_certificates.models import CourseRunRollout  # noqa: PLC0415 - apps have to be loaded
+    from openedx_course_certificates.models import AppliedCertificate, CourseRunRollout  # noqa: PLC0415 - apps are loaded
 
     course_run = detail.get("course_run")
     if not isinstance(course_run, Mapping) or course_run.get("rollout") not in ROLLOUTS:
@@ -30,9 +30,12 @@ def save(detail: Mapping[str, Any], at: datetime) -> None:
         found, created = CourseRunRollout.objects.select_for_update().get_or_create(
             course_key=key, defaults={"rollout": course_run["rollout"], "since": at}
         )
+        before = options().rollout if created else found.rollout
         if not created and found.since < at:
             found.rollout, found.since = course_run["rollout"], at
             found.save()
+        if found.rollout != before:  # what was applied before is no longer what a row is restored to
+            AppliedCertificate.objects.filter(course_key=key).update(state={})
     _known.pop(key, None)
     logger.info("Rollout of %s: %s", key, found.rollout)
 

@@ -16,11 +16,15 @@ from opaque_keys.edx.keys import CourseKey
 
 from openedx_course_certificates.options import options
 from openedx_course_certificates.producer import nothing_sent
+from openedx_course_certificates.rollout import is_live
 
 logger = logging.getLogger(__name__)
 
 GRADE_LENGTH = 5
 """The length of the platform's column, at which the platform cuts grades, too."""
+
+DECIDED = ("status", "mode", "grade", "verify_uuid")
+"""The columns that the service decides, beside the dates."""
 
 INVALIDATED = "unavailable"
 DOWNLOADABLE = "downloadable"
@@ -62,11 +66,17 @@ def apply(detail: Mapping[str, Any], at: datetime) -> bool:
         applied.number, applied.state = number, state
         applied.save()
         _write(learner_id, course_key, state)
+    if not is_live(course_key):
+        logger.warning(
+            "The service published a certificate in %s, which is not live here. If this lasts, the setting ROLLOUT is "
+            "not the parameter Rollout of the service's stack.",
+            course_key,
+        )
     return True
 
 
 def restore(learner_id: int, course_key: CourseKey) -> bool:
-    """Write what the service sent last over what the old logic wrote; return whether there was a difference.
+    """Write what the service decided over what the old logic wrote; return whether there was a difference.
 
     An invalidation in the platform's dashboard stays: the service is about to publish it itself.
     """
@@ -75,14 +85,13 @@ def restore(learner_id: int, course_key: CourseKey) -> bool:
     with transaction.atomic():
         applied = (
             AppliedCertificate.objects.select_for_update()
-            .filter(learner_id=learner_id, course_key=str(course_key), number__gt=0)
+            .filter(learner_id=learner_id, course_key=str(course_key))
             .first()
         )
         row = certificate_model().objects.filter(user_id=learner_id, course_id=course_key).first()
-        if applied is None or row is None or row.status == INVALIDATED:
+        if applied is None or not applied.state or row is None or row.status == INVALIDATED:
             return False
-        decided = ("status", "mode", "grade", "verify_uuid")
-        if all(getattr(row, name) == applied.state[name] for name in decided):
+        if all(getattr(row, name) == applied.state[name] for name in DECIDED):
             return False
         logger.warning(
             "The old logic wrote %r for learner %s in %s, which is live: restored to %r.",
@@ -93,6 +102,27 @@ def restore(learner_id: int, course_key: CourseKey) -> bool:
         )
         _write(learner_id, course_key, applied.state)
     return True
+
+
+def store_adopted(learner_id: int, course_key: CourseKey) -> None:
+    """Store a certificate of the old logic before the old logic writes over it in a live course run.
+
+    The service adopted it when the course run went live, and does not publish what it adopts.
+    """
+    from openedx_course_certificates.models import AppliedCertificate  # noqa: PLC0415 - as above
+
+    stored = certificate_model().objects.filter(user_id=learner_id, course_id=course_key, status=DOWNLOADABLE)
+    with transaction.atomic():
+        row = stored.first()
+        if row is None:
+            return
+        applied, _ = AppliedCertificate.objects.select_for_update().get_or_create(
+            learner_id=learner_id, course_key=str(course_key)
+        )
+        if not applied.state:
+            dates = {name: getattr(row, name).isoformat() for name in ("created_date", "modified_date")}
+            applied.state = {name: getattr(row, name) for name in DECIDED} | dates
+            applied.save()
 
 
 def with_name(detail: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +171,7 @@ def _write(learner_id: int, course_key: CourseKey, state: Mapping[str, Any]) -> 
         row.name = _name_of(row.user)
     else:
         created = min(created, row.created_date)
-    for column in ("status", "mode", "grade", "verify_uuid"):
+    for column in DECIDED:
         setattr(row, column, state[column])
     with nothing_sent():
         row.save()
