@@ -8,7 +8,8 @@ import pytest
 from certs import stacks
 from certs.doctor import MISSING
 from tests.scenes.commands import certs
-from tests.scenes.scene import Learner, Scene
+from tests.scenes.published import sent
+from tests.scenes.scene import Learner, Scene, day
 
 
 @pytest.fixture
@@ -37,3 +38,15 @@ def test_what_arrived_is_counted_by_type_and_what_never_came_is_named(scene: Sce
     assert passing["last"] is not None
     assert answer["event_types"]["certificates.learner.erased.v1"] == {"count": 0, "last": None}
     assert answer["parked"] == 0
+
+
+@pytest.mark.usefixtures("_near")
+def test_an_event_that_ingest_sends_to_itself_once_more_is_counted_once(scene: Scene, learner: Learner) -> None:
+    approved = sent(learner.id_approved(day(1)))
+    scene.ingest(approved)
+    scene.ingest(approved, Echo="1")
+    scene.cloud.deliver()
+
+    answer = json.loads(certs("doctor", "--json").stdout)
+
+    assert answer["event_types"]["org.openedx.learning.idv_attempt.approved.v1"]["count"] == 1

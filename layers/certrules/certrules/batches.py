@@ -69,7 +69,11 @@ def ingest_batch(
         logger.error("Messages are retried.", errors=errors, count=len(result.failed))
     ingested = [message.sent_at for position, message in enumerate(read.messages) if position not in result.failed]
     first = {"Messages": len(records), "Parked": len(refused), "Retried": len(retried)}
-    received = Counter(f"{RECEIVED}{message.event_type}" for message in read.messages)
+    received = Counter(
+        f"{RECEIVED}{message.event_type}"
+        for message, record in zip(read.messages, read.records, strict=True)
+        if not decide_again.is_delayed_copy(record)  # it was counted when it came first
+    )
     counts = Counter({**first, **counts_of(result, refused), **received})
     return IngestedBatch(retried, counts, min(ingested, default=None))
 
