@@ -154,6 +154,7 @@ def kafka_command(servers: str, topics: tuple[str, ...], group: str, settings: t
 @_kafka_settings
 @_parking
 def out_command(
+    *,
     queue: str,
     redis_url: str | None,
     kafka_servers: str | None,

@@ -19,7 +19,7 @@ class _ShowByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_ShowByDefault, epilog=examples("certs learner 86", "certs learner find ada"))
+@click.group(cls=_ShowByDefault, epilog=examples("certs learner show 86", "certs learner find ada"))
 def learner() -> None:
     """Find a learner, or list their course runs.
 

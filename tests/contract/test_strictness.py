@@ -200,7 +200,7 @@ def fits(field: Field, value: object) -> bool:
         if field.type == "status":
             return value.strip().casefold() in {*Status, "regenerating"}
         return f"`{value}`" in field.type if "`" in field.type else not field.type.startswith("time")
-    return not field.type.startswith("number from 0") or value >= 0  # type: ignore[operator]
+    return value is None or not field.type.startswith("number from 0") or value >= 0  # type: ignore[operator]
 
 
 @given(st.sampled_from(sorted(SAMPLES)), st.text(min_size=1, max_size=10), json_values, st.data())

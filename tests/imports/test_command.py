@@ -121,8 +121,8 @@ def test_files_or_an_import_are_to_be_named(arguments: list[str]) -> None:
 
 
 def test_a_file_that_names_no_table_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "auth_user.csv").write_text("id\n1\n")
-    result = certs("import", tmp_path / "auth_user.csv", "--check")
+    (tmp_path / "people.csv").write_text("id\n1\n")
+    result = certs("import", tmp_path / "people.csv", "--check")
     assert result.exit_code == 1
     assert "contain a table's" in result.stderr
     assert certs("import", tmp_path, "--check").exit_code == 1
