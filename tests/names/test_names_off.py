@@ -21,10 +21,18 @@ def stack(dynamodb_local: str) -> Iterator[Scene]:
 
 
 def requests(wire: Wire) -> list[tuple[str, str]]:
-    """Return what was sent, keys in order, for some of them are read as sets."""
-    sent = [(request.operation, "".join(sorted(json.dumps(request.body)))) for request in wire.sent]
+    """Return what was sent, in one order: keys are read as sets, and writes overlap. Messages have random ids."""
+    sent = [
+        (
+            request.operation,
+            str(len(request.body["Entries"]))
+            if request.operation == "SendMessageBatch"
+            else "".join(sorted(json.dumps(request.body))),
+        )
+        for request in wire.sent
+    ]
     wire.sent.clear()
-    return sent
+    return sorted(sent)
 
 
 def test_names_that_come_along_are_not_stored_and_no_request_differs(
