@@ -81,7 +81,7 @@ class Stack:
             while not work.done():
                 self._cloud.deliver(delayed=True)
                 published |= self._published()
-                time.sleep(POLLED_EVERY)
+                time.sleep(POLLED_EVERY)  # as publish polls its stream
             ingested = work.result()
         self._cloud.deliver(delayed=True)
         published |= self._published()

@@ -75,7 +75,7 @@ class Workers:
                 busy[connection] = batch
             left = arrivals[position].at - time.time() if position < len(arrivals) else None
             if not busy:
-                time.sleep(max(0, left or 0))
+                time.sleep(max(0, left or 0))  # nothing is to be done before the next arrival
                 continue
             for ready in cast("list[Any]", wait(list(busy), None if left is None or not idle else max(0, left))):
                 done: Done = ready.recv()

@@ -243,7 +243,7 @@ def _take_out(template: Template, creatable: set[str]) -> None:
         elif kind not in creatable or _is_idle_here(kind, resource):
             template.left_out[name] = f"moto creates no {kind}"
             del resources[name]
-    template.left_out |= dict.fromkeys(template.apis, "the local cloud serves it by itself")
+    template.left_out |= dict.fromkeys(template.apis, "the local cloud has a server of its own for it")
     template.left_out |= dict.fromkeys(template.custom, "the local cloud asks its function")
     outputs = template.stack.get("Outputs", {})
     for name in [name for name, output in outputs.items() if _references(output) & template.left_out.keys()]:

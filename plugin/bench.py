@@ -92,7 +92,7 @@ def _sent(act: Callable[[], None]) -> tuple[float, float]:
     times, cpu = [], 0.0
     began = time.perf_counter()
     for number in range(EVENTS):
-        time.sleep(max(0.0, began + number / A_SECOND - time.perf_counter()))
+        time.sleep(max(0.0, began + number / A_SECOND - time.perf_counter()))  # the rate of the goal
         start, start_cpu = time.perf_counter(), time.thread_time()
         act()
         cpu += time.thread_time() - start_cpu

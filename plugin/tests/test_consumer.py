@@ -57,7 +57,7 @@ def consume(platform: Platform, *bodies: Any, seconds: float = 0) -> SqsConsumer
     consumer = SqsConsumer("course-certificates", "a-group")
     until = time.monotonic() + seconds
     while consumer.consume() or time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(0.05)  # polled: a message that failed is hidden for a while
     return consumer
 
 

@@ -85,6 +85,6 @@ def consume_until_killed(platform: Platform) -> None:
     for _ in range(300):
         if platform.waiting() <= max(before - 12, 0):
             break
-        time.sleep(0.05)
+        time.sleep(0.05)  # polled: the consumer is another process
     process.kill()
     process.communicate()

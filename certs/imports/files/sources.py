@@ -19,7 +19,7 @@ ENCODED_IN = 64
 
 
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, UnicodeError)
-"""What the standard library raises at a damaged packed file, each module its own. NotImplementedError is zipfile's: the
+"""What the modules of the standard library raise at a damaged packed file. NotImplementedError is zipfile's: the
 damage may look like another version. UnicodeError is the text's, or that of a member's name."""
 
 

@@ -63,7 +63,7 @@ class SqsConsumer(EventBusConsumer):
                     logger.warning("The queue can't be read, next try in %.0f s: %s: %s", pause, self._url, error)
                     self._stop.wait(pause * random.uniform(0.5, 1))  # noqa: S311 - so that readers don't come at once
                     pause = min(2 * pause, LONGEST_PAUSE)
-                except Exception:
+                except Exception:  # the consumer runs on: the messages are still in the queue
                     logger.exception("Messages could not be received, next try in %.0f s.", pause)
                     self._stop.wait(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
@@ -96,7 +96,7 @@ class SqsConsumer(EventBusConsumer):
         except ReceivingError as error:
             logger.error("Message %s stays in the queue (try %s): %s", number, count, error)  # noqa: TRY400
             return False
-        except Exception:
+        except Exception:  # a receiver may raise anything; the message comes again
             logger.exception("Message %s stays in the queue (try %s).", number, count)
             return False
         return True

@@ -49,7 +49,7 @@ def _safely(act: Callable[[Any, str], None]) -> Callable[..., None]:
             return  # a fixture is loaded, or the service's own decision is written
         try:
             act(instance, using)
-        except Exception:
+        except Exception:  # whatever it is, the platform's own save goes on
             logger.exception("%s %s could not be sent.", type(instance).__name__, instance.pk)
 
     return receiver

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
@@ -183,5 +184,5 @@ def _name_of(learner: Any) -> str:
     """Return the name in the learner's profile, which the platform puts on a new certificate."""
     try:
         return str(learner.profile.name or "")
-    except Exception:  # noqa: BLE001 - no profile, no such table: no name
+    except (AttributeError, ObjectDoesNotExist):  # no profile
         return ""

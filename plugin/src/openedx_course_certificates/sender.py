@@ -115,7 +115,7 @@ class Sender:
         while not self._end.is_set():
             try:
                 self._send_what_waits()
-            except Exception:
+            except Exception:  # see above
                 logger.exception("Sending failed, and begins again.")
                 with self._lock:
                     self._waiting.extendleft(reversed(self._sending))
@@ -156,7 +156,7 @@ class Sender:
                 if adopted:
                     self._idle.clear()
                 self._waiting.extend(adopted)
-        except Exception:
+        except Exception:  # a damaged file of another process must not stop this one's events
             logger.exception("The events of ended processes could not be read.")
 
     def _next_batch(self) -> list[Entry]:
