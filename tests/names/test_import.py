@@ -10,13 +10,12 @@ import pytest
 
 from certrules import storage
 from certrules.formats.learner_names import Name
-from certs.imports import job
 from certs.run import LOCAL_PARAMETERS
-from localcloud import LocalCloud
 from tests.scenes.commands import certs
+from tests.scenes.import_cloud import import_cloud
 from tests.scenes.named_learners import EMAIL, WITH_NAMES, erased, name_of, renamed
 from tests.scenes.platform_tables import COURSE_RUN, Tables, instant
-from tests.scenes.scene import TEMPLATE, Learner, Scene
+from tests.scenes.scene import Learner, Scene
 
 SEVEN, EIGHT = Learner(7, COURSE_RUN), Learner(8, COURSE_RUN)
 
@@ -30,25 +29,7 @@ def tables(tmp_path: Path) -> Tables:
 def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scene]:
     monkeypatch.chdir(tmp_path)
     parameters = WITH_NAMES if request.param == "on" else LOCAL_PARAMETERS
-    with LocalCloud(TEMPLATE, parameters) as cloud:
-
-        class Steps:
-            """Step Functions, which go on without being waited for."""
-
-            def __init__(self) -> None:
-                self._client = cloud.client("stepfunctions")
-
-            def start_execution(self, **reported: str) -> object:
-                return self._client.start_execution(**reported)
-
-            def describe_execution(self, **reported: str) -> object:
-                cloud.deliver()
-                return self._client.describe_execution(**reported)
-
-        bucket, machine = cloud.physical("BulkBucket"), cloud.physical("ImportMachine")
-        names = cloud.outputs["LearnerNames"] == "on"
-        target = job.ImportTarget(cloud.client("s3"), Steps(), bucket, machine, names)
-        monkeypatch.setattr(job, "stack_of", lambda _name: target)
+    with import_cloud(parameters, monkeypatch) as cloud:
         yield Scene(cloud)
 
 
