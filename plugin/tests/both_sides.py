@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,25 @@ class Platform:
         assert sender().wait(20)
         while self.deliver() or consumer.consume():
             assert sender().wait(20)
+
+    def send_left_behind(self) -> None:
+        """Send the events that killed processes left on disk, as a new process does when it starts."""
+        from openedx_course_certificates import sender
+
+        sender.close()
+        sender.sender().start()
+        for _ in range(200):
+            if not any(self._size(path) for path in (self.folder / "buffer").glob("*.events")):
+                return
+            time.sleep(0.1)  # polled: the sender is a thread, and shortens its file when nothing waits
+        raise AssertionError("events wait on disk")
+
+    @staticmethod
+    def _size(path: Path) -> int:
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:  # its events were adopted meanwhile
+            return 0
 
     def deliver(self) -> int:
         """Let the service work; return how many records its functions got."""

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from openedx_course_certificates import sender
 from plugin.tests.both_sides import Platform
 from plugin.tests.platform import doings
 from plugin.tests.platform.rows import row_of
@@ -37,19 +36,19 @@ def test_each_learner_has_one_row_though_both_sides_were_killed_in_the_middle(
     left = [learner.pk for learner in learners]
     while left:  # the platform is killed each time when half are done; another process goes on
         left = left[send_until_killed(platform, left, course_run) :]
-    sender.sender().start()
-    for _ in range(100):
-        platform.deliver()
-        if sender.sender().counts["sent"] and sender.sender().wait(0.1):
-            break
-        time.sleep(0.1)
+    platform.send_left_behind()
     platform.deliver()
     for _ in range(20):  # the consumer is killed each time when some are done
         if not platform.waiting():
             break
         consume_until_killed(platform)
-        time.sleep(1.1)  # what it had received is visible again
+    platform.send_left_behind()  # a consumer sends, too, what it finds left behind
     platform.settle()
+    for _ in range(100):
+        if not platform.waiting():
+            break
+        time.sleep(0.1)  # polled: what a killed consumer had received is visible again after a second
+        platform.settle()
 
     rows = [row_of(learner, course_run) for learner in learners]
     assert [row.status for row in rows] == ["downloadable"] * LEARNERS
