@@ -44,8 +44,8 @@ class Arrivals(NamedTuple):
 def doctor(days: int, stack: str | None, *, as_json: bool) -> None:
     """Show which events arrive, and which never came.
 
-    It reads the metrics that `ingest` counts by event type. Exit code 10 if a type is missing without which no
-    certificate is issued.
+    It reads the metrics that `ingest` counts by event type, without what this service sends itself. Exit code 10 if a
+    type is missing without which no certificate is issued.
     """
     from certrules.formats.event_types import EVENT_TYPES
 

@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from certrules.decide_again import request_for
+from certrules.formats.messages import SUPPORT_SOURCE
 from certs import stacks
 from certs.doctor import MISSING
+from certs.sources import event_builders
 from tests.scenes.commands import certs
 from tests.scenes.published import sent
 from tests.scenes.scene import Learner, Scene, day
@@ -38,6 +42,25 @@ def test_what_arrived_is_counted_by_type_and_what_never_came_is_named(scene: Sce
     assert passing["last"] is not None
     assert answer["event_types"]["certificates.learner.erased.v1"] == {"count": 0, "last": None}
     assert answer["parked"] == 0
+
+
+@pytest.mark.usefixtures("_near")
+def test_what_this_service_sends_to_itself_has_not_arrived_from_the_platform(scene: Scene, learner: Learner) -> None:
+    def counted() -> dict[str, int]:
+        types = json.loads(certs("doctor", "--json").stdout)["event_types"]
+        names = ("certificates.generation.requested.v1", "certificates.course_run.configured.v1")
+        return {name: types[name]["count"] for name in names}
+
+    scene.ingest(learner.enrolled(day(1)))
+    scene.cloud.deliver()
+    before = counted()
+    scene.ingest(request_for(learner.learner_id, learner.course_run, "sweep", day(4)))
+    live = event_builders.configuration("course_run.configured", uuid4(), day(4), learner.course_run, rollout="live")
+    live["metadata"]["source"] = SUPPORT_SOURCE
+    scene.send(live, at=day(4))
+    scene.cloud.deliver()
+
+    assert counted() == before
 
 
 @pytest.mark.usefixtures("_near")

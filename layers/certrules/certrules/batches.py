@@ -19,7 +19,7 @@ from certrules.ingestion import BatchResult, ingest_messages
 from certrules.parking import Refused, park
 
 RECEIVED = "received_"
-"""Before an event type, the name of the metric that counts its events: `certs doctor` reads it."""
+"""Before an event type, the name of the metric that counts its events from outside: `certs doctor` reads it."""
 
 
 class Queues(NamedTuple):
@@ -72,7 +72,7 @@ def ingest_batch(
     received = Counter(
         f"{RECEIVED}{message.event_type}"
         for message, record in zip(read.messages, read.records, strict=True)
-        if not decide_again.is_delayed_copy(record)  # it was counted when it came first
+        if not message.is_of_service and not decide_again.is_delayed_copy(record)  # a copy was counted before
     )
     counts = Counter({**first, **counts_of(result, refused), **received})
     return IngestedBatch(retried, counts, min(ingested, default=None))

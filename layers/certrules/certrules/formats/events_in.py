@@ -17,7 +17,7 @@ from certrules.formats.lenient import Form, read_object
 from certrules.formats.messages import Message
 from certrules.formats.own_events import REQUESTED
 from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, Sender, in_utc, type_name
-from certrules.formats.senders import TrustedSenders, is_published_here, read_without_acts
+from certrules.formats.senders import TrustedSenders, is_of_service, is_published_here, read_without_acts
 from certrules.formats.wrappings import object_of, unwrapped
 
 MAX_BYTES = 64 * 1024
@@ -101,7 +101,14 @@ def _read(
         sent_at = in_utc(envelope.time, "time")
     else:
         sent_at = at if event_type.name == REQUESTED else received_at
-    return Message(metadata.id, event_type.name, at, *content, sent_at=min(sent_at, received_at))
+    return Message(
+        metadata.id,
+        event_type.name,
+        at,
+        *content,
+        sent_at=min(sent_at, received_at),
+        is_of_service=is_of_service(sender.source),
+    )
 
 
 def _sender_of(metadata: Metadata, envelope: _Envelope | None) -> Sender:

@@ -30,3 +30,4 @@ class Message(NamedTuple):
     name: Name | None = None  # that the event was sent for, or that came along with it; None: not read, or none
     sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
     observations: tuple[Observation, ...] = ()  # of table rows, in place of entries
+    is_of_service: bool = False  # this service sent it: a request to decide again, or an act through support's API

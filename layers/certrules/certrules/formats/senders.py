@@ -34,7 +34,7 @@ class TrustedSenders(NamedTuple):
 
     def refuse_untrusted(self, event_type: EventType, sender: Sender) -> bool:
         """Return whether a sender may act for people. Raises RefusedError if it may not send events of this type."""
-        if _is_own(sender.source):
+        if is_of_service(sender.source):
             self._refuse_other_services(event_type, sender)
             return True
         if sender.account and sender.account not in self.accounts:
@@ -66,8 +66,8 @@ def is_published_here(metadata: Metadata, sender: Sender) -> bool:
     Such an event has a source of this service in `metadata` or in its envelope, but not in both; or it is of a type
     that this service never publishes.
     """
-    if sender.source != metadata.source and (_is_own(sender.source) or _is_own(metadata.source)):
-        field = "metadata.source" if _is_own(metadata.source) else sender.field
+    if sender.source != metadata.source and (is_of_service(sender.source) or is_of_service(metadata.source)):
+        field = "metadata.source" if is_of_service(metadata.source) else sender.field
         raise RefusedError(Reason.SOURCE_NOT_TRUSTED, field, _OWN_NAME, sender)
     if sender.source != OWN_SOURCE:
         return False
@@ -97,7 +97,8 @@ def _unless_named(what: str, parameter: str) -> str:
     )
 
 
-def _is_own(source: str) -> bool:
+def is_of_service(source: str) -> bool:
+    """Whether a source is this service, or a part of it."""
     return source == OWN_SOURCE or source.startswith(f"{OWN_SOURCE}/")
 
 
