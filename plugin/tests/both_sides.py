@@ -1,4 +1,7 @@
-"""Both sides: the stand-in of the platform in this process, and the service's own stack on the local cloud."""
+"""Both sides: the stand-in of the platform in this process, and the service's own stack on the local cloud in another.
+
+They may run on different versions of Python: the variable `SERVICE_PYTHON` names the service's interpreter.
+"""
 
 import json
 import os
@@ -6,14 +9,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
+import boto3
+
 ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "template.yaml"
 QUEUE_TEMPLATE = ROOT / "plugin" / "aws" / "platform-queue.yaml"
+
+os.environ |= {  # whatever they are, the local cloud takes them
+    "AWS_ACCESS_KEY_ID": "platform",
+    "AWS_SECRET_ACCESS_KEY": "platform",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
 
 
 def free_port() -> int:
@@ -23,50 +35,104 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def queue_template() -> dict[str, Any]:
-    """Return the platform's template without what moto doesn't have: the queue's policy."""
-    from samtranslator.yaml_helper import yaml_parse
+def comes_true(condition: Callable[[], object]) -> bool:
+    """Wait until something holds, for half a minute at most; return whether it does."""
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.05)  # polled: other threads and processes bring it about
+    return False
 
-    template: dict[str, Any] = yaml_parse(QUEUE_TEMPLATE.read_text())
-    del template["Resources"]["QueuePolicy"]
-    return template
+
+class Stack:
+    """The service's stack on the local cloud, in a process of its own. A context manager."""
+
+    def __init__(self, **parameters: str) -> None:
+        python = os.environ.get("SERVICE_PYTHON", sys.executable)
+        self._process = subprocess.Popen(
+            [python, "-W", "ignore", "-m", "plugin.tests.stack", json.dumps(parameters)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "layers/certrules"))},
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started = self._read()
+        self.endpoint: str = started["endpoint"]
+        self._names: dict[str, str] = started["names"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.communicate(timeout=30)
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the process of the local cloud has ended"
+        return json.loads(line)
+
+    def _ask(self, what: str, port: int = 0) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{json.dumps([what, port])}\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def physical(self, logical_id: str) -> str:
+        """Return the name or address of a resource of the template."""
+        return self._names[logical_id]
+
+    def client(self, service: str) -> Any:
+        """Return a client of an AWS service, as of an operator."""
+        return boto3.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+
+    def deliver(self) -> int:
+        """Let the service work; return how many records its functions got."""
+        return int(self._ask("deliver"))
+
+    @contextmanager
+    def also_on(self, port: int) -> Iterator[None]:
+        """Answer on a port more, inside."""
+        self._ask("serve", port)
+        try:
+            yield
+        finally:
+            self._ask("stop", port)
 
 
 class Platform:
     """The two sides: the platform in this process, the service on the local cloud."""
 
-    def __init__(self, cloud: Any, endpoint: str, database: Path, folder: Path) -> None:
-        self.cloud, self.endpoint, self.folder = cloud, endpoint, folder
+    def __init__(self, cloud: Stack, database: Path, folder: Path) -> None:
+        self.cloud, self.endpoint, self.folder = cloud, cloud.endpoint, folder
         self.bus = cloud.physical("Bus")
         self.sqs = cloud.client("sqs")
         stacks = cloud.client("cloudformation")
         name = f"platform-{uuid4().hex[:8]}"
         stacks.create_stack(
             StackName=name,
-            TemplateBody=json.dumps(queue_template()),
+            TemplateBody=QUEUE_TEMPLATE.read_text(),
             Parameters=[
                 {"ParameterKey": "BusName", "ParameterValue": self.bus},
-                {"ParameterKey": "VisibilitySeconds", "ParameterValue": "1"},
+                {"ParameterKey": "VisibilitySeconds", "ParameterValue": "2"},
                 {"ParameterKey": "Tries", "ParameterValue": "2"},
             ],
         )
         outputs = stacks.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
-        self.queue = self._on_this_machine(self.outputs["QueueUrl"])
+        self.queue = self.outputs["QueueUrl"]
         self.dead_letters = self.outputs["DeadLettersUrl"]
         self.environment = {
             "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
             "PLATFORM_DATABASE": str(database),
             "PLATFORM_BUS": self.bus,
-            "PLATFORM_ENDPOINT": endpoint,
+            "PLATFORM_ENDPOINT": self.endpoint,
             "PLATFORM_QUEUE": self.queue,
             "PLATFORM_BUFFER": str(folder / "buffer"),
             "PLATFORM_HEALTH": str(folder / "health"),
-            "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("", "plugin/src")),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugin/src"), os.environ.get("PYTHONPATH", "")]),
         }
-
-    def _on_this_machine(self, url: str) -> str:
-        return f"{self.endpoint}/{'/'.join(url.split('/')[3:])}"
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """Return the plugin's settings, with changes."""
@@ -89,9 +155,9 @@ class Platform:
         from openedx_course_certificates.sender import sender
 
         consumer = SqsConsumer("course-certificates", "platform")
-        assert sender().wait(20)
-        while self.deliver() or consumer.consume():
-            assert sender().wait(20)
+        assert sender().wait(30)
+        while self.cloud.deliver() or consumer.consume():
+            assert sender().wait(30)
 
     def send_left_behind(self) -> None:
         """Send the events that killed processes left on disk, as a new process does when it starts."""
@@ -99,11 +165,8 @@ class Platform:
 
         sender.close()
         sender.sender().start()
-        for _ in range(200):
-            if not any(self._size(path) for path in (self.folder / "buffer").glob("*.events")):
-                return
-            time.sleep(0.1)  # polled: the sender is a thread, and shortens its file when nothing waits
-        raise AssertionError("events wait on disk")
+        buffer = self.folder / "buffer"
+        assert comes_true(lambda: not any(self._size(path) for path in buffer.glob("*.events"))), "events wait on disk"
 
     @staticmethod
     def _size(path: Path) -> int:
@@ -111,10 +174,6 @@ class Platform:
             return path.stat().st_size
         except FileNotFoundError:  # its events were adopted meanwhile
             return 0
-
-    def deliver(self) -> int:
-        """Let the service work; return how many records its functions got."""
-        return sum(counts.records for counts in self.cloud.deliver().functions.values())
 
     def go_live(self, key: str, rollout: str = "live") -> None:
         """Set who decides in a course run, as support's API does."""
@@ -138,10 +197,10 @@ class Platform:
         policy["maxReceiveCount"] = count
         self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
 
-    def waiting(self) -> int:
-        """Return how many messages wait for the platform, or are being received."""
+    def waiting(self, url: str = "") -> int:
+        """Return how many messages wait in a queue, or are being received; in that of the platform unless named."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.sqs.get_queue_attributes(QueueUrl=self.outputs["QueueUrl"], AttributeNames=names)["Attributes"]
+        found = self.sqs.get_queue_attributes(QueueUrl=url or self.queue, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
     def queued(self, url: str) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from plugin.tests.both_sides import ROOT, TEMPLATE, Platform
+from plugin.tests.both_sides import ROOT, Platform, Stack
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "plugin.tests.platform.settings"
 
@@ -34,11 +34,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def clouds(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The stack of the template, and what the platform adds to it."""
-    from certs.run import LOCAL_PARAMETERS
-    from localcloud import LocalCloud
-
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS | {"PlatformSources": "openedx/*"}) as cloud:
-        yield Platform(cloud, cloud.serve(0, host="127.0.0.1"), database, tmp_path_factory.mktemp("state"))
+    with Stack(PlatformSources="openedx/*") as cloud:
+        yield Platform(cloud, database, tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture

@@ -37,14 +37,12 @@ def _both(folder: Path) -> Iterator[Any]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     call_command("migrate", run_syncdb=True, verbosity=0)
 
-    from certs.run import LOCAL_PARAMETERS
-    from localcloud import LocalCloud
     from openedx_course_certificates import sender
-    from plugin.tests.both_sides import TEMPLATE, Platform
+    from plugin.tests.both_sides import Platform, Stack
 
     _line("The service's stack starts on the local cloud, with a queue for the platform ...")
-    with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
-        platform = Platform(cloud, cloud.serve(0, host="127.0.0.1"), folder / "db.sqlite3", folder)
+    with Stack() as cloud:
+        platform = Platform(cloud, folder / "db.sqlite3", folder)
         with override_settings(OPENEDX_COURSE_CERTIFICATES=platform.options()):
             yield platform
             sender.close()

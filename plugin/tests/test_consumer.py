@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from openedx_events.learning import signals
 
-from localcloud import server
 from openedx_course_certificates import consumer as consumer_module
 from openedx_course_certificates.consumer import SqsConsumer
-from plugin.tests.both_sides import Platform, free_port
+from plugin.tests.both_sides import Platform, comes_true, free_port
 from plugin.tests.platform import doings
 
 ENROLLED = "org.openedx.learning.course.enrollment.created.v1"
@@ -49,16 +47,13 @@ def enrolled(event_id: str = "", **metadata: Any) -> dict[str, Any]:
     return {"detail-type": ENROLLED, "detail": {"metadata": stated, "enrollment": enrollment}}
 
 
-def consume(platform: Platform, *bodies: Any, seconds: float = 0) -> SqsConsumer:
-    """Put messages into the queue, and receive until it is empty, for so long at least."""
+def consume(platform: Platform, *bodies: Any) -> None:
+    """Put messages into the queue, and receive until it is empty: each is received, or in the dead-letter queue."""
     for body in bodies:
         text = body if isinstance(body, str) else json.dumps(body)
-        platform.sqs.send_message(QueueUrl=platform.outputs["QueueUrl"], MessageBody=text)
+        platform.sqs.send_message(QueueUrl=platform.queue, MessageBody=text)
     consumer = SqsConsumer("course-certificates", "a-group")
-    until = time.monotonic() + seconds
-    while consumer.consume() or time.monotonic() < until:
-        time.sleep(0.05)  # polled: a message that failed is hidden for a while
-    return consumer
+    assert comes_true(lambda: not consumer.consume() and not platform.waiting())
 
 
 def test_an_event_comes_out_as_the_signal_that_went_in(platform: Platform) -> None:
@@ -84,7 +79,7 @@ def test_a_message_whose_receiver_fails_comes_again_and_others_do_not_wait_for_i
             raise ZeroDivisionError
 
     with receiver(fail_once):
-        consume(platform, *(enrolled(str(number) * 8 + "-1111" * 3 + "-" + "1" * 12) for number in (1, 2)), seconds=2.5)
+        consume(platform, *(enrolled(str(number) * 8 + "-1111" * 3 + "-" + "1" * 12) for number in (1, 2)))
 
     assert tries == ["1", "2", "1"]
     assert platform.queued(platform.dead_letters) == []
@@ -111,7 +106,7 @@ def test_what_cannot_be_received_ends_in_the_dead_letter_queue_and_holds_up_noth
 ) -> None:
     received: list[object] = []
     with receiver(lambda **given: received.append(given)):
-        consume(platform, *UNREADABLE, enrolled(), seconds=3)
+        consume(platform, *UNREADABLE, enrolled())
 
     assert len(received) == 1
     assert caplog.text.count("stays in the queue (try 2)") == len(UNREADABLE)
@@ -131,24 +126,16 @@ def test_while_the_queue_is_away_the_health_file_grows_old_and_then_it_goes_on(
     port = free_port()
     health = Path(platform.environment["PLATFORM_HEALTH"])
     health.unlink(missing_ok=True)
-    url = platform.queue.replace(platform.endpoint, f"http://127.0.0.1:{port}")
-    options = platform.options(ENDPOINT_URL=f"http://127.0.0.1:{port}", QUEUES={"course-certificates": url})
-    with override_settings(OPENEDX_COURSE_CERTIFICATES=options):
+    with override_settings(OPENEDX_COURSE_CERTIFICATES=platform.options(ENDPOINT_URL=f"http://127.0.0.1:{port}")):
         consumer = SqsConsumer("course-certificates", "a-group")
         thread = Thread(target=consumer.consume_indefinitely)
         thread.start()
-        time.sleep(0.5)
+        assert comes_true(lambda: "The queue can't be read" in caplog.text)
         assert not health.exists()
-        assert "The queue can't be read" in caplog.text
-        _, stop = server.serve("127.0.0.1", port)
-        for _ in range(100):
-            if health.exists():
-                break
-            time.sleep(0.1)
-        consumer.stop()
-        thread.join()
-        stop()
-    assert health.exists()
+        with platform.cloud.also_on(port):
+            assert comes_true(health.exists)
+            consumer.stop()
+            thread.join()
 
 
 def test_consume_events_ends_on_sigterm_when_its_message_is_done(platform: Platform, course_run: str) -> None:
@@ -158,10 +145,7 @@ def test_consume_events_ends_on_sigterm_when_its_message_is_done(platform: Platf
         "plugin.tests.platform.manage", "consume_events", "-t", "course-certificates", "-g", "platform"
     )
     health = Path(platform.environment["PLATFORM_HEALTH"])
-    for _ in range(300):
-        if health.exists() and not platform.waiting():
-            break
-        time.sleep(0.1)
+    assert comes_true(lambda: health.exists() and not platform.waiting())
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=20)
 

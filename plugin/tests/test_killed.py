@@ -1,9 +1,8 @@
 """Either side is killed in the middle of its work: nothing is lost, and nothing is doubled on the rows."""
 
-import time
 from typing import Any
 
-from plugin.tests.both_sides import Platform
+from plugin.tests.both_sides import Platform, comes_true
 from plugin.tests.platform import doings
 from plugin.tests.platform.rows import row_of
 
@@ -37,18 +36,14 @@ def test_each_learner_has_one_row_though_both_sides_were_killed_in_the_middle(
     while left:  # the platform is killed each time when half are done; another process goes on
         left = left[send_until_killed(platform, left, course_run) :]
     platform.send_left_behind()
-    platform.deliver()
+    platform.cloud.deliver()
     for _ in range(20):  # the consumer is killed each time when some are done
         if not platform.waiting():
             break
         consume_until_killed(platform)
     platform.send_left_behind()  # a consumer sends, too, what it finds left behind
     platform.settle()
-    for _ in range(100):
-        if not platform.waiting():
-            break
-        time.sleep(0.1)  # polled: what a killed consumer had received is visible again after a second
-        platform.settle()
+    assert comes_true(lambda: settled(platform))  # what a killed consumer had received is hidden first
 
     rows = [row_of(learner, course_run) for learner in learners]
     assert [row.status for row in rows] == ["downloadable"] * LEARNERS
@@ -57,6 +52,12 @@ def test_each_learner_has_one_row_though_both_sides_were_killed_in_the_middle(
     assert platform.queued(platform.dead_letters) == []
     assert platform.queued(platform.cloud.physical("ParkedQueue")) == []
     platform.allow_tries(2)
+
+
+def settled(platform: Platform) -> bool:
+    """Deliver everything that is under way; whether nothing waits any more."""
+    platform.settle()
+    return not platform.waiting()
 
 
 def send_until_killed(platform: Platform, learners: list[int], course_run: str) -> int:
@@ -81,9 +82,6 @@ def consume_until_killed(platform: Platform) -> None:
     process = platform.process(
         "plugin.tests.platform.manage", "consume_events", "-t", "course-certificates", "-g", "platform"
     )
-    for _ in range(300):
-        if platform.waiting() <= max(before - 12, 0):
-            break
-        time.sleep(0.05)  # polled: the consumer is another process
+    assert comes_true(lambda: platform.waiting() <= max(before - 12, 0))
     process.kill()
     process.communicate()

@@ -18,7 +18,7 @@ AT = datetime(2026, 5, 1, tzinfo=UTC)
 
 def sent(platform: Platform) -> list[tuple[str, dict[str, Any]]]:
     """Return type and data of what arrived of ours."""
-    assert sender.sender().wait(5)
+    assert sender.sender().wait(30)
     found = []
     for event in platform.queued(platform.cloud.physical("IngestQueue")):
         detail = event["detail"]
@@ -137,7 +137,7 @@ def test_a_certificate_of_the_old_logic_is_sent_unless_the_course_run_is_live(
 
 def sent_of_ours(platform: Platform) -> list[tuple[str, dict[str, Any]]]:
     """Return type and data of what arrived of the service's own types."""
-    assert sender.sender().wait(5)
+    assert sender.sender().wait(30)
     events = platform.queued(platform.cloud.physical("IngestQueue"))
     return [(event["detail-type"], event["detail"].get("certificate")) for event in events]
 

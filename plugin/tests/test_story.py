@@ -77,7 +77,7 @@ def test_a_transaction_that_rolls_back_sends_nothing(platform: Platform, learner
         doings.enroll(learner, course_run)
         assert sender().wait(0.2)
         assert platform.queued(platform.cloud.physical("IngestQueue")) == []
-    assert sender().wait(5)
+    assert sender().wait(30)
     (event,) = platform.queued(platform.cloud.physical("IngestQueue"))
     assert event["detail-type"] == signals.COURSE_ENROLLMENT_CREATED.event_type
 
@@ -87,7 +87,7 @@ def test_an_event_has_topic_and_key_and_no_personal_data(platform: Platform, lea
 
     doings.enroll(learner, course_run)
     doings.verify(learner)
-    assert sender().wait(5)
+    assert sender().wait(30)
 
     enrolled, verified = (event["detail"] for event in platform.queued(platform.cloud.physical("IngestQueue")))
     assert enrolled["transport"] == {"topic": "learning-enrollment", "key": course_run}
