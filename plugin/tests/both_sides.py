@@ -18,8 +18,12 @@ from uuid import uuid4
 
 import boto3
 
+import openedx_course_certificates
+
 ROOT = Path(__file__).parents[2]
 QUEUE_TEMPLATE = ROOT / "plugin" / "aws" / "platform-queue.yaml"
+PACKAGES = str(Path(openedx_course_certificates.__file__).parents[1])
+"""Where the plugin is found: in its sources, or where its wheel was installed."""
 
 os.environ |= {  # whatever they are, the local cloud takes them
     "AWS_ACCESS_KEY_ID": "platform",
@@ -70,7 +74,9 @@ class Stack:
     def _read(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, "the process of the local cloud has ended"
+        if not line:
+            self._process.communicate(timeout=30)
+            raise RuntimeError("the process of the local cloud has ended")
         return json.loads(line)
 
     def _ask(self, what: str, port: int = 0) -> Any:
@@ -131,7 +137,7 @@ class Platform:
             "PLATFORM_QUEUE": self.queue,
             "PLATFORM_BUFFER": str(folder / "buffer"),
             "PLATFORM_HEALTH": str(folder / "health"),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugin/src"), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), PACKAGES, os.environ.get("PYTHONPATH", "")]),
         }
 
     def options(self, **changes: Any) -> dict[str, Any]:
@@ -210,7 +216,7 @@ class Platform:
             for message in messages:
                 try:
                     found.append(json.loads(message["Body"]))
-                except ValueError:
+                except (ValueError, RecursionError):
                     found.append(message["Body"])
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
