@@ -144,6 +144,10 @@ def _json_type(described: inspect.Type) -> str:
     match described:
         case inspect.UnionType():
             return " or ".join(sorted(map(_json_type, described.types), key=lambda kind: (kind == "null", kind)))
+        case inspect.ListType(item_type=inspect.StructType()):
+            return "list of objects"
+        case inspect.ListType():
+            return "list of strings"
         case inspect.EnumType():
             return "status" if described.cls is Status else "cause"
         case inspect.LiteralType():

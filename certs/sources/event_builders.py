@@ -231,7 +231,8 @@ def certificate(
 # --- what the platform has no public event for
 
 
-def _own(event: str, event_id: UUID, at: datetime, **content: Detail) -> Detail:
+def own(event: str, event_id: UUID, at: datetime, **content: Detail) -> Detail:
+    """Build one of our own events."""
     return _detail(f"certificates.{event}.v1", event_id, at, **content)
 
 
@@ -250,7 +251,7 @@ def allowlist(
     notes: str,
 ) -> Detail:
     """Build an event on an allowlist entry: who did it, and why."""
-    return _own(event, event_id, at, entry=_act(learner_id, course_run, by, notes))
+    return own(event, event_id, at, entry=_act(learner_id, course_run, by, notes))
 
 
 def id_verification(
@@ -269,7 +270,7 @@ def id_verification(
     content: Detail = {"learner_id": learner_id, "kind": kind, "attempt": attempt, "by": by, "notes": notes}
     if event == "id_verification.approved":
         content["expiration_date"] = expires.isoformat() if expires else None
-    return _own(event, event_id, at, id_verification=content)
+    return own(event, event_id, at, id_verification=content)
 
 
 def invalidation(
@@ -283,7 +284,7 @@ def invalidation(
     notes: str,
 ) -> Detail:
     """Build an event on a person's invalidation: who did it, and why."""
-    return _own(event, event_id, at, invalidation=_act(learner_id, course_run, by, notes))
+    return own(event, event_id, at, invalidation=_act(learner_id, course_run, by, notes))
 
 
 def revocation(
@@ -298,7 +299,7 @@ def revocation(
     notes: str,
 ) -> Detail:
     """Build an action on the pending revocation with this cause: by whom, and why."""
-    return _own(event, event_id, at, revocation={**_act(learner_id, course_run, by, notes), "cause": cause})
+    return own(event, event_id, at, revocation={**_act(learner_id, course_run, by, notes), "cause": cause})
 
 
 def automatic_revocations(
@@ -311,7 +312,7 @@ def automatic_revocations(
     notes: str,
 ) -> Detail:
     """Build an event on the kill switch of a course run, or (None) of all: who turned it, and why."""
-    return _own(event, event_id, at, switch={"course_key": course_run, "by": by, "notes": notes})
+    return own(event, event_id, at, switch={"course_key": course_run, "by": by, "notes": notes})
 
 
 def date_override(
@@ -329,7 +330,7 @@ def date_override(
     content = _act(learner_id, course_run, by, notes)
     if date:
         content["date"] = date.isoformat()
-    return _own(event, event_id, at, override=content)
+    return own(event, event_id, at, override=content)
 
 
 def generation_request(
@@ -343,7 +344,7 @@ def generation_request(
     notes: str,
 ) -> Detail:
     """Build a request to decide again, which changes no fact: who made it, and why."""
-    return _own(event, event_id, at, request=_act(learner_id, course_run, by, notes))
+    return own(event, event_id, at, request=_act(learner_id, course_run, by, notes))
 
 
 def configuration(
@@ -357,7 +358,7 @@ def configuration(
     content: Detail = {"course_key": course_run}
     for setting, value in settings.items():
         content[setting] = value.isoformat() if isinstance(value, datetime) else value
-    return _own(event, event_id, at, course_run=content)
+    return own(event, event_id, at, course_run=content)
 
 
 def recorded_certificate(
@@ -385,7 +386,7 @@ def recorded_certificate(
         "created": created and created.isoformat(),
         "modified": modified and modified.isoformat(),
     }
-    return _own(event, event_id, at, certificate=content)
+    return own(event, event_id, at, certificate=content)
 
 
 def learner(
@@ -396,4 +397,4 @@ def learner(
     **personal: str,
 ) -> Detail:
     """Build an event on the learner's personal data: `username` and `name`, none of them where it is erased."""
-    return _own(event, event_id, at, learner={"learner_id": learner_id, **personal})
+    return own(event, event_id, at, learner={"learner_id": learner_id, **personal})

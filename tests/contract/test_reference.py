@@ -24,10 +24,10 @@ def test_every_reason_status_and_cause_has_its_meaning() -> None:
     }
 
 
-def test_every_type_of_event_names_its_learner_or_course_run_among_its_fields() -> None:
+def test_every_type_of_event_names_its_learner_course_run_or_program_among_its_fields() -> None:
     for event_type in EVENT_TYPES.values():
         paths = {field.path for field in reference.fields_of(event_type) if field.required}
-        assert any(path.endswith(("user.id", "user_id", "learner_id", "course_key")) for path in paths)
+        assert any(path.endswith(("user.id", "user_id", "learner_id", "course_key", "program.uuid")) for path in paths)
 
 
 def test_the_policy_in_the_docs_is_one() -> None:

@@ -47,7 +47,7 @@ def refusal_of(event: dict[str, Any]) -> RefusedError:
 def test_the_acts_are_those_of_people() -> None:
     kinds = {"allowlist", "invalidation", "date_override", "revocation", "automatic_revocations", "generation"}
     acts = {event_type for event_type in EVENT_TYPES if event_type.split(".")[1] in kinds}
-    assert set(ACTS) == acts | {"certificates.learner.erased.v1"}
+    assert set(ACTS) == acts | {"certificates.learner.erased.v1", "certificates.program.configured.v1"}
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)

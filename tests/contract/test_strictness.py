@@ -54,6 +54,8 @@ def kinds(field: Field) -> set[str]:
     for kind in field.type.split(" or "):
         if kind in {"time", "status", "cause"} or "`" in kind:
             found.add("string")
+        elif kind.startswith("list"):
+            found.add("array")
         elif kind.startswith("number"):
             found |= {"number", "integer"}
         elif kind == "policy":

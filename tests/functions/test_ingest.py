@@ -12,8 +12,10 @@ from certrules.core.certificate import Certificate
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
 from certrules.formats.event_types import EVENT_TYPES
+from certrules.formats.program_events import PROGRAM_CONFIGURED
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
+from certs.sources.program_builder import program
 from tests.scenes.published import sent
 from tests.scenes.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed
 
@@ -113,7 +115,7 @@ def reported_of(event_type: str, learner: Learner) -> Detail:
     return (builders.get(phrase) or builders[first.partition("_attempt")[0]])(name)
 
 
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("event_type", [name for name in EVENT_TYPES if name != PROGRAM_CONFIGURED.name])
 def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wire: Wire, event_type: str) -> None:
     detail = reported_of(event_type, learner)
     assert detail["metadata"]["event_type"] == event_type
@@ -124,6 +126,20 @@ def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wi
     assert answers == [ALL_TAKEN, ALL_TAKEN]
     assert scene.queued("ParkedQueue") == []
     assert writes == (0 if event_type == "certificates.generation.requested.v1" else 1)
+
+
+def test_a_programs_definition_that_comes_here_all_the_same_is_parked_and_hinders_nothing(
+    scene: Scene, learner: Learner
+) -> None:
+    definition = program(
+        "program.configured", uuid4(), day(1), str(uuid4()), {"CertX": [learner.course_run]}, title="Data"
+    )
+
+    assert scene.ingest(definition, learner.enrolled(day(1))) == failed()
+
+    (parked,) = scene.queued("ParkedQueue")
+    assert (parked.attributes["reason"], parked.attributes["field"]) == ("unknown_type", "metadata.event_type")
+    assert scene.facts_stored(learner) == {Fact.ENROLLMENT: 1}
 
 
 def test_an_event_of_another_role_is_not_stored(scene: Scene, learner: Learner, wire: Wire) -> None:

@@ -16,12 +16,14 @@ from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.refusals import Reason
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
+from certs.sources.program_builder import program
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 PARKED = EVENTS / "parked"
 
 LEARNER = 42
 COURSE_RUN = "course-v1:DemoX+CS101+2026_T1"
+PROGRAM = "8a1b2c3d-6c1f-4c55-9d5e-2b7a1e4f0c11"
 CCX = "ccx-v1:DemoX+CS101+2026_T1+ccx@7"
 FINAL_EXAM = "block-v1:DemoX+CS101+2026_T1+type@sequential+block@final_exam"
 CERTIFICATE_ID = UUID("4f0e1c5e-5b0a-4c39-9d0c-6f2d1b7a8e42")
@@ -42,6 +44,16 @@ def story() -> Iterator[Detail]:
         self_paced=False,
         policy="edx-2021",
         rollout="live",
+    )
+    yield program(
+        *_at("program.configured", "2025-12-02T09:00"),
+        PROGRAM,
+        {
+            "DemoX+CS101": [COURSE_RUN, "course-v1:DemoX+CS101+2026_T3"],
+            "DemoX+CS102": ["course-v1:DemoX+CS102+2026_T3"],
+        },
+        title="Computer Science",
+        accepted_modes=["verified", "professional"],
     )
     yield event_builders.learner(
         *_at("learner.named", "2026-01-10T12:00"), LEARNER, username="learner42", name="Learner Forty-Two"

@@ -16,6 +16,7 @@ from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail, envelope
+from certs.sources.program_builder import program
 
 ID = UUID("6a1b3cfe-5e0d-4b3c-9a55-0c5b2e9d7f10")
 AT = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
@@ -77,6 +78,7 @@ SAMPLES: list[Detail] = [
     event_builders.learner("learner.named", ID, AT, LEARNER, username="learner17", name="Learner 17"),
     event_builders.learner("learner.renamed", ID, AT, LEARNER, username="learner17b"),
     event_builders.learner("learner.erased", ID, AT, LEARNER),
+    program("program.configured", ID, AT, str(ID), {"DemoX+CS101": [RUN]}, title="Computer Science"),
 ]
 PUBLIC = [sample for sample in SAMPLES if sample["metadata"]["event_type"].startswith("org.openedx.")]
 

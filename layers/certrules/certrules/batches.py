@@ -13,13 +13,18 @@ from certrules.core.terms import RELEASED, REVOKING
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
 from certrules.formats.personal_data import without_personal_data
-from certrules.formats.refusals import RefusedError
+from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.senders import TrustedSenders
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.parking import Refused, park
 
 RECEIVED = "received_"
 """Before an event type, the name of the metric that counts its events from outside: `certs doctor` reads it."""
+
+
+_OF_PROGRAMS = (
+    "no certificate is decided by the definition of a program: send it to the bus, whose rules don't bring it here"
+)
 
 
 class Queues(NamedTuple):
@@ -86,7 +91,9 @@ def _read(records: Sequence[dict[str, Any]], deployment: Deployment, now: dateti
         except RefusedError as refusal:
             read.refused.append((record, refusal))
         else:
-            if message is not None:
+            if message is not None and message.program is not None:
+                read.refused.append((record, RefusedError(Reason.UNKNOWN_TYPE, "metadata.event_type", _OF_PROGRAMS)))
+            elif message is not None:
                 read.messages.append(message)
                 read.records.append(record)
     return read

@@ -25,6 +25,13 @@ TIMELINE_BYTES = 320_000
 RESERVED_BYTES = 24_000
 """So many more bytes may be taken by what people do: their way on where the facts of the platform fill a timeline."""
 
+MOST_COURSES = 300
+MOST_COURSE_RUNS = 1_000
+"""How many courses, and course runs in all of them, a program's definition may have: so many fit into one event."""
+
+DEFINITIONS_BYTES = 320_000
+"""How many bytes the stored definitions of one program may have; see `programs.definitions.fit_definitions`."""
+
 LONG_NOTE = 200
 """An actor and notes with more characters than this are stored once, and referred to by entries that have the same."""
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from certrules.core.fact_types import Fact, IgnoredField
 from certrules.core.facts import Record
+from certrules.core.programs.definitions import DatedDefinition, ProgramDefinition
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
 from certrules.formats.lenient import Form, LeftOut
@@ -40,6 +41,7 @@ class EventContent(NamedTuple):
     course_run: str | None
     entries: tuple[Entry, ...] = ()
     name: Name | None = None
+    program: DatedDefinition | None = None
 
 
 class EntryBuilder:
@@ -54,6 +56,10 @@ class EntryBuilder:
     def entry(self, fact: Fact, value: object, subject: str = "", by: str = "", notes: str = "") -> Entry:
         """Return an entry of this event."""
         return Entry(self._at, self._id, fact, subject, value, by, notes)
+
+    def program(self, definition: ProgramDefinition, by: str, notes: str) -> DatedDefinition:
+        """Return the definition of a program that this event brings."""
+        return DatedDefinition(self._at, self._id, definition, by, notes)
 
     def ignored(self, entries: Sequence[Entry], left_out: Sequence[LeftOut]) -> Iterator[Entry]:
         """Yield the entries that name the fields which were left out of the event that brings `entries`."""

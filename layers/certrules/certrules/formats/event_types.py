@@ -8,9 +8,10 @@ from certrules.formats.event_form import EventType, Export
 from certrules.formats.id_verification_events import ID_VERIFICATION_EVENTS
 from certrules.formats.own_events import OWN_EVENTS
 from certrules.formats.platform_events import PLATFORM_EVENTS
+from certrules.formats.program_events import PROGRAM_EVENTS
 
 EVENT_TYPES: Mapping[str, EventType] = {
-    row.name: row for row in (*PLATFORM_EVENTS, *OWN_EVENTS, *ID_VERIFICATION_EVENTS)
+    row.name: row for row in (*PLATFORM_EVENTS, *OWN_EVENTS, *ID_VERIFICATION_EVENTS, *PROGRAM_EVENTS)
 }
 
 DATA_KEYS = frozenset(row.key for row in EVENT_TYPES.values())

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from certrules.core.instants import BEGINNING
+from certrules.core.programs.definitions import DatedDefinition
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
 from certrules.formats.table_rows import Observation
@@ -28,6 +29,7 @@ class Message(NamedTuple):
     course_run: str | None  # None: about the learner in all course runs
     entries: tuple[Entry, ...] = ()
     name: Name | None = None  # that the event was sent for, or that came along with it; None: not read, or none
+    program: DatedDefinition | None = None  # of a program's event, which is about no learner and no course run
     sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
     observations: tuple[Observation, ...] = ()  # of table rows, in place of entries
     is_of_service: bool = False  # this service sent it: a request to decide again, or an act through support's API

@@ -1,0 +1,18 @@
+"""Programs: which ones a learner has completed, and why. A pure function of dated facts, like a certificate.
+
+`definitions`: `ProgramDefinition`, `ProgramCourse`, `ProgramStatus`; `DatedDefinition`, a definition with the instant
+from which it holds; `merge_definitions` and `fit_definitions`, for the timeline of one program.
+
+`certificates`: `CertificateChange`, and `changes_of`, which reads them off the outcome of a replay.
+
+`reasons`: `REASONS`, why a program certificate is missing; `ProgramCause` and `CAUSES`, why one changed or is pending.
+
+`deciding`: `decide_program` and `decide_programs`, which return a `ProgramOutcome` for a learner and a program as of an
+instant; `ProgramAction`, what a person or the breaker does with a pending revocation. What-if is the same call with
+other certificates or definitions.
+
+`publication`: `PublishedProgram`, and `next_program_publication`, which retains what was published and is no longer
+carried.
+
+Nothing is imported here: who reads events needs the definitions alone.
+"""
