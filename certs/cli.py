@@ -56,6 +56,7 @@ def main() -> None:
 )
 @_policy_option
 @click.option("--explain", "with_explanation", is_flag=True, help="Add to each line why, and what it would take.")
+@click.option("--programs", "with_programs", is_flag=True, help="After the certificates, a line for each program.")
 @click.option(
     "--parked", type=click.Path(), metavar="FILE", help="Write lines that can't be taken in here instead of to stderr."
 )
@@ -65,6 +66,7 @@ def replay(
     policy: str,
     *,
     with_explanation: bool,
+    with_programs: bool,
     parked: str | None,
 ) -> None:
     """Turn events into one certificate a line, without any cloud.
@@ -94,7 +96,7 @@ def replay(
     if as_of is not None:
         output = click.get_binary_stream("stdout")  # the same bytes, whatever the terminal's encoding
         replayed = Replayed(history, policies, as_of)
-        for line in replayed.lines(with_explanation=with_explanation):
+        for line in replayed.lines(with_explanation=with_explanation, with_programs=with_programs):
             output.write(line.encode() + b"\n")
         output.flush()
         for note in replayed.notes():

@@ -17,6 +17,8 @@ from certrules.core.explain.rendering import as_json as explanation_as_json
 from certrules.core.facts import Record
 from certrules.core.guard import automatic_revocations
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
+from certrules.core.programs.certificates import changes_of
+from certrules.core.programs.definitions import DatedDefinition, DefinitionTimeline, merge_definitions
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, compact, merge
 from certrules.formats.course_keys import folded
@@ -24,6 +26,7 @@ from certrules.formats.events_in import decode
 from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time
+from certs.program_lines import LearnerCertificates
 from certs.sources.lines import read_lines
 
 
@@ -51,6 +54,7 @@ class History:
         self._pairs: dict[tuple[str, int], list[Entry]] = {}
         self._verifications: dict[int, list[Entry]] = {}
         self._course_runs: dict[str, list[Entry]] = {}
+        self._programs: dict[str, list[DatedDefinition]] = {}
         self.first: datetime | None = None  # when the earliest event happened
         self.last: datetime | None = None  # when the latest one did
 
@@ -58,6 +62,8 @@ class History:
         """Add one event."""
         self.first = min(self.first or message.at, message.at)
         self.last = max(self.last or message.at, message.at)
+        if message.program is not None:
+            self._programs.setdefault(message.program.definition.uuid, []).append(message.program)
         learner_id, course_run = message.learner_id, message.course_run
         if learner_id is None and course_run is not None:
             entries = self._course_runs.setdefault(course_run, [])
@@ -84,6 +90,10 @@ class History:
     def everywhere(self) -> Timeline:
         """Return the timeline of the deployment, with its kill switch."""
         return merge((), self._course_runs.get(EVERYWHERE, ()))
+
+    def programs(self) -> Iterator[DefinitionTimeline]:
+        """Yield the definitions of every program."""
+        return (merge_definitions((), entries) for entries in self._programs.values())
 
     def records(self) -> Iterator[Record]:
         """Return the record of every learner in every course run, sorted by course run and learner."""
@@ -145,11 +155,15 @@ class Replayed:
         self._everywhere, self._spellings = history.everywhere(), history.spellings()
         self._revocations: dict[str, list[Transition]] = {}  # automatic ones that took effect, by course run
 
-    def lines(self, *, with_explanation: bool) -> Iterator[str]:
-        """Yield one line of output for each learner in each course run."""
+    def lines(self, *, with_explanation: bool, with_programs: bool = False) -> Iterator[str]:
+        """Yield one line of output for each learner in each course run; then one for each learner and program."""
+        held = LearnerCertificates(self._history.programs() if with_programs else ())
         for whole in self._history.records():
             record = with_kill_switch(whole, self._policies, self._until, self._everywhere)
             outcome = replay(record, self._policies, self._until)
+            if held.counts(record.course_run):
+                changes = changes_of(outcome.transitions, outcome.certificate)
+                held.add(record.learner_id, record.course_run, changes)
             revocations = automatic_revocations(outcome.transitions)
             if revocations:
                 self._revocations.setdefault(record.course_run, []).extend(revocations)
@@ -160,6 +174,8 @@ class Replayed:
             if with_explanation:
                 explanation = explain(record, self._policies, self._until, other_spellings=others)
                 line["explanation"] = explanation_as_json(explanation)
+            yield json.dumps(line, ensure_ascii=False)
+        for line in held.lines(self._until, self._policies, self._everywhere):
             yield json.dumps(line, ensure_ascii=False)
 
     def notes(self) -> Iterator[dict[str, Any]]:

@@ -65,7 +65,8 @@ def test_the_story_becomes_the_certificates_on_file() -> None:
 
 
 def test_each_line_is_as_documented() -> None:
-    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "replay.md").read_text(), re.MULTILINE)
+    of_certificates = (ROOT / "docs" / "replay.md").read_text().partition("## Programs")[0]
+    rows = re.findall(r"^\| (`.*?) \|", of_certificates, re.MULTILINE)
     documented = [field for row in rows for field in re.findall(r"`(\w+)`", row)]
     assert documented == [*TYPES, "explanation"]
     for line in map(json.loads, WRITTEN.splitlines()):
