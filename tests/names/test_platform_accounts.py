@@ -10,7 +10,8 @@ import pytest
 
 from certrules import aws, platform_accounts
 from certrules.formats.learner_names import Name
-from certrules.platform_accounts import Account, PlatformAccounts, PlatformError
+from certrules.platform_accounts import Account, PlatformAccounts
+from certrules.platform_client import PlatformError
 from tests.scenes.platform_accounts import CLIENT, Platform, serving
 
 EXCHANGES = json.loads((Path(__file__).parent / "accounts" / "exchanges.json").read_text())["exchanges"]
@@ -94,7 +95,7 @@ def test_the_stand_in_gives_tokens_as_they_were_recorded(platform: Platform, sha
 def test_every_known_answer_is_read_or_refused_with_the_way_out(
     platform: Platform, accounts: PlatformAccounts, exchange: Any
 ) -> None:
-    accounts._token = ("t", 9e9)
+    accounts._client._token = ("t", 9e9)
     platform.answers = [(exchange["status"], exchange["body"], {})]
     ((name, value),) = exchange["query"].items()
     if exchange["client"] == "staff" and exchange["status"] in {200, 404}:
@@ -203,14 +204,12 @@ def test_a_fault_is_named_and_nothing_of_what_was_asked_or_sent(
     assert accounts.find("email", "ada.lovelace@example.org") == [ADA]  # a fault is not remembered
 
 
-def test_a_platform_that_is_slow_or_down_is_given_up_on(
-    platform: Platform, accounts: PlatformAccounts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(platform_accounts, "TIMEOUT_SECONDS", 0.2)
+def test_a_platform_that_is_slow_or_down_is_given_up_on(platform: Platform, accounts: PlatformAccounts) -> None:
+    accounts._client.timeout = 0.2
     platform.pause = 0.6
     with pytest.raises(PlatformError, match="TimeoutError") as slow:
         accounts.find("username", "ada")
     assert slow.value.is_passing
-    accounts._url = "http://127.0.0.1:9"
+    accounts._client._token_url = "http://127.0.0.1:9"
     with pytest.raises(PlatformError, match="ConnectionRefusedError"):
         accounts.find("username", "ada")

@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from certrules import settings, storage
 from certrules.formats.learner_names import MOST_CHARACTERS, Name
-from certrules.platform_accounts import Account, PlatformAccounts, PlatformError
+from certrules.platform_accounts import Account, PlatformAccounts
+from certrules.platform_client import PlatformError
 from certrules.requests import RefusedActError
 
 type By = Literal["username", "email"]

@@ -1,9 +1,9 @@
 """One delivery: what is desired, what is acknowledged, and the transitions between. Every function returns a new state.
 
-A desired state has the number of the decision that it comes from, so an older one that comes late changes nothing. What is
-sent is what is desired at that instant, under a lease: one request is in flight. An answer counts only for its own lease.
-After a request without a readable answer, the next one waits until the service is done with the first (SETTLES), and asks
-before it sends: the last delivery wins there, so no older one may come after it.
+A desired state has the number of the decision that it comes from, so an older one that comes late changes nothing. What
+is sent is what is desired at that instant, under a lease: one request is in flight, and an answer counts only for its
+own lease. After a request without a readable answer, the next one waits until the service is done with the first
+(SETTLES), and asks before it sends: the last delivery wins there, so no older one may come after it.
 """
 
 from dataclasses import dataclass, replace
