@@ -128,7 +128,7 @@ def assert_sayable(refusal: RefusedError) -> None:
     assert json.loads(json.dumps(stated)) == stated
     assert stated["fix"]
     assert all(value.isprintable() for value in stated.values())
-    assert refusal.field in KNOWN_PATHS or refusal.field.startswith("course_run.policy.")
+    assert refusal.field in KNOWN_PATHS or refusal.field.startswith(("course_run.policy.", "program.courses."))
 
 
 # --- what is missing
