@@ -14,6 +14,7 @@ from certs.doctor import doctor
 from certs.imports import command as imports
 from certs.options import Instant, examples
 from certs.policy import policy as policy_commands
+from certs.programs.command import programs as program_commands
 from certs.reconcile import reconcile
 
 MALFORMED_LINES = 2
@@ -243,5 +244,6 @@ main.add_command(doctor)
 main.add_command(reconcile)
 main.add_command(bridge)
 main.add_command(policy_commands)
+main.add_command(program_commands)
 for _command in support.COMMANDS:
     main.add_command(_command)

@@ -82,11 +82,15 @@ def put_events(bus: str, source: str, events: Iterable[tuple[str, str]]) -> int:
     return put_entries(bus, entries)
 
 
-def put_entries(bus: str, entries: Iterable[Mapping[str, Any]]) -> int:
-    """Put entries of PutEvents on the bus, in order; return how many were taken before the first that was not."""
+def put_entries(bus: str, entries: Iterable[Mapping[str, Any]], events: Any = None) -> int:
+    """Put entries of PutEvents on the bus, in order; return how many were taken before the first that was not.
+
+    `events` is a client of EventBridge; None: that of this function.
+    """
+    events = events or client("events")
     accepted = 0
     for batch in _batches(entries, "Detail"):
-        response = client("events").put_events(Entries=[{"EventBusName": bus, **entry} for entry in batch])
+        response = events.put_events(Entries=[{"EventBusName": bus, **entry} for entry in batch])
         for result in response["Entries"]:
             if "ErrorCode" in result:
                 return accepted

@@ -1,0 +1,1 @@
+"""`certs programs`: the catalog's programs become events."""
