@@ -7,6 +7,7 @@ from bench.tables import Table
 
 PARTS = {
     "core": "bench.core",
+    "programs": "bench.programs",
     "event": "bench.event",
     "django": "bench.django_way",
     "cold": "bench.cold",

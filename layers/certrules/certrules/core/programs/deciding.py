@@ -7,9 +7,9 @@ away: that waits for a person.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
-from typing import NamedTuple
 
 from certrules.core.guard import is_stopped
 from certrules.core.instants import BEGINNING
@@ -93,27 +93,31 @@ def decide_program(
     return _Replay(timeline[0], policies, switches).run(_steps(timeline, certificates, actions, until), until)
 
 
-class _Changed(NamedTuple):
-    """A change of a certificate, with its course run."""
-
-    course_run: str
-    change: CertificateChange
-
-
-type _Step = tuple[datetime, DatedDefinition | _Changed | ProgramAction]
+type _Step = tuple[datetime, str, CertificateChange | DatedDefinition | ProgramAction]
+"""An instant, the course run of a certificate ("" for all else), and what changes."""
 
 
 def _steps(
     timeline: DefinitionTimeline, certificates: Certificates, actions: Iterable[ProgramAction], until: datetime
 ) -> list[_Step]:
     """Return what a program depends on up to an instant (UTC), oldest first."""
-    steps: list[_Step] = [(entry.at, entry) for entry in timeline[1:]]
+    steps: list[_Step] = [(entry.at, "", entry) for entry in timeline[1:]]
     listed = {run for entry in timeline for course in entry.definition.courses for run in course.course_runs}
-    for run in sorted(listed & certificates.keys()):
-        steps += [(change.at, _Changed(run, change)) for change in certificates[run] if change.at <= until]
-    steps += [(action.at, action) for action in sorted(set(actions)) if action.at <= until]
+    for run in listed & certificates.keys():
+        steps += [(change.at, run, change) for change in certificates[run] if change.at <= until]
+    steps += [(action.at, "", action) for action in sorted(set(actions)) if action.at <= until]
     steps.sort(key=itemgetter(0))
     return steps
+
+
+@lru_cache(maxsize=1024)
+def _positions(courses: tuple[ProgramCourse, ...]) -> Mapping[str, tuple[int, ...]]:
+    """Return the positions of the courses that each course run satisfies."""
+    positions: dict[str, tuple[int, ...]] = {}
+    for position, course in enumerate(courses):
+        for run in course.course_runs:
+            positions[run] = (*positions.get(run, ()), position)
+    return positions
 
 
 class _Replay:
@@ -141,15 +145,15 @@ class _Replay:
             self._end_hold(at)
             actions: list[ProgramAction] = []
             while position < len(steps) and steps[position][0] == at:
-                match steps[position][1]:
-                    case DatedDefinition() as definition:
-                        self._define(definition)
-                    case _Changed(course_run, change):
-                        self._certificates[course_run] = change
-                        for course in self._courses_of.get(course_run, ()):
-                            self._carriers[course] = self._carrier(self._courses[course].course_runs, self._accepted)
-                    case action:
-                        actions.append(action)
+                _, course_run, change = steps[position]
+                if isinstance(change, CertificateChange):
+                    self._certificates[course_run] = change
+                    for course in self._positions.get(course_run, ()):
+                        self._carriers[course] = self._carrier(self._courses[course].course_runs, self._accepted)
+                elif isinstance(change, DatedDefinition):
+                    self._define(change)
+                else:
+                    actions.append(change)
                 position += 1
             self._decide(at)
             for action in actions:
@@ -164,11 +168,11 @@ class _Replay:
         definition = dated.definition
         self._definition = dated
         self._courses, self._accepted = definition.courses, definition.accepted
-        self._courses_of: dict[str, list[int]] = {}
-        for position, course in enumerate(self._courses):
-            for run in course.course_runs:
-                self._courses_of.setdefault(run, []).append(position)
-        self._carriers = [self._carrier(course.course_runs, self._accepted) for course in self._courses]
+        self._awards = bool(self._courses) and definition.status in AWARDING
+        self._positions = _positions(self._courses)
+        self._carriers: list[Carrier | None] = [None] * len(self._courses)
+        if self._certificates:
+            self._carriers = [self._carrier(course.course_runs, self._accepted) for course in self._courses]
         if self._status is _AWARDED:
             self._list_definition()
 
@@ -183,37 +187,35 @@ class _Replay:
         found = None
         for run in course_runs:
             certificate = self._certificates.get(run)
-            if certificate is not None and certificate.status is Status.DOWNLOADABLE and certificate.mode in accepted:
-                carrier = Carrier(certificate.since, run)
-                found = carrier if found is None or carrier < found else found
+            if certificate is None or certificate.status is not Status.DOWNLOADABLE or certificate.mode not in accepted:
+                continue
+            if found is None or (certificate.since, run) < found:
+                found = Carrier(certificate.since, run)
         return found
 
     def _unmet(self) -> frozenset[str | None]:
         """Return the courses that nothing satisfies; None among them stands for the program as a whole."""
-        awards = self._definition.definition.status in AWARDING
-        if awards and self._courses and None not in self._carriers:
-            return frozenset()
         courses: list[str | None] = [
             course.key for course, carrier in zip(self._courses, self._carriers, strict=True) if carrier is None
         ]
-        return frozenset(courses if awards and self._courses else [*courses, None])
+        return frozenset(courses if self._awards else [*courses, None])
 
     # --- the decision at an instant
 
     def _decide(self, at: datetime) -> None:
         """Decide once, after all steps of the instant are applied."""
-        unmet = self._unmet()
+        is_complete = self._awards and None not in self._carriers
         if self._status is _AWARDED:
-            if unmet:
-                self._hold(at, unmet)
-            else:
+            if is_complete:
                 self._rest_on_definition()
-        elif not unmet:
+            else:
+                self._hold(at, self._unmet())
+        elif is_complete:
             self._award(at)
         elif self._is_reinstated():
             self._set(at, _AWARDED, ProgramCause.REINSTATED)
             self._list_definition()
-            self._hold(at, unmet)
+            self._hold(at, self._unmet())
 
     def _is_reinstated(self) -> bool:
         """Whether the certificates are back that carried a lost one, though the definition is another one by now."""
