@@ -1,4 +1,4 @@
-"""The generated parts of docs/{events,rules,cli}.md, as Markdown, from the code that they describe."""
+"""The generated parts of docs/{events,rules,programs,cli}.md, as Markdown, from the code that they describe."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +10,8 @@ import msgspec
 from msgspec import inspect
 
 from certrules.core.policy import PRESETS, Modes
+from certrules.core.programs.reasons import CAUSES as PROGRAM_CAUSES
+from certrules.core.programs.reasons import HELD, REASONS, ProgramCause
 from certrules.core.rules import RULES
 from certrules.core.terms import RELEASED, REVOKING, Cause, Status
 from certrules.formats.event_form import EventType, Metadata
@@ -207,6 +209,31 @@ def refusals() -> str:
 def events_out() -> str:
     """Render the events that are sent, and when."""
     return _table(("event type", "when"), ((f"`{name}`", meaning) for name, meaning in EVENTS_OUT.items()))
+
+
+# --- docs/programs.md
+
+
+def program_reasons() -> str:
+    """Render why a program certificate is missing."""
+    return _table(
+        ("reason", "what is missing", "who fixes it, and how"),
+        ((f'<a id="{code}"></a>`{code}`', item.sentence, item.remedy) for code, item in REASONS.items()),
+    )
+
+
+def program_causes() -> str:
+    """Render the causes of changes of a program certificate, and which of them take it away."""
+    return _table(
+        ("cause", "meaning", "takes the certificate away"),
+        ((f"`{cause}`", meaning, _takes_program(cause)) for cause, meaning in PROGRAM_CAUSES.items()),
+    )
+
+
+def _takes_program(cause: ProgramCause) -> str:
+    if cause in HELD:
+        return "only when a person releases it"
+    return "yes, at the end of the hold" if cause is ProgramCause.COURSE_LOST else ""
 
 
 # --- docs/reconciliation.md

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from certrules.core.programs.reasons import ProgramCause, ProgramReason
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause
 from certrules.formats.event_types import EVENT_TYPES
@@ -17,6 +18,11 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 @pytest.mark.parametrize("phrase", [*(rule.code for rule in RULES), *Cause])
 def test_every_rule_and_cause_is_documented(phrase: str) -> None:
     assert f"`{phrase}`" in (DOCS / "rules.md").read_text()
+
+
+@pytest.mark.parametrize("phrase", [*ProgramReason, *ProgramCause])
+def test_every_reason_and_cause_of_programs_is_documented(phrase: str) -> None:
+    assert f"`{phrase}`" in (DOCS / "programs.md").read_text()
 
 
 @pytest.mark.parametrize("phrase", [*EVENT_TYPES, *EVENTS_OUT, *Reason])

@@ -40,7 +40,8 @@ REASONS: Mapping[ProgramReason, Missing] = {
         "The program is not published.", "Whoever runs the catalog publishes it, and its definition is sent again."
     ),
     ProgramReason.PROGRAM_DELETED: Missing(
-        "The program was deleted.", "Nobody can complete it any more; a certificate that was awarded stays."
+        "The program was deleted.",
+        "Nobody can complete it any more; a certificate that was awarded stays until a person releases it.",
     ),
     ProgramReason.NO_COURSES: Missing(
         "The definition of the program lists no courses.",
