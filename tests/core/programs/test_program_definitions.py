@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from certrules.core.certificate import Certificate
+from certrules.core.guard import PublishedCertificate, PublishedTransition
+from certrules.core.instants import BEGINNING
 from certrules.core.policy import DEFAULT, undated
-from certrules.core.programs.certificates import CertificateChange, changes_of
+from certrules.core.programs.certificates import CertificateChange, changes_of, changes_of_published
 from certrules.core.programs.definitions import (
     DatedDefinition,
     definition_bytes,
@@ -13,7 +15,7 @@ from certrules.core.programs.definitions import (
 )
 from certrules.core.programs.reasons import CAUSES, GAPS, HELD, REASONS, ProgramCause, ProgramReason
 from certrules.core.replay import replay
-from certrules.core.terms import Status
+from certrules.core.terms import Cause, Status
 from tests.scenes.phrases import QUALIFYING, instant, record_of
 from tests.scenes.programs import definition
 
@@ -81,3 +83,52 @@ def test_the_last_change_has_the_mode_of_now() -> None:
     assert [change.mode for change in changes_of(outcome.transitions, now)] == ["masters"]
     assert [change.mode for change in changes_of(outcome.transitions, None)] == ["verified"]
     assert changes_of((), now) == ()
+
+
+def published(certificate: Certificate | None, *transitions: tuple[str, Status, Cause]) -> PublishedCertificate:
+    return PublishedCertificate(
+        certificate, tuple(PublishedTransition(instant(at), status, cause) for at, status, cause in transitions)
+    )
+
+
+DOWNLOADABLE, NOTPASSING = Status.DOWNLOADABLE, Status.NOTPASSING
+EARNED_AGAIN = Certificate(DOWNLOADABLE, "verified", "0.9", "id", instant("day 9"), instant("day 3"))
+
+
+def test_what_was_published_has_the_dates_at_which_it_was_earned() -> None:
+    changes = changes_of_published(
+        published(
+            EARNED_AGAIN,
+            ("day 3", DOWNLOADABLE, Cause.EARNED),
+            ("day 6", NOTPASSING, Cause.GRADE_FELL),
+            ("day 9", DOWNLOADABLE, Cause.EARNED),
+            ("day 11", Status.UNAVAILABLE, Cause.INVALIDATED),
+            ("day 12", DOWNLOADABLE, Cause.REINSTATED),
+        )
+    )
+    assert [(change.status, change.since) for change in changes] == [
+        (DOWNLOADABLE, instant("day 3")),
+        (NOTPASSING, instant("day 3")),
+        (DOWNLOADABLE, instant("day 9")),
+        (Status.UNAVAILABLE, instant("day 9")),
+        (DOWNLOADABLE, instant("day 9")),
+    ]
+    assert {change.mode for change in changes} == {"verified"}
+
+
+def test_what_was_published_first_as_a_label_or_by_the_old_logic_has_its_own_dates() -> None:
+    label = Certificate(Status.UNVERIFIED, "verified", "")
+    assert changes_of_published(published(label, ("day 3", Status.UNVERIFIED, Cause.LABELLED))) == (
+        CertificateChange(instant("day 3"), Status.UNVERIFIED, "verified", instant("day 3")),
+    )
+    recorded = published(EARNED_AGAIN, ("day 20", DOWNLOADABLE, Cause.RECORDED))
+    assert [change.since for change in changes_of_published(recorded)] == [instant("day 9")]
+
+
+def test_what_was_published_without_transitions_is_there_since_its_issue() -> None:
+    assert changes_of_published(published(None)) == ()
+    assert changes_of_published(published(EARNED_AGAIN)) == (
+        CertificateChange(instant("day 9"), DOWNLOADABLE, "verified", instant("day 9")),
+    )
+    label = Certificate(NOTPASSING, "verified", "")
+    assert [change.at for change in changes_of_published(published(label))] == [BEGINNING]

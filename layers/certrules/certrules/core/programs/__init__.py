@@ -3,7 +3,9 @@
 `definitions`: `ProgramDefinition`, `ProgramCourse`, `ProgramStatus`; `DatedDefinition`, a definition with the instant
 from which it holds; `merge_definitions` and `fit_definitions`, for the timeline of one program.
 
-`certificates`: `CertificateChange`, and `changes_of`, which reads them off the outcome of a replay.
+`certificates`: `CertificateChange`; `changes_of` and `changes_of_published`, which read the changes off the outcome of
+a replay and off what was published. The service decides by what was published: a certificate that the guard retains
+still carries its course.
 
 `reasons`: `REASONS`, why a program certificate is missing; `ProgramCause` and `CAUSES`, why one changed or is pending.
 

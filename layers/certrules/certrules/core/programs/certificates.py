@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from certrules.core.certificate import Certificate, Transition
-from certrules.core.terms import Status
+from certrules.core.guard import PublishedCertificate
+from certrules.core.instants import BEGINNING
+from certrules.core.terms import Cause, Status
 
 
 class CertificateChange(NamedTuple):
@@ -34,3 +36,27 @@ def changes_of(transitions: Sequence[Transition], certificate: Certificate | Non
     if changes and certificate is not None:
         changes[-1] = changes[-1]._replace(mode=certificate.mode)
     return tuple(changes)
+
+
+def changes_of_published(published: PublishedCertificate) -> tuple[CertificateChange, ...]:
+    """Return the changes of a certificate as it was published: what the learner has.
+
+    Published transitions have no mode: each change has that of the certificate. Those since it was last earned have its
+    date of issue.
+    """
+    certificate = published.certificate
+    if certificate is None:
+        return ()
+    if not published.transitions:
+        at = certificate.issued_at or BEGINNING
+        return (CertificateChange(at, certificate.status, certificate.mode, at),)
+    changes: list[CertificateChange] = []
+    since, issue = certificate.first_issued_at, 0
+    for position, item in enumerate(published.transitions):
+        if item.status is Status.DOWNLOADABLE and item.cause in {Cause.EARNED, Cause.RECORDED}:
+            since, issue = item.at, position
+        changes.append(CertificateChange(item.at, item.status, certificate.mode, since or item.at))
+    issued_at = certificate.issued_at
+    if issued_at is None:
+        return tuple(changes)
+    return (*changes[:issue], *(change._replace(since=issued_at) for change in changes[issue:]))

@@ -49,7 +49,7 @@ REASONS: Mapping[ProgramReason, Missing] = {
     ),
     ProgramReason.NO_COURSE_RUNS: Missing(
         "The definition lists a course without course runs.",
-        "Send the definition with the course's runs; restricted ones, too, which the catalog leaves out unless asked.",
+        "Send the definition with the course's runs; restricted ones, too, which an answer of the catalog may lack.",
     ),
     ProgramReason.NO_CERTIFICATE: Missing(
         "In a course, the learner has no certificate in any of its course runs.",
