@@ -20,6 +20,7 @@ from certrules.core.deliveries.delivery import (
     leased,
     lost,
     postponed,
+    released,
     retried,
     wanted,
 )
@@ -111,6 +112,21 @@ def test_one_request_is_in_flight_until_its_lease_ends() -> None:
     assert second.in_doubt
     assert answered(second, "one", Acknowledged("u"), NOON + LEASE, 0) is second
     assert answered(NEW, "one", Acknowledged("u"), NOON, 0) is NEW
+
+
+def test_a_lease_that_nothing_was_sent_under_is_given_back() -> None:
+    in_flight = leased(NEW, "one", NOON)
+    assert in_flight is not None
+    assert released(in_flight, "two", NOON) is in_flight
+    assert released(in_flight, "one", NOON + MINUTE) == replace(NEW, due=NOON + MINUTE)
+    assert released(NEW, "one", NOON) is NEW
+
+
+def test_the_first_username_needs_no_request() -> None:
+    first = first_wanted(Target(Kind.USERNAME, 7), Username(name="ada"), 1, NOON)
+    assert first.is_settled
+    assert first.due is None
+    assert wanted(first, Username(name="ada2"), 2, NOON).due == NOON
 
 
 def test_a_state_that_was_desired_meanwhile_is_sent_next() -> None:

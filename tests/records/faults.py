@@ -61,7 +61,10 @@ class Misbehaviour:
 
     @contextmanager
     def flight(self, subject: object) -> Iterator[None]:
-        """Count a request for a credential while it is in flight."""
+        """Count a request for a credential while it is in flight; None: it is about none."""
+        if subject is None:
+            yield
+            return
         with self._lock:
             self.in_flight[subject] += 1
             self.most_in_flight[subject] = max(self.most_in_flight[subject], self.in_flight[subject])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from certrules.core.deliveries.desired import CourseCredential, Desired, Target
+from certrules.core.deliveries.desired import CourseCredential, Desired, Target, Username
 from certrules.core.deliveries.outcomes import REASONS, Acknowledged, Outcome, RecordWarning, Unacknowledged, Waiting
 
 LEASE = timedelta(minutes=3)
@@ -74,9 +74,14 @@ class Delivery:
 
 
 def first_wanted(target: Target, desired: Desired, number: int, now: datetime) -> Delivery:
-    """Return the delivery of a target for which nothing was desired before."""
-    overridden = _has_override(desired)
-    return Delivery(target=target, desired=desired, number=number, wanted_at=now, due=now, overridden=overridden)
+    """Return the delivery of a target for which nothing was desired before.
+
+    A first username needs no request: nothing of the learner was sent under another.
+    """
+    new = Delivery(target=target, desired=desired, number=number, wanted_at=now, overridden=_has_override(desired))
+    if isinstance(desired, Username):
+        return replace(new, acknowledged=Acknowledgement(desired, now))
+    return replace(new, due=now)
 
 
 def wanted(delivery: Delivery, desired: Desired, number: int, now: datetime) -> Delivery:
@@ -100,6 +105,13 @@ def leased(delivery: Delivery, holder: str, now: datetime) -> Delivery | None:
         return None
     lease = Lease(holder, now + LEASE, delivery.desired)
     return replace(delivery, lease=lease, in_doubt=delivery.in_doubt or delivery.lease is not None)
+
+
+def released(delivery: Delivery, holder: str, due: datetime) -> Delivery:
+    """Return the delivery without its lease, under which nothing was sent; unchanged if the lease is another's."""
+    if delivery.lease is None or delivery.lease.holder != holder:
+        return delivery
+    return replace(delivery, lease=None, due=due)
 
 
 def answered(delivery: Delivery, holder: str, outcome: Outcome, now: datetime, draw: float) -> Delivery:

@@ -21,6 +21,7 @@ class Waiting(StrEnum):
     REFUSED = "refused"
     RENAME_REFUSED = "rename_refused"
     NO_USERNAME = "no_username"
+    RENAMING = "renaming"
     COURSES_FIRST = "courses_first"
 
 
@@ -34,7 +35,7 @@ class WaitingReason(NamedTuple):
     is_of_service: bool = False  # the service as a whole: the breaker counts it, and a new desired state waits, too
 
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_DAY = timedelta(days=1)
 
 REASONS = {
     Waiting.THROTTLED: WaitingReason(
@@ -105,10 +106,15 @@ REASONS = {
         "Store usernames (LearnerNames), then import them or wait for the platform's next event about the learner.",
         _DAY,
     ),
+    Waiting.RENAMING: WaitingReason(
+        "The learner is being renamed in the service, and it isn't known yet whether that was written.",
+        "See what the learner's username waits for.",
+        timedelta(minutes=10),
+    ),
     Waiting.COURSES_FIRST: WaitingReason(
         "A program credential is shown only beside those of its courses, and one of these isn't acknowledged yet.",
         "See what the learner's course credentials wait for.",
-        _HOUR,
+        timedelta(minutes=10),
     ),
 }
 
