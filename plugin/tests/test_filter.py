@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+from django.test import override_settings
 
 from openedx_course_certificates import rollout
 from plugin.tests.both_sides import Platform
@@ -49,3 +50,19 @@ def test_where_the_rollout_cannot_be_read_the_old_logic_generates(
     rollout.forget()
 
     assert generates(learner, course_run)
+
+
+def test_a_process_remembers_the_rollout_for_a_while_and_a_new_one_counts_at_once_where_it_is_received(
+    platform: Platform, learner: Any, course_run: str
+) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with override_settings(OPENEDX_COURSE_CERTIFICATES=platform.options(CACHE_SECONDS=60)):
+        assert generates(learner, course_run)
+        with CaptureQueriesContext(connection) as asked:
+            assert generates(learner, course_run)
+        assert len(asked) == 0
+        platform.go_live(course_run)
+        platform.settle()
+        assert not generates(learner, course_run)

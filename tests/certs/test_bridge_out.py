@@ -118,7 +118,7 @@ def test_on_kafka_it_has_the_form_of_the_platforms_own_and_does_not_come_back() 
 
     consumer: Any = Consumer({"bootstrap.servers": servers, "group.id": "g", "auto.offset.reset": "earliest"})
     consumer.subscribe(["prod-lifecycle"])
-    (message,) = consumer.consume(1, timeout=20)
+    (message,) = consumer.consume(1, timeout=60)
     consumer.close()
     assert [subject for subject, _ in registry.ids] == [f"prod-lifecycle-{CREATED}.CloudEvent", "prod-lifecycle-string"]
     assert message.key() == b"\0\0\0\0\2" + avro.encode("string", "course-v1:DemoX+CS101+2026_T1")

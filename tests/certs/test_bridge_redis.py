@@ -151,7 +151,7 @@ def test_the_command_stops_at_sigterm_with_its_health_file_and_exit_code_0(serve
     try:
         eventually(lambda: health.exists() and is_healthy(health, datetime.now(UTC))[0])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
     assert json.loads(health.read_text())["state"] == "stopped"

@@ -81,7 +81,7 @@ class Running:
     def stop(self) -> None:
         """Stop it, and wait for its end. Raises what ended it before."""
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         for error in self._errors:
             raise error
@@ -99,9 +99,9 @@ def ours() -> Iterator[OurSide]:
 
 
 def eventually(holds: Any) -> None:
-    """Wait until something holds, for half a minute at most."""
+    """Wait until something holds, for a minute at most."""
     waiting = Event()
-    for _ in range(600):
+    for _ in range(1200):
         if holds():
             return
         waiting.wait(0.05)
