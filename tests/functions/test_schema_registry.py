@@ -8,8 +8,15 @@ from typing import Any, ClassVar, override
 
 import pytest
 
+from certrules.bridging import carry
+from certrules.formats.bus_records import of_kafka
 from certrules.formats.bus_schemas import shipped_schema
 from certrules.schema_registry import Registry, from_environment
+from tests.scenes import buses
+from tests.scenes.bridges import OurSide, ours
+from tests.scenes.story_of_samples import story
+
+__all__ = ["ours"]
 
 CREATED = "org.openedx.learning.certificate.created.v1"
 
@@ -74,6 +81,20 @@ def test_a_registry_that_refuses_or_fails_is_an_outage_and_parks_nothing(url: st
     Answers.status = status
     with pytest.raises(OSError, match=str(status)):
         Registry(url, None)(2, CREATED)
+
+
+def test_a_record_whose_schema_the_registry_does_not_have_is_parked_alone(url: str, ours: OurSide) -> None:
+    created = next(detail for detail in story() if detail["metadata"]["event_type"] == CREATED)
+    values = (buses.wire(created, 2), buses.wire(created, 1))
+    records = [
+        of_kafka("t", (0, offset), buses.headers_of(created), value, None) for offset, value in enumerate(values)
+    ]
+    counts = carry(records, ours.destination._replace(schemas=Registry(url, None)))
+
+    assert counts == {"Bridged": 1, "Parked": 1, "parked_unknown_schema": 1}
+    ours.look()
+    assert ours.parked == [("unknown_schema", "kafka/t/0/0")]
+    assert ours.taken == [created["metadata"]["id"]]
 
 
 def test_an_answer_that_is_no_schema_is_an_outage(url: str) -> None:

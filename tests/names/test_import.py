@@ -49,7 +49,9 @@ def imported(tables: Tables) -> Any:
     return json.loads(result.stdout)
 
 
-def test_names_are_stored_where_they_are_to_be_and_are_in_no_file_afterwards(scene: Scene, tables: Tables) -> None:
+def test_names_are_stored_where_they_are_to_be_and_are_in_no_file_afterwards(
+    scene: Scene, tables: Tables, tmp_path: Path
+) -> None:
     is_on = scene.cloud.outputs["LearnerNames"] == "on"
     tables.qualifying().add("auth_user").add("auth_userprofile")
     tables.add("auth_user", id=8, username="bea").read()
@@ -74,3 +76,10 @@ def test_names_are_stored_where_they_are_to_be_and_are_in_no_file_afterwards(sce
     assert (name_of(SEVEN), name_of(EIGHT)) == (Name("countess", "Ada Lovelace"), Name("", ""))
     assert storage.learners_named("bea") == {}
     assert "bea" not in files(scene) + repr(scene.items("CertificatesTable"))
+
+    (tmp_path / "later").mkdir()
+    later = Tables(tmp_path / "later").add("auth_user", username="lady").add("auth_user", id=8, username="bea")
+    later.add("auth_userprofile", name="Ada King").add("student_courseenrollment", created="2026-08-01 09:00:00").read()
+    imported(later)  # a later one renames, and names nobody again who was erased
+    assert (name_of(SEVEN), name_of(EIGHT)) == (Name("lady", "Ada King"), Name("", ""))
+    assert (list(storage.learners_named("lady")), storage.learners_named("countess")) == ([7], {})
