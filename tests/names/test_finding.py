@@ -163,6 +163,7 @@ def test_in_the_console_a_person_is_found_by_an_email_that_is_in_no_address(ada:
     ada.page.keyboard.press("Enter")
     expect(ada.page.get_by_role("heading", name="Learner 42")).to_be_visible()
     expect(ada.page.get_by_role("main")).to_contain_text("ada, Ada Lovelace (as the platform has it now)")
+    expect(ada.page.get_by_role("main")).to_contain_text("No enrollment has been received")
     assert "@" not in ada.page.url
     ada.check("found")
 
