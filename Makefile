@@ -66,6 +66,7 @@ docs: $(DEV_STAMP) ## regenerate the generated parts of docs/, and the layer's r
 
 bench: $(DEV_STAMP) ## measure against the goals of docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)
+	@$(if $(ARGS),,PYTHONPATH=.:plugin/src:layers/certrules $(BIN)/python -W ignore -m plugin.bench)
 
 build: $(DEV_STAMP) ## sam build: the layer and every function, as they are deployed
 	@PATH="$$PWD/$(BIN):$$PATH" sam build $(ARGS)

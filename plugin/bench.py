@@ -55,6 +55,7 @@ def _measure(port: str, folder: Path) -> None:
         "PLATFORM_BUFFER": str(folder / "buffer"),
         "AWS_ACCESS_KEY_ID": "bench",
         "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_DEFAULT_REGION": "eu-west-1",
     }
     import django  # noqa: PLC0415 - its settings are in the environment
 

@@ -69,7 +69,11 @@ class Stack:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.communicate(timeout=30)
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:  # a busy machine: it has nothing left to do but to go
+            self._process.kill()
+            self._process.communicate()
 
     def _read(self) -> Any:
         assert self._process.stdout is not None
