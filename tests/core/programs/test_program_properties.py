@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certrules.core.fact_types import Fact
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.programs.certificates import CertificateChange
 from certrules.core.programs.deciding import decide_program, decide_programs
 from certrules.core.programs.definitions import DatedDefinition, ProgramStatus, merge_definitions
-from certrules.core.programs.outcome import ProgramOutcome
+from certrules.core.programs.outcome import ProgramAction, ProgramOutcome
 from certrules.core.programs.reasons import HELD, ProgramCause, ProgramCertificateStatus
-from certrules.core.terms import Status
+from certrules.core.terms import RevocationAction, Status
+from certrules.core.timeline import Entry
 from tests.scenes.phrases import instant
 from tests.scenes.programs import definition
 
@@ -79,14 +81,38 @@ def test_only_a_lost_course_takes_a_program_certificate_away_without_a_person(
     outcome = decided(entries, held)
     revoked = [item for item in outcome.transitions if item.status is not AWARDED]
     assert {item.cause for item in revoked} <= {ProgramCause.COURSE_LOST}
-    for item in revoked:  # within the hold before, a certificate went
-        went = [
-            change.at
-            for changed in held.values()
-            for change in changed
-            if change.status is not Status.DOWNLOADABLE or change.mode not in {"verified", "masters"}
-        ]
-        assert any(at <= item.at - DEFAULT.hold for at in went)
+    changed_at = {change.at for changed in held.values() for change in changed[1:]}
+    assert {item.at - DEFAULT.hold for item in revoked} <= changed_at  # when the hold began, a certificate changed
+
+
+actions = st.lists(
+    st.builds(
+        ProgramAction,
+        hours,
+        st.uuids().map(str),
+        st.sampled_from(RevocationAction),
+        st.sampled_from(ProgramCause),
+        st.sampled_from(["ada", "system:breaker", ""]),
+    ),
+    max_size=6,
+)
+
+
+@given(definitions, certificates, actions, st.booleans())
+def test_what_a_definition_changed_is_taken_away_by_people_alone_and_what_the_switch_stops_by_nobody_else(
+    entries: list[DatedDefinition], held: Any, acted: list[ProgramAction], is_stopped: bool
+) -> None:
+    switches = (Entry(START, "switch", Fact.AUTOMATIC_REVOCATIONS, "", value=False),) if is_stopped else ()
+    timeline = merge_definitions((), entries)
+    outcome = decide_program(timeline, held, END, POLICIES, acted, switches=switches)
+    assert outcome == decide_program(timeline, held, END, POLICIES, [*acted, *reversed(acted)], switches=switches)
+    for item in outcome.transitions:
+        if item.status is not AWARDED and (is_stopped or item.cause is not ProgramCause.COURSE_LOST):
+            assert item.actor.by == "ada"
+            assert any(
+                (action.at, action.cause, action.action) == (item.at, item.cause, RevocationAction.RELEASED)
+                for action in acted
+            )
 
 
 @given(definitions, certificates)

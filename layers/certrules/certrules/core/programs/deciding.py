@@ -87,9 +87,10 @@ def decide_program(
 
     Raises ValueError if the program has no definition yet at that instant.
     """
-    timeline = tuple(entry for entry in timeline if entry.at <= until)
-    if not timeline:
+    by_instant = {entry.at: entry for entry in timeline if entry.at <= until}  # of two at one instant, the last holds
+    if not by_instant:
         raise ValueError("the program has no definition yet")
+    timeline = tuple(by_instant.values())
     return _Replay(timeline[0], policies, switches).run(_steps(timeline, certificates, actions, until), until)
 
 
@@ -249,13 +250,9 @@ class _Replay:
         """Hold the revocation of an awarded certificate: for a while if a course was lost, else for a person."""
         self._discarded &= unmet
         unmet -= self._discarded
-        self._lost = {
-            key: self._lost.get(key, at)
-            for key in unmet
-            if key is not None
-            and key in self._rests_on
-            and self._carrier(self._listed[key], self._accepted_since) is None
-        }
+        lost = {key for key in self._rests_on if self._carrier(self._listed[key], self._accepted_since) is None}
+        self._lost = {key: self._lost.get(key, at) for key in lost if key in unmet}
+        self._rests_on -= lost - {course.key for course in self._courses}  # lost while it was left out: no loss
         if self._lost:
             since = min(self._lost.values())
             pending = ProgramPending(ProgramCause.COURSE_LOST, since, since + self._hold_at(since))
