@@ -16,7 +16,7 @@ export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
-.PHONY: help setup run demo-openedx test simulate fuzz lint format typecheck docs bench build debug audit clean ci
+.PHONY: help setup run demo-openedx test simulate storm fuzz lint format typecheck docs bench build debug audit clean ci
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -36,6 +36,9 @@ test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core
 
 simulate: $(DEV_STAMP) ## 100,000 histories with faults at every call to AWS (ARGS="--histories 2000", ARGS="--seed 7 --histories 1")
 	@PYTHONPATH=. $(BIN)/python -m tests.simulation $(ARGS)
+
+storm: $(DEV_STAMP) ## 10,000 changes delivered to a Credentials service through faults and an outage (ARGS="--changes 500 --seed 7")
+	@PYTHONPATH=.:layers/certrules $(BIN)/python -m tests.records $(ARGS)
 
 fuzz: $(DEV_STAMP) ## fuzz events, table rows, stored text and the API for longer than tests do (ARGS=600: seconds for each)
 	@PYTHONPATH=. $(BIN)/python -m tests.fuzz $(ARGS)

@@ -138,6 +138,10 @@ class State:
         """Store a row."""
         self.credentials[credential.username.lower(), credential.key] = credential
 
+    def forget(self, username: str, key: str) -> None:
+        """Lose a row, as a restored backup does."""
+        del self.credentials[username.lower(), key]
+
     def by_uuid(self, wanted: str) -> Credential | None:
         """Return a row by its uuid."""
         return next((row for row in self.credentials.values() if row.uuid == wanted), None)

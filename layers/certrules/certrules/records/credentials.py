@@ -5,6 +5,7 @@ repeated, and never two may be in flight for one credential; records.delivering 
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, assert_never
 from urllib.parse import quote, urlencode
 
@@ -50,6 +51,13 @@ _STATUS, _RECORDS = "/api/credentials/v1/learner_cert_status/", "/records/api/v1
 
 _NO_COURSE_RUN = "course-v1:none+none+none"
 """Where the question needs a course run, and none is asked about."""
+
+
+class Unconfirmed(Enum):
+    """What the service shows, where that isn't what is desired."""
+
+    DIFFERS = auto()
+    NOT_SHOWN = auto()  # it may hold it: this account isn't shown whether it does
 
 
 class CredentialsClient:
@@ -129,81 +137,87 @@ class CredentialsClient:
         body = {"username_mappings": [{former: name}]}
         return self._sent("POST", _USERNAMES, body, rename_outcome)
 
-    def ask(self, target: Target, desired: Desired, name: str, *, overridden: bool, uuid: str | None) -> Outcome | None:
+    def ask(
+        self, target: Target, desired: Desired, name: str, *, overridden: bool, uuid: str | None
+    ) -> Outcome | Unconfirmed:
         """Return whether the service holds what is desired of a target, by the calls that the account may make.
 
-        None: it doesn't hold it, or doesn't show whether it does. `overridden`: the row may have a date override, which
-        not every call shows. A failed question is an outcome, too.
+        `overridden`: the row may have a date override, which not every call shows. A failed question is an outcome.
         """
         match desired:
             case CourseCredential():
-                return self._ask_course(target, desired, name, overridden=overridden, uuid=uuid)
+                shown = self._read(target, desired, name, uuid)
+                return self._ask_status(target, desired, name, overridden) if shown is Unconfirmed.NOT_SHOWN else shown
             case ProgramCredential():
                 return self._ask_program(target, desired, name, uuid)
             case Grade():
-                asked = {"username": name, "course_runs": [target.key]}
-                return self._asked("POST", _STATUS, asked, lambda body: grade_shown(body, target.key, desired))
+                return self._ask_grade(target, desired, name)
             case Availability():
-                path = f"{_AVAILABILITY}{quote(str(target.owner))}/"
-                return self._asked("GET", path, None, lambda body: availability_shown(body, desired))
+                answer = self._answer("GET", f"{_AVAILABILITY}{quote(str(target.owner))}/")
+                return _read(answer, lambda body: availability_shown(body, desired))
             case Username():
                 known = {"lms_user_id": target.owner, "course_runs": [_NO_COURSE_RUN]}
-                return self._asked("POST", _STATUS, known, lambda body: _is_known_as(body, desired.name))
+                return _read(self._answer("POST", _STATUS, known), lambda body: _is_known_as(body, desired.name))
             case _:
                 assert_never(desired)
 
-    def _ask_course(
-        self, target: Target, desired: CourseCredential, name: str, *, overridden: bool, uuid: str | None
-    ) -> Outcome | None:
-        shown = self._read(target, desired, name, uuid)
-        if shown is not None or self._may_read or overridden or not desired.is_awarded:
-            return shown
+    def _ask_status(
+        self, target: Target, desired: CourseCredential, name: str, overridden: bool
+    ) -> Outcome | Unconfirmed:
+        """Return what the status of a learner shows: awarded credentials only, while they are visible."""
         asked = {"username": name, "course_runs": [target.key]}
-        return self._asked("POST", _STATUS, asked, lambda body: _is_awarded(body, target.key))
 
-    def _ask_program(self, target: Target, desired: ProgramCredential, name: str, uuid: str | None) -> Outcome | None:
-        path = f"{_RECORDS}?{urlencode({'username': name})}"
-        answer = self._answer("GET", path)
-        if isinstance(answer, Unacknowledged):
-            return answer
-        if answer.status == 404:
+        def shown(body: Any) -> Acknowledged | Unconfirmed:
+            is_awarded = any(certificates_shown(body, target.key))
+            if is_awarded and not desired.is_awarded:
+                return Unconfirmed.DIFFERS
+            return Acknowledged() if is_awarded and not overridden else Unconfirmed.NOT_SHOWN
+
+        return _read(self._answer("POST", _STATUS, asked), shown)
+
+    def _ask_grade(self, target: Target, desired: Grade, name: str) -> Outcome | Unconfirmed:
+        asked = {"username": name, "course_runs": [target.key]}
+
+        def shown(body: Any) -> Acknowledged | Unconfirmed | None:
+            is_shown = any(certificates_shown(body, target.key))
+            return grade_shown(body, target.key, desired) if is_shown else Unconfirmed.NOT_SHOWN
+
+        return _read(self._answer("POST", _STATUS, asked), shown)
+
+    def _ask_program(
+        self, target: Target, desired: ProgramCredential, name: str, uuid: str | None
+    ) -> Outcome | Unconfirmed:
+        answer = self._answer("GET", f"{_RECORDS}?{urlencode({'username': name})}")
+        if isinstance(answer, Answer) and answer.status == 404:
             return Unacknowledged(Waiting.UNKNOWN_USERNAME)
-        if answer.status != 200:
-            return refused(answer)
-        if desired.is_awarded and is_completed(answer.body, target.key):
-            return Acknowledged(uuid)
-        return self._read(target, desired, name, uuid)
 
-    def _read(self, target: Target, desired: Credential, name: str, uuid: str | None) -> Outcome | None:
+        def shown(body: Any) -> Acknowledged | Unconfirmed:
+            if not is_completed(body, target.key):
+                return Unconfirmed.NOT_SHOWN
+            return Acknowledged(uuid) if desired.is_awarded else Unconfirmed.DIFFERS
+
+        found = _read(answer, shown)
+        return self._read(target, desired, name, uuid) if found is Unconfirmed.NOT_SHOWN else found
+
+    def _read(self, target: Target, desired: Credential, name: str, uuid: str | None) -> Outcome | Unconfirmed:
         """Return what a credential's row shows, if the account may see it: that needs a permission of its own."""
         if not self._may_read:
-            return None
-        one = f"{_CREDENTIALS}{uuid}/"
-        path = one if uuid else f"{_CREDENTIALS}?{urlencode({'username': name})}"
-        answer = self._answer("GET", path)
-        if isinstance(answer, Unacknowledged):
-            return answer
-        if answer.status == 403:
+            return Unconfirmed.NOT_SHOWN
+        query = urlencode({"username": name, "type": target.kind.replace("course", "course-run")})
+        answer = self._answer("GET", f"{_CREDENTIALS}{uuid}/" if uuid else f"{_CREDENTIALS}?{query}")
+        if isinstance(answer, Answer) and answer.status == 403:
             self._may_read = False
-            return None
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            return refused(answer)
-        rows = [answer.body] if uuid else rows_shown(answer.body, target.key)
-        return next((shown for row in rows if (shown := credential_shown(row, desired, name)) is not None), None)
+            return Unconfirmed.NOT_SHOWN
+
+        def shown(body: Any) -> Acknowledged | None:
+            rows = [body] if uuid else rows_shown(body, target.key)
+            return next((found for row in rows if (found := credential_shown(row, desired, name)) is not None), None)
+
+        return _read(answer, shown)
 
     def _sent(self, method: str, path: str, body: object, read: Callable[[Answer], Outcome]) -> Outcome:
         answer = self._answer(method, path, body)
         return answer if isinstance(answer, Unacknowledged) else read(answer)
-
-    def _asked(self, method: str, path: str, body: object, read: Callable[[Any], Outcome | None]) -> Outcome | None:
-        answer = self._answer(method, path, body)
-        if isinstance(answer, Unacknowledged):
-            return answer
-        if answer.status == 404:
-            return None
-        return read(answer.body) if answer.status == 200 else refused(answer)
 
     def _answer(self, method: str, path: str, body: object = None) -> Answer | Unacknowledged:
         try:
@@ -218,12 +232,19 @@ class CredentialsClient:
             return Unacknowledged(Waiting.NOT_AUTHORISED, f"the secret can't be read ({type(error).__name__})")
 
 
+def _read(
+    answer: Answer | Unacknowledged, shown: Callable[[Any], Outcome | Unconfirmed | None]
+) -> Outcome | Unconfirmed:
+    """Return what an answer shows; `shown` returns None for what differs."""
+    if isinstance(answer, Unacknowledged):
+        return answer
+    if answer.status == 404:
+        return Unconfirmed.DIFFERS
+    return (shown(answer.body) or Unconfirmed.DIFFERS) if answer.status == 200 else refused(answer)
+
+
 def _status(desired: Credential) -> str:
     return "awarded" if desired.is_awarded else "revoked"
-
-
-def _is_awarded(body: Any, course_run: str) -> Acknowledged | None:
-    return Acknowledged() if any(certificates_shown(body, course_run)) else None
 
 
 def _is_known_as(body: Any, name: str) -> Acknowledged | None:

@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 from certrules.core.deliveries.breaker import Permission, ServiceBreaker, counted, permission, probing
 from certrules.core.deliveries.delivery import Delivery, answered, fact_arrived, leased, lost, postponed, released
 from certrules.core.deliveries.desired import ORDER, CourseCredential, Kind, Owner, ProgramCredential, Target, Username
-from certrules.core.deliveries.outcomes import Acknowledged, Outcome, Unacknowledged, Waiting
-from certrules.records.credentials import CredentialsClient
+from certrules.core.deliveries.outcomes import Acknowledged, Outcome, Unacknowledged, Waiting, is_failure_of_service
+from certrules.records.credentials import CredentialsClient, Unconfirmed
 
 _OURS = frozenset({Waiting.NO_USERNAME, Waiting.RENAMING, Waiting.COURSES_FIRST})
 """What stands against a delivery without the service being asked."""
@@ -83,6 +83,16 @@ class Delivered:
     waiting: list[Delivery] = field(default_factory=list)
 
 
+@dataclass
+class Compared:
+    """What a comparison with the service came to, and what is sent again."""
+
+    ending: Ending = Ending.DONE
+    same: int = 0
+    not_shown: int = 0  # this account isn't shown whether the service holds it
+    different: list[Delivery] = field(default_factory=list)
+
+
 class LostRaceError(Exception):
     """A change could not be saved: others saved each time before. A retry helps."""
 
@@ -132,6 +142,32 @@ class Delivering:
                 self._follow(of_owner, done.delivery)
         return result
 
+    def compare(self, owner: Owner) -> Compared:
+        """Compare what is acknowledged of an owner with what the service shows; what differs is due again.
+
+        Usernames are not compared. Raises LostRaceError.
+        """
+        result = Compared()
+        of_owner = {item.delivery.target: item for item in self._store.of(owner)}
+        name = _name(of_owner)
+        for target, stored in of_owner.items():
+            if target.kind is Kind.USERNAME or not stored.delivery.is_settled:
+                continue
+            breaker = self._permitted()
+            if breaker is None:
+                result.ending = Ending.PAUSED
+                break
+            asked = self._ask(stored.delivery, name)
+            self._count(Acknowledged() if isinstance(asked, Unconfirmed) else asked, breaker)
+            if asked is Unconfirmed.NOT_SHOWN:
+                result.not_shown += 1
+            elif isinstance(asked, Acknowledged):
+                result.same += 1
+            elif asked is Unconfirmed.DIFFERS or not is_failure_of_service(asked):
+                again = self._changed(stored, lambda delivery: lost(delivery, self._clock()))
+                result.different.append(again.delivery)
+        return result
+
     def _is_ready(self, of_owner: dict[Target, StoredDelivery], target: Target) -> bool:
         """Whether a delivery is due and nothing of ours stands against it; else it is postponed, with the reason."""
         stored, now = of_owner[target], self._clock()
@@ -152,7 +188,7 @@ class Delivering:
     def _delivered(
         self, of_owner: dict[Target, StoredDelivery], target: Target, breaker: StoredBreaker
     ) -> StoredDelivery | None:
-        """Send what is desired of a target, and save the outcome. Return None if somebody else is at it."""
+        """Send what is desired of a target, and save the outcome. Return None if nothing was sent."""
         stored, holder = of_owner[target], self._new_holder()
         found = leased(stored.delivery, holder, self._clock())
         saved = None if found is None else self._store.save(found, stored.version)
@@ -160,7 +196,7 @@ class Delivering:
             return None
         free_at = self._free_at(of_owner, target)
         if free_at is not None:
-            self._changed(saved, lambda delivery: released(delivery, holder, free_at))
+            of_owner[target] = self._changed(saved, lambda delivery: released(delivery, holder, free_at))
             return None
         outcome = self._outcome(saved.delivery, _name(of_owner))
         self._count(outcome, breaker)
@@ -188,18 +224,20 @@ class Delivering:
         """Send what is desired; what is in doubt is asked for before."""
         if delivery.in_doubt:
             asked = self._ask(delivery, name)
-            if asked is not None:
+            if not isinstance(asked, Unconfirmed):
                 return asked
         sent = self._client.send(delivery.target, delivery.desired, name)
         if isinstance(sent, Acknowledged):
             return sent
         if sent.reason is Waiting.RENAME_REFUSED:
-            return self._ask(delivery, name) or sent  # somebody else may have renamed the user
+            asked = self._ask(delivery, name)  # somebody else may have renamed the user
+            return sent if isinstance(asked, Unconfirmed) else asked
         if not sent.is_over:
             return sent
-        return self._ask(delivery, name) or Unacknowledged(Waiting.SERVER_ERROR, sent.detail)
+        asked = self._ask(delivery, name)
+        return Unacknowledged(Waiting.SERVER_ERROR, sent.detail) if isinstance(asked, Unconfirmed) else asked
 
-    def _ask(self, delivery: Delivery, name: str) -> Outcome | None:
+    def _ask(self, delivery: Delivery, name: str) -> Outcome | Unconfirmed:
         return self._client.ask(
             delivery.target, delivery.desired, name, overridden=delivery.overridden, uuid=delivery.uuid
         )

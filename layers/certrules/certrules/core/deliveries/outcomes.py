@@ -122,7 +122,7 @@ REASONS = {
 class RecordWarning(StrEnum):
     """What is acknowledged and still wants a person's eye."""
 
-    SECOND_ROW = "second_row"  # the service now has another uuid for it: the former row is still there
+    SECOND_ROW = "second_row"  # the service has another uuid for it than before: the former row may still be there
     OTHER_MODE = "other_mode"  # the service shows another mode: the first request of the course run had that one
     TWO_USERNAMES = "two_usernames"  # rows exist under the former and the new username
 
