@@ -1,9 +1,11 @@
 """A storm in simulated time: changes in disorder, faults, renames, an outage; then every record is as desired."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from statistics import median, quantiles
 from threading import Lock
@@ -21,7 +23,6 @@ from certrules.core.deliveries.desired import (
     Username,
     four_decimals,
 )
-from certrules.records.delivering import Ending
 from tests.records.faults import Fault
 from tests.records.scene import A1, A2, B1, NOON, P1, Scene
 from tests.records.state import State, User
@@ -151,19 +152,19 @@ def weather(scene: Scene, storm: Storm) -> StormResult:
     service.state.users = storm.users()
     service.state.replacement_worker = service.platform.username
     service.misbehaviour.choose = fault
-    service.misbehaviour.deadlocks = False
+    service.misbehaviour.deadlocks = True  # and each request takes some milliseconds
     scene.store.before_save = measure
     wrong: list[str] = []
     arriving = sorted(storm.changes, key=lambda change: change.at)
     with ThreadPoolExecutor(4) as workers:
         while arriving or scene.store.first_due() is not None:
+            arrived: list[Change] = []
             while arriving and arriving[0].at <= scene.now:
-                change = arriving.pop(0)
-                scene.store.want(change.target, change.desired, change.number, scene.now)
+                arrived.append(arriving.pop(0))
             is_out = OUTAGE[0] <= scene.now < OUTAGE[1]
             service.misbehaviour.down_until = OUTAGE[1] if is_out else None
             events = len(service.state.events)
-            _deliver_all(scene, workers, random)
+            _deliver_all(scene, workers, random, arrived)
             wrong += [f"{event}: it is desired" for event in service.state.events[events:] if _is_desired(scene, event)]
             scene.now = _next(scene, arriving)
             assert scene.now < NOON + timedelta(days=14), "it does not come to an end"
@@ -180,15 +181,26 @@ def _is_desired(scene: Scene, event: tuple[str, str, str]) -> bool:
     return status == "revoked" and desired != ProgramCredential(is_awarded=False)
 
 
-def _deliver_all(scene: Scene, workers: ThreadPoolExecutor, random: Random) -> None:
-    owners = list(scene.store.due(scene.now, 10_000))
-    twice = owners + [owner for owner in owners if random.random() < 0.2]  # a queue delivers some twice
+def _deliver_all(scene: Scene, workers: ThreadPoolExecutor, random: Random, arrived: list[Change]) -> None:
+    """Deliver what is due, some of it twice, while changes arrive; those of programs arrive before."""
     delivering = scene.delivering
 
-    def deliver(owner: Owner) -> bool:
-        return delivering.deliver(owner).ending is Ending.PAUSED
+    def want(change: Change) -> None:
+        scene.store.want(change.target, change.desired, change.number, scene.now)
 
-    list(workers.map(deliver, twice))
+    for change in arrived:
+        if change.target.kind is Kind.PROGRAM:
+            want(change)
+    tasks: list[Callable[[], object]] = []
+    for owner in scene.store.due(scene.now, 10_000):
+        times = 3 if random.random() < 0.2 else 1  # a queue delivers some more than once
+        tasks += [partial(delivering.deliver, owner)] * times
+    for change in arrived:
+        if change.target.kind is not Kind.PROGRAM:
+            tasks.insert(random.randint(0, len(tasks)), partial(want, change))
+            tasks.append(partial(delivering.deliver, change.target.owner))
+    for done in [workers.submit(task) for task in tasks]:
+        done.result()
 
 
 def _next(scene: Scene, arriving: list[Change]) -> datetime:

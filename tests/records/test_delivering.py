@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from certrules.core.deliveries.breaker import CLOSED, FAILURES
-from certrules.core.deliveries.delivery import LEASE, SETTLES, Delivery
+from certrules.core.deliveries.delivery import LEASE, SETTLES, Delivery, leased
 from certrules.core.deliveries.desired import (
     Availability,
     CourseCredential,
@@ -383,22 +383,52 @@ def test_nothing_is_sent_while_a_rename_is_in_doubt(scene: Scene, fault: Fault) 
     assert (scene.status(), scene.status(name="ada.l")) == (None, "revoked")
 
 
-def test_a_rename_waits_for_what_is_in_flight_and_the_other_way_round(scene: Scene) -> None:
+def test_a_request_under_the_former_name_is_not_sent_after_a_rename(scene: Scene) -> None:
     scene.service.state.replacement_worker = scene.service.platform.username
     scene.named()
     scene.want(COURSE, AWARDED)
-    second = scene.delivering
 
-    def renames(delivery: Delivery) -> None:
+    def ends(delivery: Delivery) -> None:
+        if delivery.target == COURSE:
+            raise KeyboardInterrupt
+
+    def renamed_by_another_worker(delivery: Delivery) -> None:
         if delivery.target == COURSE and delivery.lease is not None:
-            scene.store.before_save = lambda _delivery: None
+            scene.store.before_save = ends
             scene.want(USERNAME, Username(name="ada.l"))
-            second.deliver(ADA)  # another worker, before the first one's lease is stored
+            with pytest.raises(KeyboardInterrupt):
+                scene.deliver()
+            scene.store.before_save = lambda _delivery: None
 
-    scene.store.before_save = renames
+    scene.store.before_save = renamed_by_another_worker
     scene.deliver()
+    assert (scene.requests(), scene.requests("POST /api/v2/replace_usernames/")) == (0, 1)
     scene.until_settled()
     assert (scene.status(), scene.status(name="ada.l")) == (None, "awarded")
+
+
+def test_a_rename_waits_for_what_is_in_flight(scene: Scene) -> None:
+    scene.service.state.replacement_worker = scene.service.platform.username
+    scene.named()
+    scene.want(COURSE, AWARDED)
+    scene.deliver()
+    scene.want(COURSE, REVOKED)
+    scene.want(USERNAME, Username(name="ada.l"))
+
+    def sent_by_another_worker(delivery: Delivery) -> None:
+        if delivery.target == USERNAME:
+            scene.store.before_save = lambda _delivery: None
+            found = scene.store.load(COURSE)
+            assert found is not None
+            in_flight = leased(found.delivery, "another", scene.now)
+            assert in_flight is not None
+            scene.store.save(in_flight, found.version)
+
+    scene.store.before_save = sent_by_another_worker
+    scene.deliver()
+    assert scene.requests("POST /api/v2/replace_usernames/") == 0
+    scene.until_settled()
+    assert (scene.status(), scene.status(name="ada.l")) == (None, "revoked")
 
 
 def test_many_workers_send_each_change_once(scene: Scene) -> None:
