@@ -115,8 +115,10 @@ def _complete_runtime_image() -> None:
 
 def build_functions() -> None:
     """Build layer and functions as they are deployed. Raises ClickException."""
-    if not _succeeds(str(_sam()), "build", quiet=False):
-        raise click.ClickException("sam build failed")
+    command = [str(_sam()), "build"]
+    built = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise click.ClickException(f"sam build failed:\n{built.stdout}{built.stderr}")
 
 
 def _succeeds(*command: str | Path, quiet: bool = True) -> bool:
