@@ -16,10 +16,10 @@ export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
-.PHONY: help setup run demo-openedx test simulate storm fuzz lint format typecheck docs bench build debug audit clean ci
+.PHONY: help setup run demo-openedx test simulate storm fuzz e2e lint format typecheck docs bench build debug audit clean ci
 
 help: ## list the commands
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(DEV_STAMP) ## build .venv with everything that development needs
@@ -42,6 +42,9 @@ storm: $(DEV_STAMP) ## 10,000 changes delivered to a Credentials service through
 
 fuzz: $(DEV_STAMP) ## fuzz events, table rows, stored text and the API for longer than tests do (ARGS=600: seconds for each)
 	@PYTHONPATH=. $(BIN)/python -m tests.fuzz $(ARGS)
+
+e2e: $(DEV_STAMP) ## the built stack deployed in LocalStack: events, a bulk run, an import, a reconciliation, in real containers
+	@PYTHONPATH=. $(BIN)/python -m tests.e2e
 
 lint: $(DEV_STAMP) ## style, import contracts, and whether the lock and generated docs are current
 	@.tools/uv/bin/uv lock --check --quiet

@@ -246,11 +246,11 @@ def _take_out(template: Template, creatable: set[str]) -> None:
     template.left_out |= dict.fromkeys(template.apis, "the local cloud has a server of its own for it")
     template.left_out |= dict.fromkeys(template.custom, "the local cloud asks its function")
     outputs = template.stack.get("Outputs", {})
-    for name in [name for name, output in outputs.items() if _references(output) & template.left_out.keys()]:
+    for name in [name for name, output in outputs.items() if references(output) & template.left_out.keys()]:
         template.left_out[name] = "an output of something left out"
         del outputs[name]
     for name, resource in resources.items():
-        if missing := _references(resource) & template.left_out.keys():
+        if missing := references(resource) & template.left_out.keys():
             raise UnsupportedTemplateError(f"{name} needs {', '.join(sorted(missing))}: moto doesn't create it")
         after = resource.get("DependsOn", [])
         after = [after] if isinstance(after, str) else after
@@ -298,12 +298,12 @@ def _refuse_undeliverable(name: str, resource: Resource) -> None:
                 raise UnsupportedTemplateError(f"{name}: a target's {altered.pop()} isn't honoured")
 
 
-def _references(fragment: object) -> set[str]:
+def references(fragment: object) -> set[str]:
     """Return the logical ids that Ref, Fn::GetAtt and Fn::Sub name anywhere in this fragment."""
     found: set[str] = set()
     if isinstance(fragment, list):
         for part in fragment:
-            found |= _references(part)
+            found |= references(part)
     elif isinstance(fragment, dict):
         for key, value in fragment.items():
             if key == "Ref":
@@ -314,5 +314,5 @@ def _references(fragment: object) -> set[str]:
                 text = json.dumps(value)
                 found |= {part.partition("}")[0].partition(".")[0] for part in text.split("${")[1:]}
             else:
-                found |= _references(value)
+                found |= references(value)
     return found
