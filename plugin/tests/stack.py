@@ -5,6 +5,7 @@ and is answered by a line of JSON on stdout; it ends with its stdin.
 """
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ SHOWN = ("Bus", "IngestQueue", "ParkedQueue")
 
 def main() -> None:
     """Create the stack, and answer requests: first with the endpoint, and the physical names of resources."""
+    logging.getLogger("moto").setLevel(logging.ERROR)  # it has no policies of queues, needs none, and warns of it
     with LocalCloud(TEMPLATE, LOCAL_PARAMETERS | json.loads(sys.argv[1])) as cloud:
         _write({"endpoint": cloud.serve(0, host="127.0.0.1"), "names": {name: cloud.physical(name) for name in SHOWN}})
         stops: dict[int, Callable[[], None]] = {}
