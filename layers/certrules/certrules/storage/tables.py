@@ -115,7 +115,7 @@ class _ByUsername(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call
     u = UnicodeAttribute(hash_key=True)
 
 
-class _Limits:
+class Timeouts:
     """How long to wait for DynamoDB before a retry. It answers in milliseconds."""
 
     connect_timeout_seconds = 2
@@ -123,7 +123,7 @@ class _Limits:
     retry_configuration = "UNSET"  # AWS_RETRY_MODE counts
 
 
-class _Plain(Model):
+class PlainItem(Model):
     """A model of strings and whole numbers only, which needs no serializer for each attribute."""
 
     @classmethod
@@ -141,10 +141,10 @@ class _Plain(Model):
         return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in known}
 
 
-class Item(_Plain):
+class Item(PlainItem):
     """One item of the certificates table; names are short since every byte is paid for on every write."""
 
-    class Meta(_Limits):
+    class Meta(Timeouts):
         """Bound by `connect`."""
 
         table_name = ""
@@ -171,10 +171,10 @@ class Item(_Plain):
     by_username = _ByUsername()
 
 
-class HistoryItem(_Plain):
+class HistoryItem(PlainItem):
     """One transition of a certificate, or one revocation that was held; never changed."""
 
-    class Meta(_Limits):
+    class Meta(Timeouts):
         """Bound by `connect`."""
 
         table_name = ""
@@ -184,10 +184,10 @@ class HistoryItem(_Plain):
     b = UnicodeAttribute()  # JSON, see formats.stored
 
 
-class SupportItem(_Plain):
+class SupportItem(PlainItem):
     """Support's own items: receipts, acts, bulk revocations, bulk runs."""
 
-    class Meta(_Limits):
+    class Meta(Timeouts):
         """Bound by `connect`."""
 
         table_name = ""
@@ -204,19 +204,24 @@ def connect(certificates_table: str, history_table: str, support_table: str = ""
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     shared: Connection | None = None
     for model, table in ((Item, certificates_table), (HistoryItem, history_table), (SupportItem, support_table)):
-        meta: Any = model.Meta
-        meta.table_name = table
-        meta.region = region
-        model._connection = None  # noqa: SLF001 - or the model stays with its first table
-        if not table:
-            continue
-        bound = model._get_connection()  # noqa: SLF001 - PynamoDB's only way to share a client
-        if shared is None:
-            shared = bound.connection
-            lean(shared.session)
-        else:
-            shared.add_meta_table(bound.connection.get_meta_table(table))
-            bound.connection = shared
+        shared = bind(model, table, region, shared)
+
+
+def bind(model: type[Model], table: str, region: str | None, shared: Connection | None) -> Connection | None:
+    """Bind a model to its table by a connection that is shared, or makes one; nothing for a table without a name."""
+    meta: Any = model.Meta
+    meta.table_name = table
+    meta.region = region
+    model._connection = None  # noqa: SLF001 - or the model stays with its first table
+    if not table:
+        return shared
+    bound = model._get_connection()  # noqa: SLF001 - PynamoDB's only way to share a client
+    if shared is None:
+        lean(bound.connection.session)
+        return bound.connection
+    shared.add_meta_table(bound.connection.get_meta_table(table))
+    bound.connection = shared
+    return shared
 
 
 class Pair(NamedTuple):
@@ -282,7 +287,7 @@ def optional[T](value: T) -> T | None:
     return value
 
 
-def put_item(item: Item | SupportItem) -> None:
+def put_item(item: Model) -> None:
     """Write an item if nobody wrote it since it was read. Raises LostRaceError."""
     try:
         item.save()
