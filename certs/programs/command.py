@@ -82,7 +82,7 @@ def import_(
             taken = made.send(events, stacks.aws(stack), source)
         except stacks.NoStackError as error:
             raise click.ClickException(str(error)) from error
-        click.echo(f"{taken} programs were put on the bus.")
+        click.echo(f"Programs put on the bus: {taken}")
     else:
         for event in events:
             click.echo(json.dumps(event, ensure_ascii=False))
