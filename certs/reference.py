@@ -1,4 +1,4 @@
-"""The generated parts of docs/{events,rules,programs,cli}.md, as Markdown, from the code that they describe."""
+"""The generated parts of docs/{events,rules,programs,records,cli}.md, as Markdown, from the code that they describe."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +9,8 @@ import click
 import msgspec
 from msgspec import inspect
 
+from certrules.core.deliveries.outcomes import REASONS as WAITING_REASONS
+from certrules.core.deliveries.outcomes import Waiting, WaitingReason
 from certrules.core.policy import PRESETS, Modes
 from certrules.core.programs.reasons import CAUSES as PROGRAM_CAUSES
 from certrules.core.programs.reasons import HELD, REASONS, ProgramCause
@@ -365,3 +367,24 @@ def imported_tables() -> str:
         rows = [(fact.fact or "none", fact.value, fact.since, fact.observed_at) for fact in table.facts]
         lines.append(_table(("fact", "value", "counts since", "seen"), rows))
     return "\n".join(lines) + "\n"
+
+
+def waiting_reasons() -> str:
+    """Return the table of the reasons for which a delivery waits."""
+    heads = ("reason", "meaning", "what to do", "tried again")
+    return _table(
+        heads, ((_waiting(reason), row.meaning, row.remedy, _retried(row)) for reason, row in WAITING_REASONS.items())
+    )
+
+
+def _waiting(reason: Waiting) -> str:
+    return f'<a id="{reason}"></a>`{reason}`'
+
+
+def _retried(row: WaitingReason) -> str:
+    if row.backs_off:
+        return "with back-off; the breaker counts it" if row.is_of_service else "with back-off"
+    if row.retried is None:
+        return "after a change, or a person's retry"
+    minutes = int(row.retried.total_seconds() // 60)
+    return f"every {minutes} minutes" if minutes < 60 else f"every {minutes // 60} hours"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from certrules.core.deliveries.outcomes import RecordWarning, Waiting
 from certrules.core.programs.reasons import ProgramCause, ProgramReason
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause
@@ -28,6 +29,11 @@ def test_every_reason_and_cause_of_programs_is_documented(phrase: str) -> None:
 @pytest.mark.parametrize("phrase", [*EVENT_TYPES, *EVENTS_OUT, *Reason])
 def test_every_event_and_refusal_is_documented(phrase: str) -> None:
     assert f"`{phrase}`" in (DOCS / "events.md").read_text()
+
+
+@pytest.mark.parametrize("phrase", [*Waiting, *RecordWarning])
+def test_every_reason_to_wait_and_every_warning_of_a_delivery_is_documented(phrase: str) -> None:
+    assert f"`{phrase}`" in (DOCS / "records.md").read_text()
 
 
 @pytest.mark.parametrize("name", main.commands)
