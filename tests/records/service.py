@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote
 
 from werkzeug import Request, Response
 
-from localcloud.serving import response, serve
+from localcloud.serving import response, serve, target_of
 from tests.records import other_views
 from tests.records.answers import DENIED, SERVER_ERROR, Answer, BrokenError, InvalidError
 from tests.records.credentials_view import collection, is_superuser, may_write, one
@@ -49,6 +49,7 @@ class Service:
     state: State = field(default_factory=State)
     platform: Platform = field(default_factory=Platform)
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
+    received: list[tuple[str, str, bytes]] = field(default_factory=list)  # method, path with query, content
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer as a WSGI application."""
@@ -56,6 +57,7 @@ class Service:
         content = request.get_data()
         path = f"{request.method} {request.path}"
         self.misbehaviour.count(path)
+        self.received.append((request.method, target_of(request), content))
         answer = self._down() or self._answered(request, content, self.misbehaviour.fault(path))
         return answer(environ, start_response)
 

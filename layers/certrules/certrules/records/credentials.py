@@ -5,6 +5,7 @@ repeated, and never two may be in flight for one credential; records.delivering 
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, assert_never
 from urllib.parse import quote, urlencode
@@ -20,7 +21,6 @@ from certrules.core.deliveries.desired import (
     Target,
     Username,
     four_decimals,
-    in_seconds,
 )
 from certrules.core.deliveries.outcomes import Acknowledged, Outcome, RecordWarning, Unacknowledged, Waiting
 from certrules.platform_client import Answer, NoAnswerError, Parameters, PlatformClient, PlatformError
@@ -90,12 +90,12 @@ class CredentialsClient:
 
     def send_course(self, name: str, course_run: str, desired: CourseCredential) -> Outcome:
         """Award or revoke the credential of a course run. The date override is always sent: left out is removed."""
-        override = in_seconds(desired.date_override)
+        override = _written(desired.date_override)
         body = {
             "username": name,
             "credential": {"type": "course-run", "course_run_key": course_run, "mode": desired.mode},
             "status": _status(desired),
-            "date_override": None if override is None else {"date": override.isoformat()},
+            "date_override": None if override is None else {"date": override},
         }
         return self._sent("POST", _CREDENTIALS, body, lambda answer: credential_outcome(answer, desired, name))
 
@@ -117,17 +117,16 @@ class CredentialsClient:
             "letter_grade": desired.letter,
             "percent_grade": four_decimals(desired.percent),
             "verified": True,
-            "lms_last_updated_at": None if desired.updated_at is None else desired.updated_at.isoformat(),
+            "lms_last_updated_at": _written(desired.updated_at),
         }
         return self._sent("POST", _GRADES, body, grade_outcome)
 
     def send_availability(self, course_run: str, desired: Availability) -> Outcome:
         """Send from when on a course run's credentials are shown: all four fields, since the service needs each."""
-        date = in_seconds(desired.date)
         body = {
             "course_id": course_run,
             "certificate_type": desired.mode,
-            "certificate_available_date": None if date is None else date.isoformat(),
+            "certificate_available_date": _written(desired.date),
             "is_active": True,
         }
         return self._sent("POST", _AVAILABILITY, body, lambda answer: availability_outcome(answer, desired))
@@ -241,6 +240,11 @@ def _read(
     if answer.status == 404:
         return Unconfirmed.DIFFERS
     return (shown(answer.body) or Unconfirmed.DIFFERS) if answer.status == 200 else refused(answer)
+
+
+def _written(instant: datetime | None) -> str | None:
+    """Write an instant as the service does; None: there is none."""
+    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _status(desired: Credential) -> str:
