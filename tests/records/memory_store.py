@@ -8,7 +8,8 @@ from threading import Lock
 from certrules.core.deliveries.breaker import CLOSED, ServiceBreaker
 from certrules.core.deliveries.delivery import Delivery, first_wanted, wanted
 from certrules.core.deliveries.desired import Desired, Owner, Target
-from certrules.records.delivering import StoredBreaker, StoredDelivery
+from certrules.formats.stored_deliveries import read_delivery, write_delivery
+from certrules.storage.learner_records import StoredBreaker, StoredDelivery
 
 
 class MemoryStore:
@@ -34,6 +35,7 @@ class MemoryStore:
 
     def save(self, delivery: Delivery, version: int) -> StoredDelivery | None:
         self.before_save(delivery)
+        delivery = read_delivery(delivery.target, write_delivery(delivery))  # as it is at rest
         with self._lock:
             self.writes += 1
             found = self.stored.get(delivery.target.owner, {}).get(delivery.target)

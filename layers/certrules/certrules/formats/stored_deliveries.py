@@ -1,10 +1,7 @@
-"""The stored form of deliveries and of the service's breaker: JSON with short names, without what has its default.
+"""Deliveries and the service's breaker as text at rest: one item each."""
 
-What is desired is a list, whose form follows from the kind of the target, which is in the key. Instants are
-microseconds since 1970 (UTC).
-"""
-
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,100 +18,101 @@ from certrules.core.deliveries.desired import (
     Username,
 )
 from certrules.core.deliveries.outcomes import RecordWarning, Waiting
-from certrules.core.instants import instant_of, micros, optional_instant, optional_micros
 
-MOST_DETAIL = 500
-"""How many characters of a refusal's detail are stored."""
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-
-def encode_delivery(delivery: Delivery) -> str:
-    """Return a delivery in its stored form, without its target."""
-    acknowledged, lease = delivery.acknowledged, delivery.lease
-    body = {
-        "k": _desired_out(delivery.desired),
-        "n": delivery.number,
-        "s": micros(delivery.wanted_at),
-        "a": acknowledged and [_desired_out(acknowledged.desired), micros(acknowledged.at)],
-        "u": delivery.uuid,
-        "c": delivery.tries,
-        "w": delivery.waiting,
-        "x": delivery.detail[:MOST_DETAIL],
-        "d": optional_micros(delivery.due),
-        "l": lease and [lease.holder, micros(lease.until), _desired_out(lease.desired)],
-        "i": delivery.in_doubt,
-        "o": delivery.overridden,
-        "g": delivery.warning,
-    }
-    return _encode({name: value for name, value in body.items() if value or name == "n"}).decode()
+_DESIRED: dict[Kind, type[Desired]] = {
+    Kind.USERNAME: Username,
+    Kind.AVAILABILITY: Availability,
+    Kind.COURSE: CourseCredential,
+    Kind.GRADE: Grade,
+    Kind.PROGRAM: ProgramCredential,
+}
 
 
-def decode_delivery(target: Target, text: str) -> Delivery:
-    """Return the delivery of a target from its stored form."""
-    body = _decode(text)
-    acknowledged, lease = body.get("a"), body.get("l")
+class _Held(NamedTuple):
+    desired: msgspec.Raw
+    at: datetime
+
+
+class _Leased(NamedTuple):
+    holder: str
+    until: datetime
+    desired: msgspec.Raw
+
+
+class _Delivery(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A delivery; the names are short, since each of them is in every item."""
+
+    desired: msgspec.Raw = msgspec.field(name="d")
+    number: int = msgspec.field(name="n")
+    wanted_at: datetime = msgspec.field(name="w")
+    acknowledged: _Held | None = msgspec.field(name="a", default=None)
+    uuid: str | None = msgspec.field(name="u", default=None)
+    tries: int = msgspec.field(name="t", default=0)
+    waiting: Waiting | None = msgspec.field(name="r", default=None)
+    detail: str = msgspec.field(name="x", default="")
+    due: datetime | None = msgspec.field(name="e", default=None)
+    lease: _Leased | None = msgspec.field(name="l", default=None)
+    in_doubt: bool = msgspec.field(name="b", default=False)
+    overridden: bool = msgspec.field(name="o", default=False)
+    warning: RecordWarning | None = msgspec.field(name="v", default=None)
+
+
+def write_delivery(delivery: Delivery) -> str:
+    """Return the text of a delivery, without its target: that is the item's key."""
+    held, lease = delivery.acknowledged, delivery.lease
+    stored = _Delivery(
+        desired=_raw(delivery.desired),
+        number=delivery.number,
+        wanted_at=delivery.wanted_at,
+        acknowledged=None if held is None else _Held(_raw(held.desired), held.at),
+        uuid=delivery.uuid,
+        tries=delivery.tries,
+        waiting=delivery.waiting,
+        detail=delivery.detail,
+        due=delivery.due,
+        lease=None if lease is None else _Leased(lease.holder, lease.until, _raw(lease.desired)),
+        in_doubt=delivery.in_doubt,
+        overridden=delivery.overridden,
+        warning=delivery.warning,
+    )
+    return msgspec.json.encode(stored).decode()
+
+
+def read_delivery(target: Target, text: str) -> Delivery:
+    """Return the delivery of a target from its text. Raises msgspec.DecodeError."""
+    stored = msgspec.json.decode(text, type=_Delivery)
+    held, lease, kind = stored.acknowledged, stored.lease, target.kind
     return Delivery(
         target=target,
-        desired=_desired_in(target.kind, body["k"]),
-        number=body["n"],
-        wanted_at=instant_of(body["s"]),
-        acknowledged=acknowledged
-        and Acknowledgement(_desired_in(target.kind, acknowledged[0]), instant_of(acknowledged[1])),
-        uuid=body.get("u"),
-        tries=body.get("c", 0),
-        waiting=Waiting(body["w"]) if "w" in body else None,
-        detail=body.get("x", ""),
-        due=optional_instant(body.get("d")),
-        lease=lease and Lease(lease[0], instant_of(lease[1]), _desired_in(target.kind, lease[2])),
-        in_doubt=body.get("i", False),
-        overridden=body.get("o", False),
-        warning=RecordWarning(body["g"]) if "g" in body else None,
+        desired=_desired(kind, stored.desired),
+        number=stored.number,
+        wanted_at=stored.wanted_at,
+        acknowledged=None if held is None else Acknowledgement(_desired(kind, held.desired), held.at),
+        uuid=stored.uuid,
+        tries=stored.tries,
+        waiting=stored.waiting,
+        detail=stored.detail,
+        due=stored.due,
+        lease=None if lease is None else Lease(lease.holder, lease.until, _desired(kind, lease.desired)),
+        in_doubt=stored.in_doubt,
+        overridden=stored.overridden,
+        warning=stored.warning,
     )
 
 
-def encode_breaker(breaker: ServiceBreaker) -> str:
-    """Return the breaker in its stored form."""
-    times = optional_micros(breaker.open_until), optional_micros(breaker.opened_at)
-    return _encode([breaker.failures, breaker.pauses, *times, breaker.is_probed]).decode()
+def write_breaker(breaker: ServiceBreaker) -> str:
+    """Return the text of the service's breaker."""
+    return msgspec.json.encode(breaker).decode()
 
 
-def decode_breaker(text: str) -> ServiceBreaker:
-    """Return the breaker from its stored form."""
-    failures, pauses, open_until, opened_at, is_probed = _decode(text)
-    return ServiceBreaker(
-        failures=failures,
-        pauses=pauses,
-        open_until=optional_instant(open_until),
-        opened_at=optional_instant(opened_at),
-        is_probed=is_probed,
-    )
+def read_breaker(text: str) -> ServiceBreaker:
+    """Return the service's breaker from its text. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(text, type=ServiceBreaker)
 
 
-def _desired_out(desired: Desired) -> list[Any]:
-    match desired:
-        case CourseCredential():
-            return [desired.is_awarded, desired.mode, optional_micros(desired.date_override)]
-        case ProgramCredential():
-            return [desired.is_awarded, *desired.course_runs]
-        case Grade():
-            return [desired.percent, desired.letter, optional_micros(desired.updated_at)]
-        case Availability():
-            return [desired.mode, optional_micros(desired.date)]
-        case Username():
-            return [desired.name]
+def _raw(desired: Desired) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(desired))
 
 
-def _desired_in(kind: Kind, item: list[Any]) -> Desired:
-    match kind:
-        case Kind.COURSE:
-            return CourseCredential(is_awarded=item[0], mode=item[1], date_override=optional_instant(item[2]))
-        case Kind.PROGRAM:
-            return ProgramCredential(is_awarded=item[0], course_runs=tuple(item[1:]))
-        case Kind.GRADE:
-            return Grade(percent=item[0], letter=item[1], updated_at=optional_instant(item[2]))
-        case Kind.AVAILABILITY:
-            return Availability(mode=item[0], date=optional_instant(item[1]))
-        case Kind.USERNAME:
-            return Username(name=item[0])
+def _desired(kind: Kind, raw: msgspec.Raw) -> Desired:
+    return msgspec.json.decode(raw, type=_DESIRED[kind])

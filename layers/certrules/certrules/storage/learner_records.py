@@ -11,7 +11,7 @@ from certrules.core.deliveries.breaker import CLOSED, ServiceBreaker
 from certrules.core.deliveries.delivery import Delivery
 from certrules.core.deliveries.desired import Kind, Owner, Target
 from certrules.core.instants import instant_of, micros
-from certrules.formats.stored_deliveries import decode_breaker, decode_delivery, encode_breaker, encode_delivery
+from certrules.formats.stored_deliveries import read_breaker, read_delivery, write_breaker, write_delivery
 from certrules.formats.stored_programs import NO_STATE, ProgramState, decode_program, encode_program
 from certrules.storage.records_table import (
     DELIVERIES,
@@ -152,12 +152,12 @@ def _delivery_key(target: Target) -> tuple[str, str]:
 
 def _delivery_in(owner: Owner, item: RecordsItem) -> StoredDelivery:
     _, kind, key = item.s.split("#", 2)
-    return StoredDelivery(decode_delivery(Target(Kind(kind), owner, key), item.e), item.v or 0)
+    return StoredDelivery(read_delivery(Target(Kind(kind), owner, key), item.e), item.v or 0)
 
 
 def _delivery_out(delivery: Delivery, version: int) -> RecordsItem:
     item = at_version(_delivery_key(delivery.target), version)
-    item.e = encode_delivery(delivery)
+    item.e = write_delivery(delivery)
     shard = shard_of(delivery.target.owner)
     set_due(item, DELIVERIES, shard, delivery.next_at)
     if not delivery.is_settled:
@@ -237,13 +237,13 @@ class StoredBreaker(NamedTuple):
 def load_service_breaker() -> StoredBreaker:
     """Read the breaker of the service, consistently."""
     for item in RecordsItem.batch_get([(_BREAKER, CONFIGURATION)], consistent_read=True):
-        return StoredBreaker(decode_breaker(item.e), item.v or 0)
+        return StoredBreaker(read_breaker(item.e), item.v or 0)
     return StoredBreaker(CLOSED, 0)
 
 
 def save_service_breaker(breaker: ServiceBreaker, version: int) -> StoredBreaker:
     """Save the breaker of the service if the stored one has this version. Raises LostRaceError."""
     item = at_version((_BREAKER, CONFIGURATION), version)
-    item.e = encode_breaker(breaker)
+    item.e = write_breaker(breaker)
     put_item(item)
     return StoredBreaker(breaker, version + 1)
