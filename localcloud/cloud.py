@@ -255,11 +255,11 @@ class LocalCloud:
         return condition is None or bool(self._stack.resource_map.lazy_condition_map[condition])
 
     def _value(self, fragment: Any) -> Any:
-        return clean_json(fragment, self._stack.resource_map)
+        return _without_nothing(clean_json(fragment, self._stack.resource_map))
 
     def _resolved(self, resource: Json) -> Json:
         """Return the resource's properties with every intrinsic function resolved."""
-        return cast("Json", clean_json(resource.get("Properties", {}), self._stack.resource_map))
+        return cast("Json", self._value(resource.get("Properties", {})))
 
     def _finish_table(self, table: str, names: Json) -> None:
         """Do what moto leaves undone when it makes a table, and make it at the endpoint, too."""
@@ -387,6 +387,13 @@ class LocalCloud:
                 raise UnsupportedTemplateError(f"a schedule's target {target['Arn']} isn't run")
             event = json.loads(target["Input"]) if "Input" in target else SCHEDULED_EVENT
             yield target["Arn"], event
+
+
+def _without_nothing(fragment: Any) -> Any:
+    """Return a resolved fragment whose lists lack what AWS::NoValue removes; moto leaves None there."""
+    if isinstance(fragment, list):
+        return [_without_nothing(part) for part in fragment if part is not None]
+    return {k: _without_nothing(v) for k, v in fragment.items()} if isinstance(fragment, dict) else fragment
 
 
 def _is_past(deadline: float | None) -> bool:
