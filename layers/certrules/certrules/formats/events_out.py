@@ -19,6 +19,8 @@ SOURCELIB = (11, 2, 0)
 CREATED = "org.openedx.learning.certificate.created.v1"
 CHANGED = "org.openedx.learning.certificate.changed.v1"
 REVOKED = "org.openedx.learning.certificate.revoked.v1"
+PROGRAM_AWARDED = "org.openedx.learning.program.certificate.awarded.v1"
+PROGRAM_REVOKED = "org.openedx.learning.program.certificate.revoked.v1"
 HELD = "certificates.revocation.held.v1"
 TRIPPED = "certificates.breaker.tripped.v1"
 COMPARED = "certificates.comparison.finished.v1"
@@ -29,6 +31,8 @@ EVENTS_OUT: Mapping[str, str] = {
     CREATED: "A certificate became downloadable: once an award.",
     CHANGED: "A certificate changed its status: once a change.",
     REVOKED: "A certificate is no longer downloadable: once a loss.",
+    PROGRAM_AWARDED: "A learner has completed a program: once an award. Only where ProgramEvents is `service`.",
+    PROGRAM_REVOKED: "A program certificate is revoked: once a loss. Only where ProgramEvents is `service`.",
     HELD: "A revocation is held until a person decides; the certificate stays as it is.",
     TRIPPED: "Too many automatic revocations in a course run: the rest are held until a person decides.",
     COMPARED: "Course runs were compared with the old logic: on how many certificates both agree, the rest by class.",
@@ -52,18 +56,18 @@ def events_of(history_id: str, body: str, certificate_url: str, host: str) -> It
     """
     item = msgspec.json.decode(body)
     if item["kind"] == "held":
-        yield _event(HELD, history_id, item, host, {"revocation": _held(item), **_decision(item)})
+        yield outgoing_event(HELD, history_id, item, host, {"revocation": _held(item), **_decision(item)})
         return
     if item["kind"] == "tripped":
         data = {"course_key": item["course_run"], "limit": item["limit"], "window_seconds": item["window_seconds"]}
-        yield _event(TRIPPED, history_id, item, host, {"breaker": data})
+        yield outgoing_event(TRIPPED, history_id, item, host, {"breaker": data})
         return
     content = {"certificate": _certificate(item, certificate_url), **_decision(item, _published_as(item, history_id))}
     if item["status"] == "downloadable":
-        yield _event(CREATED, history_id, item, host, content)
-    yield _event(CHANGED, history_id, item, host, content)
+        yield outgoing_event(CREATED, history_id, item, host, content)
+    yield outgoing_event(CHANGED, history_id, item, host, content)
     if item["previous"] == "downloadable":
-        yield _event(REVOKED, history_id, item, host, content)
+        yield outgoing_event(REVOKED, history_id, item, host, content)
 
 
 def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) -> Outgoing:
@@ -82,24 +86,25 @@ def regeneration_finished(report: Mapping[str, Any], execution: str, host: str) 
         "revocations": counts["revocations"],
         **report["outcome"],
     }
-    return _event(REGENERATED, execution, {"at": report["finished_at"]}, host, {"regeneration": data})
+    return outgoing_event(REGENERATED, execution, {"at": report["finished_at"]}, host, {"regeneration": data})
 
 
 def comparison_finished(report: Mapping[str, Any], counts: Mapping[str, Any], execution: str, host: str) -> Outgoing:
     """Return the event that course runs were compared; of each execution, the same event every time."""
     scope = {name: report[name] for name in ("id", "state", "course_runs")}
     data = {**scope, "requested_by": report["by"], "notes": report["reason"], **counts}
-    return _event(COMPARED, execution, {"at": report["finished_at"]}, host, {"comparison": data})
+    return outgoing_event(COMPARED, execution, {"at": report["finished_at"]}, host, {"comparison": data})
 
 
 def reconciliation_finished(outcome: Mapping[str, Any], host: str) -> Outgoing:
     """Return the event that a reconciliation has ended; of each, the same event every time."""
-    return _event(RECONCILED, outcome["run"], {"at": outcome["finished_at"]}, host, {"reconciliation": outcome})
+    return outgoing_event(RECONCILED, outcome["run"], {"at": outcome["finished_at"]}, host, {"reconciliation": outcome})
 
 
-def _event(
+def outgoing_event(
     event_type: str, history_id: str, item: Mapping[str, Any], host: str, content: Mapping[str, Any]
 ) -> Outgoing:
+    """Return an event; its id follows from its place (`history_id`), its type, and what changed (`item`)."""
     content_key = ":".join(str(item.get(name)) for name in ("at", "previous", "status", "cause"))
     detail = {
         "metadata": {
@@ -143,14 +148,10 @@ def _decision(item: Mapping[str, Any], published_as: Mapping[str, Any] = Mapping
 
 
 def _certificate(item: Mapping[str, Any], certificate_url: str) -> dict[str, Any]:
-    """Return the platform's CertificateData. Personal data stays out: its strings are empty."""
+    """Return the platform's CertificateData, without personal data."""
     certificate = item["certificate"]
     return {
-        "user": {
-            "id": item["learner_id"],
-            "is_active": True,
-            "pii": {"username": "", "email": "", "name": ""},
-        },
+        "user": user_data(item["learner_id"]),
         "course": {"course_key": item["course_run"], "display_name": "", "start": None, "end": None},
         "mode": certificate["mode"],
         "grade": certificate["grade"],
@@ -159,6 +160,11 @@ def _certificate(item: Mapping[str, Any], certificate_url: str) -> dict[str, Any
         "current_status": item["status"],
         "previous_status": item["previous"] or "",
     }
+
+
+def user_data(learner_id: int) -> dict[str, Any]:
+    """Return the platform's UserData. Personal data stays out: its strings are empty."""
+    return {"id": learner_id, "is_active": True, "pii": {"username": "", "email": "", "name": ""}}
 
 
 def _held(item: Mapping[str, Any]) -> dict[str, Any]:

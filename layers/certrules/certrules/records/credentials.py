@@ -42,7 +42,7 @@ from certrules.records.answers import (
 TIMEOUT_SECONDS = 10
 """How long the service may take to connect, and for each piece of its answer."""
 
-PARAMETERS = Parameters("PlatformUrl", "CredentialsSecret")
+PARAMETERS = Parameters("CredentialsTokenUrl", "CredentialsSecret")
 
 _CREDENTIALS, _GRADES = "/api/v2/credentials/", "/api/v2/grades/"
 _AVAILABILITY, _USERNAMES = "/api/v2/course_certificates/", "/api/v2/replace_usernames/"

@@ -10,33 +10,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from certrules.core.deliveries.breaker import Permission, ServiceBreaker, counted, permission, probing
 from certrules.core.deliveries.delivery import Delivery, answered, fact_arrived, leased, lost, postponed, released
 from certrules.core.deliveries.desired import ORDER, CourseCredential, Kind, Owner, ProgramCredential, Target, Username
 from certrules.core.deliveries.outcomes import Acknowledged, Outcome, Unacknowledged, Waiting, is_failure_of_service
 from certrules.records.credentials import CredentialsClient, Unconfirmed
+from certrules.storage.learner_records import StoredBreaker, StoredDelivery
 
 _OURS = frozenset({Waiting.NO_USERNAME, Waiting.RENAMING, Waiting.COURSES_FIRST})
 """What stands against a delivery without the service being asked."""
 
 _RACES = 20
 """So many times a change is tried again on the state that somebody else has saved meanwhile."""
-
-
-class StoredDelivery(NamedTuple):
-    """A delivery as it is stored."""
-
-    delivery: Delivery
-    version: int  # raised by each save
-
-
-class StoredBreaker(NamedTuple):
-    """The breaker as it is stored."""
-
-    breaker: ServiceBreaker
-    version: int
 
 
 class DeliveryStore(Protocol):

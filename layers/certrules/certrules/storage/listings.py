@@ -8,7 +8,7 @@ import msgspec
 
 from certrules.core.facts import CertificateInvalidation, invalidations
 from certrules.core.instants import instant_of, micros
-from certrules.formats.learner_names import Name
+from certrules.formats.learner_names import NOTHING, LearnerName, Name
 from certrules.storage.records import StoredRecord, name_of, stored_record
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
@@ -147,6 +147,18 @@ def records_of(learner_id: int) -> dict[str, StoredRecord]:
     """Return the stored records of a learner, by course run."""
     items = Item.query(learner_key(learner_id), consistent_read=True)
     return {item.s: stored_record(item) for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}}
+
+
+def records_and_name_of(learner_id: int) -> tuple[dict[str, StoredRecord], LearnerName]:
+    """Return the stored records of a learner, by course run, and the stored names: one request, consistent."""
+    records: dict[str, StoredRecord] = {}
+    name = NOTHING
+    for item in Item.query(learner_key(learner_id), consistent_read=True):
+        if item.s == LEARNER_NAME:
+            name = name_of(item)
+        elif item.s != ID_VERIFICATION:
+            records[item.s] = stored_record(item)
+    return records, name
 
 
 def owners_of(certificate_id: str) -> list[Pair]:

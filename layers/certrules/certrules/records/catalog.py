@@ -1,0 +1,58 @@
+"""What is read for many learners: the programs of course runs, their definitions, the kill switch, course runs."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from certrules import storage
+from certrules.core.programs.definitions import DefinitionTimeline
+from certrules.core.timeline import Timeline
+from certrules.formats.messages import EVERYWHERE
+from certrules.storage.program_definitions import load_definitions, programs_of
+
+LASTS = timedelta(seconds=30)
+"""For how long what was read is used again. A changed definition is decided with later: see records.definitions."""
+
+
+class Catalog:
+    """The programs and course runs, read when they are needed, and again when LASTS is over."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        """Read nothing so far."""
+        self._clock = clock
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read_at = self._clock()
+        self._listed: dict[str, frozenset[str]] = {}
+        self._definitions: dict[str, DefinitionTimeline] = {}
+        self._configurations: dict[str, Timeline] = {}
+
+    def refresh(self) -> None:
+        """Forget what was read too long ago. To be called between learners: one is decided with one state of it."""
+        if self._clock() - self._read_at > LASTS:
+            self._forget()
+
+    def programs_of(self, course_run: str) -> frozenset[str]:
+        """Return the uuids of the programs that ever listed a course run."""
+        if course_run not in self._listed:
+            self._listed[course_run] = programs_of(course_run)
+        return self._listed[course_run]
+
+    def definitions(self, uuids: Iterable[str]) -> list[DefinitionTimeline]:
+        """Return the definitions of programs, without those that have none."""
+        wanted = set(uuids)
+        unread = wanted - self._definitions.keys()
+        if unread:
+            self._definitions |= {uuid: found.timeline for uuid, found in load_definitions(unread).items()}
+        return [self._definitions[uuid] for uuid in sorted(wanted) if self._definitions[uuid]]
+
+    def switches(self) -> Timeline:
+        """Return the deployment's timeline, with its kill switch."""
+        return self.configuration(EVERYWHERE)
+
+    def configuration(self, course_run: str) -> Timeline:
+        """Return the settings of a course run."""
+        if course_run not in self._configurations:
+            found = storage.load(course_runs=[course_run]).course_runs[course_run]
+            self._configurations[course_run] = found.timeline
+        return self._configurations[course_run]
