@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from certrules.formats.event_types import EVENT_TYPES
+from certrules.formats.events_out import CHANGED, PROGRAM_AWARDED, PROGRAM_REVOKED
 from certrules.formats.refusals import Reason
 from certs.debug.watch import KAFKA_PARAMETERS
 from certs.run import LOCAL_PARAMETERS
@@ -23,6 +24,13 @@ NAMED = {
     "PlatformAccounts": "210987654321",
 }
 BRIDGED = {**NAMED, **KAFKA_PARAMETERS}
+RECORDED = {
+    **NAMED,
+    "CredentialsUrl": "https://credentials.example.org",
+    "CredentialsTokenUrl": "https://lms.example.org",
+    "CredentialsSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:credentials",
+}
+PROGRAM_EVENTS = (PROGRAM_AWARDED, PROGRAM_REVOKED)
 LMS, MARKETING = "arn:aws:iam::123456789012:role/lms-worker", "arn:aws:iam::123456789012:role/marketing"
 LMS_ELSEWHERE, OTHER_ELSEWHERE = "arn:aws:iam::210987654321:role/lms", "arn:aws:iam::210987654321:role/other"
 STRANGER = "arn:aws:iam::999999999999:role/lms"
@@ -78,6 +86,15 @@ def test_the_bus_takes_from_each_principal_what_it_has_a_business_to_send(given:
         everything = [*product([*PRINCIPALS, *cloud.functions], SOURCES, EVENT_TYPES)]
         taken = {sent for sent in everything if is_taken(cloud, *sent)}
     assert taken == {sent for sent in everything if may_send(*sent, is_named=given in (NAMED, BRIDGED))}
+
+
+@pytest.mark.parametrize("who", ["credentials", "service"])
+def test_the_function_of_programs_sends_their_events_where_it_is_to_and_nothing_else(who: str) -> None:
+    with LocalCloud(TEMPLATE, {**RECORDED, "ProgramEvents": who}) as cloud:
+        everything = [*product(SOURCES, [*EVENT_TYPES, *PROGRAM_EVENTS])]
+        taken = {sent for sent in everything if is_taken(cloud, "RecordsFunction", *sent)}
+        assert taken == {(OWN, event_type) for event_type in PROGRAM_EVENTS if who == "service"}
+        assert is_taken(cloud, "PublishFunction", OWN, CHANGED)
 
 
 def test_one_forged_event_among_others_refuses_them_all() -> None:

@@ -1,0 +1,87 @@
+"""Programs and deliveries in the template: without a Credentials service nothing of them exists."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from localcloud import LocalCloud
+from tests.scenes.scene import TEMPLATE
+from tests.scenes.template_expansion import Json, of_type
+
+CREDENTIALS = {
+    "CredentialsUrl": "https://credentials.example.org",
+    "CredentialsTokenUrl": "https://lms.example.org",
+    "CredentialsSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:credentials",
+}
+
+OF_RECORDS = r"Function|Logs|Role|Rule|FactsRule|Queue|QueuePolicy|DeadLetters|Table|\w+Alarm"
+
+
+def holds(fragment: Any, values: dict[str, str]) -> bool:
+    """Evaluate a rule's functions."""
+    ((function, arguments),) = fragment.items()
+    if function == "Fn::Equals":
+        return bool(values[arguments[0]["Ref"]] == arguments[1])
+    parts = [holds(argument, values) for argument in arguments]
+    return {"Fn::And": all(parts), "Fn::Or": any(parts), "Fn::Not": not parts[0]}[function]
+
+
+def test_all_that_is_of_records_is_off_by_default(stack: Json) -> None:
+    assert stack["Parameters"]["CredentialsUrl"]["Default"] == ""
+    assert stack["Conditions"]["HasRecords"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CredentialsUrl"}, ""]}]}
+    for name, resource in stack["Resources"].items():
+        if name.startswith("Records"):
+            assert resource["Condition"] == "HasRecords", name
+        else:
+            text = re.sub(r'\{"Fn::If": \["(HasRecords|AnnouncesPrograms)", .*?\]\}', "", json.dumps(resource))
+            if name != "Dashboard":
+                used = rf"\bRecords({OF_RECORDS})"
+                assert not re.search(used, text), name
+    for name, output in stack["Outputs"].items():
+        assert not name.startswith("Records") or output["Condition"] == "HasRecords", name
+
+
+def test_the_address_of_the_service_that_of_its_tokens_and_the_secret_belong_together(stack: Json) -> None:
+    (rule,) = stack["Rules"]["Records"]["Assertions"]
+    nothing = dict.fromkeys(CREDENTIALS, "")
+    assert holds(rule["Assert"], nothing)
+    assert holds(rule["Assert"], CREDENTIALS)
+    for name, value in CREDENTIALS.items():
+        assert not holds(rule["Assert"], nothing | {name: value}), name
+        assert not holds(rule["Assert"], CREDENTIALS | {name: ""}), name
+
+
+def test_without_a_credentials_service_a_stack_has_nothing_of_it() -> None:
+    with LocalCloud(TEMPLATE, {"DeletionProtection": "false"}) as cloud:
+        assert "RecordsFunction" not in cloud.functions
+        assert [name for name in cloud.outputs if "Records" in name] == []
+        assert len(cloud.client("dynamodb").list_tables()["TableNames"]) == 3
+        for function in cloud.functions:
+            assert not [name for name in cloud.environment(function) if "RECORDS" in name or "CREDENTIALS_" in name]
+
+
+def test_the_records_function_announces_programs_and_nothing_else_and_only_if_it_is_to(stack: Json) -> None:
+    (policy,) = of_type(stack, "AWS::IAM::Role")["RecordsRole"]["Policies"]
+    (condition, put, nothing) = next(
+        statement["Fn::If"] for statement in policy["PolicyDocument"]["Statement"] if "Fn::If" in statement
+    )
+    assert (condition, nothing) == ("AnnouncesPrograms", {"Ref": "AWS::NoValue"})
+    assert put["Action"] == "events:PutEvents"
+    assert put["Resource"] == {"Fn::GetAtt": ["Bus", "Arn"]}
+    learning = "org.openedx.learning.program.certificate"
+    assert put["Condition"] == {
+        "ForAllValues:StringEquals": {"events:source": "course-certificates"},
+        "StringEquals": {"events:detail-type": [f"{learning}.awarded.v1", f"{learning}.revoked.v1"]},
+    }
+    others = [s for s in policy["PolicyDocument"]["Statement"] if "events:" in json.dumps(s.get("Action", ""))]
+    assert others == []
+
+
+@pytest.mark.parametrize("name", sorted(CREDENTIALS))
+def test_an_address_without_encryption_and_a_secret_in_the_clear_are_refused(stack: Json, name: str) -> None:
+    pattern = stack["Parameters"][name]["AllowedPattern"]
+    assert re.fullmatch(pattern, CREDENTIALS[name])
+    for refused in ("http://credentials.example.org", "https://credentials.example.org/path", "s3cret"):
+        assert not re.fullmatch(pattern, refused), refused
