@@ -115,7 +115,7 @@ class Scene:
 
 
 @contextmanager
-def staged(host: Host, *, timeout: float = 5) -> Iterator[Scene]:
+def staged(host: Host, *, timeout: float = 30) -> Iterator[Scene]:
     """Set the scene on a server that runs."""
     service = host.service = Service(configured())
     secrets = Secrets(service)

@@ -173,6 +173,7 @@ def test_every_fault_ends_with_the_record_as_desired(scene: Scene, fault: Fault,
     scene.service.misbehaviour.faults.append(fault)
     scene.want(COURSE, desired)
     scene.deliver()
+    scene.platform.timeout = 30
     scene.until_settled()
     row = scene.service.state.credential("ada", A1)
     assert row is not None

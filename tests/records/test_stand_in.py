@@ -39,7 +39,7 @@ def sent(host: Host, exchange: Exchange) -> tuple[int, dict[str, str], bytes]:
         content = urlencode({**body, **({"client_secret": secret} if "client_secret" in body else {})})
     else:
         content = body if isinstance(body, str) else "" if body is None else json.dumps(body)
-    connection = HTTPConnection(urlsplit(host.url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(host.url).netloc, timeout=30)
     connection.request(request["method"], request["path"], content.encode(), headers)
     answer = connection.getresponse()
     return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
