@@ -202,13 +202,17 @@ def test_a_person_may_shorten_every_wait_but_that_for_a_request_in_doubt() -> No
     assert retried(SETTLED, NOON) is SETTLED
 
 
-def test_a_refusal_ends_the_doubt_and_an_outage_does_not() -> None:
-    doubtful = after(NEW, Unacknowledged(Waiting.IN_DOUBT))
+@pytest.mark.parametrize("sent", [Waiting.IN_DOUBT, Waiting.SERVER_ERROR])
+@pytest.mark.parametrize("then", [*Waiting, None])
+def test_only_an_acknowledgement_ends_a_doubt(sent: Waiting, then: Waiting | None) -> None:
+    """After a refusal, too, the service may hold what was sent before: going back to what it held needs a request."""
+    doubtful = after(wanted(SETTLED, REVOKED, 2, NOON), Unacknowledged(sent))
     assert doubtful.in_doubt
     assert doubtful.due is not None
-    assert after(doubtful, Unacknowledged(Waiting.UNAVAILABLE), doubtful.due).in_doubt
-    assert not after(doubtful, Unacknowledged(Waiting.NOT_IN_CATALOG), doubtful.due).in_doubt
-    assert not after(doubtful, Acknowledged("u"), doubtful.due).in_doubt
+    later = after(doubtful, Acknowledged("u") if then is None else Unacknowledged(then), doubtful.due)
+    assert later.in_doubt is (then not in {None, Waiting.RENAME_REFUSED})
+    if later.in_doubt:
+        assert not wanted(later, AWARDED, 3, doubtful.due).is_settled
 
 
 def test_what_the_service_lost_is_sent_again() -> None:
@@ -327,7 +331,7 @@ class Story:
         assert not self.service.late, "a request was sent while another could still be written"
         self.delivery = found
         sent = found.lease.desired
-        if fate in {"written", "written unanswered", "crash"}:
+        if fate in {"written", "written unanswered", "written broken", "crash"}:
             self.service.holds = sent
         if fate in {"late", "crash late"}:
             self.service.late.append((self.now + SETTLES * draw, sent))
@@ -340,6 +344,7 @@ class Story:
             "down": Unacknowledged(Waiting.UNAVAILABLE),
             "throttled": Unacknowledged(Waiting.THROTTLED, retry_after=58),
             "broken": Unacknowledged(Waiting.SERVER_ERROR),
+            "written broken": Unacknowledged(Waiting.SERVER_ERROR),
             "refused": Unacknowledged(Waiting.NOT_IN_CATALOG),
         }
         self.delivery = answered(found, str(self.leases), outcomes[fate], self.now, draw)
@@ -355,7 +360,18 @@ class Story:
         self.service.settle(self.now + LEASE)
 
 
-FATES = ("written", "written unanswered", "late", "crash", "crash late", "down", "throttled", "broken", "refused")
+FATES = (
+    "written",
+    "written unanswered",
+    "written broken",
+    "late",
+    "crash",
+    "crash late",
+    "down",
+    "throttled",
+    "broken",
+    "refused",
+)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("want"), st.sampled_from(STATES), st.integers(-1, 2)),

@@ -214,6 +214,20 @@ def test_after_a_500_the_service_is_asked_before_it_is_sent_again(scene: Scene) 
     assert (scene.requests(), scene.requests("POST /api/credentials/v1/learner_cert_status/")) == (1, 1)
 
 
+@pytest.mark.parametrize("then", [Fault.ERROR, Fault.THROTTLED, Fault.PAGE])
+def test_what_was_written_before_a_500_stays_in_doubt_until_it_is_acknowledged(scene: Scene, then: Fault) -> None:
+    scene.named()
+    scene.want(COURSE, AWARDED)
+    scene.deliver()
+    scene.service.misbehaviour.faults.extend([Fault.ERROR_AFTER_WRITING, then])
+    scene.want(COURSE, REVOKED)
+    scene.deliver()
+    assert scene.status() == "revoked"
+    scene.want(COURSE, AWARDED)  # as it was acknowledged last
+    scene.until_settled()
+    assert scene.status() == "awarded"
+
+
 def test_a_program_award_that_was_written_is_not_sent_again_after_a_500(scene: Scene) -> None:
     scene.named()
     scene.want(COURSE, AWARDED)

@@ -199,7 +199,7 @@ class Delivering:
             return None
         if target.kind is Kind.USERNAME:
             others = [item.delivery for item in self._store.of(target.owner) if item.delivery.target != target]
-            busy = [item.next_at for item in others if item.lease is not None or item.in_doubt]
+            busy = [item.next_at for item in others if item.lease is not None or item.waiting is Waiting.IN_DOUBT]
             return max((at for at in busy if at is not None), default=None)
         username = Target(Kind.USERNAME, target.owner)
         latest = self._store.load(username)
@@ -222,7 +222,11 @@ class Delivering:
         if not sent.is_over:
             return sent
         asked = self._ask(delivery, name)
-        return Unacknowledged(Waiting.SERVER_ERROR, sent.detail) if isinstance(asked, Unconfirmed) else asked
+        if isinstance(asked, Unconfirmed):
+            return Unacknowledged(Waiting.SERVER_ERROR, sent.detail)
+        if isinstance(asked, Unacknowledged) and is_failure_of_service(asked):
+            return Unacknowledged(Waiting.IN_DOUBT, asked.detail, asked.retry_after)  # what was sent may be written
+        return asked
 
     def _ask(self, delivery: Delivery, name: str) -> Outcome | Unconfirmed:
         return self._client.ask(

@@ -54,7 +54,7 @@ class Delivery:
     detail: str = ""
     due: datetime | None = None  # UTC; None: settled, or it waits for a change or a person
     lease: Lease | None = None
-    in_doubt: bool = False  # a request without an answer was sent, and may have been written
+    in_doubt: bool = False  # a request that wasn't acknowledged may have been written: what is held is uncertain
     overridden: bool = False  # a date override was desired once, so a row may have one
     warning: RecordWarning | None = None
 
@@ -150,8 +150,10 @@ def _lasting(warning: RecordWarning | None) -> RecordWarning | None:
 
 def _unacknowledged(delivery: Delivery, sent: Desired, outcome: Unacknowledged, now: datetime, draw: float) -> Delivery:
     reason = REASONS[outcome.reason]
-    # What the service refuses is nothing that it writes later; if it isn't reached, an earlier doubt stays.
-    in_doubt = outcome.reason is Waiting.IN_DOUBT or (delivery.in_doubt and reason.is_of_service)
+    # Only an acknowledgement ends a doubt: what was sent before may be what the service holds. An account that may not
+    # rename has renamed nobody.
+    was_sent = outcome.reason in {Waiting.IN_DOUBT, Waiting.SERVER_ERROR}
+    in_doubt = was_sent or (delivery.in_doubt and outcome.reason is not Waiting.RENAME_REFUSED)
     refused = replace(
         delivery, tries=delivery.tries + 1, waiting=outcome.reason, detail=outcome.detail, in_doubt=in_doubt
     )
