@@ -1,90 +1,35 @@
 """From an enrollment to the program certificate in the Credentials service: the whole stack, with records on."""
 
-import json
 import time
-from collections.abc import Iterator
-from datetime import datetime
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from certrules import aws
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
+from certrules.formats.events_out import PROGRAM_AWARDED, PROGRAM_REVOKED
 from certrules.storage.learner_records import StoredLearner, load_learner
-from certrules.storage.records_table import connect_records
-from certs.sources import event_builders
-from certs.sources.event_builders import Detail
-from localcloud import LocalCloud
+from tests.records.cloud import COURSES, announced, cloud_scene, defined, earn, send
 from tests.records.scene import A1, A2, ADA, B1, P1, configured
 from tests.records.service import Host, Service
-from tests.scenes.named_learners import WITH_NAMES, with_pii
-from tests.scenes.scene import OWN_EVENTS, TEMPLATE, Learner, Scene, day
+from tests.scenes.crashes import Death
+from tests.scenes.scene import Learner, Scene, day, sqs_event, tapped
 
+__all__ = ["cloud_scene"]
+
+# Powertools warns that an invocation that died has counted nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:credentials-client"
-HOLD_SECONDS = 3
-AWARDED, REVOKED = (f"org.openedx.learning.program.certificate.{what}.v1" for what in ("awarded", "revoked"))
-
-
-@pytest.fixture
-def cloud_scene(host: Host) -> Iterator[Scene]:
-    parameters = {
-        **WITH_NAMES,
-        "Policy": json.dumps({"preset": "edx-2021", "hold_seconds": HOLD_SECONDS}),
-        "CredentialsUrl": host.url,
-        "CredentialsTokenUrl": host.url,
-        "CredentialsSecret": SECRET,
-        "ProgramEvents": "service",
-    }
-    service = host.service = Service(configured())
-    with LocalCloud(TEMPLATE, parameters) as cloud:
-        client = {"client_id": service.platform.client_id, "client_secret": service.platform.client_secret}
-        cloud.client("secretsmanager").create_secret(Name="credentials-client", SecretString=json.dumps(client))
-        scene = Scene(cloud)
-        connect_records(cloud.physical("RecordsTable"))
-        yield scene
-
-
-def defined(at: datetime, courses: dict[str, list[str]]) -> Detail:
-    """Return the event that defines the program."""
-    content = {
-        "uuid": P1,
-        "title": "P1",
-        "type": "MicroMasters",
-        "status": "active",
-        "courses": [{"key": key, "course_runs": runs} for key, runs in courses.items()],
-    }
-    return event_builders.own("program.configured", uuid4(), at, program=content)
-
-
-def send(scene: Scene, *details: Detail, at: datetime | None = None) -> None:
-    """Put events on the bus, and deliver all that follows."""
-    scene.send(*details, at=at or aws.now())
-    assert scene.cloud.deliver().errors == []
-
-
-def earn(scene: Scene, *course_runs: str) -> None:
-    """Have ada earn a certificate in each of these course runs."""
-    for course_run in course_runs:
-        details = Learner(ADA, course_run).qualifying()
-        send(scene, *(with_pii(detail) if "enrollment" in detail else detail for detail in details))
 
 
 def stored() -> StoredLearner:
     return load_learner(ADA)
 
 
-def announced(scene: Scene) -> list[Any]:
-    """Return the events of programs that a consumer has."""
-    events = [json.loads(body) if isinstance(body, str) else body for body in scene.take(OWN_EVENTS)]
-    return [event for event in events if event["detail-type"] in {AWARDED, REVOKED}]
-
-
 def test_a_learner_who_completes_a_program_has_it_in_the_service_after_the_courses(
     cloud_scene: Scene, host: Host
 ) -> None:
-    send(cloud_scene, defined(day(1), {"A": [A1, A2], "B": [B1]}))
+    send(cloud_scene, defined(day(1), COURSES))
     earn(cloud_scene, A1)
     assert stored().programs == {}
     earn(cloud_scene, B1)
@@ -93,7 +38,7 @@ def test_a_learner_who_completes_a_program_has_it_in_the_service_after_the_cours
     rows = {key: state.credential("ada", key) for key in (A1, B1, P1)}
     assert {key: row.status for key, row in rows.items() if row} == dict.fromkeys((A1, B1, P1), "awarded")
     (event,) = announced(cloud_scene)
-    assert event["detail-type"] == AWARDED
+    assert event["detail-type"] == PROGRAM_AWARDED
     assert event["detail"]["program_certificate"]["program"] == {
         "uuid": P1,
         "title": "P1",
@@ -107,7 +52,7 @@ def test_a_learner_who_completes_a_program_has_it_in_the_service_after_the_cours
 
 
 def test_a_program_stays_while_another_run_carries_it_and_falls_after_the_hold(cloud_scene: Scene, host: Host) -> None:
-    send(cloud_scene, defined(day(1), {"A": [A1, A2], "B": [B1]}))
+    send(cloud_scene, defined(day(1), COURSES))
     earn(cloud_scene, A1, A2, B1)
     announced(cloud_scene)
     state = host.service.state
@@ -138,5 +83,37 @@ def test_a_program_stays_while_another_run_carries_it_and_falls_after_the_hold(c
     assert row is not None
     assert row.status == "revoked"
     (event,) = announced(cloud_scene)
-    assert (event["detail-type"], event["detail"]["decision"]["cause"]) == (REVOKED, "course_lost")
+    assert (event["detail-type"], event["detail"]["decision"]["cause"]) == (PROGRAM_REVOKED, "course_lost")
     assert event["detail"]["metadata"]["time"] == pending.due.isoformat()
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_the_records_function_may_die_between_any_two_steps(cloud_scene: Scene, host: Host, done: bool) -> None:
+    send(cloud_scene, defined(day(1), COURSES))
+    earn(cloud_scene, A1, B1)
+    hint = sqs_event([{"learner_id": ADA}])
+
+    def ended(death: Death) -> Any:
+        """Return how it ends if the process dies once, and is given its message again, twice."""
+        cloud_scene.empty_tables("RecordsTable")
+        send(cloud_scene, defined(day(1), COURSES))
+        announced(cloud_scene)
+        host.service = Service(configured())
+        with tapped() as wire:
+            wire.around = death
+            answer = death.run(partial(cloud_scene.cloud.invoke, "RecordsFunction", hint))
+        assert answer == {"batchItemFailures": []}
+        cloud_scene.cloud.invoke("RecordsFunction", hint)
+        stored = load_learner(ADA)
+        decided = {uuid: (item.state, item.next_change_at) for uuid, item in stored.programs.items()}
+        desired = {target: (item.delivery.desired, item.delivery.number) for target, item in stored.deliveries.items()}
+        return decided, desired, {event["detail"]["metadata"]["id"] for event in announced(cloud_scene)}
+
+    whole = ended(Death(10_000, done=done))
+    assert len(whole[2]) == 1
+    for step in range(10_000):
+        death = Death(step, done=done)
+        assert ended(death) == whole, f"it died at request {step}"
+        if not death.came:
+            break
+    assert step > 10
