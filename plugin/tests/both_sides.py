@@ -20,7 +20,7 @@ import boto3
 
 import openedx_course_certificates
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 QUEUE_TEMPLATE = ROOT / "plugin" / "aws" / "platform-queue.yaml"
 PACKAGES = str(Path(openedx_course_certificates.__file__).parents[1])
 """Where the plugin is found: in its sources, or where its wheel was installed."""

@@ -14,7 +14,7 @@ from typing import Any
 from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud, server
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 SHOWN = ("Bus", "IngestQueue", "ParkedQueue")
 """The resources that a platform's tests look at."""
 
