@@ -1,6 +1,6 @@
 """The lines of `certs replay --programs`: one for each learner and program. Documented in docs/replay.md."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,17 +8,20 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import CertificateChange
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import DefinitionTimeline
-from certrules.core.programs.outcome import ProgramOutcome
+from certrules.core.programs.outcome import ProgramAction, ProgramOutcome
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import as_time
+
+type ProgramActions = Mapping[int, Mapping[str, Sequence[ProgramAction]]]
+"""What people did with pending revocations of program certificates, by learner and program."""
 
 
 class LearnerCertificates:
     """The certificates of each learner, as far as programs look at them."""
 
-    def __init__(self, programs: Iterable[DefinitionTimeline]) -> None:
+    def __init__(self, programs: Iterable[DefinitionTimeline], actions: ProgramActions) -> None:
         """Start with none."""
-        self._programs = tuple(programs)
+        self._programs, self._actions = tuple(programs), actions
         self._course_runs = {
             run
             for timeline in self._programs
@@ -41,7 +44,9 @@ class LearnerCertificates:
         found = [
             (outcome.program, learner_id, outcome)
             for learner_id, certificates in self._of_learners.items()
-            for outcome in decide_programs(self._programs, certificates, until, policies, switches=switches)
+            for outcome in decide_programs(
+                self._programs, certificates, until, policies, self._actions.get(learner_id, {}), switches=switches
+            )
         ]
         for _, learner_id, outcome in sorted(found, key=lambda item: item[:2]):
             yield outcome_as_json(learner_id, outcome)

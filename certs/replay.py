@@ -19,6 +19,7 @@ from certrules.core.guard import automatic_revocations
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.programs.certificates import changes_of
 from certrules.core.programs.definitions import DatedDefinition, DefinitionTimeline, merge_definitions
+from certrules.core.programs.outcome import ProgramAction
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, compact, merge
 from certrules.formats.course_keys import folded
@@ -26,7 +27,7 @@ from certrules.formats.events_in import decode
 from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time
-from certs.program_lines import LearnerCertificates
+from certs.program_lines import LearnerCertificates, ProgramActions
 from certs.sources.lines import read_lines
 
 
@@ -55,6 +56,7 @@ class History:
         self._verifications: dict[int, list[Entry]] = {}
         self._course_runs: dict[str, list[Entry]] = {}
         self._programs: dict[str, list[DatedDefinition]] = {}
+        self._program_actions: dict[int, dict[str, list[ProgramAction]]] = {}  # by learner and program
         self.first: datetime | None = None  # when the earliest event happened
         self.last: datetime | None = None  # when the latest one did
 
@@ -65,6 +67,10 @@ class History:
         if message.program is not None:
             self._programs.setdefault(message.program.definition.uuid, []).append(message.program)
         learner_id, course_run = message.learner_id, message.course_run
+        if learner_id is not None and message.program_action is not None:
+            program, action = message.program_action
+            self._program_actions.setdefault(learner_id, {}).setdefault(program, []).append(action)
+            return
         if learner_id is None and course_run is not None:
             entries = self._course_runs.setdefault(course_run, [])
         elif learner_id is not None and course_run is None:
@@ -94,6 +100,10 @@ class History:
     def programs(self) -> Iterator[DefinitionTimeline]:
         """Yield the definitions of every program."""
         return (merge_definitions((), entries) for entries in self._programs.values())
+
+    def program_actions(self) -> ProgramActions:
+        """Return what people did with pending revocations of program certificates."""
+        return self._program_actions
 
     def records(self) -> Iterator[Record]:
         """Return the record of every learner in every course run, sorted by course run and learner."""
@@ -157,7 +167,8 @@ class Replayed:
 
     def lines(self, *, with_explanation: bool, with_programs: bool = False) -> Iterator[str]:
         """Yield one line of output for each learner in each course run; then one for each learner and program."""
-        held = LearnerCertificates(self._history.programs() if with_programs else ())
+        programs = self._history.programs() if with_programs else ()
+        held = LearnerCertificates(programs, self._history.program_actions())
         for whole in self._history.records():
             record = with_kill_switch(whole, self._policies, self._until, self._everywhere)
             outcome = replay(record, self._policies, self._until)

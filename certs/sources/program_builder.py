@@ -1,4 +1,4 @@
-"""The builder of the event that defines a program."""
+"""The builders of the events on programs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -31,3 +31,19 @@ def program(
         "courses": [{"key": key, "course_runs": [*course_runs]} for key, course_runs in courses.items()],
     }
     return event_builders.own(event, event_id, at, program=content)
+
+
+def program_revocation(
+    event: Literal["program.revocation.held", "program.revocation.released", "program.revocation.discarded"],
+    event_id: UUID,
+    at: datetime,
+    learner_id: int,
+    uuid: str,
+    *,
+    cause: str,
+    by: str,
+    notes: str,
+) -> Detail:
+    """Build an action on the pending revocation of a program certificate with this cause: by whom, and why."""
+    content = {"learner_id": learner_id, "program": uuid, "by": by, "notes": notes, "cause": cause}
+    return event_builders.own(event, event_id, at, revocation=content)

@@ -12,7 +12,7 @@ import pytest
 
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
-from certs.sources.program_builder import program
+from certs.sources.program_builder import program, program_revocation
 from tests.scenes.commands import STORY, certs
 from tests.scenes.phrases import instant
 
@@ -161,6 +161,59 @@ def test_a_lost_course_takes_the_program_after_the_hold_unless_the_kill_switch_s
     stopped = event_builders.automatic_revocations(*at("automatic_revocations.stopped", "day 7"), None, **act)
     (line, _) = [line for line in of_programs(replayed([*EVENTS, lost, stopped], *until)) if line["program"] == MICRO]
     assert line["pending"] == {"cause": "course_lost", "since": "2026-01-08T00:00:00Z", "due": None}
+
+
+def act(phrase: str, day: str, uuid: str, *, learner: int = 7, cause: str, by: str = "ada") -> Detail:
+    about = at(f"program.revocation.{phrase}", day, learner, uuid, cause, by)
+    return program_revocation(*about, learner, uuid, cause=cause, by=by, notes="Agreed.")
+
+
+def of(lines: list[str], uuid: str) -> dict[str, Any]:
+    (line,) = [line for line in of_programs(lines) if (line["program"], line["learner_id"]) == (uuid, 7)]
+    return line
+
+
+def test_what_is_held_for_a_person_is_released_or_discarded_by_one(replayed: Any) -> None:
+    released = of(replayed([*EVENTS, act("released", "day 21", OTHER, cause="definition_changed")]), OTHER)
+    assert (released["status"], released["pending"]) == ("revoked", None)
+    revoked = {"at": "2026-01-21T00:00:00Z", "status": "revoked", "cause": "definition_changed"}
+    assert released["transitions"][-1] == revoked
+    discarded = of(replayed([*EVENTS, act("discarded", "day 21", OTHER, cause="definition_changed")]), OTHER)
+    assert (discarded["status"], discarded["pending"]) == ("awarded", None)
+
+
+def test_an_act_on_another_cause_program_or_learner_or_by_software_changes_nothing(replayed: Any) -> None:
+    others = [
+        act("released", "day 21", OTHER, cause="definition_gap"),
+        act("released", "day 21", MICRO, cause="definition_changed"),
+        act("released", "day 21", OTHER, learner=9, cause="definition_changed"),
+        act("released", "day 21", OTHER, cause="definition_changed", by="system:nightly"),
+        act("released", "day 19", OTHER, cause="definition_changed"),  # nothing was pending yet
+    ]
+    expected = of_programs(replayed(EVENTS))
+    for other in others:
+        assert of_programs(replayed([*EVENTS, other])) == expected
+
+
+def test_the_hold_of_a_lost_course_can_be_made_to_wait_for_a_person(replayed: Any) -> None:
+    lost = event_builders.invalidation(*at("invalidation.created", "day 8"), 7, RUNS[2], by="ada", notes="copied")
+    events = [*EVENTS, lost, act("held", "day 8 00:30", MICRO, cause="course_lost")]
+    until = "--until", "2026-01-09T00:00:00Z"
+    pending = {"cause": "course_lost", "since": "2026-01-08T00:00:00Z", "due": None}
+    assert of(replayed(events, *until), MICRO)["pending"] == pending
+    events.append(act("released", "day 8 12:00", MICRO, cause="course_lost"))
+    revoked = {"at": "2026-01-08T12:00:00Z", "status": "revoked", "cause": "course_lost"}
+    assert of(replayed(events, *until), MICRO)["transitions"][-1] == revoked
+
+
+def test_acts_in_any_order_and_any_number_of_times_make_the_same_lines(replayed: Any) -> None:
+    acts = [
+        act("discarded", "day 21", OTHER, cause="definition_changed"),
+        act("released", "day 22", OTHER, cause="definition_changed"),
+    ]
+    expected = of_programs(replayed([*EVENTS, *acts]))
+    assert of_programs(replayed([*reversed(acts), *acts, *EVENTS])) == expected
+    assert expected[0]["status"] == "awarded"
 
 
 def test_without_the_option_definitions_make_no_difference(tmp_path: Path) -> None:

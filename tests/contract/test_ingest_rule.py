@@ -11,7 +11,7 @@ from samtranslator.yaml_helper import yaml_parse
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.own_events import NAMED, RENAMED
-from certrules.formats.program_events import PROGRAM_CONFIGURED
+from certrules.formats.program_events import PROGRAM_EVENTS
 from tests.scenes.story_of_samples import delivered, story
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
@@ -23,9 +23,18 @@ def rule() -> Any:
     return EventPattern.load(json.dumps(resources["IngestRule"]["Properties"]["EventPattern"]))
 
 
-def test_every_sample_goes_to_the_queue_but_that_of_a_program(rule: Any) -> None:
+def test_every_sample_goes_to_the_queue_but_those_on_programs(rule: Any) -> None:
     queued = [delivered(detail)["detail-type"] for detail in story() if rule.matches_event(delivered(detail))]
-    assert sorted(queued) == sorted(set(EVENT_TYPES) - {PROGRAM_CONFIGURED.name})
+    assert sorted(queued) == sorted(set(EVENT_TYPES) - {row.name for row in PROGRAM_EVENTS})
+
+
+def test_events_of_other_names_go_to_the_queue_however_like_those_on_programs(rule: Any) -> None:
+    for event_type in (
+        "certificates.programs.configured.v1",
+        "certificates.program",
+        "org.openedx.learning.program.certificate.awarded.v1",
+    ):
+        assert rule.matches_event({"source": "openedx/lms/web", "detail-type": event_type, "detail": {}})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The definition of a program, read from its event, or refused with the field and the fix."""
+"""Events on programs, a definition or an act, are read, or refused with the field and the fix."""
 
 import json
 from copy import deepcopy
@@ -8,11 +8,16 @@ import pytest
 
 from certrules.core.limits import MOST_COURSE_RUNS, MOST_COURSES
 from certrules.core.programs.definitions import PAID_MODES, DatedDefinition, ProgramCourse, ProgramStatus
+from certrules.core.programs.outcome import ActionOnProgram, ProgramAction
+from certrules.core.programs.reasons import HELD, ProgramCause
+from certrules.core.terms import RevocationAction
 from certrules.formats.events_in import MAX_BYTES, decode
 from certrules.formats.refusals import Reason, RefusedError
-from tests.scenes.story_of_samples import REPORTED_BY, story
+from tests.scenes.story_of_samples import LEARNER, PROGRAM, REPORTED_BY, story
 
-(SAMPLE,) = (detail for detail in story() if detail["metadata"]["event_type"] == "certificates.program.configured.v1")
+STORY = {detail["metadata"]["event_type"]: detail for detail in story()}
+SAMPLE = STORY["certificates.program.configured.v1"]
+ACTIONS = {f"certificates.program.revocation.{action}.v1": action for action in RevocationAction}
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -27,6 +32,20 @@ def read(detail: dict[str, Any]) -> DatedDefinition:
     assert message.program is not None
     assert (message.learner_id, message.course_run, message.entries) == (None, None, ())
     return message.program
+
+
+def acted(event_type: str, **fields: Any) -> dict[str, Any]:
+    detail = deepcopy(STORY[event_type])
+    detail["revocation"] |= fields
+    return detail
+
+
+def read_act(detail: dict[str, Any]) -> ActionOnProgram:
+    message = decode(json.dumps(detail), REPORTED_BY)
+    assert message is not None
+    assert message.program_action is not None
+    assert (message.learner_id, message.course_run, message.entries, message.program) == (LEARNER, None, (), None)
+    return message.program_action
 
 
 def refusal(detail: dict[str, Any]) -> RefusedError:
@@ -140,3 +159,60 @@ def test_the_largest_program_fits_into_an_event() -> None:
     detail = changed(courses=courses)
     assert len(json.dumps(detail)) < MAX_BYTES
     assert sum(len(course.course_runs) for course in read(detail).definition.courses) == MOST_COURSE_RUNS
+
+
+# --- acts on a pending revocation
+
+
+@pytest.mark.parametrize(("event_type", "action"), ACTIONS.items())
+def test_an_act_is_read_with_who_did_it_and_why(event_type: str, action: RevocationAction) -> None:
+    detail = acted(event_type, by="ada", notes="Agreed.", cause="never_earned")
+    program, read_action = read_act(detail)
+    at, event_id = read_action.at, detail["metadata"]["id"]
+    assert (program, at.isoformat()) == (PROGRAM, detail["metadata"]["time"])
+    assert read_action == ProgramAction(at, event_id, action, ProgramCause.NEVER_EARNED, "ada", "Agreed.")
+
+
+@pytest.mark.parametrize("event_type", ACTIONS)
+def test_an_act_names_any_cause_of_a_pending_revocation_and_no_other(event_type: str) -> None:
+    for cause in ProgramCause:
+        detail = acted(event_type, cause=cause)
+        if cause in HELD | {ProgramCause.COURSE_LOST}:
+            assert read_act(detail).action.cause is cause
+        else:
+            assert (refusal(detail).reason, refusal(detail).field) == (Reason.BAD_VALUE, "revocation.cause")
+
+
+@pytest.mark.parametrize("event_type", ACTIONS)
+def test_an_act_names_the_program_in_any_form_of_its_uuid(event_type: str) -> None:
+    forms = (PROGRAM, PROGRAM.upper(), PROGRAM.replace("-", ""))
+    assert {read_act(acted(event_type, program=form)).program for form in forms} == {PROGRAM}
+
+
+@pytest.mark.parametrize("event_type", ACTIONS)
+@pytest.mark.parametrize(
+    ("fields", "reason", "field", "fix"),
+    [
+        ({"program": "MicroMasters"}, Reason.BAD_VALUE, "revocation.program", "it is no uuid"),
+        ({"program": ""}, Reason.BAD_VALUE, "revocation.program", "length >= 1"),
+        ({"program": 7}, Reason.WRONG_TYPE, "revocation.program", "Expected `str`"),
+        ({"cause": "grade_fell"}, Reason.BAD_VALUE, "revocation.cause", "none of the values"),
+        ({"cause": None}, Reason.WRONG_TYPE, "revocation.cause", "Expected `str`"),
+        ({"learner_id": 0}, Reason.BAD_VALUE, "revocation.learner_id", ">= 1"),
+        ({"learner_id": "42"}, Reason.WRONG_TYPE, "revocation.learner_id", "Expected `int`"),
+    ],
+)
+def test_what_makes_no_act_is_refused_by_name_with_the_fix(
+    event_type: str, fields: dict[str, Any], reason: Reason, field: str, fix: str
+) -> None:
+    refused = refusal(acted(event_type, **fields))
+    assert (refused.reason, refused.field) == (reason, field)
+    assert fix in refused.fix
+
+
+@pytest.mark.parametrize("event_type", ACTIONS)
+@pytest.mark.parametrize("field", ["learner_id", "program", "cause"])
+def test_what_an_act_needs_can_not_be_left_out(event_type: str, field: str) -> None:
+    detail = acted(event_type)
+    del detail["revocation"][field]
+    assert (refusal(detail).reason, refusal(detail).field) == (Reason.MISSING_FIELD, f"revocation.{field}")

@@ -13,6 +13,7 @@ from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certrules.formats.events_out import EVENTS_OUT
 from certrules.formats.messages import OWN_SOURCE, SUPPORT_SOURCE, Message
+from certrules.formats.program_events import PROGRAM_EVENTS
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.senders import TrustedSenders
 from tests.scenes.story_of_samples import REPORTED_BY, delivered, name, story
@@ -47,7 +48,7 @@ def refusal_of(event: dict[str, Any]) -> RefusedError:
 def test_the_acts_are_those_of_people() -> None:
     kinds = {"allowlist", "invalidation", "date_override", "revocation", "automatic_revocations", "generation"}
     acts = {event_type for event_type in EVENT_TYPES if event_type.split(".")[1] in kinds}
-    assert set(ACTS) == acts | {"certificates.learner.erased.v1", "certificates.program.configured.v1"}
+    assert set(ACTS) == acts | {"certificates.learner.erased.v1", *(row.name for row in PROGRAM_EVENTS)}
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)

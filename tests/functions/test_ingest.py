@@ -11,11 +11,12 @@ import pytest
 from certrules.core.certificate import Certificate
 from certrules.core.fact_types import Fact
 from certrules.core.terms import Status
+from certrules.formats.event_form import EventType
 from certrules.formats.event_types import EVENT_TYPES
-from certrules.formats.program_events import PROGRAM_CONFIGURED
+from certrules.formats.program_events import PROGRAM_EVENTS
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
-from certs.sources.program_builder import program
+from certs.sources.program_builder import program, program_revocation
 from tests.scenes.published import sent
 from tests.scenes.scene import ACTOR, Learner, Queued, Scene, Wire, as_time, day, failed
 
@@ -115,7 +116,7 @@ def reported_of(event_type: str, learner: Learner) -> Detail:
     return (builders.get(phrase) or builders[first.partition("_attempt")[0]])(name)
 
 
-@pytest.mark.parametrize("event_type", [name for name in EVENT_TYPES if name != PROGRAM_CONFIGURED.name])
+@pytest.mark.parametrize("event_type", [row.name for row in EVENT_TYPES.values() if row not in PROGRAM_EVENTS])
 def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wire: Wire, event_type: str) -> None:
     detail = reported_of(event_type, learner)
     assert detail["metadata"]["event_type"] == event_type
@@ -128,14 +129,20 @@ def test_every_type_of_event_is_taken_in_once(scene: Scene, learner: Learner, wi
     assert writes == (0 if event_type == "certificates.generation.requested.v1" else 1)
 
 
-def test_a_programs_definition_that_comes_here_all_the_same_is_parked_and_hinders_nothing(
-    scene: Scene, learner: Learner
-) -> None:
-    definition = program(
-        "program.configured", uuid4(), day(1), str(uuid4()), {"CertX": [learner.course_run]}, title="Data"
-    )
+def program_event(event: Any, learner: Learner) -> Detail:
+    if event == "program.configured":
+        return program(event, uuid4(), day(1), str(uuid4()), {"CertX": [learner.course_run]}, title="Data")
+    about = (event, uuid4(), day(1), learner.learner_id, str(uuid4()))
+    return program_revocation(*about, cause="course_lost", by="ada", notes="Agreed.")
 
-    assert scene.ingest(definition, learner.enrolled(day(1))) == failed()
+
+@pytest.mark.parametrize("row", PROGRAM_EVENTS, ids=lambda row: row.name)
+def test_an_event_on_a_program_that_comes_here_all_the_same_is_parked_and_hinders_nothing(
+    scene: Scene, learner: Learner, row: EventType
+) -> None:
+    event = program_event(row.name.removeprefix("certificates.").removesuffix(".v1"), learner)
+
+    assert scene.ingest(event, learner.enrolled(day(1))) == failed()
 
     (parked,) = scene.queued("ParkedQueue")
     assert (parked.attributes["reason"], parked.attributes["field"]) == ("unknown_type", "metadata.event_type")

@@ -16,7 +16,7 @@ from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.refusals import Reason
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
-from certs.sources.program_builder import program
+from certs.sources.program_builder import program, program_revocation
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 PARKED = EVENTS / "parked"
@@ -176,6 +176,19 @@ def story() -> Iterator[Detail]:
     yield event_builders.automatic_revocations(
         *_at("automatic_revocations.resumed", "2026-06-18T12:00"), COURSE_RUN, **switch
     )
+    for phrase, time in (
+        ("held", "2026-06-20T09:30"),
+        ("discarded", "2026-06-20T10:00"),
+        ("released", "2026-06-20T11:00"),
+    ):
+        yield program_revocation(
+            *_at(f"program.revocation.{phrase}", time),
+            LEARNER,
+            PROGRAM,
+            cause="course_lost" if phrase == "held" else "definition_changed",
+            by="support",
+            notes="The course is moving to another program." if phrase == "discarded" else "",
+        )
     yield event_builders.learner(*_at("learner.renamed", "2026-06-30T09:00"), LEARNER, username="learner-42")
     yield event_builders.learner(*_at("learner.erased", "2026-07-01T09:00"), LEARNER)
 

@@ -16,7 +16,7 @@ from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.events_in import decode
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail, envelope
-from certs.sources.program_builder import program
+from certs.sources.program_builder import program, program_revocation
 
 ID = UUID("6a1b3cfe-5e0d-4b3c-9a55-0c5b2e9d7f10")
 AT = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
@@ -79,6 +79,9 @@ SAMPLES: list[Detail] = [
     event_builders.learner("learner.renamed", ID, AT, LEARNER, username="learner17b"),
     event_builders.learner("learner.erased", ID, AT, LEARNER),
     program("program.configured", ID, AT, str(ID), {"DemoX+CS101": [RUN]}, title="Computer Science"),
+    program_revocation("program.revocation.held", *WHO[:3], str(ID), cause="course_lost", by=BY, notes=WHY),
+    program_revocation("program.revocation.released", *WHO[:3], str(ID), cause="never_earned", by=BY, notes=WHY),
+    program_revocation("program.revocation.discarded", *WHO[:3], str(ID), cause="definition_gap", by=BY, notes=WHY),
 ]
 PUBLIC = [sample for sample in SAMPLES if sample["metadata"]["event_type"].startswith("org.openedx.")]
 

@@ -23,7 +23,7 @@ RECEIVED = "received_"
 
 
 _OF_PROGRAMS = (
-    "no certificate is decided by the definition of a program: send it to the bus, whose rules don't bring it here"
+    "events on programs decide no certificate in a course run: send it to the bus, whose rules don't bring it here"
 )
 
 
@@ -91,7 +91,7 @@ def _read(records: Sequence[dict[str, Any]], deployment: Deployment, now: dateti
         except RefusedError as refusal:
             read.refused.append((record, refusal))
         else:
-            if message is not None and message.program is not None:
+            if message is not None and message.is_about_program:
                 read.refused.append((record, RefusedError(Reason.UNKNOWN_TYPE, "metadata.event_type", _OF_PROGRAMS)))
             elif message is not None:
                 read.messages.append(message)

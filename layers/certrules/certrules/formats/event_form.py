@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 from certrules.core.fact_types import Fact, IgnoredField
 from certrules.core.facts import Record
 from certrules.core.programs.definitions import DatedDefinition, ProgramDefinition
+from certrules.core.programs.outcome import ActionOnProgram, ProgramAction
+from certrules.core.programs.reasons import ProgramCause
+from certrules.core.terms import RevocationAction
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
 from certrules.formats.lenient import Form, LeftOut
@@ -42,6 +45,7 @@ class EventContent(NamedTuple):
     entries: tuple[Entry, ...] = ()
     name: Name | None = None
     program: DatedDefinition | None = None
+    program_action: ActionOnProgram | None = None
 
 
 class EntryBuilder:
@@ -60,6 +64,10 @@ class EntryBuilder:
     def program(self, definition: ProgramDefinition, by: str, notes: str) -> DatedDefinition:
         """Return the definition of a program that this event brings."""
         return DatedDefinition(self._at, self._id, definition, by, notes)
+
+    def program_action(self, action: RevocationAction, cause: ProgramCause, by: str, notes: str) -> ProgramAction:
+        """Return the action on a pending revocation of a program certificate that this event brings."""
+        return ProgramAction(self._at, self._id, action, cause, by, notes)
 
     def ignored(self, entries: Sequence[Entry], left_out: Sequence[LeftOut]) -> Iterator[Entry]:
         """Yield the entries that name the fields which were left out of the event that brings `entries`."""

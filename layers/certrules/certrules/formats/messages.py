@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from certrules.core.instants import BEGINNING
 from certrules.core.programs.definitions import DatedDefinition
+from certrules.core.programs.outcome import ActionOnProgram
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
 from certrules.formats.table_rows import Observation
@@ -30,6 +31,12 @@ class Message(NamedTuple):
     entries: tuple[Entry, ...] = ()
     name: Name | None = None  # that the event was sent for, or that came along with it; None: not read, or none
     program: DatedDefinition | None = None  # of a program's event, which is about no learner and no course run
+    program_action: ActionOnProgram | None = None  # on the learner's certificate of a program
     sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
     observations: tuple[Observation, ...] = ()  # of table rows, in place of entries
     is_of_service: bool = False  # this service sent it: a request to decide again, or an act through support's API
+
+    @property
+    def is_about_program(self) -> bool:
+        """Whether it changes nothing but program certificates."""
+        return self.program is not None or self.program_action is not None

@@ -1,5 +1,9 @@
-"""Our event on programs: a definition, whole and dated. No certificate is decided by it, so `ingest` refuses it."""
+"""Our events on programs: a definition, whole and dated, and acts on a pending revocation of a program certificate.
 
+No certificate in a course run is decided by them, so `ingest` refuses them.
+"""
+
+from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
@@ -8,10 +12,14 @@ from msgspec import Struct
 from certrules.core.limits import MOST_COURSE_RUNS, MOST_COURSES
 from certrules.core.policy import MOST_NAMES
 from certrules.core.programs.definitions import ProgramCourse, ProgramDefinition, ProgramStatus
+from certrules.core.programs.outcome import ActionOnProgram
+from certrules.core.programs.reasons import ProgramCause
+from certrules.core.terms import RevocationAction
 from certrules.formats.event_form import (
     EntryBuilder,
     EventContent,
     EventType,
+    LearnerId,
     Required,
     ShortText,
     Text,
@@ -36,9 +44,17 @@ class _Program(Struct):
     notes: Text = ""
 
 
+class _Revocation(Struct):
+    learner_id: LearnerId
+    program: Required
+    cause: Literal["course_lost", "definition_changed", "definition_gap", "program_withdrawn", "never_earned"]
+    by: Text = ""
+    notes: Text = ""
+
+
 def _configured(body: _Program, builder: EntryBuilder) -> EventContent:
     definition = ProgramDefinition(
-        _uuid(body.uuid),
+        _uuid(body.uuid, "program.uuid"),
         body.title,
         body.type or "",
         ProgramStatus(body.status),
@@ -48,13 +64,22 @@ def _configured(body: _Program, builder: EntryBuilder) -> EventContent:
     return EventContent(None, None, program=builder.program(definition, body.by, body.notes))
 
 
-def _uuid(text: str) -> str:
+def _revocation(action: RevocationAction) -> Callable[[_Revocation, EntryBuilder], EventContent]:
+    def read(body: _Revocation, builder: EntryBuilder) -> EventContent:
+        acted = builder.program_action(action, ProgramCause(body.cause), body.by, body.notes)
+        program = _uuid(body.program, "revocation.program")
+        return EventContent(body.learner_id, None, program_action=ActionOnProgram(program, acted))
+
+    return read
+
+
+def _uuid(text: str, field: str) -> str:
     """Return a program's uuid in lower case, with dashes. Raises RefusedError."""
     try:
         return str(UUID(text))
     except ValueError as error:
         fix = "it is no uuid; send the program's, as the catalog has it, such as 8a1b2c3d-0000-4000-8000-000000000001"
-        raise RefusedError(Reason.BAD_VALUE, "program.uuid", fix) from error
+        raise RefusedError(Reason.BAD_VALUE, field, fix) from error
 
 
 def _accepted_modes(modes: list[str] | None, builder: EntryBuilder) -> tuple[str, ...] | None:
@@ -94,6 +119,26 @@ PROGRAM_CONFIGURED = event_type(
     strict=("accepted_modes",),
     is_act=True,
 )
+PROGRAM_REVOCATION_HELD = event_type(
+    "certificates.program.revocation.held.v1", "revocation", _Revocation, _revocation(RevocationAction.HELD),
+    "The pending revocation of the program certificate with this cause waits for a person, without a due time.",
+    is_act=True,
+)
+PROGRAM_REVOCATION_RELEASED = event_type(
+    "certificates.program.revocation.released.v1", "revocation", _Revocation, _revocation(RevocationAction.RELEASED),
+    "A person releases the pending revocation of the program certificate with this cause: it takes effect now.",
+    is_act=True,
+)
+PROGRAM_REVOCATION_DISCARDED = event_type(
+    "certificates.program.revocation.discarded.v1", "revocation", _Revocation, _revocation(RevocationAction.DISCARDED),
+    "A person discards the pending revocation of the program certificate with this cause: it stays.",
+    is_act=True,
+)
 # fmt: on
 
-PROGRAM_EVENTS: tuple[EventType, ...] = (PROGRAM_CONFIGURED,)
+PROGRAM_EVENTS: tuple[EventType, ...] = (
+    PROGRAM_CONFIGURED,
+    PROGRAM_REVOCATION_HELD,
+    PROGRAM_REVOCATION_RELEASED,
+    PROGRAM_REVOCATION_DISCARDED,
+)

@@ -10,8 +10,8 @@ still carries its course.
 `reasons`: `REASONS`, why a program certificate is missing; `ProgramCause` and `CAUSES`, why one changed or is pending.
 
 `deciding`: `decide_program` and `decide_programs`, which return a `ProgramOutcome` for a learner and a program as of an
-instant; `ProgramAction`, what a person or the breaker does with a pending revocation. What-if is the same call with
-other certificates or definitions.
+instant; `ProgramAction`, what a person or the breaker does with a pending revocation, and `ActionOnProgram`, which
+names the program, too. What-if is the same call with other certificates or definitions.
 
 `publication`: `PublishedProgram`, and `next_program_publication`, which retains what was published and is no longer
 carried.

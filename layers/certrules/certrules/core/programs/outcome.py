@@ -73,3 +73,10 @@ class ProgramAction(NamedTuple):
     cause: ProgramCause  # of the pending revocation; an action on another one is ignored
     by: str = ""  # only a person releases
     notes: str = ""
+
+
+class ActionOnProgram(NamedTuple):
+    """An action on a learner's certificate of one program."""
+
+    program: str  # uuid
+    action: ProgramAction
