@@ -11,7 +11,7 @@ import click
 from certs import stacks
 from certs.options import Instant, examples
 
-_QUEUES = ("IngestQueueUrl", "RedecideQueueUrl")
+_QUEUES = ("IngestQueueUrl", "RedecideQueueUrl", "RecordsQueueUrl")
 _WAITING = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -41,7 +41,8 @@ def replay(since: datetime, until: datetime | None, step: timedelta, stack: str 
     """Replay the archive to this service alone, step by step.
 
     Each step is completed before the next: its events are ingested, their effects saved, and records that were due by
-    its end are swept. An event that was ingested before changes nothing.
+    its end are swept. Where the stack has other rules that read facts, such as those on programs, they get the events,
+    too. An event that was ingested before changes nothing.
     """
     try:
         aws = stacks.aws(stack)
@@ -69,7 +70,7 @@ def replay_in_steps(
             EventSourceArn=outputs["ArchiveArn"],
             EventStartTime=since,
             EventEndTime=end,
-            Destination={"Arn": outputs["BusArn"], "FilterArns": [outputs["IngestRuleArn"]]},
+            Destination={"Arn": outputs["BusArn"], "FilterArns": reading_rules(outputs)},
         )
         while (state := events.describe_replay(ReplayName=name)["State"]) != "COMPLETED":
             if state in {"CANCELLED", "FAILED"}:
@@ -80,6 +81,14 @@ def replay_in_steps(
             _see_through(clients, outputs, pause)
         since = end
         yield end
+
+
+def reading_rules(outputs: Mapping[str, str]) -> list[str]:
+    """Return the ARNs of a stack's rules that read facts: each has an output whose name ends with RuleArn.
+
+    Without one, a replay would go to every rule on the bus, those of consumers, too.
+    """
+    return sorted({outputs["IngestRuleArn"], *(arn for name, arn in outputs.items() if name.endswith("RuleArn"))})
 
 
 def _sweep(functions: Any, name: str, at: datetime) -> int:
@@ -100,7 +109,7 @@ def _see_through(clients: Clients, outputs: Mapping[str, str], pause: Callable[[
     running = {"stateMachineArn": outputs["RedecideMachineArn"], "statusFilter": "RUNNING", "maxResults": 1}
 
     def waits() -> bool:
-        return any(_waiting(sqs, outputs[name]) for name in _QUEUES)
+        return any(_waiting(sqs, outputs[name]) for name in _QUEUES if name in outputs)
 
     while waits() or steps.list_executions(**running)["executions"] or waits():  # an execution that ends may send, too
         pause()

@@ -5,7 +5,7 @@ came late the first time is there in time: only what it would have taken away fr
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -22,6 +22,7 @@ from certrules.core.instants import BEGINNING
 from certs import archive as archiving
 from certs import run as job
 from certs.sources.event_builders import Detail
+from certs.sources.program_builder import program, program_revocation
 from tests.scenes.scene import OWN_EVENTS, Learner, Scene, day
 
 TABLES = ("CertificatesTable", "HistoryTable", "SupportTable")
@@ -82,7 +83,7 @@ def replay(scene: Scene, since: datetime = BEFORE, until: datetime = AFTER) -> N
         EventSourceArn=outputs["ArchiveArn"],
         EventStartTime=since,
         EventEndTime=until,
-        Destination={"Arn": outputs["BusArn"], "FilterArns": [outputs["IngestRuleArn"]]},
+        Destination={"Arn": outputs["BusArn"], "FilterArns": archiving.reading_rules(outputs)},
     )
     deliver(scene)
 
@@ -294,3 +295,86 @@ def test_a_file_of_the_archive_gives_the_same_certificates(scene: Scene, learner
 
     assert (run.as_of, run.parked.total(), run.dead) == (day(22), 0, 0)
     assert state(scene) == before
+
+
+# --- other rules on the bus
+
+
+class ReadingRule:
+    """A rule with a queue of its own on the bus, made for a test."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self._sqs, self._events, self._bus = scene.client("sqs"), scene.client("events"), scene.cloud.physical("Bus")
+        self.name = name
+        self.queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]
+        pattern = json.dumps({"detail-type": [{"prefix": "certificates.program."}]})
+        self.arn = self._events.put_rule(Name=name, EventBusName=self._bus, EventPattern=pattern)["RuleArn"]
+        target = {"Id": "queue", "Arn": attributes["QueueArn"]}
+        self._events.put_targets(Rule=name, EventBusName=self._bus, Targets=[target])
+
+    def take(self) -> list[str]:
+        """Take the types of the events that wait in the queue."""
+        found = []
+        while messages := self._sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(json.loads(message["Body"])["detail-type"])
+                self._sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def remove(self) -> None:
+        self._events.remove_targets(Rule=self.name, EventBusName=self._bus, Ids=["queue"])
+        self._events.delete_rule(Name=self.name, EventBusName=self._bus)
+        self._sqs.delete_queue(QueueUrl=self.queue)
+
+
+@pytest.fixture
+def rules(scene: Scene) -> Iterator[tuple[ReadingRule, ReadingRule]]:
+    made = ReadingRule(scene, "records-facts"), ReadingRule(scene, "consumer")
+    yield made
+    for rule in made:
+        rule.remove()
+
+
+def on_programs(learner: Learner) -> list[Detail]:
+    uuid = str(uuid4())
+    about = uuid4(), day(3), learner.learner_id, uuid
+    return [
+        program("program.configured", uuid4(), day(2), uuid, {"CertX": [learner.course_run]}, title="Data"),
+        program_revocation("program.revocation.discarded", *about, cause="course_lost", by="ada", notes="Agreed."),
+    ]
+
+
+def test_the_archive_is_replayed_to_every_rule_of_the_stack_that_reads_facts_and_to_no_other(
+    scene: Scene, learner: Learner, rules: tuple[ReadingRule, ReadingRule]
+) -> None:
+    records, consumer = rules
+    events = on_programs(learner)
+    sent = [event["metadata"]["event_type"] for event in events]
+    live(scene, [(day(3), learner.qualifying()), (day(4), events)])
+    assert (records.take(), consumer.take()) == (sent, sent)
+    before = state(scene)
+
+    scene.empty_tables(*TABLES)
+    scene.empty_queues()
+    outputs = scene.cloud.outputs | {"RecordsFactsRuleArn": records.arn, "RecordsQueueUrl": records.queue}
+    read: list[str] = []
+
+    def pause() -> None:
+        if scene.queued("IngestQueue"):
+            deliver(scene)
+        else:
+            read.extend(records.take())
+
+    steps = archiving.replay_in_steps(scene.client, outputs, day(1), day(5), timedelta(days=4), pause)
+    assert list(steps) == [day(5)]  # which waits until the other queue is read, too
+
+    assert (sorted(read), consumer.take()) == (sorted(sent), [])
+    assert state(scene) == before
+
+
+def test_without_the_ingest_rule_nothing_is_replayed(scene: Scene) -> None:
+    outputs = {name: value for name, value in scene.cloud.outputs.items() if name != "IngestRuleArn"}
+    steps = archiving.replay_in_steps(scene.client, outputs, day(1), day(2), timedelta(days=1), lambda: None)
+    with pytest.raises(KeyError, match="IngestRuleArn"):
+        next(steps)
