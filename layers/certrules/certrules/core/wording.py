@@ -113,8 +113,11 @@ def by_whom(actor: Actor, event_id: str = "") -> str:
 
 def credit(cause: Cause, actor: Actor) -> str:
     """Return who revoked a certificate, and why, in parentheses; nothing if nobody is known."""
-    if cause is Cause.LABELLED:
-        return ""
+    return "" if cause is Cause.LABELLED else credit_to(actor)
+
+
+def credit_to(actor: Actor) -> str:
+    """Return who did something, and why, in parentheses; nothing if nobody is known."""
     text = by_whom(actor).removeprefix(",").strip()
     return f" ({text})" if text else ""
 

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from certrules.core.explain.deliveries import DeliveryState
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.findings import Finding
+from certrules.core.explain.programs import ProgramExplanation
 from certrules.core.explain.timeline import CaseChanges
 from certrules.core.explain.what_if import PossibleChange
+from certrules.core.programs.preview import ProgramsPreview
 from certrules.core.terms import Status
 from certrules.core.wording import (
     clause,
@@ -78,7 +81,23 @@ def _changes_text(changes: tuple[PossibleChange, ...]) -> str:
     return listed([f"{clause(change.sentence)} ({change.who})" for change in changes])
 
 
-def as_json(explanation: Explanation | CaseChanges) -> dict[str, Any]:
+def program_as_text(explanation: ProgramExplanation) -> str:
+    """Write the explanation of a program as lines of plain text, the last one ended too."""
+    kind = f", {explanation.type}" if explanation.type else ""
+    lines = [
+        f"Learner {explanation.learner_id} in the program {explanation.title} ({explanation.program}{kind})",
+        f"As of {when(explanation.as_of)}, by the definition of {when(explanation.defined_at)}",
+        "",
+        explanation.sentence,
+        *_block("What can be done", [f"- {step}" for step in explanation.next_steps]),
+        *_block("Its courses", [finding.sentence for finding in explanation.courses]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(
+    explanation: Explanation | CaseChanges | ProgramExplanation | ProgramsPreview | DeliveryState,
+) -> dict[str, Any]:
     """Return it as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
 
     Of a possible change only the code, the sentence and who can do it are given.

@@ -16,5 +16,8 @@ names the program, too. What-if is the same call with other certificates or defi
 `publication`: `PublishedProgram`, and `next_program_publication`, which retains what was published and is no longer
 carried.
 
+`preview`: `preview_programs`, what becomes of program certificates if course certificates are lost or shown later.
+Explanations are in `core.explain.programs`.
+
 Nothing is imported here: who reads events needs the definitions alone.
 """

@@ -28,6 +28,7 @@ from certrules.core.programs.outcome import (
     ProgramOutcome,
     ProgramPending,
     ProgramTransition,
+    missing_in,
 )
 from certrules.core.programs.reasons import GAPS, ProgramCause, ProgramCertificateStatus, ProgramReason
 from certrules.core.terms import Actor, RevocationAction, Status, is_person
@@ -343,13 +344,4 @@ class _Replay:
             yield ProgramReason.NO_COURSES
         for course, carrier in zip(self._courses, self._carriers, strict=True):
             if carrier is None:
-                yield self._missing_in(course)
-
-    def _missing_in(self, course: ProgramCourse) -> ProgramReason:
-        """Return why nothing satisfies a course."""
-        if not course.course_runs:
-            return ProgramReason.NO_COURSE_RUNS
-        found = [self._certificates[run] for run in course.course_runs if run in self._certificates]
-        if any(certificate.status is Status.DOWNLOADABLE for certificate in found):
-            return ProgramReason.MODE_NOT_ACCEPTED
-        return ProgramReason.CERTIFICATE_NOT_DOWNLOADABLE if found else ProgramReason.NO_CERTIFICATE
+                yield missing_in(course, self._certificates)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from certrules.core.programs.definitions import DatedDefinition
+from certrules.core.programs.certificates import CertificateChange
+from certrules.core.programs.definitions import DatedDefinition, ProgramCourse
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus, ProgramReason
-from certrules.core.terms import Actor, RevocationAction
+from certrules.core.terms import Actor, RevocationAction, Status
 
 
 class Carrier(NamedTuple):
@@ -80,3 +81,13 @@ class ActionOnProgram(NamedTuple):
 
     program: str  # uuid
     action: ProgramAction
+
+
+def missing_in(course: ProgramCourse, certificates: Mapping[str, CertificateChange]) -> ProgramReason:
+    """Return why nothing satisfies a course, given the learner's certificates by course run, as they are then."""
+    if not course.course_runs:
+        return ProgramReason.NO_COURSE_RUNS
+    found = [certificates[run] for run in course.course_runs if run in certificates]
+    if any(certificate.status is Status.DOWNLOADABLE for certificate in found):
+        return ProgramReason.MODE_NOT_ACCEPTED
+    return ProgramReason.CERTIFICATE_NOT_DOWNLOADABLE if found else ProgramReason.NO_CERTIFICATE
