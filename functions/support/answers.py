@@ -1,25 +1,17 @@
 """The OpenAPI document: what each call needs, answers, and refuses. Loaded only when somebody asks for it."""
 
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from answer_models import Answer, Instants, PossibleChange, model_of
+from pydantic import Field
+from record_answers import CaseRecord, PreviewedPrograms, ProgramsOfMany
 
-from certrules.core.explain import what_if
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.timeline import CaseChanges
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.support import learners
 from certrules.support.acts import Preview
 from models import Instant
-
-type Instants = Instant | None
-
-
-class Answer(BaseModel):
-    """An answer, with these fields and no others."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(Answer):
@@ -36,30 +28,6 @@ class Refused(Answer):
     """What API Gateway itself answers, before anybody looks at the request."""
 
     message: str
-
-
-class PossibleChange(Answer):
-    """Something that could be done."""
-
-    code: str
-    sentence: str
-    who: str
-
-
-def model_of(kind: Any, name: str = "", **more: Any) -> type[BaseModel]:
-    """Return the model of a named tuple's JSON, so that the document follows the code."""
-    fields: dict[str, Any] = {field: (_as_json(hint), ...) for field, hint in get_type_hints(kind).items()}
-    return create_model(name or kind.__name__, __base__=Answer, __doc__=kind.__doc__, **fields, **more)
-
-
-def _as_json(hint: Any) -> Any:
-    if hint is what_if.PossibleChange:
-        return PossibleChange
-    if get_origin(hint) is tuple:
-        return list[_as_json(get_args(hint)[0])]  # type: ignore[misc]
-    if get_origin(hint) in {Union, UnionType}:
-        return Union[tuple(_as_json(part) for part in get_args(hint))]  # noqa: UP007 - its parts are known only here
-    return model_of(hint) if hasattr(hint, "_fields") else hint
 
 
 class Pending(Answer):
@@ -202,10 +170,15 @@ Case = model_of(
         ...,
     ),
     version=(int, ...),
+    record=(
+        Annotated[CaseRecord | None, Field(description="null: records are off, or it is as of an instant.")],
+        ...,
+    ),
 )
 Changes = model_of(CaseChanges)
-ActPreview = model_of(Preview)
-Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...))
+_PROGRAMS: Any = (PreviewedPrograms | None, Field(description="null: nothing is lost, or records are off."))
+ActPreview = model_of(Preview, programs=_PROGRAMS)
+Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...), programs=_PROGRAMS)
 
 
 class Exported(Answer):
@@ -303,6 +276,10 @@ class Revocation(Answer):
     act: Literal["release", "invalidate"]
     course_run: str
     learners: Annotated[dict[str, Cause], Field(description="Whose certificates, and the cause of each revocation.")]
+    programs: Annotated[
+        ProgramsOfMany | None,
+        Field(description="What becomes of program certificates, as of the request; null: records are off."),
+    ] = None
     left: Annotated[int, Field(description="How many more are held, for another request.")]
     reason: str
     requested_by: str

@@ -25,7 +25,7 @@ from certrules.formats import refusals
 from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
 from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
-from certrules.support import acts, cases, revocations, spellings
+from certrules.support import acts, cases, records, revocations, spellings
 from certrules.support.acts import ACTS, SWITCHES
 from certrules.support.learners import FoundLearners
 from models import ActRequest, BulkDiscard, PreviewRequest, Switch
@@ -34,6 +34,7 @@ from request_bodies import JSON, read_json
 logger = Logger()
 metrics = Metrics()
 storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+records.connect()
 BUS = os.environ["BUS_NAME"]
 CONSUMER_DEAD_LETTERS = os.environ["CONSUMER_DEAD_LETTERS_URL"]
 CERTIFICATE_URL = os.environ["CERTIFICATE_URL"]
@@ -325,7 +326,8 @@ def previewed(request: PreviewRequest, event_id: str) -> tuple[dict[str, Any], a
     detail = acts.detail_of(
         request.act, found, event_id=event_id, at=now, by=actor(), reason=request.reason, date=request.date
     )
-    return detail, acts.preview(found, request.act, detail, now), now
+    programs = records.previewing(request.learner_id, POLICIES, now)
+    return detail, acts.preview(found, request.act, detail, now, programs), now
 
 
 def acted(request: ActRequest, key: str) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
+from answer_models import Answer, Instants
 from pydantic import Field
 
-from answers import Answer, Instants
 from certrules.bulk.runs import Approvers
 from certrules.core.comparison import Effect, Kind
 from certrules.core.terms import Rollout

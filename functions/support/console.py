@@ -357,7 +357,9 @@ def ask_page() -> Response[str]:
     except ValidationError as error:
         raise unread(error) from error
     key = key_in(fields)
-    revocations.request_revocation(bulk.act, bulk.course_run, None, actor(), bulk.reason, now=aws.now(), key=key)
+    revocations.request_revocation(
+        bulk.act, bulk.course_run, None, actor(), bulk.reason, now=aws.now(), key=key, policies=POLICIES
+    )
     return see("/revocations")
 
 

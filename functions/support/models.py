@@ -157,6 +157,13 @@ class Switch(Strict):
     reason: Reason
 
 
+class Retry(Strict):
+    """Try deliveries again: of a learner, or of a course run its dates."""
+
+    learner_id: Learner | None = None
+    course_run: RunKey | None = None
+
+
 class BulkRevocation(Strict):
     """Ask for several certificates to be revoked."""
 

@@ -13,6 +13,7 @@ from answers import (
 from application import (
     ABOUT,
     BUS,
+    POLICIES,
     actor,
     app,
     demand,
@@ -48,7 +49,7 @@ def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> 
     ABOUT["act"] = f"ask for: {request.act}"
     course_run = known_key_of(request.course_run)
     body = bulk_revocations.request_revocation(
-        request.act, course_run, request.learners, actor(), request.reason, now=aws.now(), key=key
+        request.act, course_run, request.learners, actor(), request.reason, now=aws.now(), key=key, policies=POLICIES
     )
     return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
 

@@ -9,6 +9,7 @@ import pytest
 
 from certrules import aws, storage
 from certrules.core.fact_types import Fact
+from certrules.core.policy import DEFAULT, undated
 from certrules.core.terms import Status
 from certrules.formats.messages import Message
 from certrules.ingestion import BatchResult
@@ -170,6 +171,7 @@ def test_of_two_who_decide_a_bulk_revocation_at_the_same_time_one_does(
             "void",
             now=aws.now(),
             key=f"key-{number}",
+            policies=undated(DEFAULT),
         )
         together = Barrier(4)
 

@@ -24,6 +24,7 @@ from certrules.formats.own_events import ERASED, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.cases import Case, entries_of, pending_as_json, values_at
+from certrules.support.records import Programs
 from certrules.support.spellings import spellings_for
 
 ALONE = 5
@@ -69,10 +70,14 @@ class Preview(NamedTuple):
     pending: dict[str, Any] | None
     scope: str  # what it takes
     version: int  # of the case, as it was looked at
+    programs: dict[str, Any] | None = None  # what becomes of program certificates; None: no loss, or records are off
 
 
-def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> Preview:
-    """Return the effect of an act. Raises RefusedActError if it contradicts the current state, or finds no room."""
+def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime, programs: Programs) -> Preview:
+    """Return the effect of an act. Raises RefusedActError if it contradicts the current state, or finds no room.
+
+    `programs` is asked only if a certificate is taken away, or if one is awarded that is shown later.
+    """
     _refuse_contradictions(case, act)
     before = case.published.certificate
     status = before.status if before else None
@@ -90,14 +95,17 @@ def preview(case: Case, act: str, detail: Mapping[str, Any], now: datetime) -> P
     if not decided.rollout.is_live:
         found = decided.compared()
         sentence = f"{old_logic_decides(decided.rollout.rollout)} Nothing changes now; then: {found.sentence}"
-    if after is not None:
-        was, will = shown(before, case.record.timeline, now), shown(after, decided.record.timeline, now)
-        sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."
+    was, will = shown(before, case.record.timeline, now), shown(after, decided.record.timeline, now)
+    sentence += "" if was.date in {None, will.date} or will.date is None else f" It will show {when(will.date)}."
     if act == "allowlist-add":
         sentence += _unknown_yet(case)
     scope = "revoke" if takes_away else ACTS[act].scope
     pending = pending_as_json(published.pending)
-    return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version)
+    course_run, shown_from = case.pair.course_run, {}
+    if status is not Status.DOWNLOADABLE and will.visible_from is not None and will.visible_from > now:
+        shown_from[course_run] = will.visible_from
+    cascade = programs([course_run] if takes_away else [], shown_from)
+    return Preview(status, after.status if after else None, sentence, takes_away, pending, scope, case.version, cascade)
 
 
 def _unknown_yet(case: Case) -> str:

@@ -29,6 +29,7 @@ from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.requests import RefusedActError
 from certrules.storage import Loaded, Pair
+from certrules.support.records import record_as_text, record_of
 from certrules.support.spellings import spellings_for
 
 
@@ -101,13 +102,16 @@ def case_as_json(
 ) -> dict[str, Any]:
     """Return everything that support can know of a case: three requests more, or four if a core fact is missing.
 
-    `dead_letters` is the queue that gets what could not be delivered to consumers.
+    Where records are on, about six more, as the record is now. `dead_letters` is the queue that gets what could not be
+    delivered to consumers.
     """
     explanation = explain(case, as_of, now)
     history = _history(case.pair)
+    record = record_of(case.pair, case.policies, now) if as_of is None else None
     return {
         **rendering.as_json(explanation),
-        "text": rendering.as_text(explanation),
+        "text": rendering.as_text(explanation) + record_as_text(record),
+        "record": record,
         "fields": _fields(case, explanation, history, certificate_url),
         "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
         "history": history,

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 
 from certrules import storage
+from certrules.core.policy import Policies
 from certrules.core.terms import Cause
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, refuse_another_use
 from certrules.storage import Pair, Place, StoredRecord
 from certrules.support.acts import ACTS, Act, event_of, is_allowlisted, send
 from certrules.support.cases import pending_as_json
+from certrules.support.records import preview_of_many
 
 APPROVAL_TIME = timedelta(days=1)
 """How long a bulk revocation waits for the second person."""
@@ -74,12 +76,21 @@ def discards(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def request_revocation(
-    act: str, course_run: str, learners: Iterable[int] | None, by: str, reason: str, *, now: datetime, key: str
+    act: str,
+    course_run: str,
+    learners: Iterable[int] | None,
+    by: str,
+    reason: str,
+    *,
+    now: datetime,
+    key: str,
+    policies: Policies,
 ) -> dict[str, Any]:
     """Request a bulk revocation: `release` held revocations, or `invalidate`.
 
     `learners` None: all whose revocation is held in the course run, as far as nobody asked for them already. A second
-    person has to approve it. The same person and key give the same request. Raises RefusedActError.
+    person has to approve it. The same person and key give the same request. Where records are on, it has what becomes
+    of programs as of now (UTC). Raises RefusedActError.
     """
     name = event_id_of("revocation", by, key)
     item = storage.find_note("V", name)
@@ -90,12 +101,14 @@ def request_revocation(
         refuse_another_use(stored["asked"], requested)
         return stored
     chosen = _to_release(course_run, learner_ids, now) if act == "release" else _to_invalidate(course_run, learner_ids)
+    taken = dict(islice(chosen.items(), MOST_LEARNERS))
     body = {
         "id": name,
         "asked": requested,
         "act": act,
         "course_run": course_run,
-        "learners": dict(islice(chosen.items(), MOST_LEARNERS)),
+        "learners": taken,
+        "programs": preview_of_many(map(int, taken), course_run, policies, now),
         "left": max(0, len(chosen) - MOST_LEARNERS),  # for another request
         "reason": reason,
         "requested_by": by,

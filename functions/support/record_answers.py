@@ -1,0 +1,92 @@
+"""Answers about learners' records: programs, deliveries, and what becomes of program certificates."""
+
+from typing import Annotated, Any
+
+from answer_models import Answer, model_of
+from pydantic import Field
+
+from certrules.core.deliveries.desired import Kind
+from certrules.core.deliveries.outcomes import Waiting
+from certrules.core.explain.deliveries import DeliveryState
+from certrules.core.explain.programs import ProgramExplanation
+from certrules.core.programs.preview import ProgramsPreview
+from certrules.core.programs.reasons import ProgramCertificateStatus
+
+DeliveryOf: Any = model_of(DeliveryState)
+type Delivered = Annotated[
+    DeliveryOf | None,
+    Field(description="How far it is with the Credentials service; null: there is nothing to deliver."),
+]
+Program: Any = model_of(ProgramExplanation, "Program", text=(str, ...), delivery=(Delivered, ...))
+
+
+class Programs(Answer):
+    """A learner's programs, and the deliveries of all else."""
+
+    learner_id: int
+    programs: list[Program]
+    deliveries: Annotated[list[DeliveryOf], Field(description="Of the username, course credentials and grades.")]
+
+
+class CaseProgram(Answer):
+    """A program that lists the course run."""
+
+    program: Annotated[str, Field(description="Its uuid.")]
+    title: str
+    status: ProgramCertificateStatus | None
+    sentence: str
+    carries: Annotated[list[str], Field(description="The courses that this certificate carries.")]
+    courses: Annotated[list[str], Field(description="A sentence for each course that lists the course run.")]
+
+
+class CaseRecord(Answer):
+    """A certificate in the learner's record."""
+
+    delivery: Delivered
+    programs: list[CaseProgram]
+
+
+PreviewedPrograms: Any = model_of(
+    ProgramsPreview,
+    "PreviewedPrograms",
+    sentences=(Annotated[list[str], Field(description="One for each program certificate.")], ...),
+)
+
+
+class ProgramOfLearner(Answer):
+    """What becomes of a learner's program certificate."""
+
+    learner_id: int
+    sentence: str
+
+
+class ProgramsOfMany(Answer):
+    """What becomes of the program certificates of many learners."""
+
+    falling: Annotated[int, Field(description="Program certificates that would be revoked.")]
+    surviving: Annotated[int, Field(description="Those that stay because another course run carries them.")]
+    listed: Annotated[list[ProgramOfLearner], Field(description="The first of them.")]
+
+
+class Waits(Answer):
+    """A delivery that waits."""
+
+    kind: Kind
+    learner_id: Annotated[int | None, Field(description="null: it is about a course run.")]
+    key: Annotated[str, Field(description="The course run, or the program's uuid; empty for a username.")]
+    reason: Annotated[Waiting | None, Field(description="null: it was not tried so far, or is being sent.")]
+    meaning: str
+    remedy: str
+
+
+class WaitingPage(Answer):
+    """A page of deliveries that wait; it may be empty, and others follow."""
+
+    waiting: list[Waits]
+    next: str | None
+
+
+class Retried(Answer):
+    """How many deliveries are tried again."""
+
+    retried: int

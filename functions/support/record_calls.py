@@ -1,0 +1,68 @@
+"""Calls about learners' records in the Credentials service: programs, what waits, and trying again."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.metrics import MetricUnit
+from msgspec import DecodeError, json
+from record_answers import Programs, Retried, WaitingPage
+
+from application import ABOUT, PAGE, POLICIES, app, demand, key_of, metrics
+from certrules import aws
+from certrules.core.deliveries.outcomes import Waiting
+from certrules.records.seen import WaitingPlace
+from certrules.requests import RefusedActError
+from certrules.support import records
+from models import AsOf, Cursor, LearnerInPath, Retry
+from openapi import call
+
+Reason = Annotated[str | None, Query(json_schema_extra={"enum": list(Waiting)}, description="Why it waits.")]
+
+
+@app.get(
+    "/v1/learners/<learner_id>/programs",
+    summary="A learner's programs, what is missing, and whether the record has them",
+    **call(Programs, refuses=(404,)),
+)
+def programs(learner_id: LearnerInPath, as_of: AsOf = None) -> dict[str, Any]:
+    """Return the programs that list a course run of the learner, and how far each delivery is."""
+    ABOUT["learner_id"] = learner_id
+    return records.programs_of(learner_id, POLICIES, aws.now(), as_of)
+
+
+@app.get(
+    "/v1/records",
+    summary="Deliveries to the Credentials service that wait, by reason",
+    **call(WaitingPage, refuses=(404,)),
+)
+def waiting(reason: Reason = None, cursor: Cursor = None) -> dict[str, Any]:
+    """Return a page of what waits; it may be empty, and others follow."""
+    rows, following = records.waiting(reason, _place_in(cursor), PAGE)
+    after = None if following is None else urlsafe_b64encode(json.encode(following)).decode()
+    return {"waiting": rows, "next": after}
+
+
+def _place_in(cursor: str | None) -> WaitingPlace:
+    """Return where a page starts. Raises RefusedActError for what no page gave out."""
+    try:
+        return json.decode(urlsafe_b64decode(cursor), type=WaitingPlace) if cursor else WaitingPlace()
+    except (ValueError, DecodeError):
+        raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor") from None
+
+
+@app.post(
+    "/v1/records/retry",
+    summary="Try what waits of a learner or a course run again",
+    **call(Retried, scope="act", refuses=(404, 415)),
+)
+def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
+    """Have it tried within a minute or two; what is being sent just now is not."""
+    demand("act")
+    ABOUT["act"] = "retry"
+    if request.learner_id is not None:
+        ABOUT["learner_id"] = request.learner_id
+    course_run = None if request.course_run is None else key_of(request.course_run)
+    count = records.retry(request.learner_id, course_run, aws.now())
+    metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
+    return {"retried": count}

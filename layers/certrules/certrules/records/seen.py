@@ -1,0 +1,144 @@
+"""What people see of a learner's record: programs and deliveries, what waits, and what an act would take away.
+
+Nothing is decided here, and of what is stored only a person's retry changes anything.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+from certrules import storage
+from certrules.core.deliveries.delivery import Delivery, retried
+from certrules.core.deliveries.desired import Owner, Target
+from certrules.core.deliveries.outcomes import Waiting
+from certrules.core.explain.programs import ProgramExplanation, explain_program
+from certrules.core.policy import Policies
+from certrules.core.programs.certificates import Certificates, changes_of_published
+from certrules.core.programs.deciding import decide_programs
+from certrules.core.programs.definitions import DefinitionTimeline
+from certrules.core.programs.preview import ProgramsPreview, preview_programs
+from certrules.core.programs.publication import PublishedProgram
+from certrules.core.timeline import Timeline
+from certrules.records.catalog import Catalog
+from certrules.storage import LostRaceError
+from certrules.storage.learner_records import deliveries_of, load_learner, save_delivery, unsettled_in
+from certrules.storage.records_table import SHARDS, connect_records
+
+__all__ = ["connect_records"]
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLearner:
+    """What is stored of a learner's certificates, programs and deliveries."""
+
+    learner_id: int
+    certificates: Certificates  # as they were published
+    programs: Mapping[str, PublishedProgram]  # by uuid, as they were published
+    definitions: tuple[DefinitionTimeline, ...]  # of the programs that list a course run
+    switches: Timeline
+    deliveries: Mapping[Target, Delivery]
+
+    def explained(self, policies: Policies, now: datetime, as_of: datetime | None = None) -> list[ProgramExplanation]:
+        """Explain the programs as of an instant (UTC), or (None) as they are published now; sorted by title."""
+        until = as_of or now
+        found = []
+        for outcome in decide_programs(self.definitions, self.certificates, until, policies, switches=self.switches):
+            published = self.programs.get(outcome.program, PublishedProgram()) if as_of is None else None
+            found.append(explain_program(self.learner_id, outcome, self.certificates, until, published))
+        return sorted(found, key=lambda item: (item.title, item.program))
+
+    def previewed(
+        self, policies: Policies, now: datetime, lost: Collection[str], shown_from: Mapping[str, datetime]
+    ) -> ProgramsPreview:
+        """Return what becomes of the program certificates; see `preview_programs`."""
+        return preview_programs(
+            self.definitions,
+            self.certificates,
+            now,
+            policies,
+            self.programs,
+            lost=lost,
+            shown_from=shown_from,
+            switches=self.switches,
+        )
+
+
+def see_learner(learner_id: int, catalog: Catalog, course_runs: Collection[str] | None = None) -> SeenLearner:
+    """Read a learner: two requests, and those of the catalog for what it doesn't know yet.
+
+    `course_runs`: only the programs that list one of these; None: all of the learner.
+    """
+    stored = load_learner(learner_id)
+    records = storage.records_of(learner_id)
+    listed = {uuid for run in (records if course_runs is None else course_runs) for uuid in catalog.programs_of(run)}
+    definitions = tuple(catalog.definitions(listed))
+    return SeenLearner(
+        learner_id,
+        {course_run: changes_of_published(record.published) for course_run, record in records.items()},
+        {uuid: program.state.published for uuid, program in stored.programs.items()},
+        definitions,
+        catalog.switches() if definitions else (),
+        {target: item.delivery for target, item in stored.deliveries.items()},
+    )
+
+
+# --- what waits
+
+
+class WaitingDelivery(NamedTuple):
+    """A delivery that waits."""
+
+    target: Target
+    reason: str  # a `Waiting`; empty: it was not tried so far, or is tried just now
+
+
+class WaitingPlace(NamedTuple):
+    """Where a page of what waits starts."""
+
+    shard: Annotated[int, Meta(ge=0, lt=SHARDS)] = 0
+    since: Annotated[str, Meta(pattern="^[0-9]{0,20}$")] = ""  # µs; empty: at the beginning of the shard
+    p: str = ""
+    s: str = ""
+
+
+def see_waiting(
+    reason: Waiting | None, place: WaitingPlace, limit: int
+) -> tuple[list[WaitingDelivery], WaitingPlace | None]:
+    """Return a page of what waits, for a reason or (None) for any, and where the next one starts.
+
+    The longest waiting of each shard come first. One request; of a rare reason a page may be empty, and others follow.
+    """
+    shard, since, p, s = place
+    after = {"u": {"S": str(shard)}, "o": {"N": since}, "p": {"S": p}, "s": {"S": s}} if since and p and s else None
+    page, end = unsettled_in(shard, after, limit)
+    following = None
+    if end:
+        following = WaitingPlace(shard, end["o"]["N"], end["p"]["S"], end["s"]["S"])
+    elif shard + 1 < SHARDS:
+        following = WaitingPlace(shard + 1)
+    found = (WaitingDelivery(target, code) for target, code in page)
+    return [item for item in found if reason in {None, item.reason}], following
+
+
+def retry(owner: Owner, now: datetime) -> int:
+    """Have all that waits of an owner be tried now (UTC), as far as it isn't being sent. Return how many that are.
+
+    A request, and one for each of them. Raises LostRaceError: a retry helps.
+    """
+    done: set[Target] = set()
+    for _ in range(_ATTEMPTS):
+        try:
+            for stored in deliveries_of(owner):
+                changed = retried(stored.delivery, now)
+                if changed != stored.delivery:
+                    save_delivery(changed, stored.version)
+                    done.add(changed.target)
+        except LostRaceError:
+            continue
+        return len(done)
+    raise LostRaceError(f"lost {_ATTEMPTS} races for a delivery of {owner}")
