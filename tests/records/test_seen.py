@@ -1,0 +1,196 @@
+"""What people see of learners' records: programs, deliveries, what waits, and what falls with a certificate."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from certrules.core.deliveries.outcomes import REASONS, Waiting
+from tests.records.scene import A1, A2, B1, P1
+from tests.records.seen_stack import Seen, seen_stack
+from tests.records.service import Host
+from tests.scenes.scene import Learner, day
+from tests.scenes.support_client import Client, about
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@pytest.fixture(scope="module")
+def seen(host: Host) -> Iterator[Seen]:
+    with seen_stack(host) as found:
+        yield found
+
+
+@pytest.fixture
+def client(seen: Seen) -> Client:
+    seen.scene.empty_tables("SupportTable")
+    return Client(seen.scene)
+
+
+def programs(client: Client, learner: Learner, **query: Any) -> Any:
+    answer = client.get(f"/v1/learners/{learner.learner_id}/programs", **query)
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+def preview(client: Client, learner: Learner, act: str = "invalidate") -> Any:
+    answer = client.post("/v1/case/preview", act=act, reason="ticket 12", **about(learner))
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+# --- programs and deliveries
+
+
+def test_a_learner_who_completed_a_program_sees_what_carries_it_and_that_the_record_has_it(
+    seen: Seen, client: Client
+) -> None:
+    learner = seen.learner(A1, B1)
+    found = programs(client, learner)
+    (program,) = found["programs"]
+    assert (program["program"], program["status"], program["reasons"]) == (P1, "awarded", [])
+    assert [(item["course"], item["course_run"]) for item in program["courses"]] == [("A", A1), ("B", B1)]
+    assert program["delivery"]["is_delivered"]
+    assert program["delivery"]["sentence"].startswith("In the learner's record: awarded. Wanted since ")
+    assert program["text"].startswith(f"Learner {learner.learner_id} in the program Demo program ({P1}, MicroMasters)")
+    assert [(item["kind"], item["is_delivered"]) for item in found["deliveries"]] == [
+        ("course", True),
+        ("course", True),
+        ("username", True),
+    ]
+
+
+def test_a_learner_on_the_way_sees_what_is_missing_and_which_course_runs_would_do(seen: Seen, client: Client) -> None:
+    (program,) = programs(client, seen.learner(B1))["programs"]
+    assert (program["status"], program["reasons"], program["delivery"]) == (None, ["no_certificate"], None)
+    assert program["next_steps"] == [f"A: The learner earns one in any of them. They are {A1} and {A2}."]
+
+
+def test_a_program_as_of_an_instant_is_what_the_facts_gave_then(seen: Seen, client: Client) -> None:
+    learner = seen.learner(A1, B1)
+    (before,) = programs(client, learner, as_of="2026-01-02T00:00:00Z")["programs"]
+    (after,) = programs(client, learner, as_of="2026-01-04T00:00:00Z")["programs"]
+    assert (before["status"], after["status"], after["awarded_at"]) == (None, "awarded", "2026-01-03T00:00:00Z")
+
+
+def test_a_learner_without_programs_has_an_empty_list(client: Client) -> None:
+    assert programs(client, Learner(987_654, A1)) == {"learner_id": 987_654, "programs": [], "deliveries": []}
+
+
+def test_a_case_has_its_own_delivery_and_the_programs_that_it_carries(seen: Seen, client: Client) -> None:
+    learner = seen.learner(A2, A1)
+    case = client.case(learner.elsewhere(A1))
+    record = case["record"]
+    assert record["delivery"]["key"] == A1
+    assert record["delivery"]["is_delivered"]
+    (program,) = record["programs"]
+    assert (program["title"], program["status"], program["carries"]) == ("Demo program", None, ["A"])
+    assert "Its record and programs:\n  In the learner's record: awarded as verified." in case["text"]
+    assert client.case(learner.elsewhere(A2))["record"]["programs"][0]["carries"] == []
+    assert client.case(learner, as_of="2026-01-04T00:00:00Z")["record"] is None
+
+
+def test_a_course_run_in_no_program_has_a_delivery_alone(seen: Seen, client: Client) -> None:
+    learner = seen.learner("course-v1:DemoX+Z+2026", known=False)
+    record = client.case(learner)["record"]
+    assert (record["delivery"]["reason"], record["programs"]) == (Waiting.NOT_IN_CATALOG, [])
+    other = Learner(learner.learner_id, A1)
+    assert "Nothing was to be delivered to the learner's record so far." in client.case(other)["text"]
+
+
+# --- what waits
+
+
+def test_what_waits_is_listed_by_reason_with_what_to_do_and_a_person_has_it_tried_again(
+    seen: Seen, client: Client
+) -> None:
+    learner = seen.learner("course-v1:DemoX+Later+2026")
+    (waits,) = [row for row in waiting(client, Waiting.NOT_IN_CATALOG) if row["learner_id"] == learner.learner_id]
+    assert (waits["kind"], waits["key"]) == ("course", learner.course_run)
+    assert waits["remedy"] == REASONS[Waiting.NOT_IN_CATALOG].remedy
+    assert waits in waiting(client)
+    assert waiting(client, Waiting.THROTTLED) == []
+
+    answer = client.post("/v1/records/retry", learner_id=learner.learner_id)
+    assert (answer.status, answer.body) == (200, {"retried": 1})
+    again = client.post("/v1/records/retry", learner_id=learner.learner_id)
+    assert again.body == {"retried": 0}  # it is due already
+    before = client.case(learner)["record"]["delivery"]
+    seen.run_schedules()
+    after = client.case(learner)["record"]["delivery"]
+    assert after["tries"] == before["tries"] + 1
+
+
+def waiting(client: Client, reason: str | None = None) -> list[Any]:
+    """Return all pages of what waits."""
+    query: dict[str, Any] = {} if reason is None else {"reason": reason}
+    rows = []
+    while True:
+        answer = client.get("/v1/records", **query)
+        assert answer.status == 200, answer.body
+        rows += answer.body["waiting"]
+        if answer.body["next"] is None:
+            return rows
+        query["cursor"] = answer.body["next"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [({"reason": "weather"}, "reason"), ({"cursor": "bm9uZQ=="}, "cursor"), ({"cursor": "WzksIiIsIiIsIiJd"}, "cursor")],
+)
+def test_a_list_that_there_is_not_is_refused(client: Client, query: dict[str, str], field: str) -> None:
+    answer = client.get("/v1/records", **query)
+    assert (answer.status, answer.body["field"]) == (422, field)
+
+
+def test_a_retry_names_one_owner_and_takes_the_scope_act(seen: Seen, client: Client) -> None:
+    assert client.post("/v1/records/retry").status == 422
+    assert client.post("/v1/records/retry", learner_id=1, course_run=A1).status == 422
+    assert client.post("/v1/records/retry", course_run=A1).body == {"retried": 0}
+    assert Client(seen.scene, scopes=["view"]).post("/v1/records/retry", learner_id=1).status == 403
+
+
+# --- before a certificate is taken away
+
+
+def test_the_preview_of_an_invalidation_names_the_program_certificates_that_fall(seen: Seen, client: Client) -> None:
+    learner = seen.learner(A1, B1)
+    found = preview(client, learner)["programs"]
+    assert [(item["program"], item["courses"]) for item in found["falling"]] == [(P1, ["A"])]
+    assert (found["surviving"], found["hidden"]) == ([], [])
+    (sentence,) = found["sentences"]
+    assert sentence.startswith("Demo program: the program certificate falls on ")
+    done = client.act("invalidate", learner)
+    assert done.body["programs"]["sentences"][0].startswith("Demo program: the program certificate falls on ")
+
+
+def test_the_preview_names_those_that_survive_because_another_run_carries_them(seen: Seen, client: Client) -> None:
+    found = preview(client, seen.learner(A1, A2, B1))["programs"]
+    assert found["sentences"] == [f"Demo program: the program certificate stays because A is carried by {A2}."]
+
+
+def test_an_award_in_a_run_with_a_future_date_hides_the_program_certificate(seen: Seen, client: Client) -> None:
+    learner = seen.learner(A1, B1)
+    other = learner.elsewhere(A2)
+    dates = {"display_behavior": "end_with_date", "available_date": "2031-01-01T00:00:00Z"}
+    seen.send(other.configured(day(1), **dates), other.enrolled(day(2)), other.failing(day(3)))
+    try:
+        found = preview(client, other, "allowlist-add")["programs"]
+    finally:
+        seen.send(other.configured(day(2)))
+    assert [(item["course_run"], item["visible_from"]) for item in found["hidden"]] == [(A2, "2031-01-01T00:00:00Z")]
+
+
+def test_acts_that_take_nothing_away_read_no_programs(seen: Seen, client: Client) -> None:
+    assert preview(client, seen.learner(A1, B1), "redecide")["programs"] is None
+
+
+def test_a_bulk_revocation_shows_what_falls_and_what_stays_to_both_persons(seen: Seen, client: Client) -> None:
+    falls, stays, other = seen.learner(A1, B1), seen.learner(A1, A2, B1), seen.learner(A1)
+    learners = [learner.learner_id for learner in (falls, stays, other)]
+    asked = client.post("/v1/revocations", act="invalidate", course_run=A1, learners=learners, reason="cheating")
+    assert asked.status == 201, asked.body
+    found = asked.body["programs"]
+    assert (found["falling"], found["surviving"]) == (1, 1)
+    assert [item["learner_id"] for item in found["listed"]] == [falls.learner_id, stays.learner_id]
+    assert client.get("/v1/revocations").body["revocations"][0]["programs"] == found
