@@ -11,6 +11,7 @@ from certrules.formats.course_keys import COURSE_KEY
 from certrules.formats.written_instants import read_instant
 from certrules.support import revocations
 from certrules.support.acts import ACTS, SWITCHES
+from certrules.support.program_acts import PROGRAM_ACTS
 
 _TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 """Characters that make a text look like another one."""
@@ -59,6 +60,10 @@ LearnerInPath = Annotated[int, BeforeValidator(whole_number), PathParameter(**_I
 
 
 CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
+
+
+_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_PROGRAM = "8a1b2c3d-0000-4000-8000-000000000001"
 
 
 _NAMED = {"min_length": 1, "max_length": 255}
@@ -162,6 +167,15 @@ class Retry(Strict):
 
     learner_id: Learner | None = None
     course_run: RunKey | None = None
+
+
+class ProgramActRequest(Strict):
+    """An act on the pending revocation of a learner's program certificate."""
+
+    act: Literal[*PROGRAM_ACTS]  # type: ignore[valid-type]
+    learner_id: Learner
+    program: Annotated[str, Field(pattern=_UUID, description="Its uuid.", examples=[_PROGRAM])]
+    reason: Reason
 
 
 class BulkRevocation(Strict):

@@ -10,7 +10,7 @@ from certrules.core.deliveries.outcomes import Waiting
 from certrules.core.explain.deliveries import DeliveryState
 from certrules.core.explain.programs import ProgramExplanation
 from certrules.core.programs.preview import ProgramsPreview
-from certrules.core.programs.reasons import ProgramCertificateStatus
+from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
 
 DeliveryOf: Any = model_of(DeliveryState)
 type Delivered = Annotated[
@@ -66,6 +66,15 @@ class ProgramsOfMany(Answer):
     falling: Annotated[int, Field(description="Program certificates that would be revoked.")]
     surviving: Annotated[int, Field(description="Those that stay because another course run carries them.")]
     listed: Annotated[list[ProgramOfLearner], Field(description="The first of them.")]
+
+
+class ProgramActed(Answer):
+    """An act on a program certificate that was sent; it is done when the event is read."""
+
+    event_id: str
+    at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    title: Annotated[str, Field(description="The program's.")]
+    cause: Annotated[ProgramCause, Field(description="Of the pending revocation.")]
 
 
 class Waits(Answer):

@@ -1,20 +1,24 @@
 """Calls about learners' records in the Credentials service: programs, what waits, and trying again."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import partial
+from http import HTTPStatus
 from typing import Annotated, Any
 
+from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import DecodeError, json
-from record_answers import Programs, Retried, WaitingPage
+from record_answers import ProgramActed, Programs, Retried, WaitingPage
 
-from application import ABOUT, PAGE, POLICIES, app, demand, key_of, metrics
+from application import ABOUT, BUS, PAGE, POLICIES, actor, app, demand, key_of, metrics
 from certrules import aws
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.records.seen import WaitingPlace
 from certrules.requests import RefusedActError
-from certrules.support import records
-from models import AsOf, Cursor, LearnerInPath, Retry
+from certrules.support import acts, records
+from certrules.support.program_acts import PROGRAM_ACTS, plan_program_act
+from models import AsOf, Cursor, Key, LearnerInPath, ProgramActRequest, Retry
 from openapi import call
 
 Reason = Annotated[str | None, Query(json_schema_extra={"enum": list(Waiting)}, description="Why it waits.")]
@@ -66,3 +70,27 @@ def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
     count = records.retry(request.learner_id, course_run, aws.now())
     metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
     return {"retried": count}
+
+
+@app.post(
+    "/v1/programs/act",
+    summary="Release, discard or hold the pending revocation of a program certificate",
+    **call(ProgramActed, scope="act", status=202, refuses=(404, 409, 415)),
+)
+def act_on_program(request: Annotated[ProgramActRequest, Body()], key: Key) -> Response[dict[str, Any]]:
+    """Send the act as an event, once for a key; to release takes the scope revoke."""
+    demand(PROGRAM_ACTS[request.act].scope)
+    ABOUT["act"], ABOUT["learner_id"] = f"program {request.act}", request.learner_id
+    now = aws.now()
+
+    def planned(event_id: str) -> tuple[Any, Any]:
+        plan = partial(plan_program_act, request.act, request.learner_id, request.program)
+        found = plan(by=actor(), reason=request.reason, event_id=event_id, now=now, policies=POLICIES)
+        if request.act == "release":
+            acts.count_alone(actor(), event_id, now)
+        metrics.add_metric(name=f"act_program_{request.act}", unit=MetricUnit.Count, value=1)
+        return found
+
+    body = {"program": request.model_dump(mode="json")}
+    answer = acts.once(BUS, actor(), key, body, now=now, planned=planned)
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)

@@ -31,7 +31,7 @@ def test_every_sample_goes_to_the_queue_but_those_on_programs(rule: Any) -> None
 def test_events_of_other_names_go_to_the_queue_however_like_those_on_programs(rule: Any) -> None:
     for event_type in (
         "certificates.programs.configured.v1",
-        "certificates.program",
+        "certificates.program.configured.v2",
         "org.openedx.learning.program.certificate.awarded.v1",
     ):
         assert rule.matches_event({"source": "openedx/lms/web", "detail-type": event_type, "detail": {}})

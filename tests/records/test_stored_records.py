@@ -29,10 +29,10 @@ from certrules.core.programs.definitions import (
     ProgramStatus,
     fit_definitions,
 )
-from certrules.core.programs.outcome import ProgramPending, ProgramTransition
-from certrules.core.programs.publication import MOST_TRANSITIONS, PublishedProgram
+from certrules.core.programs.outcome import ProgramAction, ProgramPending, ProgramTransition
+from certrules.core.programs.publication import MOST_ACTIONS, MOST_TRANSITIONS, PublishedProgram
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
-from certrules.core.terms import Actor
+from certrules.core.terms import Actor, RevocationAction
 from certrules.formats.stored_programs import (
     ProgramState,
     decode_definitions,
@@ -76,6 +76,18 @@ states = st.builds(
     ),
     st.integers(0, 9),
     st.integers(0, 9),
+    st.lists(
+        st.builds(
+            ProgramAction,
+            instants,
+            texts,
+            st.sampled_from(RevocationAction),
+            st.sampled_from(ProgramCause),
+            texts,
+            texts,
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 courses = st.builds(ProgramCourse, texts, st.lists(texts, max_size=3).map(tuple))
 definitions = st.builds(
@@ -103,12 +115,15 @@ def test_programs_are_read_as_they_were_stored(state: ProgramState, timeline: tu
 
 
 def test_the_fullest_items_are_smaller_than_dynamodb_allows() -> None:
-    actor = Actor("a" * 200, "n" * 2_000)
+    widest = "\N{GRINNING FACE}" * 2_000  # as long as a text of an event may be, in the widest letters
+    actor = Actor("a" * 200, widest)
     fullest = ProgramTransition(
         NOON, ProgramCertificateStatus.REVOKED, ProgramCause.DEFINITION_CHANGED, actor, NOON, NOON
     )
     published = PublishedProgram(transitions=(fullest,) * MOST_TRANSITIONS)
-    assert len(encode_program(ProgramState(published))) < ITEM_BYTES
+    action = ProgramAction(NOON, "e", RevocationAction.RELEASED, ProgramCause.COURSE_LOST, "a" * 200, widest)
+    state = ProgramState(published, actions=(action,) * MOST_ACTIONS)
+    assert len(encode_program(state).encode()) < ITEM_BYTES
     many = {f"DemoX+C{number}": [f"course-v1:DemoX+C{number}+{run}" for run in range(10)] for number in range(100)}
     dated = tuple(
         DatedDefinition(NOON + timedelta(days=day), f"event {day}", definition({"courses": many})) for day in range(100)

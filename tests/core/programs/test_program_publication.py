@@ -1,5 +1,6 @@
 """What is published of a program certificate: one transition once, and nothing is taken away in error."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,14 +9,17 @@ from hypothesis import strategies as st
 
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.programs.deciding import decide_program
-from certrules.core.programs.outcome import ProgramOutcome, ProgramTransition
+from certrules.core.programs.outcome import ProgramAction, ProgramOutcome, ProgramTransition
 from certrules.core.programs.publication import (
+    MOST_ACTIONS,
     MOST_TRANSITIONS,
     ProgramPublication,
     PublishedProgram,
+    merge_actions,
     next_program_publication,
 )
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
+from certrules.core.terms import RevocationAction
 from tests.scenes.phrases import instant
 from tests.scenes.programs import action, certificates_of, timeline_of
 
@@ -164,3 +168,24 @@ def test_whatever_facts_come_and_go_nothing_is_revoked_without_a_listed_cause_an
         assert all(item.cause is ProgramCause.COURSE_LOST for item in announced if item.status is REVOKED)
     assert tuple(announced) == published.transitions
     assert published.status == (announced[-1].status if announced else None)
+
+
+def test_actions_are_merged_in_any_order_each_once_and_the_newest_are_stored() -> None:
+    actions = [
+        ProgramAction(
+            instant("day 1") + timedelta(minutes=number),
+            f"{number:03}",
+            RevocationAction.HELD,
+            ProgramCause.COURSE_LOST,
+        )
+        for number in range(MOST_ACTIONS + 5)
+    ]
+    in_order = merge_actions((), actions)
+    assert in_order == tuple(actions[5:])
+    assert merge_actions(merge_actions((), actions[8:]), [*reversed(actions[:8]), *actions[9:]]) == in_order
+
+
+def test_of_two_actions_with_one_event_id_the_earlier_counts_whichever_came_first() -> None:
+    earlier = ProgramAction(instant("day 1"), "1", RevocationAction.HELD, ProgramCause.COURSE_LOST)
+    later = earlier._replace(at=instant("day 2"))
+    assert merge_actions([earlier], [later]) == merge_actions([later], [earlier]) == (earlier,)

@@ -16,10 +16,10 @@ from certrules.core.programs.definitions import (
     ProgramDefinition,
     ProgramStatus,
 )
-from certrules.core.programs.outcome import ProgramPending, ProgramTransition
+from certrules.core.programs.outcome import ProgramAction, ProgramPending, ProgramTransition
 from certrules.core.programs.publication import PublishedProgram
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
-from certrules.core.terms import Actor
+from certrules.core.terms import Actor, RevocationAction
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -31,6 +31,7 @@ class ProgramState(NamedTuple):
     published: PublishedProgram = PublishedProgram()
     number: int = 0  # of the last transition: how many were ever published
     announced: int = 0  # the number of the last one whose event was put on the bus, or needed none
+    actions: tuple[ProgramAction, ...] = ()  # of people, on its pending revocations; see merge_actions
 
 
 NO_STATE = ProgramState()
@@ -56,13 +57,14 @@ def encode_program(state: ProgramState) -> str:
             None if pending is None else [pending.cause, micros(pending.since), optional_micros(pending.due)],
             state.number,
             state.announced,
+            [[micros(action.at), *action[1:]] for action in state.actions],
         ]
     ).decode()
 
 
 def decode_program(text: str) -> ProgramState:
     """Return a learner's program certificate from its stored form."""
-    (status, awarded_at, first_awarded_at), transitions, pending, number, announced = _decode(text)
+    (status, awarded_at, first_awarded_at), transitions, pending, number, announced, actions = _decode(text)
     published = PublishedProgram(
         None if status is None else ProgramCertificateStatus(status),
         optional_instant(awarded_at),
@@ -72,7 +74,7 @@ def decode_program(text: str) -> ProgramState:
         if pending is None
         else ProgramPending(ProgramCause(pending[0]), instant_of(pending[1]), optional_instant(pending[2])),
     )
-    return ProgramState(published, number, announced)
+    return ProgramState(published, number, announced, tuple(_action_in(*item) for item in actions))
 
 
 def _definition_out(entry: DatedDefinition) -> list[Any]:
@@ -93,6 +95,10 @@ def _definition_in(uuid: str, at: int, event_id: str, what: list[Any], by: str, 
         tuple(ProgramCourse(key, tuple(runs)) for key, *runs in courses),
     )
     return DatedDefinition(instant_of(at), event_id, definition, by, notes)
+
+
+def _action_in(at: int, event_id: str, action: str, cause: str, by: str, notes: str) -> ProgramAction:
+    return ProgramAction(instant_of(at), event_id, RevocationAction(action), ProgramCause(cause), by, notes)
 
 
 def _transition_out(transition: ProgramTransition) -> list[Any]:

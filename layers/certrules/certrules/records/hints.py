@@ -1,7 +1,7 @@
 """Hints: the messages of the records queue. Each names who or what may have changed, and never how.
 
 The events of certificates are hints of their learners. What the platform and people send is read and believed as
-`ingest` does; the definition of a program is the only event whose content counts here.
+`ingest` does; definitions of programs, and acts on their certificates, are the only events whose content counts here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from certrules.core.programs.definitions import DatedDefinition
+from certrules.core.programs.outcome import ActionOnProgram
 from certrules.formats.events_in import decode
 from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.senders import TrustedSenders
@@ -26,6 +27,7 @@ class Hint(NamedTuple):
     learner_id: int | None = None
     course_run: str | None = None
     program: DatedDefinition | None = None
+    action: ActionOnProgram | None = None  # on the learner's certificate of a program
     is_early: bool = False  # `ingest` may not have stored it yet
 
 
@@ -71,7 +73,8 @@ def read_hint(body: str, now: datetime, senders: TrustedSenders) -> Hint:
     message = decode(body, now, senders)
     if message is None:
         return Hint()
-    return Hint(message.learner_id, message.course_run, message.program, is_early=message.program is None)
+    is_early = not message.is_about_program
+    return Hint(message.learner_id, message.course_run, message.program, message.program_action, is_early=is_early)
 
 
 def hints_for(learners: Iterable[int]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ since. So whoever saves has facts that are as new as those of whoever saved befo
 doesn't matter how often or in which order learners are decided, or where a run ends: nothing but what is stored counts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import changes_of_published
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import ProgramDefinition
-from certrules.core.programs.outcome import ProgramOutcome, ProgramTransition
-from certrules.core.programs.publication import next_program_publication
+from certrules.core.programs.outcome import ActionOnProgram, ProgramAction, ProgramOutcome, ProgramTransition
+from certrules.core.programs.publication import merge_actions, next_program_publication
 from certrules.formats.stored_programs import ProgramState
 from certrules.records.availability import want_availability
 from certrules.records.catalog import Catalog
@@ -32,6 +32,7 @@ from certrules.storage.learner_records import (
     ProgramWrite,
     StoredDelivery,
     StoredLearner,
+    StoredProgram,
     load_learner,
     new_program,
     save_learner,
@@ -73,16 +74,25 @@ class _Next(NamedTuple):
     desired: dict[Target, Desired]
 
 
-def decide_learner(learner_id: int, catalog: Catalog, policies: Policies, now: datetime, *, announces: bool) -> Decided:
+def decide_learner(
+    learner_id: int,
+    catalog: Catalog,
+    policies: Policies,
+    now: datetime,
+    actions: Sequence[ActionOnProgram] = (),
+    *,
+    announces: bool,
+) -> Decided:
     """Decide the programs of a learner as of now (UTC), and save them with what is to be delivered.
 
-    `announces`: whether this service puts the events of programs on the bus. Four requests, fewer where the catalog
-    knows the programs. Raises LostRaceError: a retry helps.
+    `actions` are new ones, of people, on pending revocations. `announces`: whether this service puts the events of
+    programs on the bus. Four requests, fewer where the catalog knows the programs. Raises LostRaceError: a retry helps.
     """
     for _ in range(_ATTEMPTS):
         stored = load_learner(learner_id)
         facts = LearnerFacts(learner_id, *storage.records_and_name_of(learner_id))
-        decided = _next(stored, facts, catalog, policies, now, announces=announces)
+        known = _Known(stored, facts, _actions(stored, actions))
+        decided = _next(known, catalog, policies, now, announces=announces)
         deliveries, removed = _deliveries(stored, facts, decided.desired, now)
         first = list(_first_in(deliveries))
         course_runs = tuple(run for run, mode in first if want_availability(run, mode, catalog, now))
@@ -101,34 +111,59 @@ def decide_learner(learner_id: int, catalog: Catalog, policies: Policies, now: d
     raise LostRaceError(f"lost {_ATTEMPTS} races for learner {learner_id}")
 
 
-def _next(
-    stored: StoredLearner, facts: LearnerFacts, catalog: Catalog, policies: Policies, now: datetime, *, announces: bool
-) -> _Next:
+class _Known(NamedTuple):
+    """What a decision about a learner's programs rests on, beside the definitions."""
+
+    stored: StoredLearner
+    facts: LearnerFacts
+    actions: Mapping[str, tuple[ProgramAction, ...]]  # of people, by program
+
+    def program(self, uuid: str) -> StoredProgram:
+        """Return the learner's program certificate as it is stored; a new one if there is none."""
+        return self.stored.programs.get(uuid) or new_program(self.facts.learner_id, uuid)
+
+
+def _actions(stored: StoredLearner, new: Sequence[ActionOnProgram]) -> dict[str, tuple[ProgramAction, ...]]:
+    """Return the actions that are stored and the new ones, by program."""
+    actions = {uuid: program.state.actions for uuid, program in stored.programs.items()}
+    for uuid, action in new:
+        actions[uuid] = merge_actions(actions.get(uuid, ()), [action])
+    return actions
+
+
+def _next(known: _Known, catalog: Catalog, policies: Policies, now: datetime, *, announces: bool) -> _Next:
     """Decide the programs in whose course runs the learner has a record."""
+    facts = known.facts
     result = _Next([], [], [], dict(desired_username(facts)))
-    listed: set[str] = set(stored.programs)
+    listed: set[str] = set(known.actions)
     for course_run in facts.records:
         own = catalog.programs_of(course_run)
         listed |= own
         result.desired.update(desired_in_course_run(facts, course_run, now, in_program=bool(own)))
     definitions = catalog.definitions(listed)
+    undecided = dict(known.actions)
     if definitions:
         certificates = {run: changes_of_published(record.published) for run, record in facts.records.items()}
         switches = catalog.switches()
-        for outcome in decide_programs(definitions, certificates, now, policies, switches=switches):
-            _add(result, stored, facts.learner_id, outcome, now, announces=announces)
+        for outcome in decide_programs(definitions, certificates, now, policies, known.actions, switches=switches):
+            _add(result, known, outcome, now, announces=announces)
+            undecided.pop(outcome.program, None)
+    for uuid, actions in undecided.items():
+        program = known.program(uuid)
+        if actions != program.state.actions:
+            result.programs.append(
+                ProgramWrite(program, program.state._replace(actions=actions), program.next_change_at)
+            )
     return result
 
 
-def _add(
-    result: _Next, stored: StoredLearner, learner_id: int, outcome: ProgramOutcome, now: datetime, *, announces: bool
-) -> None:
+def _add(result: _Next, known: _Known, outcome: ProgramOutcome, now: datetime, *, announces: bool) -> None:
     """Add the next publication of a program certificate."""
-    program = stored.programs.get(outcome.program) or new_program(learner_id, outcome.program)
-    before = program.state
-    publication = next_program_publication(before.published, outcome, now)
+    learner_id, program = known.facts.learner_id, known.program(outcome.program)
+    before, actions = program.state, known.actions.get(outcome.program, ())
+    publication = next_program_publication(before.published, outcome, now, actions)
     number = before.number + len(publication.new_transitions)
-    state = ProgramState(publication.published, number, before.announced if announces else number)
+    state = ProgramState(publication.published, number, before.announced if announces else number, actions)
     result.desired.update(desired_program(learner_id, outcome, publication.published))
     pending = publication.published.pending
     due = now if state.announced < number else pending.due if pending else None
@@ -137,7 +172,7 @@ def _add(
         result.programs.append(write)
         result.new_transitions.extend(publication.new_transitions)
     if state.announced < number:
-        delivery = stored.deliveries.get(Target(Kind.PROGRAM, learner_id, outcome.program))
+        delivery = known.stored.deliveries.get(Target(Kind.PROGRAM, learner_id, outcome.program))
         uuid = "" if delivery is None else delivery.delivery.uuid or ""
         result.unannounced.append(Unannounced(write, outcome.definition.definition, uuid))
 

@@ -14,6 +14,7 @@ from certrules import aws
 from certrules.core.deliveries.breaker import Permission, permission
 from certrules.core.deliveries.desired import Owner
 from certrules.core.policy import Policies
+from certrules.core.programs.outcome import ActionOnProgram
 from certrules.core.programs.reasons import ProgramCertificateStatus
 from certrules.formats.refusals import RefusedError
 from certrules.formats.senders import TrustedSenders
@@ -62,6 +63,7 @@ class _Hints:
     """The hints of a batch, each with the ids of its messages."""
 
     learners: dict[int, list[str]] = field(default_factory=dict)
+    actions: dict[int, list[ActionOnProgram]] = field(default_factory=dict)  # by learner
     course_runs: dict[str, list[str]] = field(default_factory=dict)
     programs: list[tuple[Hint, str]] = field(default_factory=list)
     early: list[tuple[Hint, str]] = field(default_factory=list)
@@ -105,7 +107,7 @@ class Records:
         for hint, message_id in hints.programs:
             attempt([message_id], partial(self._define, hint, counts))
         for learner_id, ids in hints.learners.items():
-            attempt(ids, partial(self._decide, learner_id, counts))
+            attempt(ids, partial(self._decide, learner_id, counts, hints.actions.get(learner_id, ())))
         for course_run, ids in hints.course_runs.items():
             attempt(ids, partial(self._want_availability, course_run, counts))
         return WorkedOff(retried, counts)
@@ -125,6 +127,8 @@ class Records:
                 hints.programs.append((hint, message_id))
             elif hint.learner_id is not None:
                 hints.learners.setdefault(hint.learner_id, []).append(message_id)
+                if hint.action is not None:
+                    hints.actions.setdefault(hint.learner_id, []).append(hint.action)
             elif hint.course_run is not None:
                 hints.course_runs.setdefault(hint.course_run, []).append(message_id)
         return hints
@@ -135,12 +139,12 @@ class Records:
 
     # --- a learner, a course run
 
-    def _decide(self, learner_id: int, counts: Counter[str]) -> None:
-        """Decide a learner, put the events on the bus, and deliver what is due."""
+    def _decide(self, learner_id: int, counts: Counter[str], actions: Sequence[ActionOnProgram] = ()) -> None:
+        """Decide a learner, with new actions of people, put the events on the bus, and deliver what is due."""
         self._catalog.refresh()
         deployment = self._deployment
         decided = decide_learner(
-            learner_id, self._catalog, deployment.policies, self._clock(), announces=deployment.announces
+            learner_id, self._catalog, deployment.policies, self._clock(), actions, announces=deployment.announces
         )
         counts["RecordsDecided"] += 1
         for transition in decided.new_transitions:

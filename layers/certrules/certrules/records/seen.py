@@ -19,6 +19,7 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import Certificates, changes_of_published
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import DefinitionTimeline
+from certrules.core.programs.outcome import ProgramAction
 from certrules.core.programs.preview import ProgramsPreview, preview_programs
 from certrules.core.programs.publication import PublishedProgram
 from certrules.core.timeline import Timeline
@@ -39,6 +40,7 @@ class SeenLearner:
     learner_id: int
     certificates: Certificates  # as they were published
     programs: Mapping[str, PublishedProgram]  # by uuid, as they were published
+    actions: Mapping[str, tuple[ProgramAction, ...]]  # of people, by program
     definitions: tuple[DefinitionTimeline, ...]  # of the programs that list a course run
     switches: Timeline
     deliveries: Mapping[Target, Delivery]
@@ -47,7 +49,9 @@ class SeenLearner:
         """Explain the programs as of an instant (UTC), or (None) as they are published now; sorted by title."""
         until = as_of or now
         found = []
-        for outcome in decide_programs(self.definitions, self.certificates, until, policies, switches=self.switches):
+        for outcome in decide_programs(
+            self.definitions, self.certificates, until, policies, self.actions, switches=self.switches
+        ):
             published = self.programs.get(outcome.program, PublishedProgram()) if as_of is None else None
             found.append(explain_program(self.learner_id, outcome, self.certificates, until, published))
         return sorted(found, key=lambda item: (item.title, item.program))
@@ -81,6 +85,7 @@ def see_learner(learner_id: int, catalog: Catalog, course_runs: Collection[str] 
         learner_id,
         {course_run: changes_of_published(record.published) for course_run, record in records.items()},
         {uuid: program.state.published for uuid, program in stored.programs.items()},
+        {uuid: program.state.actions for uuid, program in stored.programs.items()},
         definitions,
         catalog.switches() if definitions else (),
         {target: item.delivery for target, item in stored.deliveries.items()},

@@ -1,6 +1,6 @@
 """The guard of program certificates: what was published stays unless a listed cause revokes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,8 +8,17 @@ from certrules.core.programs.outcome import ProgramAction, ProgramOutcome, Progr
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
 from certrules.core.terms import Actor, RevocationAction, is_person
 
-MOST_TRANSITIONS = 100
-"""How many published transitions are stored beside a program certificate; the history has all."""
+MOST_TRANSITIONS = 30
+"""How many published transitions are stored beside a program certificate, the newest: an item has at most 400 KB."""
+
+MOST_ACTIONS = 10
+"""How many actions of people are stored beside a program certificate: the newest, which alone decide."""
+
+
+def merge_actions(stored: Sequence[ProgramAction], new: Iterable[ProgramAction]) -> tuple[ProgramAction, ...]:
+    """Return the actions on a program certificate, oldest first, in whatever order and however often they came."""
+    by_event = {action.event_id: action for action in sorted({*stored, *new}, reverse=True)}
+    return tuple(sorted(by_event.values()))[-MOST_ACTIONS:]
 
 
 class PublishedProgram(NamedTuple):
