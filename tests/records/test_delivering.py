@@ -152,6 +152,10 @@ def test_a_mode_that_the_service_refuses_waits_for_a_person(scene: Scene, mode: 
     scene.delivering.deliver(A1)
     found = scene.delivery(AVAILABILITY)
     assert (found.waiting, found.next_at, found.detail) == (Waiting.REFUSED_MODE, None, "certificate_type")
+    scene.named()
+    scene.want(COURSE, CourseCredential(is_awarded=True, mode=mode))
+    scene.deliver()
+    assert (scene.delivery().is_settled, scene.status()) == (True, "awarded")  # the credential goes through
 
 
 def test_another_mode_in_the_service_is_warned_of(scene: Scene) -> None:
