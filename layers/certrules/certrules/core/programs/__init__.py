@@ -19,5 +19,5 @@ carried.
 `preview`: `preview_programs`, what becomes of program certificates if course certificates are lost or shown later.
 Explanations are in `core.explain.programs`.
 
-Nothing is imported here: who reads events needs the definitions alone.
+Nothing is imported here: who reads events needs the definitions and the actions alone.
 """
