@@ -1,7 +1,9 @@
 """From when on the credentials of a course run are shown: delivered for course runs with credentials there."""
 
+from dataclasses import replace
 from datetime import datetime
 
+from certrules.core.deliveries.delivery import Acknowledgement
 from certrules.core.deliveries.desired import Availability, Kind, Target, availability_date
 from certrules.core.fact_types import Fact
 from certrules.core.timeline import at_instant
@@ -16,8 +18,8 @@ _ATTEMPTS = 5
 def want_availability(course_run: str, mode: str | None, catalog: Catalog, now: datetime) -> bool:
     """Save from when on the credentials of a course run should be shown, as of now (UTC). Return whether it changed.
 
-    `mode` is that of the first credential that is delivered in the course run; None: none is delivered now. A course
-    run without a date needs no delivery, unless it had a date. Raises LostRaceError: a retry helps.
+    `mode` is that of the first credential that is delivered in the course run; None: none is delivered now. Until there
+    is a date, nothing is sent: some modes are refused. Raises LostRaceError: a retry helps.
     """
     target = Target(Kind.AVAILABILITY, course_run)
     for _ in range(_ATTEMPTS):
@@ -26,11 +28,14 @@ def want_availability(course_run: str, mode: str | None, catalog: Catalog, now: 
             assert isinstance(stored.delivery.desired, Availability)
             mode = stored.delivery.desired.mode
         date = _date(course_run, catalog, now)
-        if mode is None or (stored is None and date is None):
+        if mode is None:
             return False
-        delivery = next_delivery(stored, target, Availability(mode=mode, date=date), now)
+        desired = Availability(mode=mode, date=date)
+        delivery = next_delivery(stored, target, desired, now)
         if delivery is None:
             return False
+        if stored is None and date is None:  # the service shows them at once unless it is told a date
+            delivery = replace(delivery, acknowledged=Acknowledgement(desired, now), due=None)
         try:
             save_delivery(delivery, 0 if stored is None else stored.version)
         except LostRaceError:

@@ -1,0 +1,176 @@
+"""A definition that comes later, names and dates: what is decided again by the schedule, and what is delivered then."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from certrules import aws, settings
+from certrules.core.deliveries.desired import Kind, Target, Username
+from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
+from certrules.formats.senders import TrustedSenders
+from certrules.platform_client import PlatformClient
+from certrules.records.credentials import PARAMETERS, CredentialsClient
+from certrules.records.delivering import Delivering
+from certrules.records.running import Deployment, Records
+from certrules.records.stored import DynamoDeliveries
+from certrules.storage.learner_records import StoredLearner, deliveries_of, due_others, load_learner
+from certrules.storage.program_definitions import load_definitions
+from tests.records.cloud import COURSES, SECRET, announced, cloud_scene, defined, earn, send
+from tests.records.scene import A1, A2, ADA, B1, P1
+from tests.records.service import Host
+from tests.scenes.crashes import Death
+from tests.scenes.named_learners import erased, renamed
+from tests.scenes.scene import Learner, Scene, as_time, day, sqs_event, tapped
+
+__all__ = ["cloud_scene"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@dataclass
+class Clock:
+    """What time it is."""
+
+    now: datetime
+
+
+@dataclass
+class Desk:
+    """The records of the stack, worked off by a clock that the test sets."""
+
+    scene: Scene
+    records: Records
+    clock: Clock
+
+    def later(self, **time: float) -> None:
+        """Let time pass, and do what is due then."""
+        self.clock.now += timedelta(**time)
+        counts = self.records.work_due(lambda: True)
+        assert counts["RecordsFailed"] == 0
+        self.work_off()
+
+    def work_off(self) -> None:
+        """Work off all that is queued, delayed or not."""
+        while messages := self.scene.take("RecordsQueue"):
+            worked = self.records.work_off(sqs_event(messages)["Records"])
+            assert worked.retried == set()
+
+    @property
+    def learner(self) -> StoredLearner:
+        """What is stored of ada."""
+        return load_learner(ADA)
+
+    @property
+    def program(self) -> tuple[ProgramCertificateStatus | None, ProgramCause | None]:
+        """The status of ada's program certificate, and the cause of what is pending."""
+        published = self.learner.programs[P1].state.published
+        return published.status, published.pending.cause if published.pending else None
+
+
+@pytest.fixture
+def desk(cloud_scene: Scene, host: Host) -> Iterator[Desk]:
+    cloud, clock = cloud_scene.cloud, Clock(aws.now())
+    deployment = Deployment(
+        settings.policies(),
+        TrustedSenders(("openedx/*",), ("openedx/lms/web",), "123456789012", frozenset({"123456789012"})),
+        cloud.physical("RecordsQueue"),
+        cloud.physical("ParkedQueue"),
+        cloud.physical("Bus"),
+        "records",
+        announces=True,
+    )
+    client = CredentialsClient(PlatformClient(host.url, host.url, SECRET, PARAMETERS))
+    holders = count()
+    delivering = Delivering(DynamoDeliveries(), client, lambda: clock.now, lambda: 0.5, lambda: str(next(holders)))
+    aws.client.cache_clear()
+    yield Desk(cloud_scene, Records(deployment, delivering, lambda: clock.now, Logger()), clock)
+    aws.client.cache_clear()
+
+
+def test_a_definition_that_comes_later_awards_those_who_have_completed_it(desk: Desk, host: Host) -> None:
+    earn(desk.scene, A1, B1)
+    send(desk.scene, defined(day(1), COURSES))
+    assert desk.learner.programs == {}
+    desk.later(minutes=2)
+    assert desk.program == (ProgramCertificateStatus.AWARDED, None)
+    row = host.service.state.credential("ada", P1)
+    assert row is not None
+    assert row.status == "awarded"
+    (event,) = announced(desk.scene)
+    assert event["detail"]["decision"]["awarded_at"] == as_time(day(3))
+    assert due_others(desk.clock.now + timedelta(days=99), 10) == []  # the cursor is through
+
+
+def test_a_definition_that_demands_more_takes_nothing_away_and_is_held(desk: Desk) -> None:
+    send(desk.scene, defined(day(1), COURSES))
+    earn(desk.scene, A1, B1)
+    send(desk.scene, defined(day(10), {**COURSES, "C": ["course-v1:DemoX+C+2026"]}))
+    desk.later(minutes=2)
+    desk.later(days=99)
+    assert desk.program == (ProgramCertificateStatus.AWARDED, ProgramCause.DEFINITION_CHANGED)
+    send(desk.scene, defined(day(11), {"A": [A2], "B": [B1]}))  # the run that carries it is listed no more
+    desk.later(minutes=2)
+    assert desk.program == (ProgramCertificateStatus.AWARDED, ProgramCause.DEFINITION_CHANGED)
+    assert len(announced(desk.scene)) == 1
+
+
+def test_a_definition_that_is_sent_again_every_night_decides_nobody_again(desk: Desk) -> None:
+    earn(desk.scene, A1)
+    send(desk.scene, defined(day(1), COURSES))
+    desk.later(minutes=2)
+    send(desk.scene, defined(day(2), COURSES))
+    assert len(load_definitions([P1])[P1].timeline) == 2
+    assert due_others(desk.clock.now + timedelta(days=99), 10) == []
+    send(desk.scene, defined(day(3), COURSES, "Renamed"))
+    assert [due.program for due in due_others(desk.clock.now + timedelta(days=99), 10)] == [P1]
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_the_schedule_may_die_between_any_two_steps_of_a_definition(desk: Desk, done: bool) -> None:
+    earn(desk.scene, A1, B1)
+    for step in range(10_000):
+        desk.scene.empty_tables("RecordsTable")
+        send(desk.scene, defined(day(1), COURSES))
+        announced(desk.scene)
+        desk.clock.now += timedelta(minutes=2)
+        death = Death(step, done=done)
+        with tapped() as wire:
+            wire.around = death
+            death.run(partial(desk.records.work_due, lambda: True))
+        desk.work_off()
+        desk.later(minutes=5)
+        assert desk.program == (ProgramCertificateStatus.AWARDED, None), f"it died at request {step}"
+        assert len({event["detail"]["metadata"]["id"] for event in announced(desk.scene)}) == 1
+        if not death.came:
+            break
+    assert step > 5
+
+
+def test_a_new_username_is_delivered_and_nothing_of_an_erased_learner_stays(desk: Desk) -> None:
+    learner = Learner(ADA, A1)
+    earn(desk.scene, A1)
+    send(desk.scene, renamed(learner, aws.now(), "countess"))
+    desk.work_off()
+    wanted = desk.learner.deliveries[Target(Kind.USERNAME, ADA)].delivery.desired
+    assert wanted == Username(name="countess")
+    send(desk.scene, erased(learner, aws.now()))
+    desk.work_off()
+    assert desk.learner.deliveries == {}
+    assert "countess" not in repr(desk.scene.items("RecordsTable"))
+
+
+def test_the_date_of_a_course_run_is_delivered_once_it_has_one_and_when_it_changes(desk: Desk, host: Host) -> None:
+    learner = Learner(ADA, A1)
+    earn(desk.scene, A1)
+    (stored,) = deliveries_of(A1)
+    assert stored.delivery.is_settled  # nothing was sent: without a date, credentials are shown at once
+    for at, end in ((day(10), day(20)), (day(11), None), (day(12), day(30))):
+        send(desk.scene, learner.configured(at, display_behavior="end", end=end and as_time(end)))
+        desk.clock.now += timedelta(minutes=3)
+        desk.work_off()
+        assert host.service.state.course_certificates[A1].available == end
