@@ -13,18 +13,18 @@ logger = Logger()
 metrics = Metrics()
 RECORDS = deployed_records(logger)
 WORKS_SECONDS = 50
-"""For how long the schedule, which comes each minute, begins something."""
+"""For how long an invocation begins something: the schedule comes each minute, and a service may be slow."""
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the messages to retry; to the schedule, what was done. Raises FailedError if something due failed."""
+    until = monotonic() + WORKS_SECONDS
     if "Records" in event:
-        worked = RECORDS.work_off(event["Records"])
+        worked = RECORDS.work_off(event["Records"], lambda: monotonic() < until)
         add(worked.counts)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(worked.retried)]}
-    until = monotonic() + WORKS_SECONDS
     counts = RECORDS.work_due(lambda: monotonic() < until)
     counts["RecordsBreakerOpen"] += RECORDS.is_breaker_open()
     add(counts)

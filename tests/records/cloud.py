@@ -1,4 +1,4 @@
-"""A stack with records on, before the stand-in of the Credentials service: a fixture, and how ada's story is told."""
+"""A stack with records on, before the stand-in of the Credentials service, and the events of ada."""
 
 import json
 from collections.abc import Iterator

@@ -40,7 +40,7 @@ class Clock:
 
 
 @dataclass
-class Desk:
+class Timed:
     """The records of the stack, worked off by a clock that the test sets."""
 
     scene: Scene
@@ -57,7 +57,7 @@ class Desk:
     def work_off(self) -> None:
         """Work off all that is queued, delayed or not."""
         while messages := self.scene.take("RecordsQueue"):
-            worked = self.records.work_off(sqs_event(messages)["Records"])
+            worked = self.records.work_off(sqs_event(messages)["Records"], lambda: True)
             assert worked.retried == set()
 
     @property
@@ -73,7 +73,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(cloud_scene: Scene, host: Host) -> Iterator[Desk]:
+def timed(cloud_scene: Scene, host: Host) -> Iterator[Timed]:
     cloud, clock = cloud_scene.cloud, Clock(aws.now())
     deployment = Deployment(
         settings.policies(),
@@ -88,89 +88,89 @@ def desk(cloud_scene: Scene, host: Host) -> Iterator[Desk]:
     holders = count()
     delivering = Delivering(DynamoDeliveries(), client, lambda: clock.now, lambda: 0.5, lambda: str(next(holders)))
     aws.client.cache_clear()
-    yield Desk(cloud_scene, Records(deployment, delivering, lambda: clock.now, Logger()), clock)
+    yield Timed(cloud_scene, Records(deployment, delivering, lambda: clock.now, Logger()), clock)
     aws.client.cache_clear()
 
 
-def test_a_definition_that_comes_later_awards_those_who_have_completed_it(desk: Desk, host: Host) -> None:
-    earn(desk.scene, A1, B1)
-    send(desk.scene, defined(day(1), COURSES))
-    assert desk.learner.programs == {}
-    desk.later(minutes=2)
-    assert desk.program == (ProgramCertificateStatus.AWARDED, None)
+def test_a_definition_that_comes_later_awards_those_who_have_completed_it(timed: Timed, host: Host) -> None:
+    earn(timed.scene, A1, B1)
+    send(timed.scene, defined(day(1), COURSES))
+    assert timed.learner.programs == {}
+    timed.later(minutes=2)
+    assert timed.program == (ProgramCertificateStatus.AWARDED, None)
     row = host.service.state.credential("ada", P1)
     assert row is not None
     assert row.status == "awarded"
-    (event,) = announced(desk.scene)
+    (event,) = announced(timed.scene)
     assert event["detail"]["decision"]["awarded_at"] == as_time(day(3))
-    assert due_others(desk.clock.now + timedelta(days=99), 10) == []  # the cursor is through
+    assert due_others(timed.clock.now + timedelta(days=99), 10) == []  # the cursor is through
 
 
-def test_a_definition_that_demands_more_takes_nothing_away_and_is_held(desk: Desk) -> None:
-    send(desk.scene, defined(day(1), COURSES))
-    earn(desk.scene, A1, B1)
-    send(desk.scene, defined(day(10), {**COURSES, "C": ["course-v1:DemoX+C+2026"]}))
-    desk.later(minutes=2)
-    desk.later(days=99)
-    assert desk.program == (ProgramCertificateStatus.AWARDED, ProgramCause.DEFINITION_CHANGED)
-    send(desk.scene, defined(day(11), {"A": [A2], "B": [B1]}))  # the run that carries it is listed no more
-    desk.later(minutes=2)
-    assert desk.program == (ProgramCertificateStatus.AWARDED, ProgramCause.DEFINITION_CHANGED)
-    assert len(announced(desk.scene)) == 1
+def test_a_definition_that_demands_more_takes_nothing_away_and_is_held(timed: Timed) -> None:
+    send(timed.scene, defined(day(1), COURSES))
+    earn(timed.scene, A1, B1)
+    send(timed.scene, defined(day(10), {**COURSES, "C": ["course-v1:DemoX+C+2026"]}))
+    timed.later(minutes=2)
+    timed.later(days=99)
+    assert timed.program == (ProgramCertificateStatus.AWARDED, ProgramCause.DEFINITION_CHANGED)
+    send(timed.scene, defined(day(11), {"A": [A2], "B": [B1]}))  # the run that carries it is listed no more
+    timed.later(minutes=2)
+    assert timed.program == (ProgramCertificateStatus.AWARDED, ProgramCause.DEFINITION_CHANGED)
+    assert len(announced(timed.scene)) == 1
 
 
-def test_a_definition_that_is_sent_again_every_night_decides_nobody_again(desk: Desk) -> None:
-    earn(desk.scene, A1)
-    send(desk.scene, defined(day(1), COURSES))
-    desk.later(minutes=2)
-    send(desk.scene, defined(day(2), COURSES))
+def test_a_definition_that_is_sent_again_every_night_decides_nobody_again(timed: Timed) -> None:
+    earn(timed.scene, A1)
+    send(timed.scene, defined(day(1), COURSES))
+    timed.later(minutes=2)
+    send(timed.scene, defined(day(2), COURSES))
     assert len(load_definitions([P1])[P1].timeline) == 2
-    assert due_others(desk.clock.now + timedelta(days=99), 10) == []
-    send(desk.scene, defined(day(3), COURSES, "Renamed"))
-    assert [due.program for due in due_others(desk.clock.now + timedelta(days=99), 10)] == [P1]
+    assert due_others(timed.clock.now + timedelta(days=99), 10) == []
+    send(timed.scene, defined(day(3), COURSES, "Renamed"))
+    assert [due.program for due in due_others(timed.clock.now + timedelta(days=99), 10)] == [P1]
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_the_schedule_may_die_between_any_two_steps_of_a_definition(desk: Desk, done: bool) -> None:
-    earn(desk.scene, A1, B1)
+def test_the_schedule_may_die_between_any_two_steps_of_a_definition(timed: Timed, done: bool) -> None:
+    earn(timed.scene, A1, B1)
     for step in range(10_000):
-        desk.scene.empty_tables("RecordsTable")
-        send(desk.scene, defined(day(1), COURSES))
-        announced(desk.scene)
-        desk.clock.now += timedelta(minutes=2)
+        timed.scene.empty_tables("RecordsTable")
+        send(timed.scene, defined(day(1), COURSES))
+        announced(timed.scene)
+        timed.clock.now += timedelta(minutes=2)
         death = Death(step, done=done)
         with tapped() as wire:
             wire.around = death
-            death.run(partial(desk.records.work_due, lambda: True))
-        desk.work_off()
-        desk.later(minutes=5)
-        assert desk.program == (ProgramCertificateStatus.AWARDED, None), f"it died at request {step}"
-        assert len({event["detail"]["metadata"]["id"] for event in announced(desk.scene)}) == 1
+            death.run(partial(timed.records.work_due, lambda: True))
+        timed.work_off()
+        timed.later(minutes=5)
+        assert timed.program == (ProgramCertificateStatus.AWARDED, None), f"it died at request {step}"
+        assert len({event["detail"]["metadata"]["id"] for event in announced(timed.scene)}) == 1
         if not death.came:
             break
     assert step > 5
 
 
-def test_a_new_username_is_delivered_and_nothing_of_an_erased_learner_stays(desk: Desk) -> None:
+def test_a_new_username_is_delivered_and_nothing_of_an_erased_learner_stays(timed: Timed) -> None:
     learner = Learner(ADA, A1)
-    earn(desk.scene, A1)
-    send(desk.scene, renamed(learner, aws.now(), "countess"))
-    desk.work_off()
-    wanted = desk.learner.deliveries[Target(Kind.USERNAME, ADA)].delivery.desired
+    earn(timed.scene, A1)
+    send(timed.scene, renamed(learner, aws.now(), "countess"))
+    timed.work_off()
+    wanted = timed.learner.deliveries[Target(Kind.USERNAME, ADA)].delivery.desired
     assert wanted == Username(name="countess")
-    send(desk.scene, erased(learner, aws.now()))
-    desk.work_off()
-    assert desk.learner.deliveries == {}
-    assert "countess" not in repr(desk.scene.items("RecordsTable"))
+    send(timed.scene, erased(learner, aws.now()))
+    timed.work_off()
+    assert timed.learner.deliveries == {}
+    assert "countess" not in repr(timed.scene.items("RecordsTable"))
 
 
-def test_the_date_of_a_course_run_is_delivered_once_it_has_one_and_when_it_changes(desk: Desk, host: Host) -> None:
+def test_the_date_of_a_course_run_is_delivered_once_it_has_one_and_when_it_changes(timed: Timed, host: Host) -> None:
     learner = Learner(ADA, A1)
-    earn(desk.scene, A1)
+    earn(timed.scene, A1)
     (stored,) = deliveries_of(A1)
     assert stored.delivery.is_settled  # nothing was sent: without a date, credentials are shown at once
     for at, end in ((day(10), day(20)), (day(11), None), (day(12), day(30))):
-        send(desk.scene, learner.configured(at, display_behavior="end", end=end and as_time(end)))
-        desk.clock.now += timedelta(minutes=3)
-        desk.work_off()
+        send(timed.scene, learner.configured(at, display_behavior="end", end=end and as_time(end)))
+        timed.clock.now += timedelta(minutes=3)
+        timed.work_off()
         assert host.service.state.course_certificates[A1].available == end

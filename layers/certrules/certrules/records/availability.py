@@ -34,7 +34,7 @@ def want_availability(course_run: str, mode: str | None, catalog: Catalog, now: 
         delivery = next_delivery(stored, target, desired, now)
         if delivery is None:
             return False
-        if stored is None and date is None:  # the service shows them at once unless it is told a date
+        if stored is None and date is None:  # the service shows them at once, until a date is sent
             delivery = replace(delivery, acknowledged=Acknowledgement(desired, now), due=None)
         try:
             save_delivery(delivery, 0 if stored is None else stored.version)

@@ -84,8 +84,11 @@ class Records:
 
     # --- messages
 
-    def work_off(self, messages: Sequence[dict[str, Any]]) -> WorkedOff:
-        """Do what a batch of messages asks for. Failures are logged, and their messages are to be retried."""
+    def work_off(self, messages: Sequence[dict[str, Any]], may_go_on: Callable[[], bool]) -> WorkedOff:
+        """Do what a batch of messages asks for. Failures are logged, and their messages are to be retried.
+
+        When it may not go on, because the service is slow, it still decides: the schedule delivers.
+        """
         self._catalog.refresh()
         hints = self._read(messages)
         counts: Counter[str] = Counter({"RecordHints": len(messages)})
@@ -107,7 +110,7 @@ class Records:
         for hint, message_id in hints.programs:
             attempt([message_id], partial(self._define, hint, counts))
         for learner_id, ids in hints.learners.items():
-            attempt(ids, partial(self._decide, learner_id, counts, hints.actions.get(learner_id, ())))
+            attempt(ids, partial(self._decide, learner_id, counts, may_go_on, hints.actions.get(learner_id, ())))
         for course_run, ids in hints.course_runs.items():
             attempt(ids, partial(self._want_availability, course_run, counts))
         return WorkedOff(retried, counts)
@@ -139,7 +142,13 @@ class Records:
 
     # --- a learner, a course run
 
-    def _decide(self, learner_id: int, counts: Counter[str], actions: Sequence[ActionOnProgram] = ()) -> None:
+    def _decide(
+        self,
+        learner_id: int,
+        counts: Counter[str],
+        may_go_on: Callable[[], bool],
+        actions: Sequence[ActionOnProgram] = (),
+    ) -> None:
         """Decide a learner, with new actions of people, put the events on the bus, and deliver what is due."""
         self._catalog.refresh()
         deployment = self._deployment
@@ -151,10 +160,10 @@ class Records:
             awarded = transition.status is ProgramCertificateStatus.AWARDED
             counts["ProgramsAwarded" if awarded else "ProgramsRevoked"] += 1
         counts["ProgramEvents"] += announce(deployment.bus, learner_id, decided.unannounced, deployment.host)
-        for course_run in decided.course_runs:
-            self._deliver(course_run, counts)
-        if decided.is_due:
-            self._deliver(learner_id, counts)
+        owners = (*decided.course_runs, *((learner_id,) if decided.is_due else ()))
+        for owner in owners:
+            if may_go_on():
+                self._deliver(owner, counts)
 
     def _want_availability(self, course_run: str, counts: Counter[str]) -> None:
         if want_availability(course_run, None, self._catalog, self._clock()):
@@ -183,7 +192,7 @@ class Records:
         counts["RecordsDue"] = len(due)
         for learner_id in (item.learner_id for item in due if item.learner_id is not None):
             if may_go_on():
-                self._attempt(partial(self._decide, learner_id, counts), counts)
+                self._attempt(partial(self._decide, learner_id, counts, may_go_on), counts)
         programs = [item.program for item in due if item.program is not None]
         while programs and may_go_on():
             programs = [uuid for uuid in programs if self._attempt(partial(self._page, uuid), counts)]
