@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from tests.e2e.cut_template import CutTemplate
 PORT = 4599
 DYNAMODB_PORT = 8099
 """Not the usual ports: a LocalStack of the person who runs this stays as it is."""
+
+ENDPOINT_IN_CONTAINERS = f"http://172.17.0.1:{PORT}"
+"""LocalStack as functions reach it: docker's default bridge."""
 
 ENVIRONMENT = {
     "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORT}",
@@ -50,6 +54,7 @@ def localstack() -> Iterator[None]:
         _start()
         yield
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # half stopped, it would run on
         _stop()
 
 

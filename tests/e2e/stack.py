@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from certs import stacks
 from certs.sources.event_builders import Detail, envelope
+from certs.support.api import TRY_AGAIN
 from localcloud.http_api import HttpApi, serve
 from tests.e2e.chapters import UnexpectedError, note
 from tests.e2e.cut_template import resolved
@@ -24,6 +25,8 @@ _PATIENT = Config(read_timeout=300, retries={"total_max_attempts": 1})
 """A function's container may take long to be made, and nothing may be invoked twice."""
 
 _LONGEST_ERROR = 1000  # characters
+_TRIES = 3
+"""How often a command is tried that is to be tried again: the API may wait for the function's first container."""
 
 
 @cache
@@ -118,7 +121,10 @@ class SupportApi:
         token = self._api.token(by, [f"certificates/{scope}" for scope in EVERYTHING])
         command = [str(CERTS), *map(str, arguments), "--stack", self._stack.name, "--json"]
         environment = os.environ | {"CERTS_TOKEN": token}
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        for _ in range(_TRIES):
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if ran.returncode != TRY_AGAIN:
+                break
         if ran.returncode != exit_code:
             raise UnexpectedError(
                 f"{' '.join(['certs', *command[1:]])}\n   expected: exit code {exit_code}\n"

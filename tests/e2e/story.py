@@ -13,7 +13,7 @@ from certs.reconcile import FOUND
 from certs.support.api import NOT_ALLOWED
 from certs.support.regenerations import WAITS
 from tests.e2e.chapters import expect, note, wait_for
-from tests.e2e.localstack import PORT
+from tests.e2e.localstack import ENDPOINT_IN_CONTAINERS
 from tests.e2e.stack import Consumer, DeployedStack, HistoryStream, SupportApi, client
 from tests.scenes.bulk_runs import outcome
 from tests.scenes.platform_tables import Tables
@@ -33,8 +33,6 @@ OF_CERTIFICATES = "org.openedx.learning.certificate."
 CREATED, CHANGED, REVOKED = (f"{OF_CERTIFICATES}{what}.v1" for what in ("created", "changed", "revoked"))
 REGENERATED, RECONCILED = "certificates.regeneration.finished.v1", "certificates.reconciliation.finished.v1"
 DEAD_LETTERS = ("IngestDeadLetters", "RedecideDeadLetters", "PublishDeadLetters")
-CONTAINER_ENDPOINT = f"http://172.17.0.1:{PORT}"
-"""LocalStack, as a container sees it."""
 
 
 def day(number: int) -> datetime:
@@ -70,7 +68,7 @@ class Story:
         address = s3.generate_presigned_url("put_object", Params=place)
         event = {
             "RequestType": "Create",
-            "ResponseURL": address.replace(s3.meta.endpoint_url, CONTAINER_ENDPOINT),
+            "ResponseURL": address.replace(s3.meta.endpoint_url, ENDPOINT_IN_CONTAINERS),
             "StackId": f"arn:aws:cloudformation:eu-west-1:000000000000:stack/{self.stack.name}/1",
             "RequestId": str(uuid4()),
             "ResourceType": "Custom::ValidParameters",
@@ -119,7 +117,7 @@ class Story:
     def bulk_run(self) -> None:
         """Plan, approve and apply a bulk run, which finds holds that have run out."""
         self._fall(*FALLEN)
-        why = ("--concurrency", 2, "--reason", "The sweep was switched off.")
+        why = ("--concurrency", 2, "--reason", "The sweep was switched off.", "--key", uuid4())
         begun = self.api.certs("regenerate", "start", COURSE_RUN, *why)
         plan = self.api.certs("regenerate", "watch", begun["id"], exit_code=WAITS)["plan"]
         expect("planned", plan["by_status"], {"downloadable > notpassing": len(FALLEN)})
