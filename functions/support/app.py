@@ -7,6 +7,7 @@ that it takes.
 from typing import Any
 
 import record_calls  # noqa: F401 - same
+import record_pages  # noqa: F401 - same
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 

@@ -48,7 +48,7 @@ from certrules.core.wording import status_text
 from certrules.core.wording import when as when_text
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
-from certrules.support import acts, cases, checklist, learners, revocations
+from certrules.support import acts, cases, checklist, learners, records, revocations
 from certrules.support.acts import ACTS
 from models import ActRequest, BulkDiscard, BulkRevocation, Switch
 
@@ -75,6 +75,7 @@ def link(path: str, **query: object) -> str:
 pages.filters["when"] = when
 pages.filters["status"] = status_text
 pages.globals["link"] = link
+pages.globals["records_on"] = records.is_on()
 
 
 def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response[str]:
@@ -177,6 +178,7 @@ def learner_page() -> Response[str]:
     content: dict[str, Any] = {
         "known_as": learners.name_of(learner_id),
         "course_runs": cases.course_runs_of(learner_id),
+        "record": records.programs_of(learner_id, POLICIES, aws.now(), None) if records.is_on() else None,
     }
     return page("learner.html", learner_id=learner_id, **content)
 

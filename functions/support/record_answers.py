@@ -26,6 +26,7 @@ class Programs(Answer):
     learner_id: int
     programs: list[Program]
     deliveries: Annotated[list[DeliveryOf], Field(description="Of the username, course credentials and grades.")]
+    waits: Annotated[bool, Field(description="Whether any of them, or of the programs', is not delivered yet.")]
 
 
 class CaseProgram(Answer):

@@ -42,12 +42,16 @@ def programs(learner_id: LearnerInPath, as_of: AsOf = None) -> dict[str, Any]:
 )
 def waiting(reason: Reason = None, cursor: Cursor = None) -> dict[str, Any]:
     """Return a page of what waits; it may be empty, and others follow."""
-    rows, following = records.waiting(reason, _place_in(cursor), PAGE)
-    after = None if following is None else urlsafe_b64encode(json.encode(following)).decode()
-    return {"waiting": rows, "next": after}
+    rows, following = records.waiting(reason, place_in(cursor), PAGE)
+    return {"waiting": rows, "next": write_place(following)}
 
 
-def _place_in(cursor: str | None) -> WaitingPlace:
+def write_place(place: WaitingPlace | None) -> str | None:
+    """Return a cursor; it is opaque to whoever gets it."""
+    return None if place is None else urlsafe_b64encode(json.encode(place)).decode()
+
+
+def place_in(cursor: str | None) -> WaitingPlace:
     """Return where a page starts. Raises RefusedActError for what no page gave out."""
     try:
         return json.decode(urlsafe_b64decode(cursor), type=WaitingPlace) if cursor else WaitingPlace()

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from certrules.core.deliveries.outcomes import REASONS, Waiting
 from tests.records.scene import A1, A2, B1, P1
 from tests.records.seen_stack import Seen, seen_stack
 from tests.records.service import Host
+from tests.scenes.browsers import Person, browser
 from tests.scenes.scene import Learner, day
 from tests.scenes.support_client import Client, about
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -25,6 +29,13 @@ def seen(host: Host) -> Iterator[Seen]:
 def client(seen: Seen) -> Client:
     seen.scene.empty_tables("SupportTable")
     return Client(seen.scene)
+
+
+@pytest.fixture
+def records_ada(browser: Browser, seen: Seen) -> Person:
+    """Somebody of support, at the console of this stack."""
+    seen.scene.empty_tables("SupportTable")
+    return Person(browser, seen.scene.cloud.serve_api(), seen.scene, "ada")
 
 
 def programs(client: Client, learner: Learner, **query: Any) -> Any:
@@ -74,7 +85,12 @@ def test_a_program_as_of_an_instant_is_what_the_facts_gave_then(seen: Seen, clie
 
 
 def test_a_learner_without_programs_has_an_empty_list(client: Client) -> None:
-    assert programs(client, Learner(987_654, A1)) == {"learner_id": 987_654, "programs": [], "deliveries": []}
+    assert programs(client, Learner(987_654, A1)) == {
+        "learner_id": 987_654,
+        "programs": [],
+        "deliveries": [],
+        "waits": False,
+    }
 
 
 def test_a_case_has_its_own_delivery_and_the_programs_that_it_carries(seen: Seen, client: Client) -> None:
@@ -194,3 +210,70 @@ def test_a_bulk_revocation_shows_what_falls_and_what_stays_to_both_persons(seen:
     assert (found["falling"], found["surviving"]) == (1, 1)
     assert [item["learner_id"] for item in found["listed"]] == [falls.learner_id, stays.learner_id]
     assert client.get("/v1/revocations").body["revocations"][0]["programs"] == found
+
+
+# --- in the console
+
+
+def test_the_console_shows_what_waits_and_tries_it_again(seen: Seen, client: Client) -> None:
+    learner = seen.learner("course-v1:DemoX+Other+2026")
+    page = client.get("/records", reason=Waiting.NOT_IN_CATALOG).body
+    assert f"/learner?learner_id={learner.learner_id}#programs" in page
+    assert REASONS[Waiting.NOT_IN_CATALOG].remedy in page
+    assert "Nothing waits." in client.get("/records", reason=Waiting.THROTTLED).body
+    answer = client.form("/records/retry", learner_id=learner.learner_id)
+    assert (answer.status, answer.headers["location"]) == (303, f"/learner?learner_id={learner.learner_id}")
+    assert client.form("/records/retry", site="cross-site", learner_id=learner.learner_id).status == 403
+
+
+def test_a_long_list_has_pages(seen: Seen, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    learners = {seen.learner(f"course-v1:DemoX+Page{number}+2026").learner_id for number in range(3)}
+    monkeypatch.setattr(seen.scene.app("SupportFunction").record_calls, "PAGE", 1)
+    rows = waiting(client, Waiting.NOT_IN_CATALOG)
+    assert learners <= {row["learner_id"] for row in rows}
+    assert len(rows) == len({(row["learner_id"], row["kind"], row["key"]) for row in rows})
+
+
+def test_a_learner_sees_programs_and_deliveries_in_the_console(seen: Seen, records_ada: Person) -> None:
+    page = records_ada.page
+    learner = seen.learner(A1, A2, B1)
+    other = seen.learner("course-v1:DemoX+Third+2026").elsewhere(B1)
+    records_ada.look_up(learner)
+    expect(page.get_by_role("main")).to_contain_text("carried by this certificate")
+    page.get_by_role("heading", name="The learner's record").scroll_into_view_if_needed()
+    records_ada.check("record-case")
+    page.get_by_role("link", name=f"Learner {learner.learner_id}").click()
+    expect(page.get_by_role("main")).to_contain_text("The program certificate is awarded")
+    records_ada.check("programs")
+    records_ada.look_up(other)
+    page.get_by_role("link", name=f"Learner {other.learner_id}").click()
+    expect(page.get_by_role("button", name="Try again what waits")).to_be_visible()
+    records_ada.check("waiting")
+    page.get_by_role("link", name="Records").click()
+    records_ada.check("records")
+
+
+def test_the_preview_in_the_console_names_what_falls_before_it_is_confirmed(seen: Seen, records_ada: Person) -> None:
+    learner = seen.learner(A1, B1)
+    records_ada.look_up(learner)
+    records_ada.act("invalidate", "Reported for plagiarism.")
+    main = records_ada.page.get_by_role("main")
+    expect(main).to_contain_text("1 program certificate would fall with it.")
+    expect(main).to_contain_text("Demo program: the program certificate falls on ")
+    records_ada.check("preview-programs")
+    records_ada.confirm()
+    records_ada.page.get_by_role("link", name=f"Learner {learner.learner_id}").click()
+    expect(main).to_contain_text("its revocation has been pending since")
+    records_ada.check("program-pending")
+
+
+def test_the_second_person_sees_which_program_certificates_fall(seen: Seen, records_ada: Person) -> None:
+    learners = [seen.learner(A1, B1).learner_id, seen.learner(A1, A2, B1).learner_id]
+    asked = Client(seen.scene, "bob").post(
+        "/v1/revocations", act="invalidate", course_run=A1, learners=learners, reason="cheating"
+    )
+    assert asked.status == 201
+    records_ada.page.get_by_role("link", name="Revocations").click()
+    expect(records_ada.page.get_by_role("main")).to_contain_text("that fall with these: 1")
+    records_ada.page.get_by_text("Which programs").click()
+    records_ada.check("approve-programs")

@@ -116,8 +116,21 @@ def see_waiting(
 ) -> tuple[list[WaitingDelivery], WaitingPlace | None]:
     """Return a page of what waits, for a reason or (None) for any, and where the next one starts.
 
-    The longest waiting of each shard come first. One request; of a rare reason a page may be empty, and others follow.
+    The longest waiting of each shard come first. A request for each shard, at most; of a rare reason a page may be
+    empty, and others follow.
     """
+    found: list[WaitingDelivery] = []
+    following: WaitingPlace | None = place
+    for _ in range(SHARDS):
+        if following is None or len(found) >= limit:
+            break
+        waiting, following = _page(following, limit - len(found))
+        found += [item for item in waiting if reason in {None, item.reason}]
+    return found, following
+
+
+def _page(place: WaitingPlace, limit: int) -> tuple[list[WaitingDelivery], WaitingPlace | None]:
+    """Return a page of a shard, and where the next one starts, there or in the next shard."""
     shard, since, p, s = place
     after = {"u": {"S": str(shard)}, "o": {"N": since}, "p": {"S": p}, "s": {"S": s}} if since and p and s else None
     page, end = unsettled_in(shard, after, limit)
@@ -126,8 +139,7 @@ def see_waiting(
         following = WaitingPlace(shard, end["o"]["N"], end["p"]["S"], end["s"]["S"])
     elif shard + 1 < SHARDS:
         following = WaitingPlace(shard + 1)
-    found = (WaitingDelivery(target, code) for target, code in page)
-    return [item for item in found if reason in {None, item.reason}], following
+    return [WaitingDelivery(target, code) for target, code in page], following
 
 
 def retry(owner: Owner, now: datetime) -> int:

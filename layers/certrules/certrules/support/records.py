@@ -55,10 +55,12 @@ def programs_of(learner_id: int, policies: Policies, now: datetime, as_of: datet
     demand_records()
     learner = see_learner(learner_id, Catalog(aws.now))
     others = [target for target in sorted(learner.deliveries) if target.kind is not Kind.PROGRAM]
+    waits = any(not delivery.is_settled for delivery in learner.deliveries.values())
     return {
         "learner_id": learner_id,
         "programs": [_program(learner, item) for item in learner.explained(policies, now, as_of)],
         "deliveries": [as_json(delivery_state(learner.deliveries[target])) for target in others],
+        "waits": waits,
     }
 
 

@@ -1,0 +1,33 @@
+"""The console's page of what waits for the Credentials service, and its button to try again."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from record_calls import place_in, write_place
+
+from application import ABOUT, app, demand
+from certrules import aws
+from certrules.core.deliveries.outcomes import Waiting
+from certrules.support import records
+from console import form, number, page, query, see
+
+PAGE = 50
+
+
+@app.get("/records", include_in_schema=False)
+def records_page() -> Response[str]:
+    """Return what waits, by reason, a page at a time."""
+    reason = query("reason") or None
+    rows, following = records.waiting(reason, place_in(query("cursor")), PAGE)
+    content: dict[str, Any] = {"reasons": list(Waiting), "reason": reason, "next": write_place(following)}
+    return page("records.html", waiting=rows, **content)
+
+
+@app.post("/records/retry", include_in_schema=False)
+def retry_page() -> Response[str]:
+    """Have what waits of a learner be tried again, and return to the learner."""
+    learner_id = number(form().get("learner_id", ""))
+    demand("act")
+    ABOUT.update(act="retry", learner_id=learner_id)
+    records.retry(learner_id, None, aws.now())
+    return see("/learner", learner_id=learner_id)
