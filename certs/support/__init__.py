@@ -13,11 +13,12 @@ from certs.support.cases import (
     what_if,
 )
 from certs.support.finding import learner
+from certs.support.records import records
 from certs.support.regenerations import regenerate
 from certs.support.revocations import held, revocations
 from certs.support.rollouts import rollout
 
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,
-    allowlist, invalidate, lift, redecide, erase, date, held, revocations, regenerate, rollout,
+    allowlist, invalidate, lift, redecide, erase, date, held, revocations, regenerate, records, rollout,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from certs.support.common import (
     json_option,
     key_option,
     learner_arguments,
+    printable,
     reason_option,
     show,
     stack_option,
@@ -38,6 +39,8 @@ def _act(
         click.echo(preview["sentence"], err=True)
         if preview["takes_away"]:
             click.echo("This takes a certificate away from the learner.", err=True)
+        for sentence in (preview.get("programs") or {}).get("sentences", ()):
+            click.echo(printable(sentence), err=True)
         click.confirm("Do it?", abort=True, err=True)
         body["version"] = preview["version"]  # act on the version that was shown
     answer = api.post("/v1/case/act", body, key)

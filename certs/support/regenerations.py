@@ -220,6 +220,8 @@ def _describe(run: dict[str, Any]) -> None:
             ("changes", plan["changes"]),
             ("take a certificate away", plan["revocations"]),
         ]
+        if programs := plan.get("programs"):
+            rows += [("program certificates that fall", programs["falling"]), ("... that stay", programs["surviving"])]
         rows += [(f"  {change}", count) for change, count in plan["by_status"].items()]
         rows += [("has to be approved by", plan["approvers"]), ("hash", plan["hash"])]
     if run["decided_by"]:

@@ -160,8 +160,17 @@ def _show_request(row: Mapping[str, Any]) -> str:
     state = f"{row['state']} by {row['decided_by']}" if row["decided_by"] else row["state"]
     return printable(
         f"{row['id']}  {state}\n  {row['act']} {count} certificates in {row['course_run']}\n"
-        f"  asked for by {row['requested_by']}, until {short(row['expires_at'])} UTC: {row['reason']}"
+        f"  asked for by {row['requested_by']}, until {short(row['expires_at'])} UTC: {row['reason']}" + _programs(row)
     )
+
+
+def _programs(row: Mapping[str, Any]) -> str:
+    """Return what becomes of program certificates; "" if records are off."""
+    programs = row.get("programs")
+    if programs is None:
+        return ""
+    listed = "".join(f"\n    {item['learner_id']}: {item['sentence']}" for item in programs["listed"])
+    return f"\n  program certificates: {programs['falling']} fall, {programs['surviving']} stay{listed}"
 
 
 def _deciding(decision: str, text: str) -> click.Command:

@@ -6,17 +6,20 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from certrules import aws, storage
+from certrules import aws, settings, storage
 from certrules.bulk import lifecycle
 from certrules.bulk.comparison_counts import summary_of
+from certrules.bulk.program_losses import program_losses, reported_losses
 from certrules.bulk.report_page import page
 from certrules.bulk.reporting import write_report
 from certrules.formats.events_out import comparison_finished, regeneration_finished
 from certrules.formats.messages import OWN_SOURCE
+from certrules.records.seen import connect_records_if_on, loss_previews
 
 logger = Logger()
 metrics = Metrics()
 storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
+HAS_RECORDS = connect_records_if_on()
 BUCKET = os.environ["BULK_BUCKET"]
 BUS = os.environ["BUS_NAME"]
 HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "report")
@@ -27,11 +30,12 @@ HOST = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "report")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Record that a plan waits for its approval; or write the report of a run, and publish that it has ended."""
     run, now = event["run"], aws.now()
+    preview = loss_previews(settings.policies(), now) if HAS_RECORDS else None
     if event["do"] == "ask":
-        lifecycle.wait(BUCKET, run, event["token"], now)
+        lifecycle.wait(BUCKET, run, event["token"], now, program_losses(BUCKET, run, preview))
         metrics.add_metric(name="PlansToApprove", unit=MetricUnit.Count, value=1)
         return {}
-    report = write_report(BUCKET, run, now, page)
+    report = write_report(BUCKET, run, now, page, reported_losses(BUCKET, run, preview))
     compared = report.get("comparison")
     if compared is None:
         finished = regeneration_finished(report, event["execution"], HOST)

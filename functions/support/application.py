@@ -23,6 +23,7 @@ from certrules import aws, settings, storage
 from certrules.core.terms import is_person
 from certrules.formats import refusals
 from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
+from certrules.records.seen import connect_records_if_on
 from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import acts, cases, records, revocations, spellings
@@ -34,7 +35,7 @@ from request_bodies import JSON, read_json
 logger = Logger()
 metrics = Metrics()
 storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"], os.environ["SUPPORT_TABLE"])
-records.connect()
+connect_records_if_on()
 BUS = os.environ["BUS_NAME"]
 CONSUMER_DEAD_LETTERS = os.environ["CONSUMER_DEAD_LETTERS_URL"]
 CERTIFICATE_URL = os.environ["CERTIFICATE_URL"]

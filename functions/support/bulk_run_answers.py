@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from answer_models import Answer, Instants
 from pydantic import Field
+from record_answers import ProgramsOfMany
 
 from certrules.bulk.runs import Approvers
 from certrules.core.comparison import Effect, Kind
@@ -28,6 +29,13 @@ class RunRequest(Answer):
     approval_seconds: int = 86_400
 
 
+class PlannedPrograms(ProgramsOfMany):
+    """What becomes of program certificates by a plan."""
+
+    learners: Annotated[int, Field(description="How many would lose a certificate.")]
+    looked_at: Annotated[int, Field(description="Of how many of them programs were looked at.")]
+
+
 class PlanInNumbers(Answer):
     """The summary of a plan for its approver."""
 
@@ -41,6 +49,10 @@ class PlanInNumbers(Answer):
     by_status: Annotated[dict[str, int], Field(description="From and to, as in `downloadable > notpassing`.")]
     by_cause: dict[str, int]
     by_reason: dict[str, int]
+    programs: Annotated[
+        PlannedPrograms | None,
+        Field(description="null: nobody loses a certificate, records are off, or the plan waits for no approval."),
+    ] = None
 
 
 class RunApproval(Answer):

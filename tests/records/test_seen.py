@@ -11,6 +11,7 @@ from tests.records.scene import A1, A2, B1, P1
 from tests.records.seen_stack import Seen, seen_stack
 from tests.records.service import Host
 from tests.scenes.browsers import Person, browser
+from tests.scenes.published import sent
 from tests.scenes.scene import Learner, day
 from tests.scenes.support_client import Client, about
 
@@ -210,6 +211,72 @@ def test_a_bulk_revocation_shows_what_falls_and_what_stays_to_both_persons(seen:
     assert (found["falling"], found["surviving"]) == (1, 1)
     assert [item["learner_id"] for item in found["listed"]] == [falls.learner_id, stays.learner_id]
     assert client.get("/v1/revocations").body["revocations"][0]["programs"] == found
+
+
+def ungraded(seen: Seen, *learners: Learner) -> None:
+    """Have grades fall, with a hold that ran out unseen: a bulk run would take these certificates away."""
+    for learner in learners:
+        seen.scene.ingest(sent(learner.failing(day(5))))
+    seen.scene.empty_queues()
+
+
+def planned(client: Client, **more: Any) -> Any:
+    """Plan a bulk run over both runs of course A; return it as people see it."""
+    asked = client.post("/v1/regenerations", course_runs=[A1, A2], reason="new policy", **more)
+    assert asked.status == 202, asked.body
+    client.scene.cloud.deliver()
+    return client.get(f"/v1/regenerations/{asked.body['id']}").body
+
+
+def test_a_plan_shows_its_approver_what_falls_with_all_that_a_learner_loses(seen: Seen, client: Client) -> None:
+    falls, stays = (seen.learner(A1, A2, B1) for _ in range(2))
+    ungraded(seen, falls, falls.elsewhere(A2), stays)
+    named = [falls.learner_id, stays.learner_id]
+    dry = planned(client, dry_run=True, learners=named)
+    assert (dry["state"], dry["plan"]["revocations"]) == ("planned", 3)
+    run = planned(client, learners=named)
+    assert run["state"] == "waiting"
+    programs = run["plan"]["programs"]
+    assert {name: programs[name] for name in ("learners", "looked_at", "falling", "surviving")} == {
+        "learners": 2,
+        "looked_at": 2,
+        "falling": 1,
+        "surviving": 1,
+    }
+    assert [item["learner_id"] for item in programs["listed"]] == named
+    assert programs["listed"][1]["sentence"].endswith(f"stays because A is carried by {A2}.")
+    page = client.get("/regeneration", id=run["id"]).body
+    assert "Program certificates that fall with these</th><td>1</td>" in page
+
+    Client(seen.scene, "bob").post(f"/v1/regenerations/{run['id']}/approve", hash=run["plan"]["hash"])
+    seen.scene.cloud.deliver()
+    for run_id in (run["id"], dry["id"]):
+        report = client.get(f"/v1/regenerations/{run_id}/report", form="html").body["text"]
+        assert "What becomes of program certificates" in report
+        assert "the program certificate falls on" in report
+
+
+def test_a_plan_that_takes_nothing_away_shows_no_programs(client: Client) -> None:
+    assert planned(client, dry_run=True, learners=[1])["plan"].get("programs") is None
+
+
+def test_of_a_large_plan_only_so_many_learners_are_looked_at_and_that_is_stated(
+    seen: Seen, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learners = [seen.learner(A1, B1) for _ in range(2)]
+    ungraded(seen, *learners)
+    loaded = seen.scene.app("ReportFunction").program_losses.__globals__  # the function has modules of its own
+    monkeypatch.setitem(loaded, "MOST_LOOKED_AT", 1)
+    run = planned(client, learners=[learner.learner_id for learner in learners])
+    programs = run["plan"]["programs"]
+    assert (programs["learners"], programs["looked_at"], programs["falling"]) == (2, 1, 1)
+    assert (
+        "Learners of whom programs were not looked at</th><td>1</td>" in client.get("/regeneration", id=run["id"]).body
+    )
+    Client(seen.scene, "bob").post(f"/v1/regenerations/{run['id']}/approve", hash=run["plan"]["hash"])
+    seen.scene.cloud.deliver()
+    report = client.get(f"/v1/regenerations/{run['id']}/report", form="html").body["text"]
+    assert "Of 1 more learners who lose a certificate, programs were not looked at." in report
 
 
 # --- in the console

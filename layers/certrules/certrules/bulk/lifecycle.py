@@ -207,16 +207,27 @@ def _state(machine: str, bucket: str, body: Mapping[str, Any], now: datetime) ->
 # --- approved
 
 
-def wait(bucket: str, run: Mapping[str, Any], token: str, now: datetime) -> None:
+def wait(
+    bucket: str, run: Mapping[str, Any], token: str, now: datetime, programs: Mapping[str, Any] | None = None
+) -> None:
     """Record that a plan waits for its approval, with the token of the state machine.
 
-    The plan is shown and approved as it was sealed. Raises PlanError if its files were altered since.
+    The plan is shown and approved as it was sealed, with what becomes of program certificates (None: nothing, or
+    records are off). Raises PlanError if its files were altered since.
     """
     plan, _, seal = checked_plan(folder_of(bucket, run["id"]), run)
     expires_at = now + timedelta(seconds=run["begun"]["approval_seconds"])
     storage.save_note(storage.find_note(TOKEN, run["id"]), token, expires_at)
     sealed = msgspec.to_builtins(seal)
-    _update(run, now, state="waiting", plan=summary_of(plan), sealed=sealed, expires_at=as_time(expires_at))
+    summary = {**summary_of(plan), "programs": programs}
+    _update(run, now, state="waiting", plan=summary, sealed=sealed, expires_at=as_time(expires_at))
+
+
+def programs_shown(run_id: str) -> dict[str, Any] | None:
+    """Return what was shown of program certificates to who approved the plan of a run; None: nothing."""
+    item = storage.find_note(RUN, run_id)
+    plan = msgspec.json.decode(item.b)["plan"] if item.v else None
+    return None if plan is None else plan.get("programs")
 
 
 def decide(

@@ -56,6 +56,7 @@ def page(report: Mapping[str, Any]) -> str:
         facts=_facts(report),
         comparison=_comparison(comparison) if comparison else None,
         outcomes=_outcomes(report) if report["plan"] else (),
+        programs=_programs(report["programs"]),
         failures=_failures(report),
         changed_since=_changed_since(report),
         cost=_cost(report["cost"]),
@@ -104,8 +105,19 @@ def _scope(report: Mapping[str, Any]) -> str:
 def _outcomes(report: Mapping[str, Any]) -> list[Row]:
     counts = report["plan"]["counts"]
     rows = [("planned", counts["changes"]), ("... of which take a certificate away", counts["revocations"])]
+    if programs := report["programs"]:
+        rows.append(("program certificates that fall with these", programs["falling"]))
+        rows.append(("... that stay because another course run carries them", programs["surviving"]))
     rows += [(_OUTCOMES[name], count) for name, count in report["outcome"].items() if count]
     return [(name, f"{count:,}") for name, count in rows]
+
+
+def _programs(programs: Mapping[str, Any] | None) -> list[Row]:
+    """Return what becomes of program certificates by the plan."""
+    rows: list[Row] = [(item["learner_id"], item["sentence"]) for item in programs["listed"]] if programs else []
+    if programs and (left := programs["learners"] - programs["looked_at"]):
+        rows.append(("", f"Of {left:,} more learners who lose a certificate, programs were not looked at."))
+    return rows
 
 
 def _comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:

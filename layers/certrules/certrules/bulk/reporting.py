@@ -57,9 +57,16 @@ ASSUMPTIONS = (
 
 
 def write_report(
-    bucket: str, run: dict[str, Any], now: datetime, page: Callable[[Mapping[str, Any]], str]
+    bucket: str,
+    run: dict[str, Any],
+    now: datetime,
+    page: Callable[[Mapping[str, Any]], str],
+    programs: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Compare the results with the plan, and write the report, also as a table and as a page. Returns it."""
+    """Compare the results with the plan, and write the report, also as a table and as a page. Returns it.
+
+    `programs` is what becomes of program certificates by the plan, None if nothing is known of that.
+    """
     folder = folder_of(bucket, run["id"])
     request = request_of(run)
     plan = readable(folder, "plan.json", Plan)
@@ -87,6 +94,7 @@ def write_report(
         "finished_at": as_time(now),
         "policy": request.terms.policy if request.terms else None,
         "plan": msgspec.to_builtins(plan),
+        "programs": programs,
         "approval": run.get("approval"),
         "problem": _problem(run),
         "outcome": found.outcome,

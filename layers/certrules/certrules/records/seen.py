@@ -3,7 +3,8 @@
 Nothing is decided here, and of what is stored only a person's retry changes anything.
 """
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, NamedTuple
@@ -27,8 +28,6 @@ from certrules.records.catalog import Catalog
 from certrules.storage import LostRaceError
 from certrules.storage.learner_records import deliveries_of, load_learner, save_delivery, unsettled_in
 from certrules.storage.records_table import SHARDS, connect_records
-
-__all__ = ["connect_records"]
 
 _ATTEMPTS = 5
 
@@ -90,6 +89,27 @@ def see_learner(learner_id: int, catalog: Catalog, course_runs: Collection[str] 
         catalog.switches() if definitions else (),
         {target: item.delivery for target, item in stored.deliveries.items()},
     )
+
+
+def connect_records_if_on() -> bool:
+    """Connect to the records table if the deployment has one. Return whether it has."""
+    table = os.environ.get("RECORDS_TABLE", "")
+    if table:
+        connect_records(table)
+    return bool(table)
+
+
+def loss_previews(policies: Policies, now: datetime) -> Callable[[int, Collection[str]], ProgramsPreview]:
+    """Return what previews, as of now (UTC), a learner's programs without the certificates in some course runs.
+
+    Two requests a learner; what many learners need is read once.
+    """
+    catalog = Catalog(lambda: now)
+
+    def preview(learner_id: int, lost: Collection[str]) -> ProgramsPreview:
+        return see_learner(learner_id, catalog, lost).previewed(policies, now, lost, {})
+
+    return preview
 
 
 # --- what waits

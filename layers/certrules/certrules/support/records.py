@@ -29,12 +29,6 @@ MOST_LISTED = 100
 """How many program certificates the preview of many learners lists; all are counted."""
 
 
-def connect() -> None:
-    """Connect to the table, if there is one."""
-    if is_on():
-        seen.connect_records(os.environ["RECORDS_TABLE"])
-
-
 def is_on() -> bool:
     """Whether the deployment delivers to a Credentials service."""
     return bool(os.environ.get("RECORDS_TABLE"))
@@ -141,21 +135,16 @@ def preview_of_many(
     """
     if not is_on():
         return None
-    catalog = Catalog(aws.now)
-    catalog.programs_of(course_run)  # once, before the threads
-
-    def previewed(learner_id: int) -> tuple[int, ProgramsPreview]:
-        return learner_id, see_learner(learner_id, catalog, [course_run]).previewed(policies, now, [course_run], {})
-
-    found = aws.each(previewed, sorted(learner_ids))
+    preview = seen.loss_previews(policies, now)
+    found = aws.each(lambda learner_id: (learner_id, preview(learner_id, [course_run])), sorted(learner_ids))
     listed = [
         {"learner_id": learner_id, "sentence": sentence}
-        for learner_id, preview in found
-        for sentence in preview_sentences(preview)
+        for learner_id, item in sorted(found, key=lambda pair: not pair[1].falling)  # those who lose most come first
+        for sentence in preview_sentences(item)
     ]
     return {
-        "falling": sum(len(preview.falling) for _, preview in found),
-        "surviving": sum(len(preview.surviving) for _, preview in found),
+        "falling": sum(len(item.falling) for _, item in found),
+        "surviving": sum(len(item.surviving) for _, item in found),
         "listed": listed[:MOST_LISTED],
     }
 

@@ -1,0 +1,77 @@
+"""The commands about learners' records, against the API of a stack with records on."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from certs.stacks import NOTE
+from tests.records.scene import A1, A2, B1
+from tests.records.seen_stack import Seen, seen_stack
+from tests.records.service import Host
+from tests.scenes.commands import certs
+from tests.scenes.support_client import EVERYTHING
+from tests.scenes.support_commands import may
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+@pytest.fixture(scope="module")
+def seen(host: Host) -> Iterator[Seen]:
+    with seen_stack(host) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _cloud_in_folder(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    seen.scene.empty_tables("SupportTable")
+    may(seen.scene, seen.scene.cloud.serve_api(), EVERYTHING)
+    yield
+    NOTE.unlink()
+
+
+def test_a_learners_programs_and_deliveries_are_shown(seen: Seen) -> None:
+    learner = seen.learner(A1, B1)
+    shown = certs("records", "show", str(learner.learner_id))
+    assert shown.exit_code == 0, shown.stderr
+    assert "The program certificate is awarded" in shown.stdout
+    assert f"A: carried by the certificate in {A1}" in shown.stdout
+    assert "In the learner's record: awarded. Wanted since" in shown.stdout
+    assert "In the learner's record: awarded as verified." in shown.stdout
+    before = certs("records", "show", str(learner.learner_id), "--as-of", "2026-01-02T00:00:00Z", "--json")
+    assert json.loads(before.stdout)["programs"][0]["status"] is None
+    assert "Nothing was to be delivered so far." in certs("records", "show", "987654").stdout
+
+
+def test_what_waits_is_listed_and_tried_again(seen: Seen) -> None:
+    learner = seen.learner("course-v1:DemoX+Later+2026")
+    listed = certs("records", "list", "--reason", "not_in_catalog")
+    assert listed.exit_code == 0, listed.stderr
+    assert learner.course_run in listed.stdout
+    assert "1 not_in_catalog: The course run is not in the service's catalog yet." in listed.stdout
+    assert "Nothing waits." in certs("records", "list", "--reason", "throttled").stdout
+    assert "choose of: throttled" in certs("records", "list", "--reason", "weather").stderr
+
+    retried = certs("records", "retry", "--reason", "not_in_catalog", "--yes")
+    assert (retried.exit_code, retried.stdout) == (0, "1 deliveries are tried again.\n")
+    asked = certs("records", "retry", "--reason", "not_in_catalog", stdin="n\n")
+    assert (asked.exit_code, "of 1 again?" in asked.stderr) == (1, True)
+    assert certs("records", "retry", "--learner", str(learner.learner_id)).stdout == "0 deliveries are tried again.\n"
+    assert certs("records", "retry", "--course-run", A1).exit_code == 0
+    assert certs("records", "retry").exit_code == 2
+
+
+def test_an_act_and_a_bulk_revocation_show_which_program_certificates_fall(seen: Seen) -> None:
+    falls, stays = seen.learner(A1, B1), seen.learner(A1, A2, B1)
+    refused = certs("invalidate", str(falls.learner_id), A1, "--reason", "ticket 12", stdin="n\n")
+    assert refused.exit_code == 1
+    assert "Demo program: the program certificate falls on " in refused.stderr
+
+    learners = [argument for one in (falls, stays) for argument in ("--learner", str(one.learner_id))]
+    assert certs("revocations", "request", A1, "--invalidate", *learners, "--reason", "cheating").exit_code == 0
+    listed = certs("revocations", "list").stdout
+    assert "program certificates: 1 fall, 1 stay" in listed
+    assert f"{stays.learner_id}: Demo program: the program certificate stays because A is carried by {A2}." in listed
