@@ -1,95 +1,26 @@
 """A definition that comes later, names and dates: what is decided again by the schedule, and what is delivered then."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from itertools import count
 
 import pytest
-from aws_lambda_powertools import Logger
 
-from certrules import aws, settings
+from certrules import aws
 from certrules.core.deliveries.desired import Kind, Target, Username
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
-from certrules.formats.senders import TrustedSenders
-from certrules.platform_client import PlatformClient
-from certrules.records.credentials import PARAMETERS, CredentialsClient
-from certrules.records.delivering import Delivering
-from certrules.records.running import Deployment, Records
-from certrules.records.stored import DynamoDeliveries
-from certrules.storage.learner_records import StoredLearner, deliveries_of, due_others, load_learner
+from certrules.storage.learner_records import deliveries_of, due_others
 from certrules.storage.program_definitions import load_definitions
-from tests.records.cloud import COURSES, SECRET, announced, cloud_scene, defined, earn, send
+from tests.records.cloud import COURSES, announced, cloud_scene, defined, earn, send
 from tests.records.scene import A1, A2, ADA, B1, P1
 from tests.records.service import Host
+from tests.records.timed import Timed, timed
 from tests.scenes.crashes import Death
 from tests.scenes.named_learners import erased, renamed
-from tests.scenes.scene import Learner, Scene, as_time, day, sqs_event, tapped
+from tests.scenes.scene import Learner, as_time, day, tapped
 
-__all__ = ["cloud_scene"]
+__all__ = ["cloud_scene", "timed"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
-
-@dataclass
-class Clock:
-    """What time it is."""
-
-    now: datetime
-
-
-@dataclass
-class Timed:
-    """The records of the stack, worked off by a clock that the test sets."""
-
-    scene: Scene
-    records: Records
-    clock: Clock
-
-    def later(self, **time: float) -> None:
-        """Let time pass, and do what is due then."""
-        self.clock.now += timedelta(**time)
-        counts = self.records.work_due(lambda: True)
-        assert counts["RecordsFailed"] == 0
-        self.work_off()
-
-    def work_off(self) -> None:
-        """Work off all that is queued, delayed or not."""
-        while messages := self.scene.take("RecordsQueue"):
-            worked = self.records.work_off(sqs_event(messages)["Records"], lambda: True)
-            assert worked.retried == set()
-
-    @property
-    def learner(self) -> StoredLearner:
-        """What is stored of ada."""
-        return load_learner(ADA)
-
-    @property
-    def program(self) -> tuple[ProgramCertificateStatus | None, ProgramCause | None]:
-        """The status of ada's program certificate, and the cause of what is pending."""
-        published = self.learner.programs[P1].state.published
-        return published.status, published.pending.cause if published.pending else None
-
-
-@pytest.fixture
-def timed(cloud_scene: Scene, host: Host) -> Iterator[Timed]:
-    cloud, clock = cloud_scene.cloud, Clock(aws.now())
-    deployment = Deployment(
-        settings.policies(),
-        TrustedSenders(("openedx/*",), ("openedx/lms/web",), "123456789012", frozenset({"123456789012"})),
-        cloud.physical("RecordsQueue"),
-        cloud.physical("ParkedQueue"),
-        cloud.physical("Bus"),
-        "records",
-        announces=True,
-    )
-    client = CredentialsClient(PlatformClient(host.url, host.url, SECRET, PARAMETERS))
-    holders = count()
-    delivering = Delivering(DynamoDeliveries(), client, lambda: clock.now, lambda: 0.5, lambda: str(next(holders)))
-    aws.client.cache_clear()
-    yield Timed(cloud_scene, Records(deployment, delivering, lambda: clock.now, Logger()), clock)
-    aws.client.cache_clear()
 
 
 def test_a_definition_that_comes_later_awards_those_who_have_completed_it(timed: Timed, host: Host) -> None:
