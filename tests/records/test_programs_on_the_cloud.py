@@ -1,5 +1,6 @@
 """From an enrollment to the program certificate in the Credentials service: the whole stack, with records on."""
 
+import json
 import time
 from functools import partial
 from typing import Any
@@ -10,11 +11,12 @@ from certrules import aws
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
 from certrules.formats.events_out import PROGRAM_AWARDED, PROGRAM_REVOKED
 from certrules.storage.learner_records import StoredLearner, load_learner
+from certrules.storage.program_definitions import all_programs, load_definitions
 from tests.records.cloud import COURSES, announced, cloud_scene, defined, earn, send
 from tests.records.scene import A1, A2, ADA, B1, P1, configured
 from tests.records.service import Host, Service
 from tests.scenes.crashes import Death
-from tests.scenes.scene import Learner, Scene, day, sqs_event, tapped
+from tests.scenes.scene import TEMPLATE, Learner, Scene, day, sqs_event, tapped
 
 __all__ = ["cloud_scene"]
 
@@ -85,6 +87,15 @@ def test_a_program_stays_while_another_run_carries_it_and_falls_after_the_hold(c
     (event,) = announced(cloud_scene)
     assert (event["detail-type"], event["detail"]["decision"]["cause"]) == (PROGRAM_REVOKED, "course_lost")
     assert event["detail"]["metadata"]["time"] == pending.due.isoformat()
+
+
+def test_the_samples_of_the_function_are_worked_off(cloud_scene: Scene) -> None:
+    samples = TEMPLATE.parent / "events" / "records"
+    queued, scheduled = (json.loads((samples / f"{name}.json").read_text()) for name in ("queue", "schedule"))
+    assert cloud_scene.cloud.invoke("RecordsFunction", queued) == {"batchItemFailures": []}
+    assert cloud_scene.cloud.invoke("RecordsFunction", scheduled)["RecordsFailed"] == 0
+    (program,) = all_programs()
+    assert load_definitions([program])[program].timeline[0].definition.title == "Computer Science"
 
 
 @pytest.mark.parametrize("done", [False, True])
