@@ -8,19 +8,32 @@ import click
 
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
-from certs.support.common import json_option, printable, show, stack_option, table, yes_option
+from certs.support.common import (
+    json_option,
+    key_option,
+    printable,
+    reason_option,
+    show,
+    stack_option,
+    table,
+    yes_option,
+)
 
-reason_option = click.option("--reason", help="Only what waits for this reason; a wrong one lists all.")
+waiting_option = click.option("--reason", help="Only what waits for this reason; a wrong one lists all.")
+
+
+ACT = 'certs records act discard 86 8a1b2c3d-0000-4000-8000-000000000001 --reason "ticket 12"'
 
 
 @click.group(
     epilog=examples(
         "certs records show 86", "certs records list", "certs records list --reason not_in_catalog",
         "certs records retry --learner 86", "certs records retry --reason unknown_program",
+        ACT,
     )
 )  # fmt: skip
 def records() -> None:
-    """Look at learners' records, and have deliveries tried again."""
+    """Look at learners' records, have deliveries tried again, and decide what waits for a person."""
 
 
 @records.command("show", epilog=examples("certs records show 86"))
@@ -51,7 +64,7 @@ def _delivery_text(delivery: dict[str, Any]) -> str:
 
 
 @records.command("list", epilog=examples("certs records list --reason not_in_catalog"))
-@reason_option
+@waiting_option
 @stack_option
 @json_option
 def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> None:
@@ -71,7 +84,7 @@ def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> Non
 @records.command("retry", epilog=examples("certs records retry --learner 86"))
 @click.option("--learner", type=click.IntRange(min=1), help="All that waits of this learner.")
 @click.option("--course-run", type=CourseRun(), help="The dates of this course run.")
-@reason_option
+@waiting_option
 @yes_option
 @stack_option
 @json_option
@@ -94,3 +107,31 @@ def retry(
             click.confirm(f"Try all that waits of {len(owners)} again?", abort=True, err=True)
     count = sum(api.post("/v1/records/retry", owner)["retried"] for owner in owners)
     show({"retried": count}, as_json, lambda: click.echo(f"{count} deliveries are tried again."))
+
+
+@records.command("act", epilog=examples(ACT))
+@click.argument("act", type=click.Choice(["release", "discard", "hold"]))
+@click.argument("learner", type=click.IntRange(min=1))
+@click.argument("program")
+@reason_option
+@key_option
+@yes_option
+@stack_option
+@json_option
+def act_on_program(
+    act: str, learner: int, program: str, reason: str, key: str | None, stack: str | None, *, yes: bool, as_json: bool
+) -> None:
+    """Decide on the pending revocation of a program certificate.
+
+    `release` revokes it, `discard` has it stay, `hold` has its revocation wait for a person without an end. LEARNER is
+    the platform's user id, PROGRAM the program's uuid.
+    """
+    api = Api(stack)
+    if not yes:
+        found = api.get(f"/v1/learners/{learner}/programs")["programs"]
+        for item in (item for item in found if item["program"] == program):
+            click.echo(printable(item["text"]), err=True)
+        click.confirm(f"Do it ({act})?", abort=True, err=True)
+    body = {"act": act, "learner_id": learner, "program": program, "reason": reason}
+    answer = api.post("/v1/programs/act", body, key)
+    show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}: {act}, of {answer['title']}."))

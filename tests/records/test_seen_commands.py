@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from certrules import aws
 from certs.stacks import NOTE
-from tests.records.scene import A1, A2, B1
+from tests.records.scene import A1, A2, B1, P1
 from tests.records.seen_stack import Seen, seen_stack
 from tests.records.service import Host
 from tests.scenes.commands import certs
@@ -75,3 +76,17 @@ def test_an_act_and_a_bulk_revocation_show_which_program_certificates_fall(seen:
     listed = certs("revocations", "list").stdout
     assert "program certificates: 1 fall, 1 stay" in listed
     assert f"{stays.learner_id}: Demo program: the program certificate stays because A is carried by {A2}." in listed
+
+
+def test_a_person_decides_on_the_pending_revocation_of_a_program_certificate(seen: Seen) -> None:
+    learner = seen.learner(A1, B1)
+    seen.send(learner.invalidated(aws.now()))
+    act = ("records", "act", "discard", str(learner.learner_id), P1, "--reason", "ticket 12")
+    asked = certs(*act, stdin="n\n")
+    assert asked.exit_code == 1
+    assert f"in the program Demo program ({P1}" in asked.stderr
+    assert "pending" in asked.stderr
+    done = certs(*act, "--yes")
+    assert (done.exit_code, done.stdout.endswith(": discard, of Demo program.\n")) == (0, True), done.stderr
+    assert seen.scene.cloud.deliver().errors == []
+    assert "no revocation is pending" in certs(*act, "--yes").stderr
