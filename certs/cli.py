@@ -10,6 +10,7 @@ import click
 from certs import stacks, support
 from certs.archive import archive
 from certs.bridge.command import bridge
+from certs.compare_records import compare
 from certs.doctor import doctor
 from certs.imports import command as imports
 from certs.options import Instant, examples
@@ -242,6 +243,7 @@ main.add_command(imports.import_)
 main.add_command(archive)
 main.add_command(doctor)
 main.add_command(reconcile)
+support.records.add_command(compare)
 main.add_command(bridge)
 main.add_command(policy_commands)
 main.add_command(program_commands)

@@ -1,4 +1,4 @@
-"""Programs and the Credentials service: learners whose certificates changed, and each minute what is due."""
+"""Programs and the Credentials service: learners whose certificates changed, each minute what is due, comparing."""
 
 from time import monotonic
 from typing import Any
@@ -19,12 +19,15 @@ WORKS_SECONDS = 50
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the messages to retry; to the schedule, what was done. Raises FailedError if something due failed."""
+    """Return the messages to retry; to a person, what differs; to the schedule, what was done. Raises FailedError."""
     until = monotonic() + WORKS_SECONDS
     if "Records" in event:
         worked = RECORDS.work_off(event["Records"], lambda: monotonic() < until)
         add(worked.counts)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(worked.retried)]}
+    if "compare" in event:
+        add({"RecordsComparisons": 1})
+        return RECORDS.compare(event["compare"])
     counts = RECORDS.work_due(lambda: monotonic() < until)
     counts["RecordsBreakerOpen"] += RECORDS.is_breaker_open()
     add(counts)

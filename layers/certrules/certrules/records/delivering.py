@@ -10,11 +10,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from certrules.core.deliveries.breaker import Permission, ServiceBreaker, counted, permission, probing
 from certrules.core.deliveries.delivery import Delivery, answered, fact_arrived, leased, lost, postponed, released
-from certrules.core.deliveries.desired import ORDER, CourseCredential, Kind, Owner, ProgramCredential, Target, Username
+from certrules.core.deliveries.desired import (
+    ORDER,
+    CourseCredential,
+    Desired,
+    Kind,
+    Owner,
+    ProgramCredential,
+    Target,
+    Username,
+)
 from certrules.core.deliveries.outcomes import Acknowledged, Outcome, Unacknowledged, Waiting, is_failure_of_service
 from certrules.records.credentials import CredentialsClient, Unconfirmed
 from certrules.storage.learner_records import StoredBreaker, StoredDelivery
@@ -70,14 +79,23 @@ class Delivered:
     waiting: list[Delivery] = field(default_factory=list)
 
 
+class Difference(NamedTuple):
+    """A delivery that was acknowledged, and that the service doesn't show as it is desired."""
+
+    target: Target
+    desired: Desired
+    refusal: Waiting | None  # why the question was refused; None: another state is shown, or none
+
+
 @dataclass
 class Compared:
-    """What a comparison with the service came to, and what is sent again."""
+    """What a comparison with the service came to."""
 
     ending: Ending = Ending.DONE
     same: int = 0
     not_shown: int = 0  # this account isn't shown whether the service holds it
-    different: list[Delivery] = field(default_factory=list)
+    unanswered: int = 0  # the service failed
+    different: list[Difference] = field(default_factory=list)
 
 
 class LostRaceError(Exception):
@@ -129,31 +147,42 @@ class Delivering:
                 self._follow(of_owner, done.delivery)
         return result
 
-    def compare(self, owner: Owner) -> Compared:
-        """Compare what is acknowledged of an owner with what the service shows; what differs is due again.
+    def compare(self, owner: Owner, *, heal: bool) -> Compared:
+        """Compare what is acknowledged of an owner with what the service shows; `heal`: what differs is due again.
 
-        Usernames are not compared. Raises LostRaceError.
+        Usernames are not compared, nor is what changes meanwhile.
         """
         result = Compared()
         of_owner = {item.delivery.target: item for item in self._store.of(owner)}
         name = _name(of_owner)
         for target, stored in of_owner.items():
-            if target.kind is Kind.USERNAME or not stored.delivery.is_settled:
+            delivery = stored.delivery
+            is_named = _stands_against(of_owner, delivery) not in {Waiting.NO_USERNAME, Waiting.RENAMING}
+            if target.kind is Kind.USERNAME or not delivery.is_settled or not is_named:
                 continue
             breaker = self._permitted()
             if breaker is None:
                 result.ending = Ending.PAUSED
                 break
-            asked = self._ask(stored.delivery, name)
+            asked = self._ask(delivery, name)
             self._count(Acknowledged() if isinstance(asked, Unconfirmed) else asked, breaker)
             if asked is Unconfirmed.NOT_SHOWN:
                 result.not_shown += 1
             elif isinstance(asked, Acknowledged):
                 result.same += 1
-            elif asked is Unconfirmed.DIFFERS or not is_failure_of_service(asked):
-                again = self._changed(stored, lambda delivery: lost(delivery, self._clock()))
-                result.different.append(again.delivery)
+            elif isinstance(asked, Unacknowledged) and is_failure_of_service(asked):
+                result.unanswered += 1
+            elif self._is_unchanged(stored, heal=heal):
+                refusal = asked.reason if isinstance(asked, Unacknowledged) else None
+                result.different.append(Difference(target, delivery.desired, refusal))
         return result
+
+    def _is_unchanged(self, stored: StoredDelivery, *, heal: bool) -> bool:
+        """Whether nobody changed a delivery since it was read: then it may be due again."""
+        if heal:
+            return self._store.save(lost(stored.delivery, self._clock()), stored.version) is not None
+        latest = self._store.load(stored.delivery.target)
+        return latest is not None and latest.version == stored.version
 
     def _is_ready(self, of_owner: dict[Target, StoredDelivery], target: Target) -> bool:
         """Whether a delivery is due and nothing of ours stands against it; else it is postponed, with the reason."""

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import batched
 from typing import Any, NamedTuple
 
+import msgspec
 from aws_lambda_powertools import Logger
 
 from certrules import aws
@@ -22,6 +23,7 @@ from certrules.parking import Refused, park
 from certrules.records.announcing import announce
 from certrules.records.availability import want_availability
 from certrules.records.catalog import Catalog
+from certrules.records.comparing import CompareRequest, compare_due, compare_page, counts_of
 from certrules.records.definitions import request_page, save_definition
 from certrules.records.delivering import Delivered, Delivering, Ending
 from certrules.records.hints import Hint, later, read_hint
@@ -182,7 +184,7 @@ class Records:
     # --- each minute
 
     def work_due(self, may_go_on: Callable[[], bool]) -> Counter[str]:
-        """Do what is due: decisions, events and definitions first, then deliveries, unless the service is down.
+        """Do what is due: decisions, events and definitions, then deliveries, unless the service is down; then compare.
 
         Failures are logged and counted: what failed stays due.
         """
@@ -196,16 +198,18 @@ class Records:
         programs = [item.program for item in due if item.program is not None]
         while programs and may_go_on():
             programs = [uuid for uuid in programs if self._attempt(partial(self._page, uuid), counts)]
-        self._deliver_due(now, may_go_on, counts)
+        if self._deliver_due(now, may_go_on, counts):
+            self._compare_due(now, may_go_on, counts)
         return counts
 
     def _page(self, uuid: str) -> bool:
         return request_page(uuid, self._deployment.queue, self._clock())
 
-    def _deliver_due(self, now: datetime, may_go_on: Callable[[], bool], counts: Counter[str]) -> None:
+    def _deliver_due(self, now: datetime, may_go_on: Callable[[], bool], counts: Counter[str]) -> bool:
+        """Return whether the service works, and time is left."""
         store = DynamoDeliveries()
         if permission(store.load_breaker().breaker, now) is Permission.NO:
-            return
+            return False
 
         def deliver(owner: Owner) -> tuple[bool, Counter[str]]:
             counted: Counter[str] = Counter()  # of its own: threads deliver
@@ -214,12 +218,42 @@ class Records:
 
         for owners in batched(store.due(now, DUE_AT_ONCE), _OWNERS_AT_ONCE, strict=False):
             if not may_go_on():
-                break
+                return False
             results = aws.each(deliver, owners)
             for _, counted in results:
                 counts.update(counted)
             if any(is_paused for is_paused, _ in results):
-                break
+                return False
+        return True
+
+    def _compare_due(self, now: datetime, may_go_on: Callable[[], bool], counts: Counter[str]) -> None:
+        """Decide the next page of learners once more, for a hint may be lost, and compare all that was delivered."""
+        results: list[Counter[str]] = []
+
+        def decide(owner: Owner) -> None:
+            if isinstance(owner, int):
+                self._attempt(partial(self._decide, owner, counts), counts)
+
+        def compare(owner: Owner) -> bool:
+            counted: Counter[str] = Counter()  # of its own: threads compare
+            results.append(counted)
+
+            def once() -> bool:
+                compared = self._delivering.compare(owner, heal=True)
+                counted.update(counts_of([compared]))
+                return compared.ending is Ending.PAUSED
+
+            return self._attempt(once, counted)
+
+        self._attempt(partial(compare_due, now, may_go_on, decide, compare), counts)
+        for counted in results:
+            counts.update(counted)
+        if counts["RecordsDiffering"]:  # nothing else, for the alarm of a missed reconciliation counts the samples
+            counts["ReconciliationFindings"] += counts["RecordsDiffering"]
+
+    def compare(self, request: object) -> dict[str, Any]:
+        """Compare what a person asks for. Raises msgspec.ValidationError."""
+        return compare_page(msgspec.convert(request, CompareRequest), self._delivering)
 
     def _attempt(self, act: Callable[[], bool | None], counts: Counter[str]) -> bool:
         """Act, and return the answer; False if it failed, which is logged and counted."""

@@ -15,11 +15,13 @@ from certrules.formats.stored_deliveries import read_breaker, read_delivery, wri
 from certrules.formats.stored_programs import NO_STATE, ProgramState, decode_program, encode_program
 from certrules.storage.records_table import (
     DELIVERIES,
+    DELIVERY,
     OTHERS,
     PROGRAM,
     SHARDS,
     RecordsItem,
     at_version,
+    owner_of,
     set_due,
     shard_of,
     write_together,
@@ -34,7 +36,7 @@ from certrules.storage.tables import (
     put_item,
 )
 
-_DELIVERY, _BREAKER = "D#", "BREAKER"
+_BREAKER = "BREAKER"
 
 # --- a learner
 
@@ -126,7 +128,7 @@ def _program_out(write: ProgramWrite) -> RecordsItem:
 
 def deliveries_of(owner: Owner) -> list[StoredDelivery]:
     """Read all deliveries of an owner, consistently: one request."""
-    found = RecordsItem.query(_owner_key(owner), RecordsItem.s.startswith(_DELIVERY), consistent_read=True)
+    found = RecordsItem.query(_owner_key(owner), RecordsItem.s.startswith(DELIVERY), consistent_read=True)
     return [_delivery_in(owner, item) for item in found]
 
 
@@ -147,7 +149,7 @@ def _owner_key(owner: Owner) -> str:
 
 
 def _delivery_key(target: Target) -> tuple[str, str]:
-    return _owner_key(target.owner), f"{_DELIVERY}{target.kind}#{target.key}"
+    return _owner_key(target.owner), f"{DELIVERY}{target.kind}#{target.key}"
 
 
 def _delivery_in(owner: Owner, item: RecordsItem) -> StoredDelivery:
@@ -198,9 +200,8 @@ def _due(kind: str, now: datetime, limit: int) -> list[Due]:
 def _due_in(p: str, at: datetime) -> Due:
     if p.startswith(PROGRAM):
         return Due(at, program=p.removeprefix(PROGRAM))
-    if p.startswith(course_run_key("")):
-        return Due(at, course_run=p.removeprefix(course_run_key("")))
-    return Due(at, learner_id=learner_of(p))
+    owner = owner_of(p)
+    return Due(at, learner_id=owner) if isinstance(owner, int) else Due(at, course_run=owner)
 
 
 def unsettled_since() -> datetime | None:
@@ -220,8 +221,7 @@ def unsettled_in(shard: int, after: dict[str, Any] | None, limit: int) -> tuple[
 
 def _target_in(item: RecordsItem) -> Target:
     _, kind, key = item.s.split("#", 2)
-    run = course_run_key("")
-    return Target(Kind(kind), item.p.removeprefix(run) if item.p.startswith(run) else learner_of(item.p), key)
+    return Target(Kind(kind), owner_of(item.p), key)
 
 
 # --- the service's breaker

@@ -8,6 +8,7 @@ The keys, and how they spread over partitions:
   definitions lists it in. An item each, because a course run may be in many programs.
 - `p` = `P#<program>`: `s` = `-`, the definitions; `CURSOR`, up to where its learners are decided again.
 - `p` = `BREAKER`, `s` = `-`: the service's breaker. It is read before each request, and written when it changes.
+- `p` = `COMPARISON`, `s` = `-`: how far the comparison of all deliveries with the service has come.
 - index `due`: `d` = `<P or D><learner modulo 4>`, `t` = when there is something to do: D for deliveries, P for all
   else, so that a service that is down holds up no decision. Sparse.
 - index `unsettled`: `u` = `<learner modulo 4>`, `o` = since when the service doesn't hold what is desired, with `w`,
@@ -27,12 +28,21 @@ from pynamodb.transactions import TransactWrite
 
 from certrules.core.deliveries.desired import Owner
 from certrules.core.instants import micros
-from certrules.storage.tables import LOST_RACE_CODES, LostRaceError, PlainItem, Timeouts, bind, shared_connection
+from certrules.storage.tables import (
+    LOST_RACE_CODES,
+    LostRaceError,
+    PlainItem,
+    Timeouts,
+    bind,
+    course_run_key,
+    learner_of,
+    shared_connection,
+)
 
 SHARDS = 4
 """Over how many partitions each index spreads."""
 
-PROGRAM = "P#"
+PROGRAM, DELIVERY = "P#", "D#"
 DELIVERIES, OTHERS = "D", "P"
 """Before the shard in the index `due`."""
 
@@ -86,6 +96,12 @@ def connect_records(records_table: str, region: str | None = None) -> None:
 def shard_of(owner: Owner) -> str:
     """Return the shard of a learner, a course run or a program in the indexes."""
     return str((owner if isinstance(owner, int) else crc32(owner.encode())) % SHARDS)
+
+
+def owner_of(p: str) -> Owner:
+    """Return whose deliveries a partition has."""
+    run = course_run_key("")
+    return p.removeprefix(run) if p.startswith(run) else learner_of(p)
 
 
 def at_version(key: tuple[str, str], version: int) -> RecordsItem:
