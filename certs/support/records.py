@@ -33,7 +33,7 @@ ACT = 'certs records act discard 86 8a1b2c3d-0000-4000-8000-000000000001 --reaso
     )
 )  # fmt: skip
 def records() -> None:
-    """Look at learners' records, have deliveries tried again, and decide what waits for a person."""
+    """Look at learners' records, and at what waits there."""
 
 
 @records.command("show", epilog=examples("certs records show 86"))

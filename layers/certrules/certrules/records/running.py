@@ -232,7 +232,7 @@ class Records:
 
         def decide(owner: Owner) -> None:
             if isinstance(owner, int):
-                self._attempt(partial(self._decide, owner, counts), counts)
+                self._attempt(partial(self._decide, owner, counts, may_go_on), counts)
 
         def compare(owner: Owner) -> bool:
             counted: Counter[str] = Counter()  # of its own: threads compare
