@@ -29,12 +29,12 @@ def holds(fragment: Any, values: dict[str, str]) -> bool:
 
 
 def without_records(fragment: Any) -> Any:
-    """Return a part of the template as it is where the conditions of records are false."""
+    """Return what is left of a fragment where there is no Credentials service."""
     if isinstance(fragment, list):
         return [without_records(part) for part in fragment]
     if not isinstance(fragment, dict):
         return fragment
-    condition, _, otherwise = fragment.get("Fn::If", ("", None, None))
+    condition, _, otherwise = fragment.get("Fn::If", (None, None, None))
     if condition in {"HasRecords", "AnnouncesPrograms"}:
         return without_records(otherwise)
     return {name: without_records(part) for name, part in fragment.items()}

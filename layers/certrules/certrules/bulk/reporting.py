@@ -101,11 +101,7 @@ def write_report(
         "parts": {"all": len(parts), "done": found.done},
         "failures": msgspec.to_builtins(found.failures[:MOST_LISTED]),
         "changed_since": msgspec.to_builtins(found.changed_since[:MOST_LISTED]),
-        "seconds": {
-            "planning": plan.seconds if plan else 0.0,
-            "applying": round(found.seconds, 3),
-            "elapsed": round((now - request.at).total_seconds(), 3),
-        },
+        "seconds": _seconds(request, plan, found, now),
         "cost": _cost(plan, found),
     }
     if comparison is None:
@@ -120,6 +116,14 @@ def write_report(
     folder.write("report.html", page(report).encode(), "text/html; charset=utf-8")
     folder.write_json("report.json", report)
     return report
+
+
+def _seconds(request: BulkRequest, plan: Plan | None, found: "_Found", now: datetime) -> dict[str, float]:
+    return {
+        "planning": plan.seconds if plan else 0.0,
+        "applying": round(found.seconds, 3),
+        "elapsed": round((now - request.at).total_seconds(), 3),
+    }
 
 
 def _comparison(folder: aws.Folder, run: Mapping[str, Any]) -> dict[str, Any] | None:
