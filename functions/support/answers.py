@@ -178,7 +178,9 @@ Case = model_of(
 Changes = model_of(CaseChanges)
 _PROGRAMS: Any = (PreviewedPrograms | None, Field(description="null: nothing is lost, or records are off."))
 ActPreview = model_of(Preview, programs=_PROGRAMS)
-Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...), programs=_PROGRAMS)
+# What was answered before there were programs is answered again for the same key, without them.
+_PROGRAMS_THEN: Any = (PreviewedPrograms | None, Field(default=None, description=_PROGRAMS[1].description))
+Done = model_of(Preview, "Done", event_id=(str, ...), at=(Instant, ...), programs=_PROGRAMS_THEN)
 
 
 class Exported(Answer):
