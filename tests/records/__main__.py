@@ -1,11 +1,18 @@
-"""`make storm`: a large storm of deliveries. It ends with 1 if a record differs from what is desired."""
+"""`make storm`: a large storm of changes over the real records. It ends with 1 if a record differs at its end."""
 
 import argparse
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 from tests.records.scene import staged
 from tests.records.service import hosting
-from tests.records.storm import Storm, weather
+from tests.records.storm import Storm
+from tests.records.tables import all_tables
+from tests.records.weather import Weather
+
+PORT = "8123"
 
 
 def main() -> int:
@@ -14,11 +21,21 @@ def main() -> int:
     parser.add_argument("--changes", type=int, default=10_000, help="how many changes (default: 10,000)")
     parser.add_argument("--seed", type=int, default=1, help="what the storm is drawn from")
     options = parser.parse_args()
-    with hosting() as host, staged(host) as scene:
-        result = weather(scene, Storm(options.seed, options.changes))
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    os.environ.update({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", **dict.fromkeys(keys, "testing")})
+    with all_tables(_engine()), hosting() as host, staged(host) as scene:
+        result = Weather(scene, Storm(options.seed, options.changes)).passes()
     print(result.report())
-    print(f"reads of the store: {scene.store.reads}, writes: {scene.store.writes}")
     return 1 if result.wrong else 0
+
+
+def _engine() -> str:
+    """Return the endpoint of DynamoDB Local: the one that CERTS_DYNAMODB_LOCAL names, or it is started."""
+    if running := os.environ.get("CERTS_DYNAMODB_LOCAL"):
+        return running
+    folder = Path(os.environ["CERTS_LOCAL_AWS"])
+    started = subprocess.run([folder / "start-dynamodb-local", PORT], check=True, capture_output=True, text=True)
+    return started.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -1,248 +1,148 @@
-"""A storm in simulated time: changes in disorder, faults, renames, an outage; then every record is as desired."""
+"""What a storm is drawn from: certificates that change in disorder, renames, and when a program was carried."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from random import Random
-from statistics import median, quantiles
-from threading import Lock
 from typing import NamedTuple
 
-from certrules.core.deliveries.delivery import Delivery
+from certrules.core.certificate import Certificate
 from certrules.core.deliveries.desired import (
     CourseCredential,
     Desired,
     Grade,
     Kind,
-    Owner,
-    ProgramCredential,
     Target,
     Username,
     four_decimals,
+    in_seconds,
 )
-from tests.records.faults import Fault
-from tests.records.scene import A1, A2, B1, NOON, P1, Scene
-from tests.records.state import State, User
+from certrules.core.fact_types import Fact
+from certrules.core.fact_types import Grade as GradeEntry
+from certrules.core.guard import PublishedCertificate, PublishedTransition
+from certrules.core.instants import BEGINNING
+from certrules.core.terms import Cause, Status
+from certrules.core.timeline import Entry
+from certrules.formats.learner_names import LearnerName, Name
+from certrules.storage import Item, Pair, RecordWrite, StoredRecord, save_name, save_record
+from certrules.storage.tables import LEARNER_NAME, learner_key, record_key
+from tests.records.scene import A1, A2, B1, NOON
+from tests.records.state import User
 
 LASTS = timedelta(hours=5)
-OUTAGE = (NOON + timedelta(hours=1), NOON + timedelta(hours=2))
 DISORDER = timedelta(minutes=30)
-TICK = timedelta(seconds=30)
-ERRORS, RENAMES, DUPLICATES = 0.05, 0.02, 0.1
+RENAMES = 0.02
 RUNS = (A1, A2, B1)
-FAULTS = (
-    Fault.THROTTLED,
-    Fault.ERROR,
-    Fault.ERROR_AFTER_WRITING,
-    Fault.PAGE,
-    Fault.GATEWAY,
-    Fault.HALF,
-    Fault.SILENT,
-    Fault.SILENT_AFTER_WRITING,
-)
 
 
 class Change(NamedTuple):
-    """A desired state, and when it arrives."""
+    """Something that changes of a learner; without a course run, the username."""
 
     at: datetime
-    target: Target
-    desired: Desired
-    number: int
+    learner_id: int
+    course_run: str = ""
+    is_awarded: bool = False
+    percent: float = 0
+    override: datetime | None = None
+    name: str = ""
 
 
 @dataclass
-class StormResult:
-    """What a storm came to."""
+class Stored:
+    """A learner as the storm has stored it; nobody else writes these items."""
 
-    changes: int
-    requests: Counter[str]
-    wrong: list[str] = field(default_factory=list)
-    delays: list[float] = field(default_factory=list)  # seconds from a change to its acknowledgement
+    learner_id: int
+    names: list[str] = field(default_factory=list)
+    known: LearnerName = field(default_factory=LearnerName)
+    item: Item = field(init=False)
+    records: dict[str, StoredRecord] = field(default_factory=dict)
+    last: dict[str, Change] = field(default_factory=dict)  # by course run
+    were_awarded: set[str] = field(default_factory=set)
+    carried: list[tuple[datetime, bool]] = field(default_factory=list)  # from when on the program is, or isn't
 
-    def report(self) -> str:
-        """Return it for people."""
-        total, wrong = self.requests.total(), len(self.wrong) or "no"
-        late = quantiles(self.delays, n=100)[98]
-        head = f"{self.changes} changes, {total} requests ({total / self.changes:.2f} a change): {wrong} records differ"
-        delay = f"delay: median {median(self.delays):.0f} s, 99 % {late:.0f} s, longest {max(self.delays):.0f} s"
-        paths = [f"{count:>9}  {path}" for path, count in self.requests.most_common()]
-        return "\n".join([head, delay, *paths, *self.wrong[:20]])
+    def __post_init__(self) -> None:
+        """Begin with the name of the learner."""
+        self.item = Item(learner_key(self.learner_id), LEARNER_NAME)
+
+    def store(self, change: Change) -> None:
+        """Store a change, as the rest of the service does it before it tells anybody."""
+        if not change.course_run:
+            self.names.append(change.name)
+            self.known = self.known.sent(Name(change.name, ""), change.at)
+            save_name(self.item, self.known, is_indexed=False)
+            return
+        pair = Pair(self.learner_id, change.course_run)
+        stored = self.records.setdefault(change.course_run, StoredRecord(Item(*record_key(pair))))
+        status = Status.DOWNLOADABLE if change.is_awarded else Status.NOTPASSING
+        cause = Cause.EARNED if change.is_awarded else Cause.GRADE_FELL
+        before = stored.published.transitions
+        transitions = (*before, PublishedTransition(change.at, status, cause))
+        if before and before[-1].status is status:
+            transitions = before
+        certificate = Certificate(status, "verified", str(change.percent))
+        timeline = [Entry(change.at, "grade", Fact.GRADE, "", GradeEntry(change.percent, "Pass"))]
+        if change.override is not None:
+            timeline.append(Entry(change.at, "override", Fact.DATE_OVERRIDE, "", change.override))
+        published = PublishedCertificate(certificate, transitions).with_newest()
+        save_record(RecordWrite(pair, stored, tuple(timeline), BEGINNING, published, None, (0, 0)))
+        self.last[change.course_run] = change
+        if change.is_awarded:
+            self.were_awarded.add(change.course_run)
+        self.carried.append((change.at, self.is_carried))
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the certificates carry the program now: either run of A, and B."""
+        held = {run for run, change in self.last.items() if change.is_awarded}
+        return bool(held & {A1, A2}) and B1 in held
+
+    def was_carried(self, since: datetime, until: datetime) -> set[bool]:
+        """Return whether the program was carried in a span of time: one answer, or both."""
+        found = {state for at, state in self.carried if since < at < until}
+        before = [state for at, state in self.carried if at <= since]
+        return found | {before[-1] if before else False}
+
+    def desired(self) -> Iterator[tuple[Target, Desired]]:
+        """Yield what the service should hold at the end, without the program."""
+        yield Target(Kind.USERNAME, self.learner_id), Username(name=self.names[-1])
+        for run in sorted(self.were_awarded):
+            change = self.last[run]
+            yield (
+                Target(Kind.COURSE, self.learner_id, run),
+                CourseCredential(is_awarded=change.is_awarded, mode="verified", date_override=change.override),
+            )
+            grade = Grade(percent=four_decimals(change.percent), letter="Pass", updated_at=in_seconds(change.at))
+            yield Target(Kind.GRADE, self.learner_id, run), grade
 
 
 @dataclass
 class Storm:
-    """Changes of learners in two courses and a program."""
+    """Changes of learners in two courses, which make a program."""
 
     seed: int
     count: int
-    changes: list[Change] = field(default_factory=list)
-    final: dict[Target, Change] = field(default_factory=dict)  # by number, not by arrival
-    former: defaultdict[Owner, set[str]] = field(default_factory=lambda: defaultdict(set))
+    changes: list[Change] = field(default_factory=list)  # in the order in which they are stored
+    learners: dict[int, Stored] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Draw the changes."""
         random = Random(self.seed)
-        learners = range(1_000, 1_000 + max(5, self.count // 12))
-        for learner in learners:
-            self._add(NOON, Target(Kind.USERNAME, learner), Username(name=f"learner{learner}"), random, late=False)
-        for at in sorted(NOON + LASTS * random.random() for _ in range(self.count)):
-            if len(self.changes) >= self.count:
-                break
-            learner = random.choice(learners)
+        ids = range(1_000, 1_000 + max(5, self.count // 12))
+        self.learners = {learner_id: Stored(learner_id) for learner_id in ids}
+        self.changes = [Change(NOON, learner_id, name=f"learner{learner_id}") for learner_id in ids]
+        held: defaultdict[tuple[int, str], bool] = defaultdict(bool)
+        for at in sorted(NOON + LASTS * random.random() for _ in range(self.count - len(ids))):
+            learner_id = random.choice(ids)
             if random.random() < RENAMES:
-                name = f"learner{learner}-{len(self.changes)}"
-                self._add(at, Target(Kind.USERNAME, learner), Username(name=name), random)
-            elif random.random() < 0.2:
-                grade = Grade(percent=four_decimals(random.random()), letter="Pass")
-                self._add(at, Target(Kind.GRADE, learner, random.choice(RUNS)), grade, random)
-            else:
-                self._change_course(at, learner, random)
-
-    def _change_course(self, at: datetime, learner: int, random: Random) -> None:
-        override = NOON + timedelta(days=random.randrange(9)) if random.random() < 0.2 else None
-        course = CourseCredential(is_awarded=random.random() < 0.7, mode="verified", date_override=override)
-        self._add(at, Target(Kind.COURSE, learner, random.choice(RUNS)), course, random)
-        awarded = [run for run in RUNS if self._is_awarded(Target(Kind.COURSE, learner, run))]
-        a = next((run for run in awarded if run != B1), None)
-        completes = a is not None and B1 in awarded
-        program = ProgramCredential(is_awarded=completes, course_runs=(a, B1) if completes and a else ())
-        target = Target(Kind.PROGRAM, learner, P1)
-        if completes or target in self.final:
-            self._add(at, target, program, random)
-
-    def _is_awarded(self, target: Target) -> bool:
-        change = self.final.get(target)
-        return change is not None and isinstance(change.desired, CourseCredential) and change.desired.is_awarded
-
-    def _add(self, at: datetime, target: Target, desired: Desired, random: Random, *, late: bool = True) -> None:
-        change = Change(at + DISORDER * random.random() * late, target, desired, len(self.changes) + 1)
-        before = self.final.get(target)
-        if before is not None and isinstance(before.desired, Username):
-            self.former[target.owner].add(before.desired.name)
-        self.final[target] = change
-        self.changes.append(change)
-        if random.random() < DUPLICATES:
-            self.changes.append(change._replace(at=change.at + DISORDER * random.random()))
+                name = f"learner{learner_id}-{len(self.changes)}"
+                self.changes.append(Change(at, learner_id, name=name))
+                continue
+            run = random.choice(RUNS)
+            held[learner_id, run] = random.random() < 0.7
+            override = NOON + timedelta(days=random.randrange(9)) if random.random() < 0.2 else None
+            self.changes.append(Change(at, learner_id, run, held[learner_id, run], round(random.random(), 5), override))
 
     def users(self) -> list[User]:
-        """Return the users that the service has: the first names of all learners."""
-        owners = sorted({int(target.owner) for target in self.final})
-        return [User(f"learner{owner}", owner) for owner in owners]
-
-
-def weather(scene: Scene, storm: Storm) -> StormResult:
-    """Let a storm pass over a scene. Return what it came to."""
-    random, lock = Random(storm.seed + 1), Lock()
-    service, delays = scene.service, dict[tuple[Target, datetime], float]()
-
-    def fault(_path: str) -> Fault | None:
-        return random.choice(FAULTS) if random.random() < ERRORS else None
-
-    def measure(delivery: Delivery) -> None:
-        acknowledged = delivery.acknowledged
-        if acknowledged is not None and delivery.is_settled and acknowledged.at == scene.now:
-            with lock:
-                key = delivery.target, delivery.wanted_at
-                delays.setdefault(key, (acknowledged.at - delivery.wanted_at).total_seconds())
-
-    service.state.users = storm.users()
-    service.state.replacement_worker = service.platform.username
-    service.misbehaviour.choose = fault
-    service.misbehaviour.deadlocks = True  # and each request takes some milliseconds
-    scene.store.before_save = measure
-    wrong: list[str] = []
-    arriving = sorted(storm.changes, key=lambda change: change.at)
-    with ThreadPoolExecutor(4) as workers:
-        while arriving or scene.store.first_due() is not None:
-            arrived: list[Change] = []
-            while arriving and arriving[0].at <= scene.now:
-                arrived.append(arriving.pop(0))
-            is_out = OUTAGE[0] <= scene.now < OUTAGE[1]
-            service.misbehaviour.down_until = OUTAGE[1] if is_out else None
-            events = len(service.state.events)
-            _deliver_all(scene, workers, random, arrived)
-            wrong += [f"{event}: it is desired" for event in service.state.events[events:] if _is_desired(scene, event)]
-            scene.now = _next(scene, arriving)
-            assert scene.now < NOON + timedelta(days=14), "it does not come to an end"
-    result = StormResult(len(storm.changes), service.misbehaviour.requests, delays=list(delays.values()))
-    result.wrong = [*wrong, *_differences(service.state, storm), *_crowds(scene)]
-    return result
-
-
-def _is_desired(scene: Scene, event: tuple[str, str, str]) -> bool:
-    """Whether a program credential was revoked that was desired to be awarded."""
-    status, name, program = event
-    owner = int(name.removeprefix("learner").partition("-")[0])
-    desired = scene.delivery(Target(Kind.PROGRAM, owner, program)).desired
-    return status == "revoked" and desired != ProgramCredential(is_awarded=False)
-
-
-def _deliver_all(scene: Scene, workers: ThreadPoolExecutor, random: Random, arrived: list[Change]) -> None:
-    """Deliver what is due, some of it twice, while changes arrive; those of programs arrive before."""
-    delivering = scene.delivering
-
-    def want(change: Change) -> None:
-        scene.store.want(change.target, change.desired, change.number, scene.now)
-
-    for change in arrived:
-        if change.target.kind is Kind.PROGRAM:
-            want(change)
-    tasks: list[Callable[[], object]] = []
-    for owner in scene.store.due(scene.now, 10_000):
-        times = 3 if random.random() < 0.2 else 1  # a queue delivers some more than once
-        tasks += [partial(delivering.deliver, owner)] * times
-    for change in arrived:
-        if change.target.kind is not Kind.PROGRAM:
-            tasks.insert(random.randint(0, len(tasks)), partial(want, change))
-            tasks.append(partial(delivering.deliver, change.target.owner))
-    for done in [workers.submit(task) for task in tasks]:
-        done.result()
-
-
-def _next(scene: Scene, arriving: list[Change]) -> datetime:
-    """Return when there is something to do next, a tick later at least."""
-    soonest = [change.at for change in arriving[:1]]
-    due = scene.store.first_due()
-    if due is not None:
-        soonest.append(max(due, scene.store.breaker.breaker.open_until or due))
-    return max(scene.now + TICK, min(soonest, default=scene.now))
-
-
-def _differences(state: State, storm: Storm) -> list[str]:
-    """Return the records that differ from what is desired."""
-    found = []
-    for target, change in storm.final.items():
-        username = storm.final[Target(Kind.USERNAME, target.owner)].desired
-        assert isinstance(username, Username)
-        shown = _shown(state, target, username.name)
-        if shown != change.desired:
-            found.append(f"{target}: {shown}, desired {change.desired}")
-    for owner, names in storm.former.items():
-        found += [f"{owner}: rows under a former name" for name in names if any(state.of_user(name))]
-    return found
-
-
-def _shown(state: State, target: Target, name: str) -> Desired | None:
-    if target.kind is Kind.USERNAME:
-        user = next(user for user in state.users if user.lms_user_id == target.owner)
-        return Username(name=user.username)
-    if target.kind is Kind.GRADE:
-        grade = state.grades.get((name, target.key))
-        return None if grade is None else Grade(percent=float(grade.percent), letter=grade.letter)
-    row = state.credential(name, target.key)
-    if row is None:
-        return None
-    is_awarded = row.status == "awarded"
-    if target.kind is Kind.PROGRAM:
-        return ProgramCredential(is_awarded=is_awarded)
-    return CourseCredential(is_awarded=is_awarded, mode="verified", date_override=row.override)
-
-
-def _crowds(scene: Scene) -> list[str]:
-    """Return the credentials for which more than one request was in flight."""
-    crowds = scene.service.misbehaviour.most_in_flight
-    return [f"{subject}: {count} requests in flight" for subject, count in crowds.items() if count > 1]
+        """Return the users that the service has: all learners under their first names."""
+        return [User(f"learner{learner_id}", learner_id) for learner_id in self.learners]

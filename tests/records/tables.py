@@ -1,4 +1,4 @@
-"""The records table alone, in this process or in AWS's own engine."""
+"""The records table, alone or with the certificates table, in this process or in AWS's own engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 
 from certrules import storage
+from certrules.storage import Item
 from certrules.storage.records_table import RecordsItem, connect_records
 
 
@@ -23,3 +24,14 @@ def records_table(endpoint: str | None = None) -> Iterator[None]:
             yield
         finally:
             RecordsItem.delete_table()
+
+
+@contextmanager
+def all_tables(endpoint: str) -> Iterator[None]:
+    """Make both tables."""
+    with records_table(endpoint):
+        Item.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+        try:
+            yield
+        finally:
+            Item.delete_table()
