@@ -4,15 +4,15 @@ import argparse
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from tests.conftest import LOCAL_AWS, free_port
 from tests.records.scene import staged
 from tests.records.service import hosting
 from tests.records.storm import Storm
 from tests.records.tables import all_tables
 from tests.records.weather import Weather
-
-PORT = "8123"
 
 
 def main() -> int:
@@ -23,19 +23,21 @@ def main() -> int:
     options = parser.parse_args()
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     os.environ.update({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", **dict.fromkeys(keys, "testing")})
-    with all_tables(_engine()), hosting() as host, staged(host) as scene:
+    with _engine() as endpoint, all_tables(endpoint), hosting() as host, staged(host) as scene:
         result = Weather(scene, Storm(options.seed, options.changes)).passes()
     print(result.report())
     return 1 if result.wrong else 0
 
 
-def _engine() -> str:
-    """Return the endpoint of DynamoDB Local: the one that CERTS_DYNAMODB_LOCAL names, or it is started."""
+@contextmanager
+def _engine() -> Iterator[str]:
+    """Run DynamoDB Local for a while, unless CERTS_DYNAMODB_LOCAL names the endpoint of one that runs."""
     if running := os.environ.get("CERTS_DYNAMODB_LOCAL"):
-        return running
-    folder = Path(os.environ["CERTS_LOCAL_AWS"])
-    started = subprocess.run([folder / "start-dynamodb-local", PORT], check=True, capture_output=True, text=True)
-    return started.stdout.strip()
+        yield running
+        return
+    starter, port = LOCAL_AWS / "start-dynamodb-local", str(free_port())
+    yield subprocess.run([starter, port], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([starter, "--stop", port], check=True)
 
 
 if __name__ == "__main__":

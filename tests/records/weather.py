@@ -14,7 +14,7 @@ from itertools import batched
 from random import Random
 from statistics import median, quantiles
 from threading import Lock
-from typing import Any
+from typing import Any, override
 from unittest.mock import patch
 
 import msgspec
@@ -151,6 +151,7 @@ class MeasuredDeliveries(DynamoDeliveries):
         self._scene, self._lock = scene, Lock()
         self.delays: dict[tuple[Target, datetime], float] = {}
 
+    @override
     def save(self, delivery: Delivery, version: int) -> StoredDelivery | None:
         """Save a delivery."""
         saved = super().save(delivery, version)
