@@ -66,7 +66,7 @@ class Stored:
         self.item = Item(learner_key(self.learner_id), LEARNER_NAME)
 
     def store(self, change: Change) -> None:
-        """Store a change, as the rest of the service does it before it tells anybody."""
+        """Store a change, as the rest of the service does it before its events come."""
         if not change.course_run:
             self.names.append(change.name)
             self.known = self.known.sent(Name(change.name, ""), change.at)

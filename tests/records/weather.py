@@ -91,7 +91,7 @@ class StormResult:
 
 
 class Bus:
-    """EventBridge, which takes some events without saying so, and says of others that it didn't."""
+    """EventBridge, which refuses some events, and takes half of these all the same."""
 
     def __init__(self, random: Random) -> None:
         self.ids: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
