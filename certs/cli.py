@@ -17,6 +17,7 @@ from certs.options import Instant, examples
 from certs.policy import policy as policy_commands
 from certs.programs.command import programs as program_commands
 from certs.reconcile import reconcile
+from certs.support.records import records
 
 MALFORMED_LINES = 2
 """Exit code when some lines could not be read; the others were."""
@@ -243,7 +244,7 @@ main.add_command(imports.import_)
 main.add_command(archive)
 main.add_command(doctor)
 main.add_command(reconcile)
-support.records.add_command(compare)
+records.add_command(compare)
 main.add_command(bridge)
 main.add_command(policy_commands)
 main.add_command(program_commands)

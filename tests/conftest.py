@@ -1,7 +1,6 @@
 """What every test stands on: no real AWS, hypothesis profiles, and the optional things of the machine."""
 
 import os
-import socket
 import subprocess
 from pathlib import Path
 
@@ -9,9 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.workermanage import WorkerController
 
-ROOT = Path(__file__).resolve().parent.parent
-LOCAL_AWS = Path(os.environ.get("CERTS_LOCAL_AWS", ROOT.parent / "shared" / "local-aws"))
-SHARED_DATA = Path(os.environ.get("CERTS_DATA", ROOT.parent / "shared" / "data"))
+from tests.scenes.machine import LOCAL_AWS, SHARED_DATA, free_port
 
 DYNAMODB_PORT = pytest.StashKey[int]()
 OPTIONAL = ("dynamodb_local", "shared_data")  # fixtures whose tests get the marker of the same name
@@ -94,10 +91,3 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("no data folder: CERTS_DATA names none")
     return SHARED_DATA
-
-
-def free_port() -> int:
-    """Find a port of this machine on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -203,9 +203,9 @@ class Watch:
         }
 
     def _named(self, suffix: str) -> list[tuple[str, str]]:
-        """Return the tables or queues that the functions know, by the variables that name them."""
+        """Return the tables or queues that the functions know, by the variables that name any."""
         known = {k: v for function in self._cloud.functions for k, v in self._cloud.environment(function).items()}
-        return [(k, v) for k, v in sorted(known.items()) if k.endswith(suffix)]
+        return [(k, v) for k, v in sorted(known.items()) if k.endswith(suffix) and v]
 
     def _see_through(self) -> None:
         self._cloud.deliver(delayed=True)

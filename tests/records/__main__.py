@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.conftest import LOCAL_AWS, free_port
 from tests.records.scene import staged
 from tests.records.service import hosting
 from tests.records.storm import Storm
 from tests.records.tables import all_tables
 from tests.records.weather import Weather
+from tests.scenes.machine import LOCAL_AWS, free_port
 
 
 def main() -> int:

@@ -236,7 +236,7 @@ class Weather:
         self.meter.enabled = True
 
     def _work_off(self, function: Records, messages: list[dict[str, Any]]) -> None:
-        worked = function.work_off(messages)
+        worked = function.work_off(messages, lambda: True)
         with self.lock:
             self.counted["calls for messages"] += 1
             self.counted["events put"] += worked.counts["ProgramEvents"]
