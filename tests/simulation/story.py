@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from certrules.storage import Pair
 from certs.sources import event_builders as builders
@@ -82,7 +82,7 @@ def _recorded(event_id: UUID, at: datetime, pair: Pair) -> Detail:
         status="downloadable",
         mode="verified",
         grade="0.8",
-        certificate_id=event_id,
+        certificate_id=uuid5(NAMESPACE_OID, str(pair)),  # the platform's row keeps its id
         created=created,
         modified=created,
     )

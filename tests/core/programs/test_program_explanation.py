@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from certrules.core.explain.programs import BECAUSE, ProgramExplanation, explain_program
+from certrules.core.explain.programs import BECAUSE, BY_PERSON, ProgramExplanation, explain_program
 from certrules.core.explain.rendering import as_json, program_as_text
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.programs.deciding import decide_program
@@ -123,9 +123,10 @@ def test_what_a_definition_changed_is_held_for_a_person() -> None:
     assert found.next_steps == (
         "It stays. If the definition is wrong, whoever runs the catalog corrects it.",
         "C: The learner earns one in any of them. They are c1.",
+        BY_PERSON,
     )
     emptied = explained(BOTH, then=[{"day 7": {"courses": {}}}])
-    assert emptied.next_steps == (REASONS[ProgramReason.NO_COURSES].remedy,)
+    assert emptied.next_steps == (REASONS[ProgramReason.NO_COURSES].remedy, BY_PERSON)
 
 
 def test_what_is_published_is_explained_as_the_learner_has_it() -> None:

@@ -207,6 +207,8 @@ _TO_KEEP: Mapping[ProgramCause, str] = {
 }
 """What is done about a pending revocation, by its cause."""
 
+BY_PERSON = "A person may end it: support discards the revocation, or releases it (`certs records act`)."
+
 
 def _next_steps(
     state: PublishedProgram, definition: ProgramDefinition, courses: Sequence[CourseFinding]
@@ -224,6 +226,8 @@ def _next_steps(
     for course in courses:
         if course.remedy:
             yield f"{course.course}: {course.remedy}"
+    if state.pending is not None:
+        yield BY_PERSON
 
 
 # --- before an act
