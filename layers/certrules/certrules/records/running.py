@@ -99,7 +99,7 @@ class Records:
         def attempt(ids: Sequence[str], act: Callable[[], object]) -> None:
             try:
                 act()
-            except Exception:
+            except Exception:  # whatever it is, the other messages of the batch go on, and these come again
                 self._logger.exception("Messages are retried.", message_ids=ids)
                 retried.update(ids)
 
@@ -259,7 +259,7 @@ class Records:
         """Act, and return the answer; False if it failed, which is logged and counted."""
         try:
             return bool(act())
-        except Exception:
+        except Exception:  # one learner or program must not hold up the others; it stays due
             self._logger.exception("What is due failed; it is tried again.")
             counts["RecordsFailed"] += 1
             return False
