@@ -22,7 +22,7 @@ values = st.one_of(
     st.none(),
     st.sampled_from(["7", "two\nlines", 'a "quote"', "a, b; c | d", "a\tb", "back\\slash", "\\\\N", "Ž", "{}", ""]),
     st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=20),
-).filter(lambda value: value is None or value.casefold() not in {"null", "none", "nan", "nat", "<na>", r"\n"})
+).filter(lambda value: value is None or value.casefold() not in {spelling.casefold() for spelling in NULLS})
 tables = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, values)), min_size=1, max_size=8)
 packings = st.sampled_from(
     [name for name in PACKINGS if name not in {"", ".GZ"}]
