@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from answer_models import Answer, Instants, PossibleChange, model_of
 from pydantic import Field
-from record_answers import CaseRecord, PreviewedPrograms, ProgramsOfMany
 
+from answer_models import Answer, Instants, PossibleChange, model_of
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.timeline import CaseChanges
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.support import learners
 from certrules.support.acts import Preview
 from models import Instant
+from record_answers import CaseRecord, PreviewedPrograms, ProgramsOfMany
 
 
 class Problem(Answer):

@@ -6,17 +6,24 @@ that it takes.
 
 from typing import Any
 
-import record_calls  # noqa: F401 - same
-import record_pages  # noqa: F401 - same
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 
-import case_calls  # noqa: F401 - adds its routes
-import console  # noqa: F401 - same
+import act_pages  # noqa: F401 - adds its routes
+import case_calls  # noqa: F401 - same
+import case_pages  # noqa: F401 - same
 import course_run_calls  # noqa: F401 - same
+import course_run_pages  # noqa: F401 - same
+import home_pages  # noqa: F401 - same
+import learner_pages  # noqa: F401 - same
+import record_calls  # noqa: F401 - same
+import record_pages  # noqa: F401 - same
+import regeneration_pages  # noqa: F401 - same
 import regenerations  # noqa: F401 - same
 import revocation_calls  # noqa: F401 - same
+import revocation_pages  # noqa: F401 - same
 import rollouts  # noqa: F401 - same
+import search_pages  # noqa: F401 - same
 from application import app, audit, logger, metrics
 from openapi import document
 from request_bodies import with_plain_media_type

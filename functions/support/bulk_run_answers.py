@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from answer_models import Answer, Instants
 from pydantic import Field
-from record_answers import ProgramsOfMany
 
+from answer_models import Answer, Instants
 from certrules.bulk.runs import Approvers
 from certrules.core.comparison import Effect, Kind
 from certrules.core.terms import Rollout
 from models import Instant
+from record_answers import ProgramsOfMany
 
 
 class RunRequest(Answer):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from answer_models import Answer, model_of
 from pydantic import Field
 
+from answer_models import Answer, model_of
 from certrules.core.deliveries.desired import Kind
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.core.explain.deliveries import DeliveryState

@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import DecodeError, json
-from record_answers import ProgramActed, Programs, Retried, WaitingPage
 
 from application import ABOUT, BUS, PAGE, POLICIES, actor, app, demand, key_of, metrics
 from certrules import aws
@@ -20,6 +19,7 @@ from certrules.support import acts, records
 from certrules.support.program_acts import PROGRAM_ACTS, plan_program_act
 from models import AsOf, Cursor, Key, LearnerInPath, ProgramActRequest, Retry
 from openapi import call
+from record_answers import ProgramActed, Programs, Retried, WaitingPage
 
 Reason = Annotated[str | None, Query(json_schema_extra={"enum": list(Waiting)}, description="Why it waits.")]
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-from record_calls import place_in, write_place
 
 from application import ABOUT, app, demand
 from certrules import aws
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.support import records
-from console import form, number, page, query, see
+from pages import form, number, page, query, see
+from record_calls import place_in, write_place
 
 PAGE = 50
 

@@ -1,0 +1,67 @@
+"""The console's page of a case, and of what changes would come to."""
+
+from aws_lambda_powertools.event_handler import Response
+
+from application import CERTIFICATE_URL, CONSUMER_DEAD_LETTERS, POLICIES, app, pair_of, scopes
+from certrules import aws
+from certrules.core.explain import what_if
+from certrules.core.fact_types import Fact
+from certrules.core.terms import PERSON
+from certrules.support import acts, cases
+from certrules.support.acts import ACTS
+from pages import instant, number, page, query
+
+
+@app.get("/case", include_in_schema=False)
+def case_page() -> Response[str]:
+    """Return a case, now or as of an instant."""
+    as_of = instant(query("as_of"), "as_of")
+    found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
+    body = cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    changes = what_if.possible_changes(found.record, POLICIES, aws.now())
+    acts = offered(found) if as_of is None else {}
+    helpful = {_BY_CHANGE.get(change["code"]) for way in body["counterfactuals"] for change in way}
+    return page(
+        "case.html",
+        case=body,
+        as_of=as_of,
+        acts=acts,
+        suggested=[name for name in acts if name in {*helpful, "release", "discard"}],
+        chosen=query("act"),
+        changes=[change for change in changes if not change.code.startswith("reset_exam")],
+        done=query("done") or None,
+        arrived=any(entry.event_id == query("done") for entry in found.record.timeline),
+    )
+
+
+_BY_CHANGE = {"allowlist": "allowlist-add", "lift_invalidation": "lift"}
+"""The acts by which support brings about a change that would help."""
+
+
+def offered(case: cases.Case) -> dict[str, acts.Act]:
+    """Return the acts that make sense in a case and that the person may do."""
+    timeline = case.record.timeline
+    values = {(entry.fact, entry.subject): entry.value for entry in timeline}
+    listed, invalidated = values.get((Fact.ALLOWLIST, PERSON)), values.get((Fact.INVALIDATION, PERSON))
+    sensible = {
+        "allowlist-add": not listed and not invalidated,
+        "allowlist-remove": listed,
+        "invalidate": not invalidated and not listed,
+        "lift": invalidated,
+        "date-set": case.published.certificate is not None,
+        "date-remove": values.get((Fact.DATE_OVERRIDE, "")) is not None,
+        "redecide": case.is_known,
+        "release": case.published.pending is not None,
+        "discard": case.published.pending is not None,
+        "erase-name": True,
+    }
+    return {name: act for name, act in ACTS.items() if sensible[name] and act.scope in scopes()}
+
+
+@app.get("/what-if", include_in_schema=False)
+def what_if_page() -> Response[str]:
+    """Return the outcome of a case after some changes; nothing is stored."""
+    found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
+    codes = app.current_event.query_string_parameters.get("change", "").split(",")
+    outcome = cases.what_if(found, [code for code in codes if code], [], aws.now())
+    return page("what_if.html", pair=found.pair, outcome=outcome)

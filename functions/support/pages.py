@@ -1,0 +1,123 @@
+"""What the pages of the console share: how they are rendered, their links, queries and forms.
+
+A form's POST is accepted only from this site: browsers send its origin, and no script can change that.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from aws_lambda_powertools.event_handler import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import ValidationError
+
+from application import HEADERS, PROBLEM_PAGE, actor, app, named_actor, scopes
+from certrules.core.wording import status_text
+from certrules.core.wording import when as when_text
+from certrules.formats.written_instants import read_instant
+from certrules.requests import RefusedActError
+from certrules.support import records
+
+_NUMBER = re.compile("[0-9]{1,19}")
+_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+FOLDER = Path(__file__).parent / "templates"
+pages = Environment(
+    loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def when(instant: datetime | str | None) -> str:
+    """Write an instant for people; "" for none."""
+    if instant is None:
+        return ""
+    return when_text(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
+
+
+def link(path: str, **query: object) -> str:
+    """Return the address of a page."""
+    return f"{path}?{urlencode({name: value for name, value in query.items() if value is not None})}"
+
+
+pages.filters["when"] = when
+pages.filters["status"] = status_text
+pages.globals["link"] = link
+pages.globals["records_on"] = records.is_on()
+
+
+def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response[str]:
+    """Return a page."""
+    html = pages.get_template(template).render(person=actor(), scopes=scopes(), **content)
+    return Response(status, "text/html; charset=utf-8", html)
+
+
+def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]:
+    """Return the page of a problem, without the navigation for an unknown person."""
+    person = named_actor()
+    may = scopes() if person else set()
+    html = pages.get_template("problem.html").render(person=person, scopes=may, title=title, fix=fix, field=field)
+    return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
+
+
+PROBLEM_PAGE.append(problem_page)
+
+
+def see(path: str, **query: object) -> Response[str]:
+    """Send the browser on to another page."""
+    return Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers={"Location": link(path, **query)})
+
+
+def query(name: str, default: str = "") -> str:
+    """Return a value of the page's query."""
+    return (app.current_event.query_string_parameters or {}).get(name, default).strip()
+
+
+def form() -> dict[str, str]:
+    """Return the fields of a form. Raises RefusedActError for a form of another site."""
+    origin = app.current_event.headers.get("sec-fetch-site", "")
+    if origin != "same-origin":
+        raise RefusedActError(403, "this form was not sent from the console", "open the page again and send its form")
+    values = parse_qs(app.current_event.decoded_body or "", keep_blank_values=True)
+    return {name: found[-1].strip() for name, found in values.items()}
+
+
+def number(text: str, field: str = "learner_id") -> int:
+    """Read a learner's id. Raises RefusedActError."""
+    if not _NUMBER.fullmatch(text) or not 0 < int(text) < 2**63:
+        raise RefusedActError(422, f"{text[:40]!r} is no learner id", "it is the platform's user id, a number", field)
+    return int(text)
+
+
+def instant(text: str, field: str) -> datetime | None:
+    """Read an instant; one without an offset is in UTC. Raises RefusedActError."""
+    if not text:
+        return None
+    offset = "" if _OFFSET.search(text) else "+00:00"
+    try:
+        return read_instant(text + offset)
+    except ValueError as error:
+        raise RefusedActError(422, f"{text[:40]!r} is no time", str(error), field) from None
+
+
+def key_in(fields: Mapping[str, str]) -> str:
+    """Return the key by which a form counts once. Raises RefusedActError."""
+    key = fields.get("key", "")
+    if not 8 <= len(key) <= 255:
+        raise RefusedActError(422, "the form has no key", "open the page again and send its form", "key")
+    return key
+
+
+def unread(error: ValidationError) -> RefusedActError:
+    """Return the refusal of a form, naming the first field."""
+    first = error.errors()[0]
+    fix = str(first["msg"]).removeprefix("Value error, ")
+    return RefusedActError(422, "the form can't be read", fix, str(first["loc"][0]))
+
+
+@app.get("/style.css", include_in_schema=False)
+def style() -> Response[str]:
+    """Return how the pages look."""
+    return Response(HTTPStatus.OK, "text/css; charset=utf-8", (FOLDER / "style.css").read_text())
