@@ -13,7 +13,7 @@ from tests.scenes.machine import LOCAL_AWS, SHARED_DATA, free_port
 DYNAMODB_PORT = pytest.StashKey[int]()
 OPTIONAL = ("dynamodb_local", "shared_data")  # fixtures whose tests get the marker of the same name
 
-settings.register_profile("dev", max_examples=50, deadline=None)  # draws anew in each run, and remembers what failed
+settings.register_profile("dev", max_examples=50, deadline=None)  # draws again in each run, and remembers what failed
 settings.register_profile(  # a commit passes in every run or in none
     "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )

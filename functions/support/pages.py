@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from aws_lambda_powertools.event_handler import Response
@@ -42,15 +42,32 @@ def link(path: str, **query: object) -> str:
     return f"{path}?{urlencode({name: value for name, value in query.items() if value is not None})}"
 
 
+class Link(NamedTuple):
+    """A link of the navigation."""
+
+    path: str
+    label: str
+    pages: tuple[str, ...] = ()  # the paths of the pages below it
+
+
+NAVIGATION = (
+    Link("/", "Find", ("/find", "/find-learner", "/learner", "/case", "/what-if", "/preview", "/course-run")),
+    Link("/revocations", "Revocations"),
+    Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued")),
+    Link("/records", "Records"),
+)
+"""The places of the console, as every page shows them; records only where they are on."""
+
 pages.filters["when"] = when
 pages.filters["status"] = status_text
 pages.globals["link"] = link
+pages.globals["navigation"] = NAVIGATION
 pages.globals["records_on"] = records.is_on()
 
 
 def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response[str]:
     """Return a page."""
-    html = pages.get_template(template).render(person=actor(), scopes=scopes(), **content)
+    html = pages.get_template(template).render(person=actor(), scopes=scopes(), here=app.current_event.path, **content)
     return Response(status, "text/html; charset=utf-8", html)
 
 
@@ -58,7 +75,8 @@ def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]
     """Return the page of a problem, without the navigation for an unknown person."""
     person = named_actor()
     may = scopes() if person else set()
-    html = pages.get_template("problem.html").render(person=person, scopes=may, title=title, fix=fix, field=field)
+    named = {"person": person, "scopes": may, "here": app.current_event.path}
+    html = pages.get_template("problem.html").render(**named, title=title, fix=fix, field=field)
     return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
 
 

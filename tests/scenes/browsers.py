@@ -23,6 +23,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PICTURES = os.environ.get("CERTS_PICTURES")  # the folder for them; docs/console has those of a run
 
 
+LOOKS = {"width": 1000, "height": 800}
+
+
+PHONE = 390  # pixels
+
+
 EVIL = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 
@@ -48,7 +54,7 @@ class Person:
 
     def __init__(self, browser: Browser, address: str, scene: Scene, name: str, scheme: Any = "light") -> None:
         self.scene = scene
-        looks: Any = {"color_scheme": scheme, "viewport": {"width": 1000, "height": 800}}
+        looks: Any = {"color_scheme": scheme, "viewport": LOOKS}
         self._context = browser.new_context(java_script_enabled=False, **looks)
         self._checked = browser.new_context(bypass_csp=True, **looks)
         token = scene.cloud.api.token(name, [f"certificates/{scope}" for scope in EVERYTHING])
@@ -73,12 +79,15 @@ class Person:
         return self.page.locator("#answer")
 
     def check(self, picture: str = "") -> None:
-        """Have axe-core look at the page, and keep a picture of it."""
+        """Have axe-core look at the page, wide and as on a phone, where nothing may be wider; keep a picture of it."""
         if picture and PICTURES:
             self.page.screenshot(path=Path(PICTURES) / f"{picture}.png")
-        self._axe.set_content(self.page.content())
-        found = Axe().run(self._axe).response["violations"]
-        assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
+        for width in (LOOKS["width"], PHONE):
+            self._axe.set_viewport_size({"width": width, "height": LOOKS["height"]})
+            self._axe.set_content(self.page.content())
+            assert self._axe.evaluate("document.documentElement.scrollWidth") <= width
+            found = Axe().run(self._axe).response["violations"]
+            assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
 
     def act(self, what: str, why: str, date: str = "") -> None:
         """Choose an act, look at what it will do, and confirm it."""

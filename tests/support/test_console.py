@@ -53,6 +53,19 @@ def test_every_page_forbids_scripts_frames_and_caches(support_client: Client) ->
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    ("path", "mark"),
+    [
+        ("/revocations", '<a href="/revocations" aria-current="page">Revocations</a>'),
+        ("/case", '<a href="/" aria-current="true">Find</a>'),
+    ],
+)
+def test_the_navigation_marks_where_a_page_is(learner: Learner, support_client: Client, path: str, mark: str) -> None:
+    page = support_client.get(path, **about(learner)).body
+    assert mark in page
+    assert page.count("aria-current") == 1
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
 @pytest.mark.parametrize("path", ["/preview", "/act", "/course-run/act", "/revocations/ask", "/revocations/decide"])
 def test_a_form_of_another_site_is_refused(
