@@ -15,6 +15,8 @@ EXPORT := .tools/uv/bin/uv export --frozen --quiet --no-header --no-annotate --o
 export PYTHON
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
+# Compiled modules are kept: without them each stack of the tests compiles every function again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run demo-openedx test simulate storm fuzz e2e lint format typecheck docs bench build debug audit clean ci
 

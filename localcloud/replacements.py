@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
+from functools import cache
 from inspect import getattr_static
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,14 @@ import moto.backends
 import moto.dynamodb.models
 import moto.dynamodb.models.dynamo_type
 import moto.events.models
+import moto.kms.models
 import moto.s3.models
 import moto.s3.urls
 import moto.sqs.models
+from moto.cloudformation.models import Stack
 from moto.core.models import botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
+from moto.kms.utils import generate_private_key
 from moto.sqs.models import sqs_backends
 
 from localcloud import requests, steps
@@ -48,12 +53,14 @@ ENVIRONMENT = {
 REPLACED: tuple[tuple[object, str, object], ...] = (
     (botocore_stubber, "process_request", requests.answer),
     (dynamodb_backends, "backend", LocalDynamoDB),
+    (Stack, "parse_template", staticmethod(json.loads)),  # moto tries YAML first, in a hundred times the time
     (moto.dynamodb.models, "Table", LocalTable),
     (moto.dynamodb.models.dynamo_type, "LimitedSizeDict", Attributes),
     (moto.dynamodb.models.dynamo_type.Item, "instances_tracked", Untracked()),
     (moto.events.models, "EventBus", LocalBus),
     (moto.events.models, "Replay", LocalReplay),
     (moto.events.models, "Rule", LocalRule),
+    (moto.kms.models, "generate_private_key", cache(generate_private_key)),  # an RSA key for each table
     (moto.s3.models.S3Backend, "_url_module", moto.s3.urls),  # moto loads it again at each request, in any thread
     (moto.sqs.models.Message, "instances_tracked", Untracked()),
     (sqs_backends, "backend", LocalSqs),

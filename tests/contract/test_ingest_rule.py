@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from moto.events.models import EventPattern
-from samtranslator.yaml_helper import yaml_parse
 
 from certrules.formats.event_types import EVENT_TYPES
 from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.own_events import NAMED, RENAMED
 from certrules.formats.program_events import PROGRAM_EVENTS
+from localcloud.template import read_yaml
 from tests.scenes.story_of_samples import delivered, story
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 
 @pytest.fixture(scope="module")
 def rule() -> Any:
-    resources = yaml_parse(TEMPLATE.read_text())["Resources"]
+    resources = read_yaml(TEMPLATE.read_text())["Resources"]
     return EventPattern.load(json.dumps(resources["IngestRule"]["Properties"]["EventPattern"]))
 
 
@@ -55,7 +55,7 @@ def test_what_this_service_sends_does_not(rule: Any) -> None:
 
 @pytest.fixture(scope="module")
 def archive() -> Any:
-    return yaml_parse(TEMPLATE.read_text())["Resources"]["Archive"]["Properties"]["EventPattern"]
+    return read_yaml(TEMPLATE.read_text())["Resources"]["Archive"]["Properties"]["EventPattern"]
 
 
 def test_the_archive_has_every_event_that_is_read_but_names(archive: Any) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
 
-from localcloud.template import references
+from localcloud.template import read_yaml, references
 from tests.scenes.template_expansion import Json, NoManagedPolicies
 
 DIGEST = "e2e"
@@ -54,7 +53,7 @@ def cut(file: Path, given: Mapping[str, str], support_url: str) -> CutTemplate:
 
     `support_url` is where the support API will answer. Raises UncutError.
     """
-    sam: Json = yaml_parse(file.read_text())
+    sam: Json = read_yaml(file.read_text())
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in sam["Parameters"].items()}
     stack = _with_digest(_expanded(sam, file.parent, given))
     resources: Json = stack["Resources"]

@@ -7,7 +7,8 @@ from typing import Any
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+
+from localcloud.template import read_yaml
 
 Json = dict[str, Any]
 
@@ -25,7 +26,7 @@ class NoManagedPolicies:
 
 def expanded(parameters: dict[str, str] | None = None) -> Json:
     """Expand template.yaml as a deployment with these parameters does, when `sam package` has uploaded the code."""
-    template: Json = yaml_parse((ROOT / "template.yaml").read_text())
+    template: Json = read_yaml((ROOT / "template.yaml").read_text())
     for resource in template["Resources"].values():
         for code in {"CodeUri", "ContentUri", "DefinitionUri"} & resource.get("Properties", {}).keys():
             resource["Properties"][code] = "s3://bucket/key"

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
 from certrules.formats.events_out import CHANGED, CREATED, REVOKED
 from certrules.formats.messages import OWN_SOURCE, SUPPORT_SOURCE
+from localcloud.template import read_yaml
 from tests.scenes.scene import TEMPLATE
 from tests.scenes.template_expansion import findings
 
-QUEUE: Any = yaml_parse((TEMPLATE.parent / "plugin/aws/platform-queue.yaml").read_text())
+QUEUE: Any = read_yaml((TEMPLATE.parent / "plugin/aws/platform-queue.yaml").read_text())
 
 
 def test_cfn_lint_finds_nothing() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from samtranslator.yaml_helper import yaml_parse
 
+from localcloud.template import read_yaml
 from tests.scenes.template_expansion import ROOT, Json, findings
 
 FILES = sorted((ROOT / "statemachines").glob("*.asl.*"))
@@ -54,7 +54,7 @@ def test_every_next_state_exists(name: str) -> None:
 
 
 def test_all_that_a_definition_leaves_open_is_substituted_and_nothing_else() -> None:
-    template: Json = yaml_parse((ROOT / "template.yaml").read_text())
+    template: Json = read_yaml((ROOT / "template.yaml").read_text())
     machines = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::StateMachine"]
     for machine in machines:
         left_open = set(re.findall(r"\$\{(\w+)\}", (ROOT / machine["DefinitionUri"]).read_text()))

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
+from localcloud.template import read_yaml
 from tests.scenes.template_expansion import ROOT, Json, expanded, findings, of_type
 
 # AWS knows no narrower resource for these.
@@ -213,7 +213,7 @@ def test_what_a_function_reads_it_is_allowed_to(stack: Json) -> None:
 
 
 def test_a_state_machine_may_do_what_its_states_do_and_no_more(stack: Json) -> None:
-    sources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    sources = read_yaml((ROOT / "template.yaml").read_text())["Resources"]
     for name, machine in of_type(stack, "AWS::StepFunctions::StateMachine").items():
         definition = (ROOT / sources[name]["Properties"]["DefinitionUri"]).read_text()
         called = re.findall(r'"FunctionName": "\$\{(\w+)\}"', definition)
