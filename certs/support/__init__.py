@@ -6,13 +6,12 @@ from certs.support.cases import (
     check,
     explain,
     export_case,
-    find,
     invalidations,
     learners,
     timeline,
     what_if,
 )
-from certs.support.finding import learner
+from certs.support.finding import find, learner
 from certs.support.records import records
 from certs.support.regenerations import regenerate
 from certs.support.revocations import held, revocations

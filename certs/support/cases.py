@@ -5,7 +5,6 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -61,32 +60,6 @@ def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool)
         )
         click.echo()
         table(("at (UTC)", "status", "cause", "by", "published"), rows, "Nothing was published.")
-
-    show(found, as_json, human)
-
-
-@click.command(epilog=examples("certs find 0123456789abcdef0123456789abcdef"))
-@click.argument("certificate")
-@stack_option
-@json_option
-def find(certificate: str, stack: str | None, *, as_json: bool) -> None:
-    """Show whose certificate this is.
-
-    And in which course run. CERTIFICATE is its id, with or without dashes, or its address. If the same id was given to
-    several certificates, all are shown.
-    """
-    from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, last_part
-
-    written = ",".join(ids_in(certificate)) or last_part(certificate)
-    if not written:
-        raise click.UsageError(f"{certificate[:40]!r} is no certificate id: {LOOKS_LIKE}")
-    found = Api(stack).get(f"/v1/certificates/{quote(written, safe='')}")
-
-    def human() -> None:
-        for owner in (found, *found["others"]):
-            click.echo(f"Learner {owner['learner_id']} in {owner['course_run']}")
-        if found["others"]:
-            click.echo("One id was given to several certificates: have an operator look at it.", err=True)
 
     show(found, as_json, human)
 

@@ -1,11 +1,14 @@
-"""The commands about a learner: find one by username or e-mail, and list their course runs."""
+"""The commands that find: anything by whatever names it, a learner by username or e-mail, and their course runs."""
 
-from typing import override
+import sys
+from collections.abc import Mapping
+from typing import Any, override
 
 import click
 
+from certrules.formats.search_text import MOST_READ
 from certs.options import examples
-from certs.support.api import Api
+from certs.support.api import CONTRADICTS, NOT_FOUND, Api
 from certs.support.common import json_option, printable, short, show, stack_option, table
 
 
@@ -79,3 +82,56 @@ def find_learner(person: str, stack: str | None, *, by_username: bool, as_json: 
             click.echo(f"Only what is stored here: {found['problem']}.", err=True)
 
     show(found, as_json, human)
+
+
+_SEEN_WITH = {
+    "case": "certs explain {learner_id} {course_run}",
+    "learner": "certs learner {learner_id}",
+    "course_run": "certs check {course_run}",
+    "revocation": "certs revocations list",
+    "bulk_run": "certs regenerate status {id}",
+}
+"""The command that shows what was found, by its kind."""
+
+
+@click.command(
+    epilog=examples(
+        "certs find ada course-v1:DemoX+CS101+2026_T1",
+        "certs find 'https://lms.example.org/certificates/0123456789abcdef0123456789abcdef?lang=es'",
+        "certs find CS101",
+    )
+)
+@click.argument("anything", nargs=-1, required=True)
+@stack_option
+@json_option
+def find(anything: tuple[str, ...], stack: str | None, *, as_json: bool) -> None:
+    """Find anything.
+
+    ANYTHING is a learner's id, username or e-mail, a course run's key or a part of it, an address of the platform, or
+    the id of a certificate, an event, a bulk run or a bulk revocation; or two of them together, such as a learner and
+    a course run. Exit code 4 if nothing was found, 5 if what was named contradicts itself.
+    """
+    found = Api(stack).get("/v1/find", q=" ".join(anything)[:MOST_READ])
+
+    def human() -> None:
+        for hit in found["hits"]:
+            click.echo(printable(_as_lines(hit)))
+        if not found["opens"]:
+            notes = (found["contradiction"], *(f"Read as {sentence}" for sentence in found["understood"]))
+            left = f"{found['left']} more fit: add another part of the key" if found["left"] else ""
+            for sentence in filter(None, (*notes, left)):
+                click.echo(printable(sentence), err=True)
+        for sentence in found["further"]:
+            click.echo(printable(sentence), err=True)
+
+    show(found, as_json, human)
+    if found["contradiction"]:
+        sys.exit(CONTRADICTS)
+    if not any(hit["is_exact"] for hit in found["hits"]):
+        sys.exit(NOT_FOUND)
+
+
+def _as_lines(hit: Mapping[str, Any]) -> str:
+    similar = "" if hit["is_exact"] else " (similar)"
+    seen_with = _SEEN_WITH[hit["kind"]].format_map(hit)
+    return "\n    ".join(filter(None, (f"{hit['title']}{similar}", hit["detail"], seen_with)))

@@ -51,7 +51,7 @@ class Link(NamedTuple):
 
 
 NAVIGATION = (
-    Link("/", "Find", ("/find", "/find-learner", "/learner", "/case", "/what-if", "/preview", "/course-run")),
+    Link("/", "Find", ("/find", "/learner", "/case", "/what-if", "/preview", "/course-run")),
     Link("/revocations", "Revocations"),
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued")),
     Link("/records", "Records"),

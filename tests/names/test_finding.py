@@ -154,13 +154,12 @@ def test_the_command_shows_who_it_is_and_a_learner_by_id_as_before(scene: Scene,
 
 
 def test_a_form_of_another_site_finds_nobody(support_client: Client) -> None:
-    assert support_client.form("/find-learner", "cross-site", person="ada").status == 403
+    assert support_client.form("/find", "cross-site", q="ada").status == 403
 
 
 def test_in_the_console_a_person_is_found_by_an_email_that_is_in_no_address(ada: Person) -> None:
     ada.check("find")
-    ada.page.get_by_label("Username or e-mail").fill(EMAIL)
-    ada.page.keyboard.press("Enter")
+    ada.find(EMAIL)
     expect(ada.page.get_by_role("heading", name="Learner 42")).to_be_visible()
     expect(ada.page.get_by_role("main")).to_contain_text("ada, Ada Lovelace (as the platform has it now)")
     expect(ada.page.get_by_role("main")).to_contain_text("No enrollment has been received")
@@ -170,20 +169,19 @@ def test_in_the_console_a_person_is_found_by_an_email_that_is_in_no_address(ada:
 
 def test_in_the_console_several_are_a_list_to_choose_from(scene: Scene, learner: Learner, ada: Person) -> None:
     scene.ingest(with_pii(learner.enrolled(day(1)), "ADA", "<b>Ada</b> of long ago"))
-    ada.page.get_by_label("Username or e-mail").fill("ada")
-    ada.page.get_by_role("button", name="Find the learner").click()
+    ada.find("ada")
     expect(ada.page.get_by_role("heading", level=1)).to_contain_text("Which of these")
     expect(ada.page.get_by_role("main")).to_contain_text("<b>Ada</b> of long ago")
     ada.check("several")
-    ada.page.get_by_role("link", name=str(learner.learner_id), exact=True).click()
+    ada.page.get_by_role("link", name=f"Learner {learner.learner_id}", exact=True).click()
     expect(ada.page.get_by_role("main")).to_contain_text(learner.course_run)
 
 
 def test_in_the_console_nobody_is_a_page_with_what_to_try(ada: Person) -> None:
-    ada.page.get_by_label("Username or e-mail").fill("nobody")
-    ada.page.keyboard.press("Enter")
-    expect(ada.page.get_by_role("alert")).to_contain_text("No learner has the username nobody")
-    expect(ada.page.get_by_role("alert")).to_contain_text("give the learner id")
+    ada.find("nobody")
+    expect(ada.page.get_by_role("heading", level=1)).to_have_text("Nothing was found")
+    expect(ada.page.get_by_role("main")).to_contain_text("no learner has the username nobody")
+    expect(ada.page.get_by_role("main")).to_contain_text("give the learner id")
     ada.check("nobody")
 
 

@@ -20,7 +20,6 @@ __all__ = ["ada", "address", "bob", "browser"]
         "/case?learner_id=1&course_run=",
         "/course-run?course_run=",
         "/nowhere?",
-        "/find?learner_id=",
     ],
 )
 def test_a_page_that_cannot_be_made_shows_why_and_repeats_nothing_raw(support_client: Client, path: str) -> None:
@@ -135,8 +134,7 @@ def test_an_operator_stops_revocations_and_discards_what_a_broken_job_would_take
     scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
     earn(scene, learners)
     break_grades(scene, learners, day(10))
-    ada.page.get_by_label("Course run").fill(learner.course_run)
-    ada.page.get_by_role("button", name="Find", exact=True).click()
+    ada.find(learner.course_run)
     for button, then in (("Stop automatic", "Automatic revocations are stopped since"), ("Discard all", "None.")):
         ada.page.get_by_label("Why kept").fill("The grading job is broken.")
         ada.page.get_by_role("button", name=button).click()
@@ -155,8 +153,7 @@ def test_ticket_5_a_whole_course_run_is_about_to_lose_its_certificates(
     scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
     earn(scene, learners)
     break_grades(scene, learners, day(10))
-    ada.page.get_by_label("Course run").fill(learner.course_run)
-    ada.page.get_by_role("button", name="Find", exact=True).click()
+    ada.find(learner.course_run)
     expect(ada.page.get_by_role("table")).to_contain_text("when a person decides")
     ada.check("course-run")
     ada.page.get_by_label("Why", exact=True).fill("The exam was void.")

@@ -49,6 +49,22 @@ def meant_course_key(text: str) -> str:
     return next((key for key in _candidates(plain) if key != text and is_course_key(key)), "")
 
 
+def with_whole_keys(text: str) -> str:
+    """Return a decoded text in which each course run's key stands in one piece: blanks in it are pluses again."""
+    whole = _CCX.sub(lambda key: f"ccx-v1:{'+'.join(key.groups()[:3])}+ccx@{key[4]}", text)
+    return _TODAY.sub(lambda key: f"course-v1:{'+'.join(key.groups())}", whole)
+
+
+def keys_in(text: str) -> tuple[str, ...]:
+    """Return the distinct keys in a text of `with_whole_keys`: of today's style, of CCX, or old ones in an address."""
+    found = [f"ccx-v1:{'+'.join(key.groups()[:3])}+ccx@{key[4]}" for key in _CCX.finditer(text)]
+    rest = _CCX.sub(" ", text)
+    found += [f"course-v1:{'+'.join(key.groups())}".rstrip(".:") for key in _TODAY.finditer(rest)]
+    if not found:
+        found = ["/".join(key.groups()) for key in _OLD_IN_ADDRESS.finditer(f"/{text}")]
+    return tuple(key for key in dict.fromkeys(found) if is_course_key(key))
+
+
 def _candidates(text: str) -> Iterator[str]:
     for match in _CCX.finditer(text):
         yield f"ccx-v1:{'+'.join(match.groups()[:3])}+ccx@{match[4]}"
