@@ -110,14 +110,19 @@ def changes(
 )
 @learner_arguments
 @click.option("--change", "changes", multiple=True, help="What to suppose, by its code; a wrong one lists all.")
+@click.option("--as-of", type=Instant(), help="Suppose it just after this instant; default: now.")
 @stack_option
 @json_option
-def what_if(learner: int, course_run: str, changes: tuple[str, ...], stack: str | None, *, as_json: bool) -> None:
+def what_if(
+    learner: int, course_run: str, changes: tuple[str, ...], as_of: datetime | None, stack: str | None, *, as_json: bool
+) -> None:
     """Show the outcome of changes, without making any.
 
     Codes are pass, fail, verify_id, allowlist, mode:verified and others.
     """
-    body = {"learner_id": learner, "course_run": course_run, "changes": list(changes)}
+    body: dict[str, Any] = {"learner_id": learner, "course_run": course_run, "changes": list(changes)}
+    if as_of is not None:
+        body["as_of"] = as_of.isoformat()
     found = Api(stack).post("/v1/case/what-if", body)
     after = found["after"]
     reasons = f", because of: {', '.join(after['reasons'])}" if after["reasons"] else ""

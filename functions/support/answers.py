@@ -164,7 +164,13 @@ Case = model_of(
     fields=(ForTheTicket, ...),
     invalidations=(list[Invalidation], ...),
     history=(list[HistoryEntry], ...),
-    undelivered=(Annotated[int, Field(description="Status changes, of anybody, that missed a consumer's queue.")], ...),
+    undelivered=(
+        Annotated[
+            int | None,
+            Field(description="Status changes, of anybody, that missed a consumer's queue; null: as of an instant."),
+        ],
+        ...,
+    ),
     rollout=(
         Annotated[Rollout, Field(description="Who decides: the old logic, but where it is live.")],
         ...,
@@ -212,6 +218,7 @@ class Outcome(Answer):
     """The outcome of changes."""
 
     stored: Literal[False]
+    as_of: Annotated[Instant, Field(description="The changes come just after it.")]
     changes: list[PossibleChange]
     before: Amounts
     after: WouldAmount

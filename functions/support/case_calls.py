@@ -151,7 +151,7 @@ def case_events(learner_id: LearnerId, course_run: CourseRun) -> dict[str, Any]:
 def what_if(request: Annotated[WhatIf, Body()]) -> dict[str, Any]:
     """Return the outcome of changes to a copy."""
     found = known_case(request.learner_id, request.course_run)
-    return cases.what_if(found, request.changes, request.events, aws.now())
+    return cases.what_if(found, request.changes, request.events, aws.now(), request.as_of)
 
 
 @app.post(

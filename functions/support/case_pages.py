@@ -18,7 +18,7 @@ def case_page() -> Response[str]:
     as_of = instant(query("as_of"), "as_of")
     found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
     body = cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
-    changes = what_if.possible_changes(found.record, POLICIES, aws.now())
+    changes = what_if.possible_changes(found.record, POLICIES, as_of or aws.now())
     acts = offered(found) if as_of is None else {}
     helpful = {_BY_CHANGE.get(change["code"]) for way in body["counterfactuals"] for change in way}
     return page(
@@ -60,8 +60,9 @@ def offered(case: cases.Case) -> dict[str, acts.Act]:
 
 @app.get("/what-if", include_in_schema=False)
 def what_if_page() -> Response[str]:
-    """Return the outcome of a case after some changes; nothing is stored."""
+    """Return the outcome of a case after some changes, now or as of an instant; nothing is stored."""
+    as_of = instant(query("as_of"), "as_of")
     found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
-    codes = app.current_event.query_string_parameters.get("change", "").split(",")
-    outcome = cases.what_if(found, [code for code in codes if code], [], aws.now())
-    return page("what_if.html", pair=found.pair, outcome=outcome)
+    codes = query("change").split(",")
+    outcome = cases.what_if(found, [code for code in codes if code], [], aws.now(), as_of)
+    return page("what_if.html", pair=found.pair, outcome=outcome, as_of=as_of)

@@ -153,6 +153,7 @@ class WhatIf(Strict):
     course_run: RunKey
     changes: Annotated[list[str], Field(max_length=20, description="Codes, such as pass or mode:verified.")] = []
     events: Annotated[list[dict[str, Any]], Field(max_length=20, description="Event details, as on the bus.")] = []
+    as_of: Annotated[Instant | None, Field(description="Just after this instant; null: now.")] = None
 
 
 class Switch(Strict):

@@ -156,6 +156,49 @@ def test_as_of_an_instant_a_case_is_what_was_known_to_be_true_then(
     assert "no grade" in then["sentence"]
 
 
+def test_as_of_an_instant_a_case_has_its_id_and_address_and_nothing_that_came_later(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
+    scene.send(*learner.qualifying(), at=day(4))
+    scene.cloud.deliver(delayed=True)
+    for act in ("invalidate", "lift"):
+        assert support_client.act(act, learner).status == 202
+    now, then = support_client.case(learner), support_client.case(learner, as_of="2026-01-05T00:00:00Z")
+    assert now["fields"]["certificate_id"] == then["fields"]["certificate_id"] == then["certificate"]["certificate_id"]
+    assert now["fields"]["url"] == then["fields"]["url"] != ""
+    assert (then["history"], then["invalidations"], then["undelivered"]) == ([], [], None)
+    assert (then["fields"]["regenerated_at"], then["fields"]["last_changed_by"]) == (None, None)
+    (lifted,) = now["invalidations"]
+    assert now["fields"]["regenerated_at"] == lifted["lifted_at"]
+    before = support_client.case(learner, as_of="2026-01-02T00:00:00Z")
+    assert (before["certificate"], before["fields"]["certificate_id"]) == (None, None)
+
+
+def test_an_invalidation_alone_regenerates_nothing(scene: Scene, learner: Learner, support_client: Client) -> None:
+    earned(scene, learner)
+    support_client.act("invalidate", learner)
+    assert support_client.case(learner)["fields"]["regenerated_at"] is None
+
+
+def test_what_if_as_of_an_instant_answers_for_that_instant(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
+    scene.ingest(*learner.qualifying(), learner.invalidated(day(6)))
+    asked = {**about(learner), "changes": ["pass"]}
+    then = support_client.post("/v1/case/what-if", as_of="2026-01-02T00:00:00Z", **asked).body
+    now = support_client.post("/v1/case/what-if", **asked).body
+    assert (then["as_of"], then["after"]["status"], now["after"]["status"]) == (
+        "2026-01-02T00:00:00Z",
+        "downloadable",
+        "unavailable",
+    )
+    page = support_client.get("/what-if", **about(learner), change="pass", as_of="2026-01-02T00:00").body
+    assert "becomes downloadable" in page
+    assert "as_of=2026-01-02" in page
+    case = support_client.get("/case", **about(learner), as_of="2026-01-02T00:00").body
+    assert '<input type="hidden" name="as_of" value="2026-01-02T00:00:00Z">' in case
+
+
 def test_a_certificate_is_found_by_its_id_a_learner_by_theirs_and_a_course_run_by_its_key(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:

@@ -23,7 +23,8 @@ from certrules.formats.messages import SUPPORT_SOURCE
 from certrules.formats.own_events import ERASED, REQUESTED
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
-from certrules.support.cases import Case, entries_of, pending_as_json, values_at
+from certrules.support.case_history import values_at
+from certrules.support.cases import Case, entries_of, pending_as_json
 from certrules.support.records import Programs
 from certrules.support.spellings import spellings_for
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from certrules import aws, settings, storage
 from certrules.core.certificate import Outcome, Pending
 from certrules.core.deciding import Known, with_kill_switch
@@ -15,13 +13,13 @@ from certrules.core.explain import explanation as explaining
 from certrules.core.explain import rendering
 from certrules.core.explain.what_if import PossibleChange, possible_changes
 from certrules.core.explain.what_if import what_if as outcome_after
-from certrules.core.fact_types import Enrollment, Fact
-from certrules.core.facts import CertificateInvalidation, Record, invalidations
+from certrules.core.fact_types import Fact
+from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate, is_downloadable
 from certrules.core.policy import Policies
 from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState
-from certrules.core.timeline import Entry, Timeline, at_instant
+from certrules.core.timeline import Entry
 from certrules.core.wording import old_logic_decides
 from certrules.formats.events_in import decode
 from certrules.formats.record_as_events import events_from
@@ -29,6 +27,13 @@ from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.requests import RefusedActError
 from certrules.storage import Loaded, Pair
+from certrules.support.case_history import (
+    history_until,
+    invalidation_as_json,
+    invalidations_until,
+    ticket_fields,
+    with_its_id,
+)
 from certrules.support.records import record_as_text, record_of
 from certrules.support.spellings import spellings_for
 
@@ -102,105 +107,36 @@ def case_as_json(
 ) -> dict[str, Any]:
     """Return everything that support can know of a case: three requests more, or four if a core fact is missing.
 
-    Where records are on, about six more, as the record is now. `dead_letters` is the queue that gets what could not be
+    As of an instant (UTC) everything is as of it, by what is known today: nothing that was published later.
+    Where records are on, about six more, as the record is now. `dead_letters` is the queue that gets what
+    could not be
     delivered to consumers.
     """
     explanation = explain(case, as_of, now)
-    history = _history(case.pair)
+    history = history_until(case.pair, as_of)
+    explanation = with_its_id(explanation, history)
     record = record_of(case.pair, case.policies, now) if as_of is None else None
     return {
         **rendering.as_json(explanation),
         "text": rendering.as_text(explanation) + record_as_text(record),
         "record": record,
-        "fields": _fields(case, explanation, history, certificate_url),
-        "invalidations": [_invalidation(item) for item in invalidations(case.record.timeline)],
-        "history": history,
-        "undelivered": aws.waiting_in(dead_letters),  # status changes, of anybody, that a consumer's queue didn't take
+        "fields": ticket_fields(case.record.timeline, explanation, history, certificate_url),
+        "invalidations": invalidations_until(case.record.timeline, as_of),
+        "history": [item.as_json() for item in history if item.was_published(as_of)],
+        # status changes, of anybody, that a consumer's queue didn't take
+        "undelivered": aws.waiting_in(dead_letters) if as_of is None else None,
         "rollout": case.rollout.rollout,
         "version": case.version,
-    }
-
-
-def _invalidation(item: CertificateInvalidation) -> dict[str, Any]:
-    return {
-        "origin": item.exam or "person",
-        "at": as_time(item.at),
-        "by": item.by,
-        "notes": item.notes,
-        "lifted_at": as_time(item.lifted_at),
-        "lifted_by": item.lifted_by,
     }
 
 
 def invalidations_in(course_run: str) -> list[dict[str, Any]]:
     """Return every invalidation in a course run, active or lifted, by learner."""
     return [
-        {"learner_id": learner_id, **_invalidation(item)}
+        {"learner_id": learner_id, **invalidation_as_json(item)}
         for learner_id, found in sorted(storage.invalidated_in(course_run))
         for item in found
     ]
-
-
-def _history(pair: Pair) -> list[dict[str, Any]]:
-    """Return the history, oldest first, with when the bus accepted which events (None: not yet)."""
-    receipts = storage.receipts_of(pair)
-    found = []
-    for key, body in storage.history_of(pair):
-        item = msgspec.json.decode(body)
-        if item["kind"] == "tripped":
-            continue
-        receipt = msgspec.json.decode(receipts[key]) if key in receipts else {"at": None, "events": []}
-        found.append(
-            {
-                "at": item["at"],
-                "kind": item["kind"],
-                "previous": item.get("previous"),
-                "status": item["certificate"]["status"],
-                "cause": item["cause"],
-                "by": item.get("by", ""),
-                "reason": item.get("reason", ""),
-                "reasons": item["decision"]["unmet"],
-                "policy": item["decision"]["policy"],
-                "published_at": receipt["at"],
-                "published_as": receipt["events"],
-            }
-        )
-    return found
-
-
-def _fields(
-    case: Case, explanation: explaining.Explanation, history: list[dict[str, Any]], certificate_url: str
-) -> dict[str, Any]:
-    """Return what support would otherwise collect by hand."""
-    values = values_at(case.record.timeline, explanation.as_of)
-    certificate = explanation.certificate
-    enrollment: Enrollment | None = values.get((Fact.ENROLLMENT, ""))
-    changes = [item for item in history if item["kind"] == "transition"]
-    actors = [item["by"] for item in changes if item["by"]]
-    return {
-        "kind": "course certificate",
-        "course_run": case.pair.course_run,
-        "learner_id": case.pair.learner_id,
-        "mode": certificate.mode if certificate else None,
-        "enrollment_mode": enrollment.mode if enrollment else None,
-        "grade": certificate.grade if certificate else None,
-        "url": certificate_url + certificate.certificate_id if certificate and certificate.certificate_id else None,
-        "certificate_id": certificate.certificate_id if certificate else None,
-        "generated_at": as_time(certificate.first_issued_at) if certificate else None,
-        "issued_at": as_time(certificate.issued_at) if certificate else None,
-        "regenerated_at": changes[-1]["at"] if len(changes) > 1 else None,
-        "last_changed_by": actors[-1] if actors else None,
-        "pacing": _PACING[values.get((Fact.COURSE_RUN, "self_paced"))],
-        "display_behavior": values.get((Fact.COURSE_RUN, "display_behavior")),
-    }
-
-
-_PACING = {True: "self-paced", False: "instructor-paced", None: None}
-
-
-def values_at(timeline: Timeline, as_of: datetime) -> dict[tuple[Fact, str], Any]:
-    """Return what held at an instant (UTC), by fact and subject."""
-    return {line: entry.value for line, entry in at_instant(timeline, as_of).items()}
 
 
 def course_runs_of(learner_id: int) -> list[dict[str, Any]]:
@@ -261,12 +197,20 @@ def _otherwise(case: Case, outcome: Outcome) -> str:
 # --- what if
 
 
-def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+def what_if(
+    case: Case,
+    codes: Iterable[str],
+    events: Iterable[Mapping[str, Any]],
+    now: datetime,
+    as_of: datetime | None = None,
+) -> dict[str, Any]:
     """Return the outcome of the case after changes (by their codes) and events; nothing is stored.
 
-    Raises RefusedActError for a code that can't be offered here, or an event that can't be read.
+    The changes come at `as_of` (UTC; None: now), without what became true later. Raises RefusedActError for a
+    code that can't be offered here, or an event that can't be read.
     """
-    offered = {change.code: change for change in possible_changes(case.record, case.policies, now)}
+    at = as_of or now
+    offered = {change.code: change for change in possible_changes(case.record, case.policies, at)}
     chosen = []
     for code in codes:
         if code not in offered:
@@ -276,11 +220,12 @@ def what_if(case: Case, codes: Iterable[str], events: Iterable[Mapping[str, Any]
             )
         chosen.append(offered[code])
     entries = [entry for event in events for entry in entries_of(case.pair, event, now)]
-    change = PossibleChange("events", "", "", tuple(entry._replace(at=now) for entry in entries))
-    before = replay(case.record, case.policies, now)
-    after = outcome_after(case.record, case.policies, now, [*chosen, change])
+    change = PossibleChange("events", "", "", tuple(entry._replace(at=at) for entry in entries))
+    before = replay(case.record, case.policies, at)
+    after = outcome_after(case.record, case.policies, at, [*chosen, change])
     return {
         "stored": False,
+        "as_of": as_time(at),
         "changes": [{"code": change.code, "sentence": change.sentence, "who": change.who} for change in chosen],
         "before": {"status": before.status, "reasons": before.reasons},
         "after": {"status": after.status, "reasons": after.reasons, "pending": pending_as_json(after.pending)},

@@ -14,7 +14,7 @@ from certrules.core.terms import is_ccx
 from certrules.core.timeline import Entry, Timeline
 from certrules.core.wording import listed, old_logic_decides, when
 from certrules.formats.messages import EVERYWHERE
-from certrules.support.cases import values_at
+from certrules.support.case_history import values_at
 from certrules.support.spellings import spellings_of
 
 
