@@ -1,6 +1,7 @@
 """The commands for bulk runs: whole course runs decided again by a plan that people approve."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from certs import stacks
 from certs.options import CourseRun, examples
 from certs.support.api import Api
 from certs.support.common import colleague_option, json_option, key_option, reason_option, show, stack_option, table
+from certs.support.files import out_option, pieces, save
 
 WAITS, NOT_DONE = 7, 8
 """Exit codes of `watch` and `status`: the plan waits to be approved; it failed, was declined or expired."""
@@ -33,10 +35,9 @@ def regenerate() -> None:
     """
 
 
-issued_option = click.option(
-    "--issued", type=click.Path(dir_okay=False, path_type=Path),
-    help="Of a comparison: save who would be issued a certificate by going live, a line each.",
-)  # fmt: skip
+issued_option = out_option(
+    "--issued", "Of a comparison: save who would be issued a certificate by going live, a line each."
+)
 _run_argument = click.argument("run_id", metavar="ID")
 
 
@@ -140,6 +141,47 @@ def watch(run_id: str, stack: str | None, *, as_json: bool) -> None:
     _leave(run)
 
 
+@regenerate.command(epilog=examples(f'certs regenerate plan {_RUN_ID} --transition "downloadable > notpassing"'))
+@_run_argument
+@click.option("--transition", help='Only from and to these, as `status` counts them: "downloadable > notpassing".')
+@click.option("--cause", help="Only of this cause, as the plan counts it.")
+@click.option("--because", "reason_code", metavar="CODE", help="Only for this reason code, as the plan counts it.")
+@click.option("--learner", "learner_id", type=click.IntRange(min=1), help="Only theirs.")
+@click.option("--course-run", type=CourseRun(), help="Only in this one.")
+@click.option("--takes-away", is_flag=True, help="Only what takes a certificate away.")
+@click.option("--start", type=click.IntRange(min=0), default=0, help="Where the page starts: the one before names it.")
+@out_option("--csv", "Save all of these, a line each.")
+@stack_option
+@json_option
+def plan(
+    run_id: str, start: int, csv: Path | None, stack: str | None, *, takes_away: bool, as_json: bool, **wanted: Any
+) -> None:
+    """Show what a run would change: whose, from what, to what, and why.
+
+    A page at a time, or with --csv all of it. What `approve` takes is the hash of what is shown here.
+    """
+    api = Api(stack)
+    wanted["reason"] = wanted.pop("reason_code")
+    wanted["takes_away"] = "true" if takes_away else None
+    path = f"/v1/regenerations/{run_id}/plan"
+    if csv is not None:
+        save(csv, pieces(api, f"{path}.csv", **wanted))
+        return
+    found = api.get(path, start=start, **wanted)
+    rows = (
+        (line["learner_id"], line["course_run"], line["before"] or "none", line["after"] or "none", line["sentence"])
+        for line in found["lines"]
+    )
+
+    def human() -> None:
+        table(("learner", "course run", "from", "to", "why"), rows, "No line here.")
+        click.echo(f"The plan has {found['changes']} lines. Its hash: {found['hash']}", err=True)
+        if found["next"] is not None:
+            click.echo(f"There are more: --start {found['next']}, or all of them: --csv plan.csv", err=True)
+
+    show(found, as_json, human)
+
+
 def _deciding(decision: str, text: str) -> click.Command:
     @click.command(decision, help=text)
     @_run_argument
@@ -170,8 +212,8 @@ def resume(run_id: str, stack: str | None, *, as_json: bool) -> None:
 
 @regenerate.command()
 @_run_argument
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Save it as a page with charts.")
-@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Save every change, a line each.")
+@out_option("--html", "Save it as a page with charts.")
+@out_option("--csv", "Save every change, a line each.")
 @issued_option
 @stack_option
 @json_option
@@ -184,30 +226,15 @@ def report(
     api = Api(stack)
     for form, file in (("html", html), ("csv", csv), ("issued", issued)):
         if file is not None:
-            save(api, run_id, form, file)
+            save(file, report_of(api, run_id, form))
     if as_json or (html, csv, issued) == (None, None, None):
-        found = json.loads("".join(pieces(api, run_id, "json")))
+        found = json.loads("".join(report_of(api, run_id, "json")))
         show(found, as_json, lambda: _summarize(found))
 
 
-def save(api: Api, run_id: str, form: str, file: Path) -> None:
-    """Save a run's report in one of its forms."""
-    try:
-        with file.open("w", encoding="utf-8", newline="") as out:
-            for piece in pieces(api, run_id, form):
-                out.write(piece)
-    except OSError as error:
-        raise click.ClickException(f"{file}: {error.strerror}") from error
-    click.echo(f"Saved as {file}.", err=True)
-
-
-def pieces(api: Api, run_id: str, form: str) -> Any:
+def report_of(api: Api, run_id: str, form: str) -> Iterator[str]:
     """Return a run's report in one of its forms, piece by piece."""
-    start: int | None = 0
-    while start is not None:
-        answer = api.get(f"/v1/regenerations/{run_id}/report", form=form, start=start)
-        yield answer["text"]
-        start = answer["next"]
+    return pieces(api, f"/v1/regenerations/{run_id}/report", form=form)
 
 
 def _describe(run: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from certs import stacks
 from certs.options import CourseRun, examples
 from certs.support.api import CONTRADICTS, Api, fail
 from certs.support.common import json_option, key_option, reason_option, short, show, stack_option, table, yes_option
-from certs.support.regenerations import RUNNING, issued_option, pieces, save
+from certs.support.files import out_option, save
+from certs.support.regenerations import RUNNING, issued_option, report_of
 
 _CASE = "course-v1:DemoX+CS101+2026_T1"
 _AT_ONCE = 500
@@ -67,8 +68,8 @@ def _status(api: Api, course_runs: Iterable[str]) -> list[dict[str, Any]]:
 @rollout.command()
 @_course_runs
 @_all_option
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Save it as a page with charts.")
-@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Save every difference, a line each.")
+@out_option("--html", "Save it as a page with charts.")
+@out_option("--csv", "Save every difference, a line each.")
 @issued_option
 @stack_option
 @json_option
@@ -91,7 +92,7 @@ def compare(
     run_id, comparison = _compared(api, course_runs, "compare both logics")
     for form, file in (("html", html), ("csv", csv), ("issued", issued)):
         if file is not None:
-            save(api, run_id, form, file)
+            save(file, report_of(api, run_id, form))
     show({"id": run_id, **comparison}, as_json, lambda: _describe(run_id, comparison))
 
 
@@ -111,7 +112,7 @@ def _compared(api: Api, course_runs: Iterable[str], reason: str) -> tuple[str, d
         stacks.pause()
     if run["state"] != "planned":
         fail(CONTRADICTS, f"the comparison {run_id} {run['state']}: certs regenerate report {run_id}")
-    report = json.loads("".join(pieces(api, run_id, "json")))
+    report = json.loads("".join(report_of(api, run_id, "json")))
     return run_id, report["comparison"]
 
 

@@ -154,7 +154,36 @@ class BulkRuns(Answer):
 
 
 class Piece(Answer):
-    """A piece of a report."""
+    """A piece of a report, or of a plan as a table."""
 
     text: str
     next: int | None
+
+
+class PlanLine(Answer):
+    """A planned change: whose, from what, to what, why."""
+
+    line: Annotated[int, Field(description="Its place in the plan, from 0 on.")]
+    learner_id: int
+    course_run: str
+    before: Annotated[str | None, Field(description="The certificate's status; null: no certificate.")]
+    after: str | None
+    cause: str | None
+    at: Instants
+    reasons: list[str]
+    pending: Annotated[str | None, Field(description="The cause of the revocation that is pending afterwards.")]
+    due: Annotated[Instants, Field(description="When it changes without a new entry.")]
+    takes_away: Annotated[bool, Field(description="Whether it takes a certificate away, if only for a time.")]
+    sentence: str
+
+
+class PlanPage(Answer):
+    """A page of a plan."""
+
+    id: str
+    hash: Annotated[str, Field(description="The plan's: approve it with this one.")]
+    changes: Annotated[int, Field(description="How many lines the plan has.")]
+    lines: list[PlanLine]
+    next: Annotated[
+        int | None, Field(description="`start` of the next page; null: this is the last. A page may be empty.")
+    ]

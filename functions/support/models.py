@@ -39,6 +39,13 @@ def whole_number(text: object) -> object:
     raise ValueError("write a whole number in digits")
 
 
+def true_or_false(text: object) -> object:
+    """Return a switch of a query. Raises ValueError for one that is neither true nor false."""
+    if text in {"true", "false", True, False}:
+        return text
+    raise ValueError("write true or false")
+
+
 _ID = {"ge": 1, "lt": 2**63, "description": "The platform's user id."}
 
 
@@ -78,6 +85,11 @@ Email = Annotated[str | None, Query(**_NAMED, description="Only where the platfo
 AsOf = Annotated[Instant | None, Query(description="As of this instant; default: now, as published.")]
 
 
+Start = Annotated[
+    int, BeforeValidator(whole_number), Query(ge=0, le=2**53, description="`next` of the page before; 0: the first.")
+]
+
+
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before, as it is.")]
 
 
@@ -110,6 +122,9 @@ Reason = Annotated[
         json_schema_extra={"pattern": _READABLE},
     ),
 ]
+
+
+RunId = Annotated[str, PathParameter(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="The bulk run's id.")]
 
 
 Decision = Annotated[str, PathParameter(json_schema_extra={"enum": ["approve", "decline"]})]

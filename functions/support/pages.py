@@ -53,7 +53,7 @@ class Link(NamedTuple):
 NAVIGATION = (
     Link("/", "Find", ("/find", "/learner", "/case", "/what-if", "/preview", "/course-run")),
     Link("/revocations", "Revocations"),
-    Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued")),
+    Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
     Link("/records", "Records"),
 )
 """The places of the console, as every page shows them; records only where they are on."""

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from application import ABOUT, actor, app, demand, metrics
 from bulk_run_answers import BulkRunAnswer, BulkRunProgress, BulkRuns, Piece
@@ -18,7 +18,7 @@ from certrules.core.terms import Rollout, Status
 from certrules.formats.refusals import RefusedError, checked_course_key
 from certrules.requests import RefusedActError
 from certrules.support import spellings
-from models import Decision, Key, Learner, Reason, RunKey, Strict, whole_number
+from models import Decision, Key, Learner, Reason, RunId, RunKey, Start, Strict
 from openapi import call
 
 BUCKET = os.environ["BULK_BUCKET"]
@@ -34,9 +34,6 @@ def course_key(text: str) -> str:
         return checked_course_key(text.strip(), "course_runs")
     except RefusedError as refusal:
         raise ValueError(f"{text[:100]!r}: {refusal.fix}") from None
-
-
-RunId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="The bulk run's id.")]
 
 
 class BulkRun(Strict):
@@ -147,9 +144,7 @@ def regeneration_report(
         Literal["json", "csv", "html", "issued"],
         Query(description="Which of the report's files; issued: of a comparison, who would be issued a certificate."),
     ] = "json",
-    start: Annotated[
-        int, BeforeValidator(whole_number), Query(ge=0, le=2**53, description="`next` of the piece before.")
-    ] = 0,
+    start: Start = 0,
 ) -> dict[str, Any]:
     """Return a piece of text, and where the next one starts."""
     ABOUT["run"] = run_id

@@ -29,6 +29,9 @@ def test_a_run_is_started_watched_approved_and_reported(scene: Scene, learner: L
 
     watched = certs("regenerate", "watch", run_id)
     plan = json.loads(certs("regenerate", "status", run_id, "--json").stdout)["plan"]
+    read = certs("regenerate", "plan", run_id, "--takes-away")
+    lines = json.loads(certs("regenerate", "plan", run_id, "--json").stdout)
+    of_one = certs("regenerate", "plan", run_id, "--learner", str(learners[0].learner_id), "--csv", "-")
     alone = certs("regenerate", "approve", run_id, "--hash", plan["hash"])
     wrong = certs("regenerate", "approve", run_id, "--hash", "0" * 64, "--colleague")
     approved = certs("regenerate", "approve", run_id, "--hash", plan["hash"], "--colleague")
@@ -43,6 +46,9 @@ def test_a_run_is_started_watched_approved_and_reported(scene: Scene, learner: L
     assert watched.exit_code == WAITS
     assert "take a certificate away" in watched.stdout
     assert f"--hash {plan['hash']}" in watched.stdout
+    assert str(learners[1].learner_id) in read.stdout
+    assert (lines["hash"], len(lines["lines"])) == (plan["hash"], 2)
+    assert [row["learner_id"] for row in csv.DictReader(of_one.stdout.splitlines())] == [str(learners[0].learner_id)]
     assert (alone.exit_code, wrong.exit_code, approved.exit_code) == (NOT_ALLOWED, CONTRADICTS, 0)
     assert statuses(scene, learners) == ["notpassing"] * 2
     assert (ended.exit_code, saved.exit_code, report.exit_code) == (0, 0, 0)

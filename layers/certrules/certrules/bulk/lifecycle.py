@@ -84,7 +84,7 @@ def _execution(body: Mapping[str, Any]) -> str:
 
 def resume(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, Any]:
     """Have a run go on from where it was interrupted. Raises RefusedActError, LostRaceError, botocore's errors."""
-    item, body = _note(run_id)
+    item, body = noted(run_id)
     state = _state(machine, bucket, body, now)
     if state not in RESUMABLE:
         fix = "start a new one" if state in ENDED else "wait until it ends"
@@ -108,7 +108,7 @@ def runs(machine: str, bucket: str, now: datetime, limit: int = 50) -> list[dict
 
 def run(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, Any]:
     """Return a run, and how far it is. Raises RefusedActError."""
-    _, body = _note(run_id)
+    _, body = noted(run_id)
     folder = folder_of(bucket, run_id)
     plan = readable(folder, "plan.json", Plan)
     begun = folder.read("shards.json") is not None
@@ -177,7 +177,8 @@ def piece_of(bucket: str, run_id: str, name: str, start: int, size: int) -> tupl
     return content[:end].decode(), start + end
 
 
-def _note(run_id: str) -> tuple[SupportItem, dict[str, Any]]:
+def noted(run_id: str) -> tuple[SupportItem, dict[str, Any]]:
+    """Return the note of a run, and what it holds. Raises RefusedActError if there is none."""
     item = storage.find_note(RUN, run_id) if 0 < len(run_id) <= 64 else None
     if item is None or not item.v:
         raise RefusedActError(404, "no such run was asked for", "see the list of runs", "id")
@@ -245,7 +246,7 @@ def decide(
     Killed in between, the same call by the same person carries on. Raises RefusedActError, LostRaceError and
     botocore's errors: ask again.
     """
-    item, body = _note(run_id)
+    item, body = noted(run_id)
     result = "approved" if approve else "declined"
     if not (body["state"] == result and body["decided_by"] == by):
         state = _state(machine, bucket, body, now)

@@ -151,6 +151,11 @@ class Failed(msgspec.Struct, frozen=True):
     course_run: str | None = None
 
 
+def transition_of(change: PlannedChange) -> str:
+    """Return from which status to which a change leads, as plans count it."""
+    return f"{change.before or NO_CERTIFICATE} > {change.after or NO_CERTIFICATE}"
+
+
 type Tally = dict[str, int]
 
 
@@ -174,7 +179,7 @@ class PlanCounts(msgspec.Struct):
         """Count a change."""
         self.changes += 1
         self.revocations += change.revokes
-        tally(self.by_status, f"{change.before or NO_CERTIFICATE} > {change.after or NO_CERTIFICATE}")
+        tally(self.by_status, transition_of(change))
         tally(self.by_cause, change.cause or NO_TRANSITION)
         tally(self.by_reason, *change.reasons)
         tally(self.by_course_run, change.course_run)
