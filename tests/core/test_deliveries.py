@@ -215,6 +215,30 @@ def test_only_an_acknowledgement_ends_a_doubt(sent: Waiting, then: Waiting | Non
         assert not wanted(later, AWARDED, 3, doubtful.due).is_settled
 
 
+def presumed() -> Delivery:
+    username = Target(Kind.USERNAME, 7)
+    return first_wanted(username, Username(name="ada.l"), 1, NOON, Username(name="ada"))
+
+
+def test_a_learner_who_had_another_username_is_renamed_before_anything_is_sent() -> None:
+    new = presumed()
+    assert (new.is_settled, new.due) == (False, NOON)
+    assert after(new, Acknowledged()).is_settled
+
+
+def test_whoever_may_not_rename_begins_under_the_new_username() -> None:
+    done = after(presumed(), Unacknowledged(Waiting.RENAME_REFUSED))
+    assert (done.is_settled, done.waiting, done.due) == (True, None, None)
+
+
+def test_once_the_service_has_answered_a_refused_rename_leaves_the_former_username() -> None:
+    """Rows may have been sent under it meanwhile."""
+    waiting = after(presumed(), Unacknowledged(Waiting.UNAVAILABLE))
+    assert waiting.due is not None
+    refused = after(waiting, Unacknowledged(Waiting.RENAME_REFUSED), waiting.due)
+    assert (refused.is_settled, refused.waiting) == (False, Waiting.RENAME_REFUSED)
+
+
 def test_what_the_service_lost_is_sent_again() -> None:
     again = lost(SETTLED, NOON + HOUR)
     assert (again.is_settled, again.due, again.wanted_at, again.uuid) == (False, NOON + HOUR, NOON + HOUR, "uuid-1")

@@ -56,22 +56,24 @@ def histories(draw: st.DrawFn) -> list[Entry]:
     return entries
 
 
-def expected(history: list[Entry]) -> Name:
-    """Return the newest names by the rule in its plainest form."""
+def expected(history: list[Entry]) -> tuple[Name, str]:
+    """Return the newest names, and the username before the newest, by the rule in its plainest form."""
     erased = max((entry.day for entry in history if entry.kind == "erased"), default=0)
     left = [entry for entry in history if entry.kind == "sent" and entry.day > erased]
     if not erased:
         left += [entry for entry in history if entry.kind == "seen"]
     left.sort(key=lambda entry: entry.day)
     newest = [[entry.name[field] for entry in left if entry.name[field]] for field in (0, 1)]
-    return Name(*(texts[-1] if texts else "" for texts in newest))
+    former = [text for text in newest[0] if text != newest[0][-1]]
+    return Name(*(texts[-1] if texts else "" for texts in newest)), former[-1] if former else ""
 
 
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_newest_name_counts_in_any_order_and_duplicated(history: list[Entry], random: Random) -> None:
     shuffled = [*history, *random.choices(history, k=len(history))] if history else []
     random.shuffle(shuffled)
-    assert after(*shuffled).current == expected(history)
+    names = after(*shuffled)
+    assert (names.current, names.former_username.text if names.former_username else "") == expected(history)
 
 
 @given(histories())
@@ -79,6 +81,7 @@ def test_what_is_stored_is_read_again_as_it_was(history: list[Entry]) -> None:
     names = after(*history)
     again = decode_name(encode_name(names), names.erased_at)
     assert (again.current, again.erased_at) == (names.current, names.erased_at)
+    assert again.former_username == names.former_username
 
 
 @given(histories())

@@ -13,9 +13,10 @@ from certrules.storage.program_definitions import load_definitions
 from tests.records.cloud import COURSES, announced, cloud_scene, defined, earn, send
 from tests.records.scene import A1, A2, ADA, B1, P1
 from tests.records.service import Host
+from tests.records.state import User
 from tests.records.timed import Timed, timed
 from tests.scenes.crashes import Death
-from tests.scenes.named_learners import erased, renamed
+from tests.scenes.named_learners import erased, named, renamed
 from tests.scenes.scene import Learner, as_time, day, tapped
 
 __all__ = ["cloud_scene", "timed"]
@@ -93,6 +94,22 @@ def test_a_new_username_is_delivered_and_nothing_of_an_erased_learner_stays(time
     timed.work_off()
     assert timed.learner.deliveries == {}
     assert "countess" not in repr(timed.scene.items("RecordsTable"))
+
+
+@pytest.mark.parametrize("may_rename", [True, False])
+def test_a_learner_who_is_renamed_before_the_first_delivery_has_all_under_the_new_username(
+    timed: Timed, host: Host, may_rename: bool
+) -> None:
+    learner, state = Learner(ADA, A1), host.service.state
+    state.users = [User("miss.byron", ADA)]  # she has logged in there, or the platform has sent credentials
+    if may_rename:
+        state.replacement_worker = host.service.platform.username
+    send(timed.scene, named(learner, day(1), "miss.byron", ""), renamed(learner, day(2), "ada"))
+    earn(timed.scene, A1)
+    timed.later(minutes=2)
+    assert [user.username for user in state.users] == ["ada" if may_rename else "miss.byron"]
+    assert (state.credential("ada", A1) is not None, state.credential("miss.byron", A1)) == (True, None)
+    assert all(stored.delivery.is_settled for stored in timed.learner.deliveries.values())
 
 
 def test_the_date_of_a_course_run_is_delivered_once_it_has_one_and_when_it_changes(timed: Timed, host: Host) -> None:

@@ -55,6 +55,7 @@ def deliveries(draw: st.DrawFn) -> Delivery:
         in_doubt=draw(st.booleans()),
         overridden=draw(st.booleans()),
         warning=draw(st.none() | st.sampled_from(RecordWarning)),
+        is_presumed=draw(st.booleans()),
     )
 
 

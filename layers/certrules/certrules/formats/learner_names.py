@@ -45,6 +45,7 @@ class LearnerName(Struct, frozen=True, omit_defaults=True):
     sent_name: _Dated | None = None
     seen_username: _Dated | None = None
     seen_name: _Dated | None = None
+    former_username: _Dated | None = None  # the newest that isn't the current one
     erased_at: int | None = None  # microseconds since 1970
 
     @property
@@ -67,10 +68,12 @@ class LearnerName(Struct, frozen=True, omit_defaults=True):
         since = micros(at)
         if self.erased_at is not None and since <= self.erased_at:
             return self
+        username = _dated(since, name.username)
         return msgspec.structs.replace(
             self,
-            sent_username=_newest(self.sent_username, _dated(since, name.username)),
+            sent_username=_newest(self.sent_username, username),
             sent_name=_newest(self.sent_name, _dated(since, name.name)),
+            former_username=_former(self._username, self.former_username, username),
         )
 
     def seen(self, name: Name, at: datetime) -> "LearnerName":
@@ -83,10 +86,12 @@ class LearnerName(Struct, frozen=True, omit_defaults=True):
         if self.erased_at is not None:
             return self
         since = micros(at)
+        username = _dated(since, name.username)
         return msgspec.structs.replace(
             self,
-            seen_username=_seen(self._username, self.seen_username, _dated(since, name.username)),
+            seen_username=_seen(self._username, self.seen_username, username),
             seen_name=_seen(self._name, self.seen_name, _dated(since, name.name)),
+            former_username=_former(self._username, self.former_username, username),
         )
 
     def erased(self, at: datetime) -> "LearnerName":
@@ -103,6 +108,13 @@ def _dated(at: int, text: str) -> _Dated | None:
 def _newest(*items: _Dated | None) -> _Dated | None:
     """Return the newest; of two of one time, the one that is later in the alphabet."""
     return max(filter(None, items), default=None)
+
+
+def _former(current: _Dated | None, before: _Dated | None, new: _Dated | None) -> _Dated | None:
+    """Return the newest username that isn't the current one, when a new one has come."""
+    newest = _newest(current, new)
+    others = (item for item in (current, before, new) if item and newest and item.text != newest.text)
+    return _newest(*others)
 
 
 def _seen(current: _Dated | None, before: _Dated | None, new: _Dated | None) -> _Dated | None:

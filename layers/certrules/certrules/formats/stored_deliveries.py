@@ -55,6 +55,7 @@ class _Delivery(msgspec.Struct, omit_defaults=True, kw_only=True):
     in_doubt: bool = msgspec.field(name="b", default=False)
     overridden: bool = msgspec.field(name="o", default=False)
     warning: RecordWarning | None = msgspec.field(name="v", default=None)
+    is_presumed: bool = msgspec.field(name="p", default=False)
 
 
 def write_delivery(delivery: Delivery) -> str:
@@ -74,6 +75,7 @@ def write_delivery(delivery: Delivery) -> str:
         in_doubt=delivery.in_doubt,
         overridden=delivery.overridden,
         warning=delivery.warning,
+        is_presumed=delivery.is_presumed,
     )
     return msgspec.json.encode(stored).decode()
 
@@ -97,6 +99,7 @@ def read_delivery(target: Target, text: str) -> Delivery:
         in_doubt=stored.in_doubt,
         overridden=stored.overridden,
         warning=stored.warning,
+        is_presumed=stored.is_presumed,
     )
 
 

@@ -89,15 +89,25 @@ def desired_program(
         yield Target(Kind.PROGRAM, learner_id, outcome.program), credential
 
 
-def next_delivery(stored: StoredDelivery | None, target: Target, desired: Desired, now: datetime) -> Delivery | None:
+def former_username(facts: LearnerFacts) -> Username | None:
+    """Return the username that the learner had before the current one; None: none is known."""
+    former = facts.name.former_username
+    return Username(name=former.text) if former else None
+
+
+def next_delivery(
+    stored: StoredDelivery | None, target: Target, desired: Desired, now: datetime, former: Username | None = None
+) -> Delivery | None:
     """Return the delivery with what is desired from now on; None if nothing else was desired before.
+
+    `former` is the learner's username before, for a first delivery.
 
     What is stored was read before the facts that the desired state comes from, and is saved under the condition that
     nobody changed it since. So of two who decide at once, the one with the older facts loses, and the number of the
     desired state needs no other source: it counts the changes.
     """
     if stored is None:
-        return first_wanted(target, desired, 1, now)
+        return first_wanted(target, desired, 1, now, former)
     before = stored.delivery.desired
     if desired == before and _awaited(desired) == _awaited(before):
         return None

@@ -25,6 +25,7 @@ from certrules.records.desired import (
     desired_in_course_run,
     desired_program,
     desired_username,
+    former_username,
     next_delivery,
 )
 from certrules.storage import LostRaceError
@@ -183,10 +184,10 @@ def _deliveries(
     """Return the deliveries that change, and those to be removed: of an erased learner, all."""
     if facts.is_erased:
         return [], list(stored.deliveries.values())
-    changed = []
+    changed, former = [], former_username(facts)
     for target, wish in desired.items():
         before = stored.deliveries.get(target)
-        delivery = next_delivery(before, target, wish, now)
+        delivery = next_delivery(before, target, wish, now, former)
         if delivery is not None:
             changed.append(StoredDelivery(delivery, 0 if before is None else before.version))
     return changed, []

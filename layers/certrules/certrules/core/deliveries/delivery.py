@@ -57,6 +57,7 @@ class Delivery:
     in_doubt: bool = False  # a request that wasn't acknowledged may have been written: what is held is uncertain
     overridden: bool = False  # a date override was desired once, so a row may have one
     warning: RecordWarning | None = None
+    is_presumed: bool = False  # what is acknowledged is the former username of a learner of whom nothing was sent yet
 
     @property
     def is_settled(self) -> bool:
@@ -73,15 +74,20 @@ class Delivery:
         return self.due if self.lease is None else self.lease.until
 
 
-def first_wanted(target: Target, desired: Desired, number: int, now: datetime) -> Delivery:
+def first_wanted(
+    target: Target, desired: Desired, number: int, now: datetime, former: Username | None = None
+) -> Delivery:
     """Return the delivery of a target for which nothing was desired before.
 
-    A first username needs no request: nothing of the learner was sent under another.
+    A first username needs no request, unless the learner had a `former` one: the service may know the learner by it,
+    with rows that the platform sent. Renaming somebody whom it doesn't know changes nothing there.
     """
     new = Delivery(target=target, desired=desired, number=number, wanted_at=now, overridden=_has_override(desired))
-    if isinstance(desired, Username):
+    if not isinstance(desired, Username):
+        return replace(new, due=now)
+    if former is None:
         return replace(new, acknowledged=Acknowledgement(desired, now))
-    return replace(new, due=now)
+    return replace(new, acknowledged=Acknowledgement(former, now), is_presumed=True, due=now)
 
 
 def wanted(delivery: Delivery, desired: Desired, number: int, now: datetime) -> Delivery:
@@ -122,9 +128,11 @@ def answered(delivery: Delivery, holder: str, outcome: Outcome, now: datetime, d
     lease = delivery.lease
     if lease is None or lease.holder != holder:
         return delivery
-    free = replace(delivery, lease=None)
+    free = replace(delivery, lease=None, is_presumed=False)
     if isinstance(outcome, Acknowledged):
         return _acknowledged(free, lease.desired, outcome, now)
+    if delivery.is_presumed and outcome.reason is Waiting.RENAME_REFUSED:  # so the first delivery has the new name
+        return _acknowledged(free, delivery.desired, Acknowledged(), now)
     return _unacknowledged(free, lease.desired, outcome, now, draw)
 
 
