@@ -1,6 +1,7 @@
 """The `certs` commands that speak the support API."""
 
 from certs.support.acts import allowlist, date, erase, invalidate, lift, redecide
+from certs.support.audit import audit
 from certs.support.cases import (
     changes,
     check,
@@ -19,5 +20,5 @@ from certs.support.rollouts import rollout
 
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,
-    allowlist, invalidate, lift, redecide, erase, date, held, revocations, regenerate, records, rollout,
+    allowlist, invalidate, lift, redecide, erase, date, held, revocations, audit, regenerate, records, rollout,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Where the commands of support meet its API, of the local cloud or of a deployed stack; and their exit codes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from http.client import HTTPException
 from typing import Any
@@ -44,12 +44,15 @@ class Api:
 
     def all_pages(self, path: str, name: str, **query: object) -> list[Any]:
         """Return what stands under a name on all pages of an answer. Ends the command if the API refuses."""
+        return [row for page in self.pages(path, **query) for row in page[name]]
+
+    def pages(self, path: str, **query: object) -> Iterator[Any]:
+        """Return the pages of an answer, one after another. Ends the command if the API refuses."""
         page = self.get(path, **query)
-        found: list[Any] = page[name]
+        yield page
         while page["next"] is not None:
             page = self.get(path, **query, cursor=page["next"])
-            found += page[name]
-        return found
+            yield page
 
     def _ask(self, request: Request) -> Any:
         request.add_header("Authorization", f"Bearer {self._token}")

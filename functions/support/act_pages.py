@@ -6,7 +6,8 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
-from application import acted, app, key_of, previewed, scopes
+from acting import acted, previewed
+from application import app, key_of, scopes
 from certrules.support.acts import ACTS
 from models import ActRequest
 from pages import form, instant, key_in, number, page, see, unread
@@ -32,16 +33,10 @@ def preview_page() -> Response[str]:
 
 @app.post("/act", include_in_schema=False)
 def act_page() -> Response[str]:
-    """Do the confirmed act, and return to the case."""
+    """Do the confirmed act, and show what comes of it."""
     fields = form()
     act = act_of(fields)
-    answer = acted(act, key_in(fields))
-    done = answer["event_id"] if act.act not in _CHANGE_NO_FACT else "sent"
-    return see("/case", learner_id=act.learner_id, course_run=act.course_run, done=done)
-
-
-_CHANGE_NO_FACT = {"redecide", "erase-name"}
-"""Of these a case doesn't show that they have arrived."""
+    return see("/result", entry=acted(act, key_in(fields)).entry)
 
 
 def act_of(fields: Mapping[str, str]) -> ActRequest:

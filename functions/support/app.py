@@ -10,6 +10,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 
 import act_pages  # noqa: F401 - adds its routes
+import audit_calls  # noqa: F401 - same
+import audit_pages  # noqa: F401 - same
 import case_calls  # noqa: F401 - same
 import case_pages  # noqa: F401 - same
 import course_run_calls  # noqa: F401 - same
@@ -26,7 +28,7 @@ import revocation_calls  # noqa: F401 - same
 import revocation_pages  # noqa: F401 - same
 import rollouts  # noqa: F401 - same
 import search_pages  # noqa: F401 - same
-from application import app, audit, logger, metrics
+from application import app, log_call, logger, metrics
 from openapi import document
 from request_bodies import with_plain_media_type
 
@@ -43,5 +45,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a request of API Gateway (payload format 2.0), and log who asked for what."""
     metrics.add_metric(name="SupportRequests", unit=MetricUnit.Count, value=1)
     answer: dict[str, Any] = app.resolve(with_plain_media_type(event), context)
-    audit(event, answer["statusCode"])
+    log_call(event, answer["statusCode"])
     return answer

@@ -1,35 +1,33 @@
-"""The parts that the API and the console share: actors and scopes, cursors, acts, and problems."""
+"""The parts that the API and the console share: actors and scopes, cursors, and problems."""
 
 import os
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from functools import partial
+from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import DecodeError, json
 from pynamodb.exceptions import PynamoDBException
 
-from certrules import aws, settings, storage
+from certrules import audit, aws, settings, storage
+from certrules.audit import Kind, Subject
 from certrules.core.terms import is_person
 from certrules.formats import refusals
 from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
 from certrules.records.seen import connect_records_if_on
 from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
-from certrules.support import acts, cases, records, revocations, spellings
-from certrules.support.acts import ACTS, SWITCHES
+from certrules.support import cases, spellings
 from certrules.support.learners import FoundLearners
-from models import ActRequest, BulkDiscard, PreviewRequest, Switch
 from request_bodies import JSON, read_json
 
 logger = Logger()
@@ -113,12 +111,12 @@ def admitted(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Re
 
 
 ABOUT: dict[str, Any] = {}
-"""The subject of the call for the audit log: ids, keys and names of acts, never a text that somebody wrote."""
+"""The subject of the call for the log: ids, keys and names of acts, never a text that somebody wrote."""
 
 _HARMLESS = re.compile(r"[\w/.\-]{1,200}", re.ASCII)
 
 
-def audit(event: dict[str, Any], status: int) -> None:
+def log_call(event: dict[str, Any], status: int) -> None:
     """Log a call: who, what, about whom, and with which outcome."""
     context = event.get("requestContext", {})
     claimed = claims_of(event).get(ACTOR_CLAIM)
@@ -238,7 +236,12 @@ def answer_to(error: RefusedActError | refusals.RefusedError) -> Response[str]:
 
 @app.exception_handler([RefusedActError, refusals.RefusedError])  # type: ignore[untyped-decorator]
 def refused(error: RefusedActError | refusals.RefusedError) -> Response[str]:
-    """Answer what can't be done."""
+    """Answer what can't be done; what a person may not do is an entry of the audit log."""
+    if isinstance(error, RefusedActError) and error.status == HTTPStatus.FORBIDDEN and "act" in ABOUT:
+        names = {name: str(ABOUT[name]) for name in ("run", "revocation", "program") if name in ABOUT}
+        course_runs = (ABOUT["course_run"],) if "course_run" in ABOUT else ()
+        subject = Subject(ABOUT["act"], learner_id=ABOUT.get("learner_id"), course_runs=course_runs, **names)
+        audit.note(str(uuid4()), actor(), aws.now(), Kind.REFUSAL, subject, refused=error.title)
     return answer_to(error)
 
 
@@ -309,74 +312,3 @@ def read_cursor(cursor: str | None, course_run: str = "") -> Place | None:
     if place is None or (place.after is not None and course_run not in {"", place.after.course_run}):
         raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor")
     return place
-
-
-# --- acts
-
-
-def previewed(request: PreviewRequest, event_id: str) -> tuple[dict[str, Any], acts.Preview, datetime]:
-    """Return the event that is the act, and what it will do. Raises RefusedActError."""
-    now = aws.now()
-    ABOUT["act"] = request.act
-    found = cases.open_case(pair_of(request.learner_id, request.course_run), POLICIES)
-    if request.version is not None and request.version != found.version:
-        raise RefusedActError(409, "the case changed since it was looked at", "look at it again", "version")
-    may_be_first = request.act == "allowlist-add" and found.is_course_run_known  # the preview states what is unknown
-    if not found.is_known and not may_be_first and request.act != "erase-name":
-        refuse_unknown(found, only_spelling=request.act == "allowlist-add")
-    detail = acts.detail_of(
-        request.act, found, event_id=event_id, at=now, by=actor(), reason=request.reason, date=request.date
-    )
-    programs = records.previewing(request.learner_id, POLICIES, now)
-    return detail, acts.preview(found, request.act, detail, now, programs), now
-
-
-def acted(request: ActRequest, key: str) -> dict[str, Any]:
-    """Send the act as an event, once for a key. Raises RefusedActError, SendError, LostRaceError."""
-    demand(ACTS[request.act].scope)
-
-    def planned(event_id: str) -> tuple[Any, Any]:
-        detail, preview, now = previewed(request, event_id)
-        demand(preview.scope)
-        if preview.takes_away:
-            acts.count_alone(actor(), event_id, now)
-        metrics.add_metric(name=f"act_{request.act}", unit=MetricUnit.Count, value=1)
-        return detail, {"event_id": event_id, "at": detail["metadata"]["time"], **preview._asdict()}
-
-    body = request.model_dump(mode="json", exclude={"version"})
-    answer: dict[str, Any] = acts.once(BUS, actor(), key, body, now=aws.now(), planned=planned)
-    return answer
-
-
-def switched(switch: str, request: Switch, key: str) -> dict[str, Any]:
-    """Send the event that stops or resumes automatic revocations, once for a key. Raises like `acted`."""
-    if switch not in SWITCHES:
-        raise RefusedActError(404, f"{switch} is neither stop nor resume", "POST to one of them", "switch")
-    demand("act" if switch == "stop" else "revoke")
-    ABOUT["act"] = switch
-    where = None if request.course_run is None else key_of(request.course_run)
-    now = aws.now()
-
-    def planned(event_id: str) -> tuple[Any, Any]:
-        if where is not None:
-            spellings.refuse_other_spelling([where])
-        return acts.switch_detail(switch, where, event_id, now, actor(), request.reason), {"event_id": event_id}
-
-    answer: dict[str, Any] = acts.once(
-        BUS, actor(), key, {"switch": switch, **request.model_dump(mode="json")}, now=now, planned=planned
-    )
-    return answer
-
-
-def discarded(request: BulkDiscard, key: str) -> dict[str, Any]:
-    """Send the events that have certificates stay whose revocation is held, once for a key. Raises like `acted`."""
-    demand("act")
-    ABOUT["act"] = "discard"
-    learners = None if request.learners is None else set(request.learners)
-    course_run = known_key_of(request.course_run)
-    plan = partial(revocations.plan_discards, course_run, learners, actor(), request.reason, aws.now())
-    body = {"discard": request.model_dump(mode="json")}
-    answer: dict[str, Any] = acts.once(
-        BUS, actor(), key, body, now=aws.now(), planned=plan, events_of=revocations.discards
-    )
-    return answer

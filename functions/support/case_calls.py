@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
+from acting import acted, previewed
 from answers import (
     ActPreview,
     Case,
@@ -25,7 +26,6 @@ from application import (
     CONSUMER_DEAD_LETTERS,
     PAGE,
     POLICIES,
-    acted,
     app,
     found_learners,
     key_of,
@@ -33,7 +33,6 @@ from application import (
     known_key_of,
     owners_of,
     pair_of,
-    previewed,
     read_cursor,
     write_cursor,
 )
@@ -169,4 +168,4 @@ def preview(request: Annotated[PreviewRequest, Body()]) -> dict[str, Any]:
 )
 def act(request: Annotated[ActRequest, Body()], key: Key) -> Response[dict[str, Any]]:
     """Send the act as an event, once for a key, if the person may do what it will do."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, acted(request, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, acted(request, key).answer)

@@ -3,7 +3,8 @@
 from aws_lambda_powertools.event_handler import Response
 
 from application import CERTIFICATE_URL, CONSUMER_DEAD_LETTERS, POLICIES, app, pair_of, scopes
-from certrules import aws
+from audit_calls import as_json
+from certrules import audit, aws
 from certrules.core.explain import what_if
 from certrules.core.fact_types import Fact
 from certrules.core.terms import PERSON
@@ -29,8 +30,7 @@ def case_page() -> Response[str]:
         suggested=[name for name in acts if name in {*helpful, "release", "discard"}],
         chosen=query("act"),
         changes=[change for change in changes if not change.code.startswith("reset_exam")],
-        done=query("done") or None,
-        arrived=any(entry.event_id == query("done") for entry in found.record.timeline),
+        noted=as_json(audit.about_case(*found.pair), aws.now()),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
+from acting import discarded, switched
 from answers import (
     Checklist,
     Discarded,
@@ -17,11 +18,9 @@ from application import (
     PAGE,
     POLICIES,
     app,
-    discarded,
     key_of,
     known_key_of,
     read_cursor,
-    switched,
     write_cursor,
 )
 from certrules import aws
@@ -75,7 +74,7 @@ def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor 
 )
 def discard(request: Annotated[BulkDiscard, Body()], key: Key) -> Response[dict[str, Any]]:
     """Send an event for each, once for a key. `left` is how many are held beyond the limit of one call."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, discarded(request, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, discarded(request, key).answer)
 
 
 @app.post(
@@ -87,4 +86,4 @@ def automatic_revocations(
     switch: SwitchInPath, request: Annotated[Switch, Body()], key: Key
 ) -> Response[dict[str, Any]]:
     """Send the switch as an event, once for a key."""
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, switched(switch, request, key))
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, switched(switch, request, key).answer)

@@ -5,7 +5,8 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
-from application import POLICIES, app, discarded, key_of, read_cursor, switched, write_cursor
+from acting import discarded, switched
+from application import POLICIES, app, key_of, read_cursor, write_cursor
 from certrules import aws
 from certrules.support import checklist, revocations
 from models import BulkDiscard, Switch
@@ -37,9 +38,9 @@ def course_run_act() -> Response[str]:
     course_run, key, decision = fields.get("course_run") or None, key_in(fields), fields.get("choice", "")
     try:
         if decision == "discard":
-            discarded(BulkDiscard(course_run=course_run or "", reason=fields.get("reason", "")), key)
+            done = discarded(BulkDiscard(course_run=course_run or "", reason=fields.get("reason", "")), key)
         else:
-            switched(decision, Switch(course_run=course_run, reason=fields.get("reason", "")), key)
+            done = switched(decision, Switch(course_run=course_run, reason=fields.get("reason", "")), key)
     except ValidationError as error:
         raise unread(error) from error
-    return see("/course-run", course_run=course_run) if course_run else see("/revocations")
+    return see("/result", entry=done.entry)

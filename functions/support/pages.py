@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 
 from application import HEADERS, PROBLEM_PAGE, actor, app, named_actor, scopes
+from audit_calls import label_of
 from certrules.core.wording import status_text
 from certrules.core.wording import when as when_text
 from certrules.formats.written_instants import read_instant
@@ -55,6 +56,7 @@ NAVIGATION = (
     Link("/revocations", "Revocations"),
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
     Link("/records", "Records"),
+    Link("/audit", "Audit log", ("/result",)),
 )
 """The places of the console, as every page shows them; records only where they are on."""
 
@@ -62,6 +64,7 @@ pages.filters["when"] = when
 pages.filters["status"] = status_text
 pages.globals["link"] = link
 pages.globals["navigation"] = NAVIGATION
+pages.globals["label_of"] = label_of
 pages.globals["records_on"] = records.is_on()
 
 

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
+from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
@@ -11,7 +12,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import DecodeError, json
 
 from application import ABOUT, BUS, PAGE, POLICIES, actor, app, demand, key_of, metrics
-from certrules import aws
+from certrules import audit, aws
+from certrules.audit import Kind, Subject
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.records.seen import WaitingPlace
 from certrules.requests import RefusedActError
@@ -59,6 +61,19 @@ def place_in(cursor: str | None) -> WaitingPlace:
         raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor") from None
 
 
+def retried(learner_id: int | None, course_run: str | None) -> int:
+    """Have deliveries be tried again. Returns how many these are. Raises RefusedActError, LostRaceError."""
+    ABOUT["act"] = "retry"
+    if learner_id is not None:
+        ABOUT["learner_id"] = learner_id
+    demand("act")
+    now = aws.now()
+    count = records.retry(learner_id, course_run, now)
+    subject = Subject("retry", learner_id=learner_id, course_runs=() if course_run is None else (course_run,))
+    audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=count)
+    return count
+
+
 @app.post(
     "/v1/records/retry",
     summary="Try what waits of a learner or a course run again",
@@ -66,12 +81,8 @@ def place_in(cursor: str | None) -> WaitingPlace:
 )
 def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
     """Have it tried within a minute or two; what is being sent just now is not."""
-    demand("act")
-    ABOUT["act"] = "retry"
-    if request.learner_id is not None:
-        ABOUT["learner_id"] = request.learner_id
     course_run = None if request.course_run is None else key_of(request.course_run)
-    count = records.retry(request.learner_id, course_run, aws.now())
+    count = retried(request.learner_id, course_run)
     metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
     return {"retried": count}
 
@@ -83,8 +94,8 @@ def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
 )
 def act_on_program(request: Annotated[ProgramActRequest, Body()], key: Key) -> Response[dict[str, Any]]:
     """Send the act as an event, once for a key; to release takes the scope revoke."""
+    ABOUT.update(act=f"program {request.act}", learner_id=request.learner_id, program=request.program)
     demand(PROGRAM_ACTS[request.act].scope)
-    ABOUT["act"], ABOUT["learner_id"] = f"program {request.act}", request.learner_id
     now = aws.now()
 
     def planned(event_id: str) -> tuple[Any, Any]:
@@ -96,5 +107,6 @@ def act_on_program(request: Annotated[ProgramActRequest, Body()], key: Key) -> R
         return found
 
     body = {"program": request.model_dump(mode="json")}
-    answer = acts.once(BUS, actor(), key, body, now=now, planned=planned)
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)
+    subject = Subject(f"program {request.act}", request.reason, request.learner_id, program=request.program)
+    done = acts.once(BUS, actor(), key, body, subject, now=now, planned=planned)
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, done.answer)

@@ -4,12 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from application import ABOUT, app, demand
-from certrules import aws
+from application import app
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.support import records
 from pages import form, number, page, query, see
-from record_calls import place_in, write_place
+from record_calls import place_in, retried, write_place
 
 PAGE = 50
 
@@ -27,7 +26,5 @@ def records_page() -> Response[str]:
 def retry_page() -> Response[str]:
     """Have what waits of a learner be tried again, and return to the learner."""
     learner_id = number(form().get("learner_id", ""))
-    demand("act")
-    ABOUT.update(act="retry", learner_id=learner_id)
-    records.retry(learner_id, None, aws.now())
+    retried(learner_id, None)
     return see("/learner", learner_id=learner_id)

@@ -84,8 +84,8 @@ class PlanDecision(Strict):
 
 def started(request: BulkRun, key: str) -> dict[str, Any]:
     """Start a bulk run, once for a key. Raises RefusedActError, LostRaceError, and AWS's errors."""
+    ABOUT["act"] = lifecycle.START
     demand("act")
-    ABOUT["act"] = "start a bulk run"
     body = request.model_dump(mode="json")
     if request.course_runs != "all":
         body["course_runs"] = sorted(set(request.course_runs))
@@ -100,16 +100,16 @@ def decided(run_id: str, decision: str, plan_hash: str) -> dict[str, Any]:
     """Approve or decline the plan of a bulk run. Raises RefusedActError, LostRaceError, and AWS's errors."""
     if decision not in {"approve", "decline"}:
         raise RefusedActError(404, f"{decision} is neither approve nor decline", "POST to one of them")
+    ABOUT.update(act=f"{decision} a bulk run", run=run_id)
     demand("approve")
-    ABOUT.update(act=decision, run=run_id)
     return lifecycle.decide(MACHINE, BUCKET, run_id, plan_hash, actor(), aws.now(), approve=decision == "approve")
 
 
 def resumed(run_id: str) -> dict[str, Any]:
     """Resume a bulk run. Raises RefusedActError, LostRaceError, and AWS's errors."""
+    ABOUT.update(act=lifecycle.RESUME, run=run_id)
     demand("act")
-    ABOUT.update(act="resume", run=run_id)
-    return lifecycle.resume(MACHINE, BUCKET, run_id, aws.now())
+    return lifecycle.resume(MACHINE, BUCKET, run_id, actor(), aws.now())
 
 
 @app.post(

@@ -6,21 +6,13 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 
+from acting import revocation_asked_for, revocation_decided
 from answers import (
     Revocation,
     Revocations,
 )
-from application import (
-    ABOUT,
-    BUS,
-    POLICIES,
-    actor,
-    app,
-    demand,
-    known_key_of,
-)
+from application import app
 from certrules import aws
-from certrules.requests import RefusedActError
 from certrules.support import revocations as bulk_revocations
 from models import (
     BulkRevocation,
@@ -45,13 +37,7 @@ def revocations() -> dict[str, Any]:
 )
 def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> Response[dict[str, Any]]:
     """Store the request until a second person approves it."""
-    demand("revoke")
-    ABOUT["act"] = f"ask for: {request.act}"
-    course_run = known_key_of(request.course_run)
-    body = bulk_revocations.request_revocation(
-        request.act, course_run, request.learners, actor(), request.reason, now=aws.now(), key=key, policies=POLICIES
-    )
-    return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
+    return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, revocation_asked_for(request, key))
 
 
 @app.post(
@@ -61,8 +47,4 @@ def request_revocation(request: Annotated[BulkRevocation, Body()], key: Key) -> 
 )
 def decide_revocation(revocation_id: RevocationId, decision: Decision) -> dict[str, Any]:
     """Let it happen, or not."""
-    if decision not in {"approve", "decline"}:
-        raise RefusedActError(404, f"{decision} is neither approve nor decline", "POST to one of them")
-    demand("approve")
-    ABOUT["act"] = decision
-    return bulk_revocations.decide_revocation(BUS, revocation_id, actor(), aws.now(), approve=decision == "approve")
+    return revocation_decided(revocation_id, decision)

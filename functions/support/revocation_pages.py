@@ -5,7 +5,8 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
-from application import BUS, POLICIES, actor, app, demand, key_of, read_cursor, write_cursor
+from acting import revocation_asked_for, revocation_decided
+from application import app, key_of, read_cursor, write_cursor
 from certrules import aws
 from certrules.support import checklist, revocations
 from models import BulkRevocation
@@ -30,25 +31,19 @@ def revocations_page() -> Response[str]:
 def ask_page() -> Response[str]:
     """Ask for all held revocations of a course run to be released; a second person has to approve it."""
     fields = form()
-    demand("revoke")
     try:
         bulk = BulkRevocation(
             act="release", course_run=key_of(fields.get("course_run", "")), reason=fields.get("reason", "")
         )
     except ValidationError as error:
         raise unread(error) from error
-    key = key_in(fields)
-    revocations.request_revocation(
-        bulk.act, bulk.course_run, None, actor(), bulk.reason, now=aws.now(), key=key, policies=POLICIES
-    )
-    return see("/revocations")
+    asked = revocation_asked_for(bulk, key_in(fields))
+    return see("/result", entry=revocations.entry_of(asked))
 
 
 @app.post("/revocations/decide", include_in_schema=False)
 def decide_page() -> Response[str]:
     """Approve or decline a bulk revocation."""
     fields = form()
-    demand("approve")
-    approve = fields.get("choice") == "approve"
-    revocations.decide_revocation(BUS, fields.get("id", ""), actor(), aws.now(), approve=approve)
-    return see("/revocations")
+    decided = revocation_decided(fields.get("id", ""), fields.get("choice", ""))
+    return see("/result", entry=revocations.entry_of(decided))

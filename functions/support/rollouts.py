@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from answers import RolledOut, Rollouts
 from application import ABOUT, BUS, PAGE, actor, app, demand, known_key_of, read_cursor, write_cursor
 from certrules import aws, storage
+from certrules.audit import Subject
 from certrules.core.terms import Rollout
 from certrules.support import acts, rollouts, spellings
 from models import Cursor, Key, Reason, RunKey, Strict
@@ -66,11 +67,11 @@ def set_rollout(
     key: Key,
 ) -> Response[dict[str, Any]]:
     """Send an event for each course run, once for a key; live only as a comparison has shown."""
-    demand("approve")
     ABOUT["act"] = f"rollout {setting}"
     by, now = actor(), aws.now()
     course_runs = sorted(set(change.course_runs))
     ABOUT["course_run"] = course_runs[0]
+    demand("approve")
     request = {"rollout": setting, **change.model_dump(mode="json")}
 
     def planned(event_id: str) -> tuple[Any, Any]:
@@ -82,13 +83,14 @@ def set_rollout(
         answer = {"rollout": setting, "course_runs": len(course_runs), "at": plan["at"]}
         return {**plan, "event_id": event_id}, answer
 
-    answer = acts.once(
+    done = acts.once(
         BUS,
         by,
         key,
         request,
+        Subject(f"rollout {setting}", change.reason, course_runs=tuple(course_runs)),
         now=now,
         planned=planned,
         events_of=lambda plan: rollouts.events_of(plan["event_id"], plan, by, change.reason),
     )
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, done.answer)

@@ -99,12 +99,12 @@ class Person:
         expect(self.answer).to_be_visible()
 
     def confirm(self) -> None:
-        """Confirm the act, and look at the case when it has taken effect."""
+        """Confirm the act, and look at the case when the page that loads itself again shows that it is done."""
         self.page.get_by_role("button", name="Yes:").click()
-        expect(self.page.get_by_role("status")).to_be_visible()
+        expect(self.page.get_by_role("status")).to_contain_text("sent")
         self.scene.cloud.deliver()
-        self.page.get_by_role("link", name="Look again").click()
-        expect(self.page.get_by_role("status")).to_contain_text("Done")
+        expect(self.page.get_by_role("status")).to_contain_text("done")
+        self.page.get_by_role("link", name="Back to the case").click()
 
 
 @pytest.fixture

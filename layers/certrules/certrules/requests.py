@@ -9,6 +9,7 @@ from uuid import NAMESPACE_OID, uuid5
 import msgspec
 
 from certrules import storage
+from certrules.formats.stored import as_time
 
 REMEMBERED = timedelta(days=7)
 """How long an act is remembered by the key that it was asked for with."""
@@ -25,10 +26,10 @@ def identity(actor: str) -> str:
 
 
 def remembered(by: str, key: str, request: object, now: datetime, planned: Callable[[str], tuple[Any, Any]]) -> Any:
-    """Return the plan and the answer of a person's request with a key: those of the first time.
+    """Return a person's request with a key: its plan, answer, name and instant (UTC), those of the first time.
 
-    `planned` is given a name that is the same for both, and returns them. Raises what it raises, LostRaceError (ask
-    again), and RefusedActError if the key was for something else.
+    `planned` is given the name, which is the same whenever it is asked, and returns plan and answer. Raises what it
+    raises, LostRaceError (ask again), and RefusedActError if the key was for something else.
     """
     name = event_id_of("act", by, key)
     item = storage.find_note(f"K#{name}", "-")
@@ -37,9 +38,10 @@ def remembered(by: str, key: str, request: object, now: datetime, planned: Calla
         refuse_another_use(stored["asked"], request)
     else:
         plan, answer = planned(name)
-        stored = {"asked": request, "plan": plan, "answer": answer}
+        stored = {"asked": request, "plan": plan, "answer": answer, "at": as_time(now)}
         storage.save_note(item, stored, now + REMEMBERED)
-    return stored
+    at = datetime.fromisoformat(stored["at"]) if "at" in stored else now  # an earlier release stored none
+    return {**stored, "name": name, "at": at}
 
 
 def refuse_another_use(stored: object, request: object) -> None:

@@ -1,6 +1,7 @@
 """The stack's parameters: the policies, the rollout of course runs that name none, and who may send events."""
 
 import os
+from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -61,6 +62,11 @@ def default_rollout() -> Rollout:
 def stores_names() -> bool:
     """Whether usernames and full names are stored and found, by the stack's parameters."""
     return os.environ.get("LEARNER_NAMES") == "on"
+
+
+def audit_time() -> timedelta:
+    """Return how long an entry of the audit log is stored, by the stack's parameters."""
+    return timedelta(days=int(os.environ["AUDIT_DAYS"]))
 
 
 def trusted_senders() -> TrustedSenders:

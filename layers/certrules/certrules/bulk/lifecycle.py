@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from certrules import aws, settings, storage
+from certrules import audit, aws, settings, storage
+from certrules.audit import Kind, Subject
 from certrules.bulk.comparison_counts import summary_of as summary_of_comparison
 from certrules.bulk.planning import shards_of
 from certrules.bulk.reporting import DECLINED
@@ -23,6 +24,9 @@ from certrules.requests import RefusedActError, identity, remembered
 from certrules.storage import LostRaceError, SupportItem
 
 RUN, TOKEN = "B", "B#token"
+START, RESUME = "start a bulk run", "resume a bulk run"
+"""What these acts are called in the audit log."""
+
 RETENTION = timedelta(days=365)
 """How long it is remembered that there was a run."""
 
@@ -60,6 +64,8 @@ def start(machine: str, scope: Mapping[str, Any], by: str, key: str, now: dateti
         request = {**scope, "by": by, "at": as_time(now), "terms": terms}
         msgspec.convert({**request, "id": run_id}, BulkRequest)
         body = _new(run_id, request)
+        named = () if scope["course_runs"] == "all" else tuple(scope["course_runs"])
+        audit.note(run_id, by, now, Kind.ACT, Subject(START, scope["reason"], course_runs=named, run=run_id))
         storage.save_note(item, body, now + RETENTION)
     _execute(machine, body)
     return shown(body, body["state"])
@@ -82,7 +88,7 @@ def _execution(body: Mapping[str, Any]) -> str:
     return f"{body['id']}-{body['attempt']}"
 
 
-def resume(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, Any]:
+def resume(machine: str, bucket: str, run_id: str, by: str, now: datetime) -> dict[str, Any]:
     """Have a run go on from where it was interrupted. Raises RefusedActError, LostRaceError, botocore's errors."""
     item, body = noted(run_id)
     state = _state(machine, bucket, body, now)
@@ -92,6 +98,7 @@ def resume(machine: str, bucket: str, run_id: str, now: datetime) -> dict[str, A
     if body["attempt"] == ATTEMPTS:
         raise RefusedActError(409, f"it was tried {ATTEMPTS} times", "mend what its report names, then start a new one")
     body |= {"state": "started", "attempt": body["attempt"] + 1, "report": None}
+    audit.note(f"{run_id}-{body['attempt']}", by, now, Kind.ACT, Subject(RESUME, run=run_id))
     storage.save_note(item, body, now + RETENTION)
     _execute(machine, body)
     return shown(body, "started")
@@ -260,6 +267,8 @@ def decide(
         if approve and plan["approvers"] == Approvers.SOMEBODY_ELSE and identity(body["request"]["by"]) == identity(by):
             raise RefusedActError(403, "nobody approves what they asked for", "have a second person approve it")
         approval = {"hash": plan_hash, "by": by, "at": as_time(now)} if approve else None
+        kind, name = (Kind.APPROVAL, "approve") if approve else (Kind.DECLINE, "decline")
+        audit.note(run_id, by, now, kind, Subject(f"{name} a bulk run", run=run_id), count=plan["changes"])
         body |= {"state": result, "approval": approval, "decided_by": by, "decided_at": as_time(now)}
         storage.save_note(item, body, now + RETENTION)
     token = msgspec.json.decode(storage.find_note(TOKEN, run_id).b)

@@ -1,5 +1,6 @@
 """Records, history and notes in DynamoDB. Only this package talks to DynamoDB."""
 
+from certrules.storage.audit_log import add_entry, entries, entries_about, entry_key, find_entry
 from certrules.storage.breaker import BreakerState, load_breaker
 from certrules.storage.listings import (
     Place,
@@ -72,12 +73,17 @@ __all__ = [
     "StoredRecord",
     "StoredTimeline",
     "SupportItem",
+    "add_entry",
     "connect",
     "course_runs",
     "course_runs_in_shard",
     "course_runs_of",
     "course_runs_page",
     "due_by",
+    "entries",
+    "entries_about",
+    "entry_key",
+    "find_entry",
     "find_note",
     "history_items",
     "history_items_of",

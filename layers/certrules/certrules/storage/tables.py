@@ -16,7 +16,8 @@ The keys, and how they spread over partitions:
 - history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts the transitions of the
   record, so a restored table that ingests the same events again gives the same numbers, and the same event ids.
 - support: a receipt has the key of its history item; an act is `K#<hash of the actor and of their idempotency
-  key>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same.
+  key>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same; the audit log has its keys
+  in storage.audit_log.
 """
 
 import os
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple, Self, override
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError
-from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from certrules.aws import lean
@@ -184,8 +185,17 @@ class HistoryItem(PlainItem):
     b = UnicodeAttribute()  # JSON, see formats.stored
 
 
+class _ByAbout(GlobalSecondaryIndex["SupportItem"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "about"
+        projection = AllProjection()
+
+    a = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
+
+
 class SupportItem(PlainItem):
-    """Support's own items: receipts, acts, bulk revocations, bulk runs."""
+    """Support's own items: receipts, acts, bulk revocations, bulk runs, the audit log."""
 
     class Meta(Timeouts):
         """Bound by `connect`."""
@@ -197,6 +207,9 @@ class SupportItem(PlainItem):
     v = VersionAttribute()
     b = UnicodeAttribute()  # JSON
     ttl = NumberAttribute(null=True)  # seconds since 1970; when DynamoDB may delete it
+    a = UnicodeAttribute(null=True)  # of an entry of the audit log: what it is about
+
+    by_about = _ByAbout()
 
 
 def connect(certificates_table: str, history_table: str, support_table: str = "", region: str | None = None) -> None:

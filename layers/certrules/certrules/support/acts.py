@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from certrules import aws, storage
+from certrules import audit, aws, storage
+from certrules.audit import Kind, Subject
 from certrules.core.dates import shown
 from certrules.core.deciding import decide_record
 from certrules.core.decision import Decision
@@ -195,25 +196,37 @@ def event_of(event_type: str, key: str, data: Mapping[str, Any], event_id: str, 
     return {"metadata": metadata, key: data}
 
 
+class Done(NamedTuple):
+    """A request that was done: what the person is answered, and the key of its entry in the audit log."""
+
+    answer: Any
+    entry: str
+
+
 def once(
     bus: str,
     by: str,
     key: str,
     request: object,
+    subject: Subject,
     *,
     now: datetime,
     planned: Callable[[str], tuple[Any, Any]],
     events_of: Callable[[Any], Iterable[Mapping[str, Any]]] = lambda plan: [plan],
-) -> Any:
-    """Do a person's request with a key once; return the answer of the first time.
+) -> Done:
+    """Do a person's request with a key once, as of now (UTC); its answer is that of the first time.
 
     `planned` is given an event id and returns a plan and the answer, `events_of` the plan's events (the plan itself
-    is one by default). The plan is stored before its events are sent: after a crash in between, the same call
-    sends the same events under the same ids, so that they count once. Raises like `remembered`, and SendError.
+    is one by default). The plan and its entry in the audit log are stored before its events are sent: after a crash in
+    between, the same call sends the same events under the same ids, so that they count once. Raises like
+    `remembered`, and SendError.
     """
     stored = remembered(by, key, request, now, planned)
-    send(bus, events_of(stored["plan"]))
-    return stored["answer"]
+    events = list(events_of(stored["plan"]))
+    event_id = events[0]["metadata"]["id"] if len(events) == 1 else ""
+    entry = audit.note(stored["name"], by, stored["at"], Kind.ACT, subject, count=len(events), event_id=event_id)
+    send(bus, events)
+    return Done(stored["answer"], entry)
 
 
 def count_alone(by: str, event_id: str, now: datetime) -> None:

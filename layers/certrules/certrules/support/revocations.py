@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from certrules import storage
+from certrules import audit, storage
+from certrules.audit import Kind, Subject
 from certrules.core.policy import Policies
 from certrules.core.terms import Cause
 from certrules.formats.stored import as_time
@@ -118,8 +119,18 @@ def request_revocation(
         "decided_by": None,
         "decided_at": None,
     }
+    audit.note(name, by, now, Kind.ACT, _subject(body, f"ask to {act}"), count=len(taken))
     storage.save_note(item, body, now + RETENTION)
     return body
+
+
+def _subject(body: Mapping[str, Any], act: str) -> Subject:
+    return Subject(act, body["reason"], course_runs=(body["course_run"],), revocation=body["id"])
+
+
+def entry_of(body: Mapping[str, Any]) -> str:
+    """Return the key of the last entry of the audit log about a bulk revocation."""
+    return storage.entry_key(datetime.fromisoformat(body["decided_at"] or body["requested_at"]), body["id"])
 
 
 def _to_release(course_run: str, learner_ids: set[int] | None, now: datetime) -> dict[str, str]:
@@ -187,6 +198,8 @@ def decide_revocation(bus: str, name: str, by: str, now: datetime, *, approve: b
     if body["state"] == "requested":
         if approve and body["act"] == "invalidate":
             _refuse_allowlisted(storage.load(Pair(int(who), body["course_run"]) for who in body["learners"]).records)
+        kind, act = (Kind.APPROVAL, "approve") if approve else (Kind.DECLINE, "decline")
+        audit.note(name, by, now, kind, _subject(body, act), count=len(body["learners"]))
         body |= {"state": decision, "decided_by": by, "decided_at": as_time(now)}
         storage.save_note(item, body, _expiry(body))
     elif body["state"] == "done" and approve and body["decided_by"] == by:
