@@ -12,6 +12,8 @@ from tests.simulation.history import HistoryResult, run_history, shrunk
 from tests.simulation.services import DEFECTS
 
 MOST_SHOWN = 3
+TOLD_EVERY = 5_000
+"""So many histories after each other are told of while more run."""
 
 
 def main() -> int:
@@ -23,8 +25,10 @@ def main() -> int:
     faults: Counter[str] = Counter()
     alarms: Counter[str] = Counter()
     failed: list[HistoryResult] = []
-    with Pool(options.workers, gc.disable) as pool:  # what a history leaves is collected when it is over
-        for result in pool.imap_unordered(_Run(options.defect), seeds, chunksize=20):
+    with Pool(options.workers, _prepare) as pool:
+        for number, result in enumerate(pool.imap_unordered(_Run(options.defect), seeds, chunksize=20), 1):
+            if number % TOLD_EVERY == 0:
+                print(f"{number} histories, {faults.total()} faults, {len(failed) or 'none'} broken", flush=True)
             requests += result.requests
             faults.update(result.faults)
             alarms.update(result.alarms)
@@ -45,6 +49,14 @@ def main() -> int:
     for result in failed[:1]:
         _show(result, options.defect)
     return 1 if failed else 0
+
+
+def _prepare() -> None:
+    """Have a process collect garbage after each history alone, without what a first one has left loaded."""
+    gc.disable()
+    run_history(0)
+    gc.collect()
+    gc.freeze()
 
 
 class _Run:
