@@ -238,6 +238,8 @@ def report_of(api: Api, run_id: str, form: str) -> Iterator[str]:
 
 
 def _describe(run: dict[str, Any]) -> None:
+    from certrules.support.words import words_of
+
     plan, report = run["plan"], run["report"]
     rows: list[tuple[str, object]] = [("state", run["state"]), ("asked for by", run["request"]["by"])]
     rows += [("why", run["request"]["reason"]), ("course runs", _which(run["request"]["course_runs"]))]
@@ -254,7 +256,7 @@ def _describe(run: dict[str, Any]) -> None:
     if run["decided_by"]:
         rows.append((f"{'approved' if run['approval'] else 'declined'} by", run["decided_by"]))
     if report:
-        rows += [(name.replace("_", " "), count) for name, count in report["outcome"].items() if count]
+        rows += [(words_of("outcome", name), count) for name, count in report["outcome"].items() if count]
         rows += [("what went wrong", report["problem"])] if report["problem"] else []
     table(("", run["id"]), rows, "")
     if run["state"] == "waiting":
@@ -264,11 +266,13 @@ def _describe(run: dict[str, Any]) -> None:
 
 
 def _summarize(report: dict[str, Any]) -> None:
+    from certrules.support.words import words_of
+
     nothing: dict[str, Any] = {"changes": 0, "by_status": {}}
     counts = report["plan"]["counts"] if report["plan"] else nothing
     rows: list[tuple[str, object]] = [("state", report["state"]), ("planned", counts["changes"])]
     rows += [(f"  {change}", count) for change, count in counts["by_status"].items()]
-    rows += [(name.replace("_", " "), count) for name, count in report["outcome"].items() if count]
+    rows += [(words_of("outcome", name), count) for name, count in report["outcome"].items() if count]
     rows += [("seconds", report["seconds"]["elapsed"]), ("dollars, estimated", f"{report['cost']['dollars']:.4f}")]
     table(("", report["id"]), rows, "")
     failures = [(item["what"], item["learner_id"], item["course_run"], item["error"]) for item in report["failures"]]

@@ -28,6 +28,7 @@ from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import cases, spellings
 from certrules.support.learners import FoundLearners
+from certrules.support.words import words_of
 from request_bodies import JSON, read_json
 
 logger = Logger()
@@ -231,7 +232,7 @@ def answer_to(error: RefusedActError | refusals.RefusedError) -> Response[str]:
     """Return the answer to what can't be done."""
     if isinstance(error, RefusedActError):
         return problem(error.status, error.title, error.fix, error.field)
-    return problem(422, str(error.reason), error.fix, error.field)
+    return problem(422, words_of("refusal", error.reason), error.fix, error.field)
 
 
 @app.exception_handler([RefusedActError, refusals.RefusedError])  # type: ignore[untyped-decorator]

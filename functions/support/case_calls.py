@@ -119,7 +119,7 @@ def learners(course_run: CourseRun, cursor: Cursor = None) -> dict[str, Any]:
 def case(learner_id: LearnerId, course_run: CourseRun, as_of: AsOf = None) -> dict[str, Any]:
     """Return the case now as it is published, or as of an instant."""
     found = cases.open_case(pair_of(learner_id, course_run), POLICIES)
-    return cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    return cases.case_as_json(cases.view_of(found, as_of, aws.now()), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
 
 
 @app.get("/v1/case/changes", summary="What changed in a case between two instants", **call(Changes, refuses=(404,)))

@@ -1,5 +1,7 @@
 """The console's page of a case, and of what changes would come to."""
 
+from typing import Any, NamedTuple
+
 from aws_lambda_powertools.event_handler import Response
 
 from application import CERTIFICATE_URL, CONSUMER_DEAD_LETTERS, POLICIES, app, pair_of, scopes
@@ -9,22 +11,34 @@ from certrules.core.explain import what_if
 from certrules.core.fact_types import Fact
 from certrules.core.terms import PERSON
 from certrules.support import acts, cases
+from certrules.support import entries as history
 from certrules.support.acts import ACTS
+from certrules.support.story import story_of
+from certrules.support.visibility import visibility_of
 from pages import instant, number, page, query
 
 
 @app.get("/case", include_in_schema=False)
 def case_page() -> Response[str]:
-    """Return a case, now or as of an instant."""
-    as_of = instant(query("as_of"), "as_of")
-    found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
-    body = cases.case_as_json(found, as_of, aws.now(), CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
-    changes = what_if.possible_changes(found.record, POLICIES, as_of or aws.now())
+    """Return a case, now or as of an instant; its history may be filtered by a kind."""
+    as_of, kind = instant(query("as_of"), "as_of"), query("show")
+    found, now = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES), aws.now()
+    view = cases.view_of(found, as_of, now)
+    body = cases.case_as_json(view, CERTIFICATE_URL, CONSUMER_DEAD_LETTERS)
+    changes = what_if.possible_changes(found.record, POLICIES, as_of or now)
     acts = offered(found) if as_of is None else {}
     helpful = {_BY_CHANGE.get(change["code"]) for way in body["counterfactuals"] for change in way}
+    entries = history.entries_of(view.explanation, view.published, body["record"])
     return page(
         "case.html",
         case=body,
+        problems=problems_of(body),
+        visibility=visibility_of(view.explanation),
+        story=story_of(found.record.timeline, view.explanation, view.published),
+        entries=entries,
+        kinds=history.KINDS,
+        counts=history.counts_of(entries),
+        kind=kind if kind in history.KINDS else "",
         as_of=as_of,
         acts=acts,
         suggested=[name for name in acts if name in {*helpful, "release", "discard"}],
@@ -32,6 +46,21 @@ def case_page() -> Response[str]:
         changes=[change for change in changes if not change.code.startswith("reset_exam")],
         noted=as_json(audit.about_case(*found.pair), aws.now()),
     )
+
+
+class Problem(NamedTuple):
+    """What is wrong, and what to do about it."""
+
+    finding: dict[str, Any] | None  # the rule that is unmet; None: a revocation is pending
+    steps: list[str]
+
+
+def problems_of(case: dict[str, Any]) -> list[Problem]:
+    """Return the rules that are unmet, each with who can do what; and what to do about a pending revocation."""
+    steps = {step["reason"]: step["sentence"] for step in case["next_steps"]}
+    unmet = [finding for finding in case["verdicts"] if finding["verdict"] == "unmet"]
+    found = [Problem(finding, [steps.pop(finding["code"])] if finding["code"] in steps else []) for finding in unmet]
+    return [*([Problem(None, [*steps.values()])] if steps else []), *found]
 
 
 _BY_CHANGE = {"allowlist": "allowlist-add", "lift_invalidation": "lift"}

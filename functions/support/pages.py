@@ -22,6 +22,7 @@ from certrules.core.wording import when as when_text
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import records
+from certrules.support.words import change_words, words_of
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -43,6 +44,11 @@ def link(path: str, **query: object) -> str:
     return f"{path}?{urlencode({name: value for name, value in query.items() if value is not None})}"
 
 
+def words(code: str, kind: str) -> str:
+    """Write a code of a kind; a "transition" is from one status to another."""
+    return change_words(code) if kind == "transition" else words_of(kind, code)
+
+
 class Link(NamedTuple):
     """A link of the navigation."""
 
@@ -62,6 +68,7 @@ NAVIGATION = (
 
 pages.filters["when"] = when
 pages.filters["status"] = status_text
+pages.filters["words"] = words
 pages.globals["link"] = link
 pages.globals["navigation"] = NAVIGATION
 pages.globals["label_of"] = label_of

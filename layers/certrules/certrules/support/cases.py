@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from certrules import aws, settings, storage
 from certrules.core.certificate import Outcome, Pending
@@ -28,6 +28,7 @@ from certrules.formats.stored import as_time, certificate_as_json
 from certrules.requests import RefusedActError
 from certrules.storage import Loaded, Pair
 from certrules.support.case_history import (
+    Published,
     history_until,
     invalidation_as_json,
     invalidations_until,
@@ -102,29 +103,44 @@ def explain(case: Case, as_of: datetime | None, now: datetime) -> explaining.Exp
     )
 
 
-def case_as_json(
-    case: Case, as_of: datetime | None, now: datetime, certificate_url: str, dead_letters: str
-) -> dict[str, Any]:
-    """Return everything that support can know of a case: three requests more, or four if a core fact is missing.
+class View(NamedTuple):
+    """A case as it is looked at: now, or as of an instant, by what is known today."""
 
-    As of an instant (UTC) everything is as of it, by what is known today: nothing that was published later.
-    Where records are on, about six more, as the record is now. `dead_letters` is the queue that gets what
-    could not be
-    delivered to consumers.
-    """
-    explanation = explain(case, as_of, now)
+    case: Case
+    as_of: datetime | None  # UTC; None: now
+    now: datetime  # UTC
+    explanation: explaining.Explanation
+    history: list[Published]  # up to the instant, whenever it was published
+
+    @property
+    def published(self) -> list[Published]:
+        """What was published by the instant."""
+        return [item for item in self.history if item.was_published(self.as_of)]
+
+
+def view_of(case: Case, as_of: datetime | None, now: datetime) -> View:
+    """Look at a case as of an instant (UTC), or (None) now: two requests more, or three if a core fact is missing."""
     history = history_until(case.pair, as_of)
-    explanation = with_its_id(explanation, history)
-    record = record_of(case.pair, case.policies, now) if as_of is None else None
+    return View(case, as_of, now, with_its_id(explain(case, as_of, now), history), history)
+
+
+def case_as_json(view: View, certificate_url: str, dead_letters: str) -> dict[str, Any]:
+    """Return everything that support can know of a case: one request more.
+
+    Where records are on, about six more, as the record is now; as of an instant none. `dead_letters` is the queue
+    that gets what could not be delivered to consumers.
+    """
+    case, is_now, timeline = view.case, view.as_of is None, view.case.record.timeline
+    record = record_of(case.pair, case.policies, view.now) if is_now else None
     return {
-        **rendering.as_json(explanation),
-        "text": rendering.as_text(explanation) + record_as_text(record),
+        **rendering.as_json(view.explanation),
+        "text": rendering.as_text(view.explanation) + record_as_text(record),
         "record": record,
-        "fields": ticket_fields(case.record.timeline, explanation, history, certificate_url),
-        "invalidations": invalidations_until(case.record.timeline, as_of),
-        "history": [item.as_json() for item in history if item.was_published(as_of)],
+        "fields": ticket_fields(timeline, view.explanation, view.history, certificate_url),
+        "invalidations": invalidations_until(timeline, view.as_of),
+        "history": [item.as_json() for item in view.published],
         # status changes, of anybody, that a consumer's queue didn't take
-        "undelivered": aws.waiting_in(dead_letters) if as_of is None else None,
+        "undelivered": aws.waiting_in(dead_letters) if is_now else None,
         "rollout": case.rollout.rollout,
         "version": case.version,
     }

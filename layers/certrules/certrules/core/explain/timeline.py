@@ -33,6 +33,8 @@ class Moment(NamedTuple):
     by: str = ""
     reason: str = ""
     event_id: str = ""
+    fact: str = ""  # of a fact: a fact_types.Fact
+    value: str = ""  # in plain English; of a transition the new status, of a policy its version
 
 
 class ChangedFact(NamedTuple):
@@ -116,7 +118,7 @@ def moments_of(record: Record, policies: Policies, outcome: Outcome) -> tuple[Mo
     as_of = outcome.decision.facts.as_of
     moments = [_moment_of_fact_change(change) for change in _fact_changes(record, as_of)]
     moments += [
-        Moment(since, "policy", dated(f"Policy {policy.version} came into force", since))
+        Moment(since, "policy", dated(f"Policy {policy.version} came into force", since), value=policy.version)
         for since, policy in policies[1:]
         if since <= as_of
     ]
@@ -129,16 +131,16 @@ def _moment_of_fact_change(change: _FactChange) -> Moment:
     text = entry.wording(change.at)
     if change.expired:
         sentence = dated(f"{text.name} expired", change.at, event_id=entry.event_id)
-        return Moment(change.at, "fact", sentence, event_id=entry.event_id)
+        return Moment(change.at, "fact", sentence, event_id=entry.event_id, fact=entry.fact, value="expired")
     sentence = dated(text.event, change.at, Actor(entry.by, entry.notes), text.detail, entry.event_id)
-    return Moment(change.at, "fact", sentence, entry.by, entry.notes, entry.event_id)
+    return Moment(change.at, "fact", sentence, entry.by, entry.notes, entry.event_id, entry.fact, text.value)
 
 
 def _moment_of_transition(transition: Transition) -> Moment:
     actor = transition.actor
     what = f"Certificate set to {status_text(transition.status)}"
     sentence = dated(what, transition.at, actor, f": {cause_text(transition)}")
-    return Moment(transition.at, "transition", sentence, actor.by, actor.reason)
+    return Moment(transition.at, "transition", sentence, actor.by, actor.reason, value=transition.status)
 
 
 def changed(
