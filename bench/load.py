@@ -25,10 +25,11 @@ from bench.event import ROOT, dynamodb_local
 from bench.tables import put
 from bench.workers import BARE, BARE_TABLES, INGEST, Ingested, Workers, make_bare_tables, workers
 from certrules.core.certificate import Certificate
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
 from certrules.core.replay import replay
 from certrules.core.terms import Status
-from certrules.core.timeline import CAPACITY
+from certrules.core.timeline import SETTLED_CAPACITY
 from certs.replay import Parked, read_history, read_policy
 from certs.run import LOCAL_PARAMETERS, Run, StoredCertificate, look
 from localcloud import LocalCloud
@@ -136,9 +137,12 @@ class Stack:
 
 def _difference(ours: StoredCertificate, record: Record, certificate: Certificate | None) -> bool:
     """Return whether an event is missing, or the certificate is another than the replay's. Ids of old events go."""
-    stored, sent = ({entry.event_id for entry in one.timeline} for one in (ours.record, record))
+    stored, sent = (
+        {entry.event_id for entry in one.timeline if entry.fact not in {Fact.GRADE, Fact.OLDER_GRADES}}
+        for one in (ours.record, record)
+    )
     published = ours.published.certificate
-    if len(record.timeline) < CAPACITY and stored != sent:
+    if len(sent) < SETTLED_CAPACITY and stored != sent:
         return True
     return (published and published._replace(certificate_id="")) != (
         certificate and certificate._replace(certificate_id="")

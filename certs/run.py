@@ -30,7 +30,7 @@ from certrules.core.timeline import Timeline
 from certrules.formats.events_in import MAX_BYTES, decode
 from certrules.formats.messages import OWN_SOURCE
 from certrules.formats.refusals import Reason, RefusedError
-from certrules.formats.stored import as_time, decode_published, decode_timeline
+from certrules.formats.stored import as_time, decode_published
 from certs.replay import lines_of
 from localcloud import LocalCloud
 
@@ -201,7 +201,7 @@ def look(cloud: LocalCloud, run: Run, policies: Policies) -> None:
     for item in _scan(cloud.client("dynamodb"), cloud.physical("CertificatesTable")):
         if item["s"]["S"] in storage.WITHOUT_TIMELINE:
             continue
-        timeline = decode_timeline(item.get("e", {"S": "[]"})["S"])
+        timeline = storage.timeline_of(storage.Item.from_raw_data(item))
         kind, _, name = item["p"]["S"].partition("#")
         if kind == "R":
             course_runs[name] = timeline

@@ -2,8 +2,8 @@
 
 from certrules.core import timeline as timelines
 from certrules.core.fact_types import Fact
-from certrules.core.instants import BEGINNING
-from certrules.core.timeline import CAPACITY, Entry, at_instant, compact, merge
+from certrules.core.instants import BEGINNING, MICROSECOND
+from certrules.core.timeline import CAPACITY, SETTLED_CAPACITY, Entry, at_instant, compact, merge
 from tests.scenes.phrases import instant
 
 
@@ -45,8 +45,18 @@ def test_the_source_of_a_value_is_the_first_entry_with_it() -> None:
 
 
 def test_a_short_timeline_is_left_alone() -> None:
-    entries = merge((), [passing(day, value=True) for day in range(1, CAPACITY + 1)])
+    entries = merge((), [passing(day, value=True) for day in range(1, SETTLED_CAPACITY + 1)])
     assert compact(entries) == (entries, BEGINNING)
+
+
+def test_of_the_last_day_more_is_stored() -> None:
+    at = instant("day 1")
+    entries = merge(
+        (), [passing(1, value=True, event_id=f"{n:03}")._replace(at=at + n * MICROSECOND) for n in range(CAPACITY)]
+    )
+    assert compact(entries) == (entries, BEGINNING)
+    one_more = merge(entries, [passing(2, value=True)])
+    assert len(compact(one_more)[0]) < CAPACITY
 
 
 def test_of_equal_values_in_a_row_the_first_and_the_last_are_stored() -> None:

@@ -2,7 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import batched
+from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -192,7 +195,7 @@ def test_the_record_and_the_history_of_a_typical_paid_learner_stay_under_a_kilob
     for detail in reported:
         scene.ingest(detail)
 
-    assert len(scene.stored_record(paid).timeline) >= 10
+    assert len(scene.stored_record(paid).timeline) >= 6
     (record,) = (item for item in scene.items("CertificatesTable") if item["s"]["S"] == course_run)
     (history,) = (item for item in scene.items("HistoryTable") if item["p"]["S"] == record["p"]["S"])
     assert size(record) < ONE_KB
@@ -200,6 +203,71 @@ def test_the_record_and_the_history_of_a_typical_paid_learner_stay_under_a_kilob
     assert meter.written["HistoryTable"] == 2
 
 
+# --- a learner with more events than most
+
+
+def thousands(learner: Learner) -> list[Detail]:
+    """Return 1,000 percents, 300 events on passing and 50 others of half a year, oldest first."""
+    chance = Random(7)
+    reported: list[Detail] = []
+    passed = False
+    for number, kind in enumerate(chance.sample([*"g" * 1_000, *"p" * 300, *"o" * 50], 1_350)):
+        at = day(3, number * 3.2)
+        if kind == "g":
+            reported.append(learner.graded(at, chance.randrange(101) / 100, "Pass" if passed else ""))
+        elif kind == "p":
+            passed = passed is not (chance.random() < 0.04)
+            reported.append(learner.passing(at) if passed else learner.failing(at))
+        elif chance.random() < 0.5:
+            reported.append(learner.enrolled(at, chance.choice(["verified", "audit"])))
+        else:
+            about: Any = (uuid4(), at, *learner.pair)
+            notes = f"ticket {number}"
+            reported.append(
+                event_builders.date_override("date_override.set", *about, date=at, by="ada", notes=notes)
+                if chance.random() < 0.5
+                else event_builders.date_override("date_override.removed", *about, by="ada", notes=notes)
+            )
+    return reported
+
+
+def test_thousands_of_events_of_a_learner_stay_in_one_small_item(scene: Scene, learner: Learner, meter: Meter) -> None:
+    scene.ingest(learner.configured(day(1)), learner.id_approved(day(1)), learner.enrolled(day(1)))
+    most = 0.0
+    for batch in batched(thousands(learner), 10, strict=False):
+        meter.written.clear()
+        transactions = len(history_of(scene, learner))
+        assert scene.ingest(*batch) == failed()
+        if len(history_of(scene, learner)) == transactions:  # a transaction counts each KB twice
+            most = max(most, meter.written["CertificatesTable"])
+
+    (record,) = (item for item in scene.items("CertificatesTable") if item["s"]["S"] == learner.course_run)
+    assert size(record) <= 3 * ONE_KB
+    assert most <= 3
+
+
+def history_of(scene: Scene, learner: Learner) -> list[Any]:
+    """Return the history items of a learner."""
+    return [item for item in scene.items("HistoryTable") if item["p"]["S"] == f"L#{learner.learner_id}"]
+
+
+@pytest.mark.parametrize("hours", [0.02, 1, 5])
+def test_a_percent_costs_one_write_unit_however_many_there_were(
+    scene: Scene, learner: Learner, meter: Meter, hours: float
+) -> None:
+    scene.ingest(*learner.qualifying())
+    graded = [learner.graded(day(4, number * hours), number / 1_000, "Pass") for number in range(1_000)]
+    for batch in batched(graded[:980], 10, strict=False):
+        scene.ingest(*batch)
+    for detail in graded[980:]:
+        meter.written.clear()
+        scene.ingest(detail)
+        assert meter.written == {"CertificatesTable": FACT_ONLY}
+
+
 def size(item: dict[str, Any]) -> int:
     """Return how many bytes DynamoDB counts for an item of strings and numbers, at most."""
-    return sum(len(name) + len(next(iter(value.values())).encode()) + 3 for name, value in item.items())
+    values = {name: next(iter(value.values())) for name, value in item.items()}
+    return sum(
+        len(name) + len(value if isinstance(value, bytes) else value.encode()) + 3 for name, value in values.items()
+    )

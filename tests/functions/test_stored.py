@@ -15,6 +15,7 @@ from certrules.core.facts import Facts, Record
 from certrules.core.guard import PublishedCertificate, PublishedTransition, next_publication
 from certrules.core.instants import BEGINNING
 from certrules.core.limits import stored_bytes
+from certrules.core.older_grades import OlderGrades
 from certrules.core.policy import PRESETS, Modes, Overrides, overridden, read_policies
 from certrules.core.replay import replay
 from certrules.core.terms import Actor, Cause, RevocationAction, Status, is_ccx, mode_of
@@ -66,6 +67,9 @@ VALUES: dict[Fact, st.SearchStrategy[Any]] = {
     Fact.REVOCATION: st.sampled_from([*RevocationAction]),
     Fact.AUTOMATIC_REVOCATIONS: st.booleans(),
     Fact.IGNORED_FIELD: st.builds(IgnoredField, st.sampled_from([*Fact]), _texts, _texts),
+    Fact.OLDER_GRADES: st.builds(
+        OlderGrades, st.integers(1, 9_999), _instants, st.none() | st.floats(0, 2), _some_time
+    ),
 }
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "": st.just(value=True),
@@ -88,6 +92,8 @@ def entries(draw: st.DrawFn) -> Entry:
         value = draw(SETTINGS[subject])
     else:
         subject, value = draw(_texts), draw(VALUES[fact])
+    if fact is Fact.GRADE and draw(st.booleans()):
+        return Entry(draw(_instants), "", fact, "", value)
     actor = draw(st.tuples(_texts, _texts) | st.sampled_from([("ada", "n" * 250), ("", "m" * 250), ("b" * 250, "")]))
     return Entry(draw(_instants), draw(_event_ids), fact, subject, value, *actor)
 
@@ -105,7 +111,8 @@ _published = st.builds(
 
 @given(st.lists(entries(), max_size=20), st.lists(entries(), max_size=3))
 def test_a_timeline_comes_back_as_it_was(some: list[Entry], more: list[Entry]) -> None:
-    several_of_one_event = [entry._replace(at=some[0].at, event_id=some[0].event_id) for entry in more if some]
+    more = [entry for entry in more if some and some[0].event_id and entry.event_id]
+    several_of_one_event = [entry._replace(at=some[0].at, event_id=some[0].event_id) for entry in more]
     timeline = merge((), [*some, *several_of_one_event])
 
     found = decode_timeline(encode_timeline(timeline))

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from certrules.core.fact_types import Fact
 from certrules.core.timeline import Timeline
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
@@ -36,11 +37,14 @@ def read(detail: Detail) -> Message:
 
 
 def state(scene: Scene, learner: Learner) -> State:
-    """Return the timeline, the certificate but its id, and the transitions that were published."""
+    """Return the timeline, the certificate but its id, and the transitions that were published.
+
+    Which grades have their event ids depends on the order of delivery where grades share an instant.
+    """
     stored_record = scene.stored_record(learner)
     certificate = stored_record.published.certificate
     return (
-        stored_record.timeline,
+        tuple(entry._replace(event_id="") if entry.fact is Fact.GRADE else entry for entry in stored_record.timeline),
         certificate and certificate._replace(certificate_id=""),
         stored_record.published.transitions,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from certrules.core.fact_types import Fact
 from certrules.core.facts import Record, active_by_person
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.replay import replay
@@ -150,7 +151,10 @@ def _unlike_facts(pair: Pair, story: list[Reported], now: datetime) -> str:
     shared = (*loaded.verifications[pair.learner_id].timeline, *loaded.course_runs[pair.course_run].timeline)
     timeline = merge((), (*stored.timeline, *shared))
     known = {_identity(entry) for entry in timeline}
-    missing = [entry for entry in _entries(pair, story) if _identity(entry) not in known]
+    sent = _entries(pair, story)
+    missing = [entry for entry in sent if entry.fact is not Fact.GRADE and _identity(entry) not in known]
+    grades = (entry for entry in sent if entry.fact is Fact.GRADE)
+    timeline = merge(timeline, grades)  # with those that are no longer stored: they change nothing
     if missing:
         return f"facts are missing: {missing}"
     published = stored.published

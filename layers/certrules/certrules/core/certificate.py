@@ -51,6 +51,7 @@ class Outcome(NamedTuple):
     transitions: tuple[Transition, ...]
     pending: Pending | None
     decision: Decision  # at the end of the replay
+    graded_at: datetime | None  # UTC; from when the certificate's grade is; None: from the old logic, or no certificate
     next_change_at: datetime | None  # UTC; when the certificate or `pending` changes without a new entry; None: never
 
     @property

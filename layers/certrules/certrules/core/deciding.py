@@ -33,6 +33,7 @@ from certrules.core.replay import replay
 from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.rules import RULEBOOK, Rulebook
 from certrules.core.terms import Rollout
+from certrules.core.thinning import thin
 from certrules.core.timeline import Entry, Timeline, compact, merge
 
 _FEW_TRANSITIONS = 50
@@ -115,7 +116,9 @@ def decide_record(
     as_of = _as_of(known, entries, sent_at)
     placed = place_late(known.timeline, entries, known.compacted_until, as_of)
     placed = place_records(known.timeline, placed, known.published, rollout)
-    timeline, compacted_until = compact(merge(known.timeline, placed), compacted_until=known.compacted_until)
+    timeline, compacted_until = merge(known.timeline, placed), known.compacted_until
+    if timeline is not known.timeline:  # what has no new entry is not written for being shorter
+        timeline, compacted_until = compact(timeline, compacted_until=compacted_until)
     record = known.record(timeline)
     outcome = replay(record, known.policies, as_of, known.rulebook)
     before = published_before(known.published, timeline, rollout)
@@ -136,10 +139,18 @@ def decide_record(
             why = "the old logic decided then, and let the certificate stand"
             hold = hold_of(record, revocation, "rollout", why, timeline)
             return decide_record(known, (*entries, hold), sent_at, as_if=as_if)
+    if timeline is not known.timeline:
+        timeline = thin(timeline, _graded_at(outcome))
     decided = DecidedRecord(known, timeline, compacted_until, record, as_of, outcome, publication, rollout, before)
     if is_within(timeline, TIMELINE_BYTES):
         return decided
     return _fitted(decided, limit_of(known.timeline, placed))
+
+
+def _graded_at(outcome: Outcome) -> set[datetime]:
+    """Return from when certificates have their grades: at their transitions, or at a later change of mode."""
+    instants = {transition.at for transition in outcome.transitions}
+    return instants if outcome.graded_at is None else instants | {outcome.graded_at}
 
 
 def _fitted(decided: DecidedRecord, limit: int) -> DecidedRecord:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from certrules.core.instants import MICROSECOND, instant_of, micros, optional_instant, optional_micros
 from certrules.core.letters import names_no_pass
+from certrules.core.older_grades import older_grades_from_stored, older_grades_to_stored, older_grades_wording
 from certrules.core.policy import Modes, Overrides
 from certrules.core.terms import PERSON, RevocationAction, Status, mode_of
-from certrules.core.wording import on_or_off, overrides_text, status_text, when
+from certrules.core.wording import SETTING_NAMES, EntryWording, on_or_off, overrides_text, status_text, when
 
 
 class Fact(StrEnum):
@@ -32,6 +33,7 @@ class Fact(StrEnum):
     REVOCATION = "revocation"
     AUTOMATIC_REVOCATIONS = "automatic_revocations"
     IGNORED_FIELD = "ignored_field"
+    OLDER_GRADES = "older_grades"
 
 
 class Owner(StrEnum):
@@ -92,15 +94,6 @@ class IgnoredField(NamedTuple):
 
 AFTER_PUBLICATION = "after_publication"
 """The subject of a recorded certificate that is newer than the one that this service published: only compared."""
-
-
-class EntryWording(NamedTuple):
-    """An entry in plain English."""
-
-    name: str  # its subject: "Enrollment"
-    value: str  # "verified mode"
-    event: str  # what happened, up to the date: "Enrolled in verified mode"
-    detail: str = ""  # the words after the date
 
 
 # --- at rest
@@ -220,21 +213,10 @@ def _id_verification_wording(attempt: str, value: Approval | None, as_of: dateti
     return EntryWording(name, f"approved, {ends}", f"{name} approved", f", {ends}")
 
 
-_SETTINGS: Mapping[str, str] = {
-    "available_date": "Certificate available date",
-    "display_behavior": "Certificate display behavior",
-    "end": "End",
-    "policy": "Policy",
-    "rollout": "Rollout",
-    "self_paced": "Self-pacing",
-    "web_certificates_enabled": "Web certificates",
-}
-
-
 def _setting_wording(setting: str, value: object, _as_of: datetime) -> EntryWording:
     if not setting:
         return EntryWording("Course run", "known", "Configuration of the course run received")
-    name = f"{_SETTINGS.get(setting, f'Setting {setting}')} of the course run"
+    name = f"{SETTING_NAMES.get(setting, f'Setting {setting}')} of the course run"
     if isinstance(value, bool):
         return EntryWording(name, on_or_off(value), f"{name} {'enabled' if value else 'disabled'}")
     if value is None:
@@ -391,6 +373,14 @@ FACTS: Mapping[Fact, FactType] = {
         noun="ignored field",
         wording=_ignored_field_wording,
         from_stored=lambda _, value: IgnoredField(Fact(value[0]), *value[1:]),
+    ),
+    Fact.OLDER_GRADES: FactType(  # made by `thinning`; no event brings it, and no rule looks at it
+        letter="n",
+        value="how many, since when",
+        noun="grade that is no longer stored",
+        wording=older_grades_wording,
+        to_stored=older_grades_to_stored,
+        from_stored=older_grades_from_stored,
     ),
 }
 

@@ -148,7 +148,9 @@ class CurrentFacts:
             self.recorded = self.recorded if entry.subject == AFTER_PUBLICATION else entry
         elif fact is Fact.REVOCATION:
             self.revocation_actions.append(entry)
-        elif fact is Fact.DATE_OVERRIDE or fact is Fact.AUTOMATIC_REVOCATIONS or fact is Fact.IGNORED_FIELD:
+        elif fact is Fact.DATE_OVERRIDE or fact is Fact.OLDER_GRADES:
+            pass
+        elif fact is Fact.AUTOMATIC_REVOCATIONS or fact is Fact.IGNORED_FIELD:
             pass  # no rule looks at them: they change the shown date, are applied by the breaker, or warn people
         else:
             assert_never(fact)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from certrules.core.fact_types import Fact
-from certrules.core.instants import MICROSECOND
+from certrules.core.instants import BEGINNING, MICROSECOND
 from certrules.core.terms import Cause, RevocationAction
 from certrules.core.timeline import Entry, Timeline
 
@@ -39,8 +39,10 @@ def place_late(timeline: Timeline, entries: Iterable[Entry], compacted_until: da
     own instant only, and awards nothing that it would not award with the whole timeline.
     """
     placed: list[Entry] = []
+    settled = max(compacted_until, letters_until(timeline))
     for entry in entries:
-        run = _run_around(timeline, _deciding(entry)) if entry.at <= compacted_until else None
+        until = settled if entry.fact is Fact.PASSING and not entry.value else compacted_until
+        run = _run_around(timeline, _deciding(entry)) if entry.at <= until else None
         if run is None:
             placed.append(entry)
             continue
@@ -54,6 +56,12 @@ def place_late(timeline: Timeline, entries: Iterable[Entry], compacted_until: da
 def stands_against(entry: Entry) -> bool:
     """Whether an entry can stand against a certificate."""
     return entry.fact in AGAINST and entry.value is AGAINST[entry.fact]
+
+
+def letters_until(timeline: Timeline) -> datetime:
+    """Return up to when (UTC) grades were dropped whose letter may mean passed; BEGINNING if none was."""
+    older = next((entry.value for entry in timeline if entry.fact is Fact.OLDER_GRADES), None)
+    return BEGINNING if older is None or older.letters_until is None else older.letters_until
 
 
 def _deciding(entry: Entry) -> Entry:
@@ -71,12 +79,13 @@ def _run_around(timeline: Timeline, entry: Entry) -> Entry | None:
     for known in timeline:
         if known.event_id == entry.event_id:
             return None
-        if known.fact is not entry.fact or known.subject != entry.subject:
+        evidence = _deciding(known)
+        if evidence.fact is not entry.fact or evidence.subject != entry.subject:
             continue
-        if known[:2] > entry[:2]:
-            between = before is not None and before.value == known.value != entry.value
+        if evidence[:2] > entry[:2]:
+            between = before is not None and before.value == evidence.value != entry.value
             return before if between else None
-        before = known
+        before = evidence
     return None
 
 

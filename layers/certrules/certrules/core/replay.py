@@ -56,6 +56,7 @@ class _Replay:
         self._applied = 0, 0  # from where to where in the timeline the entries of this instant are
         self._certificate: Certificate | None = None
         self._transitions: list[Transition] = []
+        self._graded_at: datetime | None = None  # from when the certificate's grade is
         self._pending: Pending | None = None  # an automatic revocation
         self._is_earned = False  # the certificate does not rest on the allowlist alone
         self._grade_fell = False  # and the learner has not passed since
@@ -92,6 +93,7 @@ class _Replay:
             tuple(self._transitions),
             self._pending or next(iter(self._contradictions()), None),
             Decision(self._facts, self._judgement, self._edition),
+            self._graded_at,
             self._next_change_at(),
         )
 
@@ -212,6 +214,7 @@ class _Replay:
         assert certificate is not None
         if certificate.mode not in facts.policy.eligible_modes:
             self._certificate = certificate._replace(mode=facts.mode or "", grade=_grade(facts))
+            self._graded_at = facts.as_of
 
     def _apply_recorded(self, entry: Entry) -> None:
         """Start from a certificate of the old logic. It can't revoke one that is downloadable here."""
@@ -221,7 +224,7 @@ class _Replay:
         if certificate is not None and self._is_downloadable() and recorded.status is not Status.DOWNLOADABLE:
             self._certificate = certificate._replace(certificate_id=theirs.certificate_id)
             return
-        self._certificate = theirs
+        self._certificate, self._graded_at = theirs, None
         self._passing_lost = self._passing_lost or recorded.status is Status.NOTPASSING
         previous = certificate.status if certificate else None
         if previous is not recorded.status:
@@ -374,6 +377,7 @@ class _Replay:
             issued_at,
             first_issued_at,
         )
+        self._graded_at = facts.as_of
         self._add_transition(facts.as_of, old.status if old else None, cause, actor)
 
     def _add_transition(self, at: datetime, previous: Status | None, cause: Cause, actor: Actor) -> None:

@@ -6,23 +6,30 @@ the same instant the one with the greater event id does, so that every delivery 
 
 from bisect import bisect
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from certrules.core.fact_types import FACTS, EntryWording, Fact
+from certrules.core.fact_types import FACTS, Fact
 from certrules.core.instants import BEGINNING
+from certrules.core.wording import EntryWording
 
-CAPACITY = 200
-"""How many entries a timeline may hold before it is compacted."""
+CAPACITY = 80
+"""How many entries but grades a timeline may hold before it is compacted."""
+
+SETTLED_CAPACITY = 40
+"""How many it may hold before entries older than SETTLED_AFTER are compacted."""
+
+SETTLED_AFTER = timedelta(days=1)
+"""Longer than nearly any event takes to arrive."""
 
 
 class Entry(NamedTuple):
     """One dated value: the fact has this value from this instant on, by this event, and by this actor if it has one."""
 
     at: datetime  # UTC
-    event_id: str
+    event_id: str  # "": a grade of which only instant and value are stored
     fact: Fact
     subject: str  # separates values of one fact that hold side by side: an ID attempt, an exam, a setting
     value: Any  # hashable; its type goes with the fact, see fact_types.FACTS
@@ -50,11 +57,15 @@ def merge(timeline: Timeline, entries: Iterable[Entry]) -> Timeline:
     earlier (then the lesser) of the two entries is stored, whichever came first. If no entry is new, the same tuple
     is returned.
     """
-    known = {(entry.event_id, entry.fact, entry.subject): entry for entry in timeline}
+    known = {(entry.event_id or entry.at, entry.fact, entry.subject): entry for entry in timeline}
     added = False
     for entry in entries:
-        identity = (entry.event_id, entry.fact, entry.subject)
+        identity = (entry.event_id or entry.at, entry.fact, entry.subject)
         earlier = known.get(identity)
+        if earlier is None and entry.fact is Fact.GRADE:
+            shortened = known.get((entry.at, entry.fact, entry.subject))
+            if shortened is not None and shortened.value == entry.value:
+                continue  # it is delivered again
         if earlier is None or (earlier != entry and _content(entry) < _content(earlier)):
             known[identity] = entry
             added = True
@@ -70,17 +81,23 @@ def compact(
 ) -> tuple[Timeline, datetime]:
     """Drop entries that repeat the value before and after them, oldest first, if there are more than `capacity`.
 
-    Of each run of equal values the first entry stays, since it dates the fact, and the last one, since a late
-    entry with another value must meet it. So the value at every instant, and every replay, stay the same. The second
-    result is the instant (UTC) up to which the timeline is compacted: a repeat from before it is dropped when it is
-    delivered again, since it would look like a new entry.
+    Of those older than SETTLED_AFTER fewer are stored. Grades are not counted: `thinning` drops them. Of each run of
+    equal values the first entry stays, since it dates the fact, and the last one, since a late entry with another value
+    must meet it. So the value at every instant, and every replay, stay the same. The second result is the instant (UTC)
+    up to which the timeline is compacted: a repeat from before it is dropped when it is delivered again, since it would
+    look like a new entry.
     """
-    if compacted_until is BEGINNING and len(timeline) <= capacity:
+    size = sum(entry.fact is not Fact.GRADE for entry in timeline)
+    few = min(capacity, SETTLED_CAPACITY)
+    if compacted_until is BEGINNING and size <= few:
         return timeline, compacted_until
     repeats = _repeats(timeline)
-    excess = len(timeline) - capacity
-    if excess > 0 and repeats:
-        compacted_until = max(compacted_until, repeats[min(2 * excess, len(repeats)) - 1].at)
+    settled = [entry for entry in repeats if entry.at <= timeline[-1].at - SETTLED_AFTER]
+    for droppable, most in ((settled, few), (repeats, capacity)):
+        excess = size - sum(entry.at <= compacted_until for entry in repeats) - most
+        left = [entry for entry in droppable if entry.at > compacted_until]
+        if excess > 0 and left:
+            compacted_until = left[min(2 * excess, len(left)) - 1].at
     dropped = {entry for entry in repeats if entry.at <= compacted_until}
     remaining = tuple(entry for entry in timeline if entry not in dropped) if dropped else timeline
     return remaining, compacted_until
@@ -89,23 +106,20 @@ def compact(
 def _repeats(timeline: Timeline) -> list[Entry]:
     """Return the entries with an equal neighbour on both sides, oldest first.
 
-    Passing and grade entries decide together, the last one first: a repeat of one is none if the other came between.
+    Passing and grade entries decide together, the last one first: a repeated failing entry is none if a letter that
+    may mean passed came between.
     """
-    failing = [_order(entry) for entry in timeline if entry.fact is Fact.PASSING and not entry.value]
     letters = [_order(entry) for entry in timeline if entry.fact is Fact.GRADE and entry.value.may_mean_passed]
 
     def counts_again(before: Entry, entry: Entry) -> bool:
-        """Whether an entry counts again because the other fact came after the equal entry before it."""
-        contrary: list[Any] = []
-        if entry.fact is Fact.PASSING and not entry.value:
-            contrary = letters
-        elif entry.fact is Fact.GRADE and entry.value.may_mean_passed:
-            contrary = failing
-        return bisect(contrary, _order(before)) < bisect(contrary, _order(entry))
+        """Whether a failing entry counts again because a letter came after the failing entry before it."""
+        if entry.fact is not Fact.PASSING or entry.value:
+            return False
+        return bisect(letters, _order(before)) < bisect(letters, _order(entry))
 
     lines: dict[tuple[Fact, str], list[Entry]] = {}
     for entry in timeline:
-        if entry.fact is not Fact.REVOCATION:  # each action is on a pending revocation of its own
+        if entry.fact not in {Fact.REVOCATION, Fact.GRADE}:  # each action is on a pending revocation of its own
             lines.setdefault((entry.fact, entry.subject), []).append(entry)
     found = [
         entry

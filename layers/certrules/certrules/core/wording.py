@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from certrules.core.instants import EPOCH
 from certrules.core.policy import Modes, Overrides
@@ -9,6 +10,27 @@ from certrules.core.terms import Actor, Cause, Rollout, Status, is_person
 
 RECORDS_BEGIN = EPOCH
 """No event is older. A table row without a date counts from here."""
+
+
+class EntryWording(NamedTuple):
+    """An entry in plain English."""
+
+    name: str  # its subject: "Enrollment"
+    value: str  # "verified mode"
+    event: str  # what happened, up to the date: "Enrolled in verified mode"
+    detail: str = ""  # the words after the date
+
+
+SETTING_NAMES: Mapping[str, str] = {
+    "available_date": "Certificate available date",
+    "display_behavior": "Certificate display behavior",
+    "end": "End",
+    "policy": "Policy",
+    "rollout": "Rollout",
+    "self_paced": "Self-pacing",
+    "web_certificates_enabled": "Web certificates",
+}
+"""The settings of a course run."""
 
 BECAUSE: Mapping[Cause, str] = {
     Cause.EARNED: "all requirements were met",

@@ -10,9 +10,13 @@ from typing import Any
 
 from certrules.core.fact_types import Fact
 from certrules.core.facts import Record
+from certrules.core.instants import micros
 from certrules.core.timeline import Entry
 from certrules.formats.event_types import export_of
 from certrules.formats.stored import as_time
+
+_APART = {Fact.COURSE_RUN, Fact.IGNORED_FIELD, Fact.OLDER_GRADES}
+"""Settings share an event; the others have none, and decide nothing."""
 
 
 def events_from(record: Record) -> list[dict[str, Any]]:
@@ -22,7 +26,7 @@ def events_from(record: Record) -> list[dict[str, Any]]:
         for entries in _entries_of_each_event(list(group)):
             event_type, export = export_of(record, entries[0])
             metadata = {
-                "id": event_id,
+                "id": event_id or f"grade-{micros(at)}",  # of an older one no event id is stored
                 "event_type": event_type.name,
                 "minorversion": 0,
                 "time": as_time(at),
@@ -37,4 +41,4 @@ def _entries_of_each_event(entries: list[Entry]) -> Iterator[list[Entry]]:
     settings = [entry for entry in entries if entry.fact is Fact.COURSE_RUN]
     if settings:
         yield settings
-    yield from ([entry] for entry in entries if entry.fact not in {Fact.COURSE_RUN, Fact.IGNORED_FIELD})
+    yield from ([entry] for entry in entries if entry.fact not in _APART)

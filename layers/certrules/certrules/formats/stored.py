@@ -3,10 +3,12 @@
 An entry is a list: microseconds since the entry before it (since 1970, UTC, for the first), event id (a UUID in
 base64; empty if it is that of the entry before), the letter of the fact, subject, value, actor and notes. Empty items
 at the end are left out. A long actor and notes are stored once: a number in their place, n, means those of the entry n
-places before. The codec of each fact's value stands in core.fact_types.
+places before. A grade without event id is only microseconds, percent, letter, and 1 if a time of passing stands beside
+it. The codec of each fact's value stands in core.fact_types.
 """
 
 import re
+import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +18,7 @@ import msgspec
 
 from certrules.core.certificate import Certificate, Pending, Transition
 from certrules.core.decision import Decision
-from certrules.core.fact_types import BY_LETTER, FACTS, Fact
+from certrules.core.fact_types import BY_LETTER, FACTS, Fact, Grade
 from certrules.core.facts import Facts, Record
 from certrules.core.guard import PublishedCertificate, PublishedTransition
 from certrules.core.instants import (
@@ -67,18 +69,42 @@ def decode_timeline(text: str) -> Timeline:
     return entries_in(_decode(text))
 
 
+def compressed(text: str) -> bytes:
+    """Return the stored form of a timeline that would take more than one KB."""
+    return zlib.compress(text.encode(), 6)
+
+
+def uncompressed(packed: bytes) -> str:
+    """Return what was compressed. Raises zlib.error if it is something else."""
+    return zlib.decompress(packed).decode()
+
+
 def entries_in(items: Iterable[list[Any]]) -> Timeline:
     """Return the entries of their stored form."""
     entries: list[Entry] = []
     at, event_id = EPOCH, ""
-    for since, text, letter, subject, value, *actor in items:
+    for since, text, *rest in items:
         at += since * MICROSECOND
+        if not isinstance(text, str):
+            entries.append(_shortened_in(at, text, *rest))
+            continue
+        letter, subject, value, *actor = rest
         event_id = _id_in(text) if text else event_id
         fact, row = BY_LETTER[letter]
         decoded = None if value is None else row.from_stored(subject, value)
         by_and_notes = _noted_before(entries, actor[0]) if actor and isinstance(actor[0], int) else actor
         entries.append(Entry(at, event_id, fact, subject, decoded, *by_and_notes))
     return tuple(entries)
+
+
+def _shortened_in(at: datetime, percent: float | None, letter: str = "", has_passed_timestamp: int = 0) -> Entry:
+    """Return a grade of which only instant and value are stored."""
+    return Entry(at, "", Fact.GRADE, "", Grade(percent, letter, bool(has_passed_timestamp)))
+
+
+def _shortened_out(since: int, grade: Grade) -> list[Any]:
+    more = [grade.letter, 1] if grade.has_passed_timestamp else [grade.letter] if grade.letter else []
+    return [since, grade.percent, *more]
 
 
 def _noted_before(entries: list[Entry], places: int) -> tuple[str, str]:
@@ -97,6 +123,10 @@ def entries_out(entries: Iterable[Entry], known: Timeline = ()) -> list[list[Any
             noted.setdefault((entry.by, entry.notes), place)
     items = []
     for place, (at, entry_id, fact, subject, value, by, notes) in enumerate(entries, len(known)):
+        if fact is Fact.GRADE and not (entry_id or subject or by or notes):
+            items.append(_shortened_out((at - before) // MICROSECOND, value))
+            before, event_id = at, ""
+            continue
         row = FACTS[fact]
         text = "" if entry_id == event_id else _id_out(entry_id)
         encoded = None if value is None else row.to_stored(value)

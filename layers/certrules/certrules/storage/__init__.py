@@ -52,6 +52,7 @@ from certrules.storage.tables import (
     history_key,
     place_of,
     shard_of,
+    timeline_of,
 )
 
 __all__ = [
@@ -112,4 +113,5 @@ __all__ = [
     "scan_history",
     "scan_records",
     "shard_of",
+    "timeline_of",
 ]

@@ -19,7 +19,7 @@ from certrules.core.terms import Rollout
 from certrules.core.timeline import Timeline
 from certrules.formats.learner_names import LearnerName, decode_name, encode_name
 from certrules.formats.messages import EVERYWHERE
-from certrules.formats.stored import decode_published, encode_published, encode_timeline
+from certrules.formats.stored import compressed, decode_published, encode_published, encode_timeline
 from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
@@ -42,6 +42,7 @@ from certrules.storage.tables import (
     record_key,
     shard_key,
     shared_connection,
+    text_of,
     timeline_of,
     username_key,
 )
@@ -60,6 +61,9 @@ class StoredTimeline:
         """How often it was saved; 0 if it is new."""
         return self.item.v or 0
 
+
+_PLAIN = 700
+"""A timeline and a certificate of so many bytes fit into 1 KB, the least that is paid for, keys included."""
 
 _UNPUBLISHED = PublishedCertificate()
 
@@ -180,14 +184,17 @@ def save_record(write: RecordWrite) -> bool:
     """
     stored, published, pair = write.stored, write.published, write.pair
     item = stored.item
-    entries = encode_timeline(write.timeline, item.e, stored.timeline)
     history_count = stored.history_count + len(write.history)
     state = encode_published(published, *write.based_on, history_count)
     due = None if write.next_change_at is None else micros(write.next_change_at)
-    if item.e == entries and item.c == state and optional(item.t) == due:
+    is_known = write.timeline == stored.timeline and bool(stored.version)
+    if is_known and item.c == state and optional(item.t) == due:
         return False
+    if not is_known:
+        text = encode_timeline(write.timeline, text_of(item), stored.timeline)
+        item.e, item.z = (None, compressed(text)) if len(text) + len(state) > _PLAIN else (text, None)
     shard = shard_key(pair.course_run, pair.learner_id)
-    item.e, item.c, item.t, item.k = entries, state, due, _compaction_out(write.compacted_until)
+    item.c, item.t, item.k = state, due, _compaction_out(write.compacted_until)
     item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
     item.r = shard
     item.i = (published.certificate.certificate_id or None) if published.certificate else None

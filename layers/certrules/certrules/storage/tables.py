@@ -23,7 +23,7 @@ The keys, and how they spread over partitions:
 import os
 from typing import Any, NamedTuple, Self, override
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
@@ -31,9 +31,7 @@ from pynamodb.models import Model
 
 from certrules.aws import lean
 from certrules.core.timeline import Timeline
-from certrules.formats.stored import (
-    decode_timeline,
-)
+from certrules.formats.stored import decode_timeline, uncompressed
 
 BATCH_GET_KEYS = 100
 """How many items DynamoDB reads in one request."""
@@ -125,21 +123,31 @@ class Timeouts:
 
 
 class PlainItem(Model):
-    """A model of strings and whole numbers only, which needs no serializer for each attribute."""
+    """A model of strings, whole numbers and bytes only, which needs no serializer for each attribute."""
 
     @classmethod
     @override
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         """Return an item as it was read."""
         item = cls()
-        item.attribute_values = {name: int(value["N"]) if "N" in value else value["S"] for name, value in data.items()}
+        item.attribute_values = {
+            name: int(value["N"]) if "N" in value else value["S"] if "S" in value else value["B"]
+            for name, value in data.items()
+        }
         return item
 
     @override
     def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
         """Return the item in its written form, without attributes that are None."""
         known = ((name, value) for name, value in self.attribute_values.items() if value is not None)
-        return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in known}
+        return {
+            name: {"S": value} if isinstance(value, str) else {"B" if isinstance(value, bytes) else "N": _raw(value)}
+            for name, value in known
+        }
+
+
+def _raw(value: int | bytes) -> str | bytes:
+    return value if isinstance(value, bytes) else str(value)
 
 
 class Item(PlainItem):
@@ -154,6 +162,7 @@ class Item(PlainItem):
     s = UnicodeAttribute(range_key=True)
     v = VersionAttribute()
     e = UnicodeAttribute(null=True)  # the timeline; of NAME, the names
+    z = BinaryAttribute(null=True, legacy_encoding=False)  # of a record, the timeline compressed, in place of `e`
     c = UnicodeAttribute(null=True)  # the published certificate, and the versions that it is based on
     r = UnicodeAttribute(null=True)
     i = UnicodeAttribute(null=True)
@@ -317,4 +326,11 @@ def shared_connection() -> Connection:
 
 def timeline_of(item: Item) -> Timeline:
     """Return the timeline that an item holds; empty if it holds none."""
-    return decode_timeline(item.e) if optional(item.e) else ()
+    text = text_of(item)
+    return decode_timeline(text) if text else ()
+
+
+def text_of(item: Item) -> str:
+    """Return the stored form of the timeline that an item holds; "" if it holds none."""
+    packed = optional(item.z)
+    return optional(item.e) or "" if packed is None else uncompressed(packed)
