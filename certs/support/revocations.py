@@ -1,6 +1,7 @@
 """The commands for revocations that are held, and for those that two persons decide."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from certs.support.common import (
     table,
     yes_option,
 )
+from certs.support.lists import act_on_list, file_option
 
 
 @click.group(
@@ -61,14 +63,23 @@ def list_held(course_run: str | None, stack: str | None, *, as_json: bool) -> No
 
 @held.command("discard-all")
 @click.argument("course_run", type=CourseRun())
+@file_option
 @reason_option
 @key_option
 @yes_option
 @stack_option
 @json_option
-def discard_all(course_run: str, reason: str, key: str | None, stack: str | None, *, yes: bool, as_json: bool) -> None:
-    """Have all certificates of a course run stay whose revocation is pending."""
+def discard_all(
+    course_run: str, file: Path | None, reason: str, key: str | None, stack: str | None, *, yes: bool, as_json: bool
+) -> None:
+    """Have all certificates of a course run stay whose revocation is pending.
+
+    With --file only those of the learners that it names: each line is looked at first.
+    """
     api = Api(stack)
+    if file is not None:
+        act_on_list(api, "discard", course_run, file, reason, key, yes=yes, as_json=as_json)
+        return
     if not yes:
         found = len(api.all_pages("/v1/held", "held", course_run=course_run))
         click.echo(f"{found} certificates stay; their pending revocations are discarded.", err=True)
@@ -95,21 +106,33 @@ def revocations() -> None:
     "--learner", "learners", multiple=True, type=click.IntRange(min=1), help="Whose; default: all that are held."
 )
 @click.option("--invalidate", "act", flag_value="invalidate", help="Invalidate them, rather than release what is held.")
+@file_option
 @reason_option
 @key_option
+@yes_option
 @stack_option
 @json_option
 def request_revocation(
     course_run: str,
     learners: tuple[int, ...],
     act: str | None,
+    file: Path | None,
+    *,
     reason: str,
     key: str | None,
     stack: str | None,
-    *,
+    yes: bool,
     as_json: bool,
 ) -> None:
-    """Ask for a bulk revocation."""
+    """Ask for a bulk revocation.
+
+    With --invalidate --file each line is looked at first, and you are asked; nothing happens to those that are refused.
+    """
+    if file is not None:
+        if act is None or learners:
+            raise click.UsageError("--file goes with --invalidate, and without --learner")
+        act_on_list(Api(stack), act, course_run, file, reason, key, yes=yes, as_json=as_json)
+        return
     body = {"act": act or "release", "course_run": course_run, "learners": list(learners) or None, "reason": reason}
     answer = Api(stack).post("/v1/revocations", body, key)
     show(

@@ -285,6 +285,10 @@ class Revocation(Answer):
     act: Literal["release", "invalidate"]
     course_run: str
     learners: Annotated[dict[str, Cause], Field(description="Whose certificates, and the cause of each revocation.")]
+    line_notes: Annotated[
+        dict[str, str],
+        Field(default_factory=dict, description="Of a list: what it notes of a learner, beside the reason."),
+    ]
     programs: Annotated[
         ProgramsOfMany | None,
         Field(description="What becomes of program certificates, as of the request; null: records are off."),
@@ -297,6 +301,47 @@ class Revocation(Answer):
     state: Literal["requested", "approved", "declined", "done", "expired"]
     decided_by: str | None
     decided_at: Instants
+
+
+class ListedLine(Answer):
+    """What becomes of a line of a list."""
+
+    line: Annotated[int, Field(description="Its number, from 1 on.")]
+    written: Annotated[str, Field(description="The learner, as it is written there.")]
+    learner_id: int | None
+    accepted: bool
+    sentence: Annotated[str, Field(description="What will happen, or why nothing does.")]
+    fix: Annotated[str, Field(description="Of a refused line: what to do about it.")]
+    before: Status | None
+    after: Status | None
+
+
+class ListOutcome(Answer):
+    """What becomes of a list."""
+
+    act: Literal["allowlist-add", "invalidate", "discard"]
+    course_run: str
+    accepted: int
+    refused: int
+    seen: Annotated[str, Field(description="Send it with the act: then only this outcome is done.")]
+    lines: list[ListedLine]
+
+
+class ListPreviewed(ListOutcome):
+    """What will become of a list."""
+
+    programs: Annotated[
+        ProgramsOfMany | None,
+        Field(description="Of invalidations: what becomes of program certificates; null: records are off."),
+    ]
+
+
+class ListDone(ListOutcome):
+    """What became of a list: events are sent for what is accepted."""
+
+    revocation: Annotated[
+        str | None, Field(description="Of invalidations: the bulk revocation that a second person has to approve.")
+    ]
 
 
 class Revocations(Answer):

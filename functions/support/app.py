@@ -18,6 +18,8 @@ import course_run_calls  # noqa: F401 - same
 import course_run_pages  # noqa: F401 - same
 import home_pages  # noqa: F401 - same
 import learner_pages  # noqa: F401 - same
+import list_calls  # noqa: F401 - same
+import list_pages  # noqa: F401 - same
 import plan_calls  # noqa: F401 - same
 import plan_pages  # noqa: F401 - same
 import record_calls  # noqa: F401 - same

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from certrules.formats.course_keys import COURSE_KEY
 from certrules.formats.written_instants import read_instant
-from certrules.support import revocations
+from certrules.support import lists, revocations
 from certrules.support.acts import ACTS, SWITCHES
 from certrules.support.program_acts import PROGRAM_ACTS
 
@@ -209,3 +209,32 @@ class BulkDiscard(Strict):
     course_run: RunKey
     learners: Learners = None
     reason: Reason
+
+
+class ListPreview(Strict):
+    """An act on the learners of a list in a course run, to look at."""
+
+    act: Literal["allowlist-add", "invalidate", "discard"]
+    course_run: RunKey
+    text: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=lists.MOST_CHARACTERS,
+            description="A learner a line: an id, or a username or an e-mail where names are known, and after a "
+            "comma a note. At most 1,000.",
+            examples=["86,lab 3 lost its points\n97"],
+        ),
+    ]
+    reason: Reason
+
+
+class ListAct(ListPreview):
+    """An act on the learners of a list in a course run."""
+
+    seen: Annotated[
+        str | None,
+        Field(
+            max_length=64, description="`seen` of the preview: if another outcome is due now, it is refused. null: any."
+        ),
+    ] = None

@@ -60,6 +60,7 @@ class Link(NamedTuple):
 NAVIGATION = (
     Link("/", "Find", ("/find", "/learner", "/case", "/what-if", "/preview", "/course-run")),
     Link("/revocations", "Revocations"),
+    Link("/lists", "Many at once", ("/lists/preview", "/lists/act")),
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
     Link("/records", "Records"),
     Link("/audit", "Audit log", ("/result",)),

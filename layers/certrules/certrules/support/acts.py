@@ -237,7 +237,7 @@ def count_alone(by: str, event_id: str, now: datetime) -> None:
     if event_id in recent:
         return
     if len(recent) >= ALONE:
-        fix = "ask for the others as a bulk revocation (POST /v1/revocations), which a second person approves"
+        fix = "ask for the others at once (console: Many at once; API: POST /v1/lists/act); a second person approves it"
         raise RefusedActError(403, f"nobody takes away more than {ALONE} certificates an hour alone", fix)
     storage.save_note(item, {**recent, event_id: as_time(now)}, now + ALONE_WITHIN)
 

@@ -73,7 +73,7 @@ def plan_discards(
 
 def discards(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Return the events of a plan to discard."""
-    return _events(ACTS["discard"], plan)
+    return events_for(ACTS["discard"], plan)
 
 
 def request_revocation(
@@ -86,12 +86,14 @@ def request_revocation(
     now: datetime,
     key: str,
     policies: Policies,
+    line_notes: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Request a bulk revocation: `release` held revocations, or `invalidate`.
 
     `learners` None: all whose revocation is held in the course run, as far as nobody asked for them already. A second
     person has to approve it. The same person and key give the same request. Where records are on, it has what becomes
-    of programs as of now (UTC). Raises RefusedActError.
+    of programs as of now (UTC). `line_notes`: learners of whom something is to be noted beside the reason. Raises
+    RefusedActError.
     """
     name = event_id_of("revocation", by, key)
     item = storage.find_note("V", name)
@@ -109,6 +111,7 @@ def request_revocation(
         "act": act,
         "course_run": course_run,
         "learners": taken,
+        "line_notes": dict(line_notes or {}),
         "programs": preview_of_many(map(int, taken), course_run, policies, now),
         "left": max(0, len(chosen) - MOST_LEARNERS),  # for another request
         "reason": reason,
@@ -220,13 +223,15 @@ def _expiry(body: Mapping[str, Any]) -> datetime:
 
 def _revocation_events(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     notes = f"{body['reason']} (asked for by {body['requested_by']})"
-    return _events(ACTS[body["act"]], {**body, "by": body["decided_by"], "notes": notes, "at": body["decided_at"]})
+    return events_for(ACTS[body["act"]], {**body, "by": body["decided_by"], "notes": notes, "at": body["decided_at"]})
 
 
-def _events(act: Act, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def events_for(act: Act, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Return an event for each learner of a plan, always under the same id."""
+    line_notes = plan.get("line_notes", {})
     for learner, cause in plan["learners"].items():
-        data = {"learner_id": int(learner), "course_key": plan["course_run"], "by": plan["by"], "notes": plan["notes"]}
+        notes = f"{plan['notes']}: {line_notes[learner]}" if learner in line_notes else plan["notes"]
+        data = {"learner_id": int(learner), "course_key": plan["course_run"], "by": plan["by"], "notes": notes}
         if act.key == "revocation":
             data["cause"] = cause
         event_id = event_id_of("one of many", plan["id"], learner)

@@ -1,0 +1,63 @@
+"""The console's pages of lists: an act on many learners, pasted, looked at line by line, then done."""
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, ValidationError
+
+from application import POLICIES, app, key_of, scopes
+from certrules import aws
+from certrules.support import lists
+from certrules.support.acts import ACTS
+from list_calls import asked_for, done
+from models import ListAct, ListPreview
+from pages import form, key_in, page, query, unread
+
+LABELS = {"allowlist-add": "Add to the allowlist", "invalidate": "Invalidate", "discard": "Discard pending revocations"}
+
+
+@app.get("/lists", include_in_schema=False)
+def lists_page() -> Response[str]:
+    """Return the form into which a list is pasted."""
+    fields = {name: query(name) for name in ("act", "course_run")}
+    return page("lists.html", labels=offered(), fields={**fields, "text": "", "reason": ""})
+
+
+@app.post("/lists/preview", include_in_schema=False)
+def list_preview_page() -> Response[str]:
+    """Return what becomes of each line, with the form that confirms it, and the list to correct."""
+    fields = form()
+    request = read(ListPreview, fields)
+    found = lists.previewed(asked_for(request), POLICIES, aws.now())
+    return page(
+        "list_preview.html", found=found, fields=fields, labels=offered(), label=LABELS[request.act], key=uuid4()
+    )
+
+
+@app.post("/lists/act", include_in_schema=False)
+def list_act_page() -> Response[str]:
+    """Do what was looked at, and return what became of each line."""
+    fields = form()
+    request = read(ListAct, fields, seen=fields.get("seen") or None)
+    answer, entry = done(request, key_in(fields))
+    return page("list_done.html", found=answer, entry=entry, label=LABELS[request.act])
+
+
+def offered() -> dict[str, str]:
+    """Return the acts on lists that the person may do, with their labels."""
+    return {act: label for act, label in LABELS.items() if ACTS[act].scope in scopes()}
+
+
+def read[T: BaseModel](kind: type[T], fields: Mapping[str, str], **more: str | None) -> T:
+    """Read a list from a form. Raises RefusedActError."""
+    try:
+        return kind(
+            act=fields.get("act", ""),
+            course_run=key_of(fields.get("course_run", "")),
+            text=fields.get("text", ""),
+            reason=fields.get("reason", ""),
+            **more,
+        )
+    except ValidationError as error:
+        raise unread(error) from error
