@@ -45,14 +45,8 @@ if TYPE_CHECKING:
 
 STACK = "local"
 # The properties of a table that DynamoDB Local takes.
-TABLE_PROPERTIES = (
-    "AttributeDefinitions",
-    "BillingMode",
-    "GlobalSecondaryIndexes",
-    "KeySchema",
-    "LocalSecondaryIndexes",
-    "ProvisionedThroughput",
-)
+TABLE_PROPERTIES: tuple[str, ...] = ("AttributeDefinitions", "BillingMode", "KeySchema", "ProvisionedThroughput")
+TABLE_PROPERTIES += ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 # The event of a rule's schedule, unless the template has an input of its own.
 SCHEDULED_EVENT = {
     "version": "0",
@@ -101,6 +95,7 @@ class LocalCloud:
         self._machines = Machines(REGION, dynamodb_endpoint)
         self._roles = Roles(DEFAULT_ACCOUNT_ID)
         self.functions: dict[str, LocalFunction] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self.left_out: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
 
@@ -129,16 +124,19 @@ class LocalCloud:
 
     def client(self, service: str, principal: str | None = None) -> Any:
         """Return a boto3 client of this service, of a principal (an ARN) whom buses' policies may refuse calls."""
+        if (client := self._clients.get((service, principal))) is not None:
+            return client
         endpoint = self._endpoint if service in {"dynamodb", "dynamodbstreams"} else None
-        return boto3.client(
+        client = self._clients[service, principal] = boto3.client(
             cast("Any", service),
             region_name=REGION,
             endpoint_url=endpoint,
             aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=principal,
-            config=Config(account_id_endpoint_mode="disabled"),
+            config=Config(account_id_endpoint_mode="disabled", user_agent="localcloud"),
         )
+        return client
 
     def physical(self, logical_id: str) -> str:
         """Return what `Ref` gives for a resource: a name, URL or ARN. Raises KeyError."""

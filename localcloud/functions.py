@@ -75,6 +75,7 @@ class LocalFunction:
         self.modules: dict[str, ModuleType] = {}
         self._folders = [source.code, *source.layers]
         self._packages = {package for folder in self._folders for package in _packages(folder)}
+        self._foreign: set[str] = set()  # modules of other packages: thousands, at each changeover
         self._variables = {
             **surroundings,
             **self.environment,
@@ -123,10 +124,10 @@ class LocalFunction:
             sys.path[:] = path
 
     def _swap(self, modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
-        starts = tuple(self._packages)  # most modules are known by their first letters not to be among these
         # A copy: whatever serves beside this may import something meanwhile.
-        likely = [name for name in list(sys.modules) if name.startswith(starts)]
-        names = [name for name in likely if name.partition(".")[0] in self._packages]
+        unknown = sys.modules.copy().keys() - self._foreign
+        names = [name for name in unknown if name.partition(".")[0] in self._packages]
+        self._foreign |= unknown.difference(names)
         removed = {name: sys.modules.pop(name) for name in names}
         sys.modules.update(modules)
         return removed

@@ -307,7 +307,7 @@ class Machines:
                 self._clients[service_name] = cast("Any", boto3.client)(
                     service_name,
                     endpoint_url=self._endpoint if service_name == "dynamodb" else None,
-                    config=config.merge(Config(account_id_endpoint_mode="disabled")),
+                    config=config.merge(Config(account_id_endpoint_mode="disabled", user_agent="localcloud")),
                     **settings,
                 )
             return self._clients[service_name]

@@ -6,6 +6,7 @@ import io
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any, TextIO, override
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 BEGINNING = '{"_aws":'
 MINUTE = 60
+MOST_IN_A_REQUEST = 1000
 
 type _Key = tuple[str, str, str, tuple[tuple[str, str], ...], int]  # namespace, name, unit, dimensions, minute
 
@@ -34,6 +36,7 @@ class MetricsLog(io.TextIOBase):
     def send(self, cloudwatch: Any) -> None:
         """Put what was added up since the last time into CloudWatch, if there is anything."""
         sums, self._sums = self._sums, defaultdict(float)
+        metrics = defaultdict(list)
         for (namespace, name, unit, dimensions, minute), value in sums.items():
             metric = {
                 "MetricName": name,
@@ -42,7 +45,10 @@ class MetricsLog(io.TextIOBase):
                 "Value": value,
                 "Unit": unit,
             }
-            cloudwatch.put_metric_data(Namespace=namespace, MetricData=[metric])
+            metrics[namespace].append(metric)
+        for namespace, of_namespace in metrics.items():
+            for some in batched(of_namespace, MOST_IN_A_REQUEST, strict=False):
+                cloudwatch.put_metric_data(Namespace=namespace, MetricData=some)
 
 
 def _metrics_in(line: dict[str, Any]) -> Iterator[tuple[_Key, float]]:

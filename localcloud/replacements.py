@@ -10,6 +10,7 @@ from inspect import getattr_static
 from typing import TYPE_CHECKING
 
 import moto.backends
+import moto.core.responses
 import moto.dynamodb.models
 import moto.dynamodb.models.dynamo_type
 import moto.events.models
@@ -17,8 +18,10 @@ import moto.kms.models
 import moto.s3.models
 import moto.s3.urls
 import moto.sqs.models
+import moto.utilities.aws_headers
 from moto.cloudformation.models import Stack
 from moto.core.models import botocore_stubber
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.models import dynamodb_backends
 from moto.kms.utils import generate_private_key
 from moto.sqs.models import sqs_backends
@@ -52,6 +55,9 @@ ENVIRONMENT = {
 # What moto does too slowly, not atomically or not at all.
 REPLACED: tuple[tuple[object, str, object], ...] = (
     (botocore_stubber, "process_request", requests.answer),
+    (moto.core.responses, "gen_amzn_requestid_long", requests.new_id),
+    (moto.core.responses, "method_names_from_class", cache(method_names_from_class)),  # inspects it at each request
+    (moto.utilities.aws_headers, "gen_amzn_requestid_long", requests.new_id),
     (dynamodb_backends, "backend", LocalDynamoDB),
     (Stack, "parse_template", staticmethod(json.loads)),  # moto tries YAML first, in a hundred times the time
     (moto.dynamodb.models, "Table", LocalTable),

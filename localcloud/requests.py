@@ -53,8 +53,16 @@ def answer(request: AWSPreparedRequest) -> Answer | None:
     handler.current_account = DEFAULT_ACCOUNT_ID
     handler.body = json.loads(cast("bytes", request.body))
     handler.params = handler.body
-    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": uuid.uuid4().hex}
+    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": new_id()}
     try:
         return 200, headers, json.dumps(operation(handler).result, default=base64_text)
     except HTTPException as error:
         return error.code or 500, headers, error.description or ""
+
+
+def new_id(headers: dict[str, Any] | None = None) -> str:
+    """Return a request's id, and put it into its headers; moto draws each of 52 letters."""
+    request_id = uuid.uuid4().hex
+    if isinstance(headers, dict):
+        headers["x-amzn-requestid"] = request_id
+    return request_id
