@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from certrules import settings, storage
 from certrules.aws import each
 from certrules.core.certificate import Certificate
-from certrules.core.comparison import Kind
 from certrules.core.deciding import (
     KILL_SWITCH,
     DecidedRecord,
@@ -38,6 +37,9 @@ from certrules.formats.table_rows import Observation, entries_from, standing
 from certrules.storage.breaker import BreakerState
 from certrules.storage.records import Loaded, RecordWrite, StoredRecord, StoredTimeline
 from certrules.storage.tables import TRANSACTION_ITEMS, LostRaceError, Pair
+
+if TYPE_CHECKING:
+    from certrules.core.comparison import Kind
 
 ATTEMPTS = 5
 """How often a record is read and decided again after a lost race; then the queue delivers its messages again."""
@@ -69,7 +71,7 @@ class BatchResult:
     lost_races: int = 0
     stopped: Counter[str] = field(default_factory=Counter)  # held automatic revocations, by what holds them
     tripped: int = 0  # breakers that tripped
-    compared: Counter[Kind] = field(default_factory=Counter)  # records in shadow, by how the old logic agrees
+    compared: "Counter[Kind]" = field(default_factory=Counter)  # records in shadow, by how the old logic agrees
 
 
 def ingest_messages(messages: Sequence[Message], policies: Policies) -> BatchResult:
