@@ -1,6 +1,7 @@
 """The console's pages of an act in a case: its preview, and doing it."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from acting import acted, previewed
 from application import app, key_of, scopes
+from certrules.requests import RefusedActError
 from certrules.support.acts import ACTS
 from models import ActRequest
 from pages import form, instant, key_in, number, page, see, unread
@@ -17,17 +19,22 @@ from pages import form, instant, key_in, number, page, see, unread
 def preview_page() -> Response[str]:
     """Return the preview of an act, with the form that confirms it."""
     fields = form()
-    act = act_of(fields)
-    _, preview, _ = previewed(act, "preview")
-    allowed = preview.scope in scopes()
+    return preview_of(act_of(fields), fields)
+
+
+def preview_of(act: ActRequest, fields: Mapping[str, str], *, stale: bool = False) -> Response[str]:
+    """Return the preview of an act on the case as it is now; `stale`: it changed since it was previewed."""
+    _, preview, _ = previewed(act.model_copy(update={"version": None}) if stale else act, "preview")
     return page(
         "preview.html",
+        HTTPStatus.CONFLICT if stale else HTTPStatus.OK,
         request=act,
-        fields=fields,
+        fields={**fields, "version": preview.version},
         preview=preview,
-        allowed=allowed,
+        allowed=preview.scope in scopes(),
         label=ACTS[act.act].label,
         key=uuid4(),
+        stale=stale,
     )
 
 
@@ -36,7 +43,22 @@ def act_page() -> Response[str]:
     """Do the confirmed act, and show what comes of it."""
     fields = form()
     act = act_of(fields)
-    return see("/result", entry=acted(act, key_in(fields)).entry)
+    if act.version is None:
+        raise RefusedActError(422, "the form names no version", "open the case, and choose the act there", "version")
+    try:
+        return see("/result", entry=acted(act, key_in(fields)).entry)
+    except RefusedActError as error:
+        if error.field != "version":
+            raise
+        return preview_of(act, fields, stale=True)
+
+
+def version_in(fields: Mapping[str, str]) -> int | None:
+    """Return the version that was looked at, 0 of a case of which nothing is known. Raises RefusedActError."""
+    text = fields.get("version", "")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise RefusedActError(422, f"{text[:40]!r} is no version", "open the case, and choose the act there", "version")
+    return int(text) if text else None
 
 
 def act_of(fields: Mapping[str, str]) -> ActRequest:
@@ -48,7 +70,7 @@ def act_of(fields: Mapping[str, str]) -> ActRequest:
             course_run=key_of(fields.get("course_run", "")),
             reason=fields.get("reason", ""),
             date=instant(fields.get("date", ""), "date") if fields.get("act") == "date-set" else None,
-            version=number(fields["version"], "version") if fields.get("version") else None,
+            version=version_in(fields),
         )
     except ValidationError as error:
         raise unread(error) from error

@@ -9,7 +9,6 @@ from audit_calls import as_json
 from certrules import audit, aws
 from certrules.core.explain import what_if
 from certrules.core.fact_types import Fact
-from certrules.core.terms import PERSON
 from certrules.support import acts, cases
 from certrules.support import entries as history
 from certrules.support.acts import ACTS
@@ -68,23 +67,17 @@ _BY_CHANGE = {"allowlist": "allowlist-add", "lift_invalidation": "lift"}
 
 
 def offered(case: cases.Case) -> dict[str, acts.Act]:
-    """Return the acts that make sense in a case and that the person may do."""
-    timeline = case.record.timeline
-    values = {(entry.fact, entry.subject): entry.value for entry in timeline}
-    listed, invalidated = values.get((Fact.ALLOWLIST, PERSON)), values.get((Fact.INVALIDATION, PERSON))
-    sensible = {
-        "allowlist-add": not listed and not invalidated,
-        "allowlist-remove": listed,
-        "invalidate": not invalidated and not listed,
-        "lift": invalidated,
-        "date-set": case.published.certificate is not None,
-        "date-remove": values.get((Fact.DATE_OVERRIDE, "")) is not None,
-        "redecide": case.is_known,
-        "release": case.published.pending is not None,
-        "discard": case.published.pending is not None,
-        "erase-name": True,
+    """Return the acts that are accepted in a case, make sense there, and that the person may do."""
+    values = {(entry.fact, entry.subject): entry.value for entry in case.record.timeline}
+    pointless = {
+        "date-set": case.published.certificate is None,
+        "date-remove": values.get((Fact.DATE_OVERRIDE, "")) is None,
     }
-    return {name: act for name, act in ACTS.items() if sensible[name] and act.scope in scopes()}
+    return {
+        name: act
+        for name, act in ACTS.items()
+        if act.scope in scopes() and not pointless.get(name) and acts.is_accepted(case, name)
+    }
 
 
 @app.get("/what-if", include_in_schema=False)

@@ -1,6 +1,7 @@
 """The console's page of a course run, and its acts."""
 
-from uuid import uuid4
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
@@ -8,9 +9,12 @@ from pydantic import ValidationError
 from acting import discarded, switched
 from application import POLICIES, app, key_of, read_cursor, write_cursor
 from certrules import aws
+from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations
+from certrules.support.acts import SWITCHES
+from confirming import Step, asked_first
 from models import BulkDiscard, Switch
-from pages import form, key_in, page, query, see, unread
+from pages import form, key_in, link, page, query, see, unread
 
 
 @app.get("/course-run", include_in_schema=False)
@@ -27,7 +31,6 @@ def course_run_page() -> Response[str]:
         stopped=stopped,
         held=held,
         next=write_cursor(following),
-        key=uuid4(),
     )
 
 
@@ -35,12 +38,63 @@ def course_run_page() -> Response[str]:
 def course_run_act() -> Response[str]:
     """Discard all that is held in a course run, or stop or resume automatic revocations there or ("") everywhere."""
     fields = form()
-    course_run, key, decision = fields.get("course_run") or None, key_in(fields), fields.get("choice", "")
+    course_run, decision = fields.get("course_run") or None, fields.get("choice", "")
     try:
         if decision == "discard":
-            done = discarded(BulkDiscard(course_run=course_run or "", reason=fields.get("reason", "")), key)
-        else:
-            done = switched(decision, Switch(course_run=course_run, reason=fields.get("reason", "")), key)
+            discard = BulkDiscard(course_run=course_run or "", reason=fields.get("reason", ""))
+            if asks := asked_first(discard_step(key_of(discard.course_run)), fields):
+                return asks
+            return see("/result", entry=discarded(discard, key_in(fields)).entry)
+        switch = Switch(course_run=course_run, reason=fields.get("reason", ""))
     except ValidationError as error:
         raise unread(error) from error
-    return see("/result", entry=done.entry)
+    if decision in SWITCHES and (asks := asked_first(switch_step(decision, course_run), fields)):
+        return asks
+    return see("/result", entry=switched(decision, switch, key_in(fields)).entry)
+
+
+def held_names(rows: Iterable[Mapping[str, Any]], course_run: str) -> list[tuple[str, str]]:
+    """Return the address and the text of each certificate whose revocation is held, for a page that asks."""
+    return [
+        (link("/case", learner_id=row["learner_id"], course_run=course_run), f"{row['learner_id']}: {_cause(row)}")
+        for row in rows
+    ]
+
+
+def _cause(row: Mapping[str, Any]) -> str:
+    return str(row["cause"]).replace("_", " ")
+
+
+def discard_step(course_run: str) -> Step:
+    """Return what discarding all that is held will do. Raises RefusedActError if there is nothing."""
+    rows = list(revocations.all_pending_in(course_run))
+    if not rows:
+        raise RefusedActError(
+            409, "no revocation is held in the course run", "look at it again: others may have decided"
+        )
+    some = len(rows[: revocations.MOST_LEARNERS])
+    left = f" {len(rows) - some} more are left for another time." if len(rows) > some else ""
+    return Step(
+        f"Discard {some} pending revocations",
+        f"{some} certificates in {course_run} stay; their pending revocations are discarded.{left}",
+        f"discard {some}",
+        link("/course-run", course_run=course_run),
+        held_names(rows, course_run),
+    )
+
+
+def switch_step(switch: str, course_run: str | None) -> Step:
+    """Return what stopping or resuming automatic revocations will do, in a course run or (None) everywhere."""
+    where = "everywhere" if course_run is None else f"in {key_of(course_run)}"
+    rows = [] if course_run is None else list(revocations.all_pending_in(course_run))
+    back = "/revocations" if course_run is None else link("/course-run", course_run=course_run)
+    held = [f"Pending or held there now: {len(rows)}. They stay so."] if course_run else []
+    if switch == "stop":
+        sentence = (
+            f"Automatic revocations {where} are held until somebody decides. Awards go on, and so do people's acts."
+        )
+        return Step(
+            f"Stop automatic revocations {where}", sentence, "stop them", back, notes=held, danger=not course_run
+        )
+    sentence = f"Automatic revocations {where} take effect again. What is held stays held."
+    return Step(f"Resume automatic revocations {where}", sentence, "resume them", back, notes=held, danger=True)

@@ -87,8 +87,26 @@ def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]
     person = named_actor()
     may = scopes() if person else set()
     named = {"person": person, "scopes": may, "here": app.current_event.path}
-    html = pages.get_template("problem.html").render(**named, title=title, fix=fix, field=field)
+    fields: dict[str, str] = {}
+    if app.current_event.http_method == "POST" and app.current_event.headers.get("sec-fetch-site") == "same-origin":
+        fields = _sent_fields()
+    again = fields if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    back = _page_of(fields)
+    html = pages.get_template("problem.html").render(**named, title=title, fix=fix, field=field, back=back, again=again)
     return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
+
+
+def _page_of(fields: Mapping[str, str]) -> str | None:
+    """Return the address of the page that a form was on; None if it isn't known."""
+    learner_id, course_run = fields.get("learner_id"), fields.get("course_run")
+    if learner_id and course_run:
+        return link("/case", learner_id=learner_id, course_run=course_run, act=fields.get("act"))
+    if course_run:
+        return link("/course-run", course_run=course_run)
+    if learner_id:
+        return link("/learner", learner_id=learner_id)
+    folder = app.current_event.path.split("/")[1]
+    return f"/{folder}" if fields and folder in {"revocations", "regenerations"} else None
 
 
 PROBLEM_PAGE.append(problem_page)
@@ -109,6 +127,10 @@ def form() -> dict[str, str]:
     origin = app.current_event.headers.get("sec-fetch-site", "")
     if origin != "same-origin":
         raise RefusedActError(403, "this form was not sent from the console", "open the page again and send its form")
+    return _sent_fields()
+
+
+def _sent_fields() -> dict[str, str]:
     values = parse_qs(app.current_event.decoded_body or "", keep_blank_values=True)
     return {name: found[-1].strip() for name, found in values.items()}
 

@@ -18,6 +18,7 @@ from certrules.core.deliveries.outcomes import Waiting
 from certrules.records.seen import WaitingPlace
 from certrules.requests import RefusedActError
 from certrules.support import acts, records
+from certrules.support.acts import Done
 from certrules.support.program_acts import PROGRAM_ACTS, plan_program_act
 from models import AsOf, Cursor, Key, LearnerInPath, ProgramActRequest, Retry
 from openapi import call
@@ -61,8 +62,8 @@ def place_in(cursor: str | None) -> WaitingPlace:
         raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor") from None
 
 
-def retried(learner_id: int | None, course_run: str | None) -> int:
-    """Have deliveries be tried again. Returns how many these are. Raises RefusedActError, LostRaceError."""
+def retried(learner_id: int | None, course_run: str | None) -> Done:
+    """Have deliveries be tried again. Its answer is how many these are. Raises RefusedActError, LostRaceError."""
     ABOUT["act"] = "retry"
     if learner_id is not None:
         ABOUT["learner_id"] = learner_id
@@ -70,8 +71,7 @@ def retried(learner_id: int | None, course_run: str | None) -> int:
     now = aws.now()
     count = records.retry(learner_id, course_run, now)
     subject = Subject("retry", learner_id=learner_id, course_runs=() if course_run is None else (course_run,))
-    audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=count)
-    return count
+    return Done(count, audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=count))
 
 
 @app.post(
@@ -82,7 +82,7 @@ def retried(learner_id: int | None, course_run: str | None) -> int:
 def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
     """Have it tried within a minute or two; what is being sent just now is not."""
     course_run = None if request.course_run is None else key_of(request.course_run)
-    count = retried(request.learner_id, course_run)
+    count = retried(request.learner_id, course_run).answer
     metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
     return {"retried": count}
 

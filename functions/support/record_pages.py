@@ -7,7 +7,8 @@ from aws_lambda_powertools.event_handler import Response
 from application import app
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.support import records
-from pages import form, number, page, query, see
+from confirming import Step, asked_first
+from pages import form, link, number, page, query, see
 from record_calls import place_in, retried, write_place
 
 PAGE = 50
@@ -25,6 +26,10 @@ def records_page() -> Response[str]:
 @app.post("/records/retry", include_in_schema=False)
 def retry_page() -> Response[str]:
     """Have what waits of a learner be tried again, and return to the learner."""
-    learner_id = number(form().get("learner_id", ""))
-    retried(learner_id, None)
-    return see("/learner", learner_id=learner_id)
+    fields = form()
+    learner_id = number(fields.get("learner_id", ""))
+    sentence = f"Every delivery of learner {learner_id} that waits is tried again within a minute or two."
+    back = link("/learner", learner_id=learner_id)
+    if asks := asked_first(Step("Try deliveries again", sentence, "try again", back), fields):
+        return asks
+    return see("/result", entry=retried(learner_id, None).entry)

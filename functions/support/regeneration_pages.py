@@ -2,19 +2,24 @@
 
 import csv
 import re
-from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
 from application import actor, app
-from certrules import aws
+from certrules import aws, storage
 from certrules.bulk import lifecycle
 from certrules.bulk.comparison_counts import COLUMNS, percent
 from certrules.bulk.runs import Approvers
+from certrules.core.wording import listed
 from certrules.requests import RefusedActError, identity
-from pages import form, key_in, page, query, see, unread
+from certrules.support import spellings
+from confirming import Step, asked_first
+from pages import form, key_in, link, page, query, see, unread
 from regenerations import BUCKET, MACHINE, BulkRun, decided, resumed, started
+
+REFRESH_SECONDS = 3
+"""How long the page of a run that goes on waits until it loads itself again."""
 
 ISSUED_PAGE = 20_000
 """How many bytes of a list the console shows on a page."""
@@ -31,7 +36,7 @@ def which(course_runs: list[str] | str) -> str:
 def regenerations_page() -> Response[str]:
     """Return the last bulk runs."""
     found = lifecycle.runs(MACHINE, BUCKET, aws.now())
-    return page("regenerations.html", runs=found, which=which, key=uuid4())
+    return page("regenerations.html", runs=found, which=which)
 
 
 @app.get("/regeneration", include_in_schema=False)
@@ -40,7 +45,10 @@ def regeneration_page() -> Response[str]:
     run = lifecycle.run(MACHINE, BUCKET, query("id"), aws.now())
     one_s_own = identity(run["request"]["by"]) == identity(actor())
     alone = run["plan"] is not None and run["plan"]["approvers"] == Approvers.SOMEBODY_ELSE and one_s_own
-    return page("regeneration.html", run=run, which=which, alone=alone, percent=percent)
+    answer = page("regeneration.html", run=run, which=which, alone=alone, percent=percent)
+    if run["state"] not in lifecycle.ENDED | lifecycle.RESUMABLE | {"waiting"}:
+        answer.headers["Refresh"] = str(REFRESH_SECONDS)
+    return answer
 
 
 @app.get("/regeneration/issued", include_in_schema=False)
@@ -67,6 +75,8 @@ def start_page() -> Response[str]:
         )
     except ValidationError as error:
         raise unread(error) from error
+    if asks := asked_first(start_step(request), texts):
+        return asks
     return see("/regeneration", id=started(request, key_in(texts))["id"])
 
 
@@ -74,14 +84,65 @@ def start_page() -> Response[str]:
 def decide_page() -> Response[str]:
     """Approve or decline the plan that was looked at."""
     texts = form()
-    run_id = texts.get("id", "")
-    decided(run_id, texts.get("choice", ""), texts.get("hash", ""))
+    run_id, decision = texts.get("id", ""), texts.get("choice", "")
+    if decision in {"approve", "decline"} and (asks := asked_first(decision_step(run_id, decision), texts)):
+        return asks
+    decided(run_id, decision, texts.get("hash", ""))
     return see("/regeneration", id=run_id)
 
 
 @app.post("/regenerations/resume", include_in_schema=False)
 def resume_page() -> Response[str]:
     """Have a bulk run go on."""
-    run_id = form().get("id", "")
+    fields = form()
+    run_id = fields.get("id", "")
+    if asks := asked_first(resume_step(run_id), fields):
+        return asks
     resumed(run_id)
     return see("/regeneration", id=run_id)
+
+
+def start_step(request: BulkRun) -> Step:
+    """Return what starting a bulk run will do. Raises RefusedActError if only another spelling of a key is known."""
+    keys = sorted({*request.course_runs})
+    spellings.refuse_other_spelling(keys)
+    loaded = storage.load(course_runs=keys).course_runs
+    unknown = [key for key in keys if not loaded[key].timeline]
+    notes = [f"The configuration was never received of {listed(unknown)}."] if unknown else []
+    names = [(link("/course-run", course_run=key), key) for key in keys]
+    many = f"{len(keys)} course run{'' if len(keys) == 1 else 's'}"
+    if request.dry_run:
+        sentence = f"All certificates of {many} are decided again, and the plan is shown. Nothing is changed."
+        return Step("Plan a bulk run", sentence, "only plan", "/regenerations", names, notes)
+    sentence = (
+        f"All certificates of {many} are decided again. If the plan takes none away, it is applied at once; "
+        "else it waits until people approve it."
+    )
+    return Step("Start a bulk run", sentence, "start it", "/regenerations", names, notes, danger=True)
+
+
+def decision_step(run_id: str, decision: str) -> Step:
+    """Return what approving or declining a plan will do. Raises RefusedActError if none waits."""
+    run = lifecycle.run(MACHINE, BUCKET, run_id, aws.now())
+    back, plan = link("/regeneration", id=run_id), run["plan"]
+    if run["state"] != "waiting":
+        raise RefusedActError(409, f"it is {run['state']}, and waits for nobody", "see what it is at", "id")
+    notes = [f"{run['request']['by']} asked for it: {run['request']['reason']}", f"The plan's hash is {plan['hash']}."]
+    names = [(link("/regeneration/plan", id=run_id), "The plan, line by line")]
+    if decision == "decline":
+        return Step("Decline the plan", "Nothing is changed.", "decline it", back, names, notes)
+    sentence = f"{plan['changes']} certificates change; {plan['revocations']} of them are taken away."
+    return Step("Approve the plan", sentence, f"change {plan['changes']}", back, names, notes, danger=True)
+
+
+def resume_step(run_id: str) -> Step:
+    """Return what resuming a bulk run will do. Raises RefusedActError if there is no such run, or it can't be."""
+    run = lifecycle.run(MACHINE, BUCKET, run_id, aws.now())
+    if not run["resumable"]:
+        raise RefusedActError(409, f"it is {run['state']}", "see what it is at", "id")
+    far = run["progress"]
+    notes = [
+        f"Parts applied so far: {far['parts_applied']} of {far['parts'] if far['parts'] is not None else 'unknown'}."
+    ]
+    sentence = "The bulk run goes on from where it was interrupted: only what is missing is done."
+    return Step("Resume the bulk run", sentence, "resume it", link("/regeneration", id=run_id), notes=notes)

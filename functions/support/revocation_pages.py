@@ -1,16 +1,17 @@
 """The console's page of revocations: of many at once, and all that is pending or held."""
 
-from uuid import uuid4
-
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
 from acting import revocation_asked_for, revocation_decided
 from application import app, key_of, read_cursor, write_cursor
 from certrules import aws
+from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations
+from confirming import Step, asked_first
+from course_run_pages import held_names
 from models import BulkRevocation
-from pages import form, key_in, page, query, see, unread
+from pages import form, key_in, link, page, query, see, unread
 
 
 @app.get("/revocations", include_in_schema=False)
@@ -23,7 +24,6 @@ def revocations_page() -> Response[str]:
         held=held,
         next=write_cursor(following),
         stopped=checklist.stopped_everywhere(),
-        key=uuid4(),
     )
 
 
@@ -37,6 +37,8 @@ def ask_page() -> Response[str]:
         )
     except ValidationError as error:
         raise unread(error) from error
+    if asks := asked_first(release_step(bulk.course_run), fields):
+        return asks
     asked = revocation_asked_for(bulk, key_in(fields))
     return see("/result", entry=revocations.entry_of(asked))
 
@@ -45,5 +47,54 @@ def ask_page() -> Response[str]:
 def decide_page() -> Response[str]:
     """Approve or decline a bulk revocation."""
     fields = form()
-    decided = revocation_decided(fields.get("id", ""), fields.get("choice", ""))
+    revocation_id, decision = fields.get("id", ""), fields.get("choice", "")
+    if decision in {"approve", "decline"} and (asks := asked_first(decision_step(revocation_id, decision), fields)):
+        return asks
+    decided = revocation_decided(revocation_id, decision)
     return see("/result", entry=revocations.entry_of(decided))
+
+
+def release_step(course_run: str) -> Step:
+    """Return what asking for a release of all that is held will do. Raises RefusedActError if there is nothing."""
+    causes = revocations.to_release(course_run, None, aws.now())
+    some = len(list(causes)[: revocations.MOST_LEARNERS])
+    rows = [{"learner_id": learner, "cause": cause} for learner, cause in causes.items()]
+    left = f" {len(causes) - some} more are left for another request." if len(causes) > some else ""
+    return Step(
+        f"Ask to revoke {some} certificates",
+        f"{some} certificates in {course_run} are revoked once a second person approves it within a day.{left}",
+        f"ask for approval of {some}",
+        link("/course-run", course_run=course_run),
+        held_names(rows, course_run),
+        danger=True,
+    )
+
+
+def decision_step(revocation_id: str, decision: str) -> Step:
+    """Return what approving or declining a bulk revocation will do. Raises RefusedActError if there is no such one."""
+    found = {item["id"]: item for item in revocations.revocations(aws.now())}
+    if revocation_id not in found:
+        raise RefusedActError(404, "no such revocation was asked for", "see the list of revocations", "id")
+    item = found[revocation_id]
+    if item["state"] not in {"requested", "approved"}:  # approved: it was interrupted, and is completed
+        raise RefusedActError(409, f"it is {item['state']} already", "see the list of revocations", "id")
+    many = f"{len(item['learners'])} certificates in {item['course_run']}"
+    rows = [{"learner_id": learner, "cause": cause} for learner, cause in item["learners"].items()]
+    names = held_names(rows, item["course_run"])
+    notes = [f"{item['requested_by']} asked to {item['act']} them: {item['reason']}", f"It is {item['state']}."]
+    if decision == "decline":
+        return Step(
+            "Decline the bulk revocation", f"{many} stay as they are.", "decline it", "/revocations", names, notes
+        )
+    if item.get("programs"):
+        notes.append(f"Program certificates that fall with these, as of the request: {item['programs']['falling']}.")
+    sentence = f"{many} are revoked now."
+    return Step(
+        "Approve the bulk revocation",
+        sentence,
+        f"revoke {len(item['learners'])}",
+        "/revocations",
+        names,
+        notes,
+        danger=True,
+    )

@@ -24,6 +24,8 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
     ada.page.get_by_label("Why kept").fill("new policy")
     ada.check()
     ada.page.get_by_role("button", name="Start", exact=True).click()
+    ada.check()
+    ada.page.get_by_role("button", name="Yes: start it").click()
     scene.cloud.deliver()
     ada.page.reload()
     expect(ada.page.get_by_text("a colleague has to approve it")).to_be_visible()
@@ -39,6 +41,7 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
     bob.check("plan")
     bob.page.get_by_role("link", name="Back to the run").click()
     bob.page.get_by_role("button", name="Approve: revoke 2").click()
+    bob.page.get_by_role("button", name="Yes: change 2").click()
     scene.cloud.deliver()
     bob.page.reload()
 
@@ -52,10 +55,10 @@ def test_what_is_only_planned_is_shown_and_a_form_that_names_no_course_run_is_re
 ) -> None:
     support_client = Client(scene)
     learners = waiting(scene, learner, 2)
-    fields = {"course_runs": learner.course_run, "reason": EVIL, "choice": "plan", "key": "a form's key"}
+    fields = {"course_runs": learner.course_run, "reason": EVIL, "choice": "plan"}
 
     refused = support_client.form("/regenerations/start", **{**fields, "course_runs": ""})
-    planned = support_client.form("/regenerations/start", **fields)
+    planned = support_client.confirm("/regenerations/start", **fields)
     scene.cloud.deliver()
     run_id = planned.headers["location"].partition("=")[2]
     page = support_client.get("/regeneration", id=run_id)

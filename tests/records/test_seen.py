@@ -288,8 +288,8 @@ def test_the_console_shows_what_waits_and_tries_it_again(seen: Seen, client: Cli
     assert f"/learner?learner_id={learner.learner_id}#programs" in page
     assert REASONS[Waiting.NOT_IN_CATALOG].remedy in page
     assert "Nothing waits." in client.get("/records", reason=Waiting.THROTTLED).body
-    answer = client.form("/records/retry", learner_id=learner.learner_id)
-    assert (answer.status, answer.headers["location"]) == (303, f"/learner?learner_id={learner.learner_id}")
+    answer = client.confirm("/records/retry", learner_id=learner.learner_id)
+    assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/result")
     assert client.form("/records/retry", site="cross-site", learner_id=learner.learner_id).status == 403
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from html import unescape
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -56,6 +57,11 @@ class Client:
         headers = {"Content_Type": "application/x-www-form-urlencoded", "Sec_Fetch_Site": site}
         return reported(self.ask("POST", path, urlencode(fields).encode(), **headers))
 
+    def confirm(self, path: str, **fields: object) -> Reported:
+        """Send a form of the console, and confirm what its page asks."""
+        asked = self.form(path, "same-origin", **fields)
+        return self.form(path, "same-origin", **hidden_fields(asked.body)) if asked.status in {200, 409} else asked
+
     def act(self, act: str, learner: Learner, key: str = "", **more: Any) -> Reported:
         """Act on a certificate, and let it take effect."""
         answer = self.post(
@@ -69,6 +75,13 @@ class Client:
         answer = self.get("/v1/case", **about(learner), **query)
         assert answer.status == 200, answer.body
         return answer.body
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """Return the hidden fields of the last form of a page."""
+    form = page.rpartition("<form")[2]
+    pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
+    return {name: unescape(value) for name, value in pairs}
 
 
 def about(learner: Learner) -> dict[str, Any]:

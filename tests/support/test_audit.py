@@ -10,7 +10,7 @@ from certrules import aws
 from tests.scenes.crashes import Death
 from tests.scenes.grading_jobs import broken, class_of, earn
 from tests.scenes.scene import Learner, Scene, Wire, day
-from tests.scenes.support_client import Client, about
+from tests.scenes.support_client import Client, about, hidden_fields
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -147,8 +147,8 @@ def test_the_page_of_an_act_loads_itself_again_until_it_is_done(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:
     scene.ingest(*learner.qualifying())
-    fields = {"act": "invalidate", "reason": "ticket 12", "key": "a-key-of-mine", **about(learner)}
-    sent = support_client.form("/act", **fields)
+    fields = {"act": "invalidate", "reason": "ticket 12", **about(learner)}
+    sent = support_client.form("/act", **hidden_fields(support_client.form("/preview", **fields).body))
     assert sent.status == 303
     path = sent.headers["location"]
     waits = support_client.get(path.partition("?")[0], entry=path.partition("entry=")[2].replace("%23", "#"))

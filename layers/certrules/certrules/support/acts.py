@@ -141,6 +141,18 @@ def is_allowlisted(timeline: Timeline) -> bool:
     return bool(timeline and values_at(timeline, timeline[-1].at).get((Fact.ALLOWLIST, "")))
 
 
+def is_accepted(case: Case, act: str) -> bool:
+    """Whether an act is accepted in a case as it is, by whoever may do it."""
+    may_be_first = act == "erase-name" or (act == "allowlist-add" and case.is_course_run_known)
+    if not (case.is_known or may_be_first):
+        return False
+    try:
+        _refuse_contradictions(case, act)
+    except RefusedActError:
+        return False
+    return True
+
+
 def _refuse_contradictions(case: Case, act: str) -> None:
     timeline = case.loaded.records[case.pair].timeline
     invalidated, listed = active_by_person(timeline) is not None, is_allowlisted(timeline)

@@ -13,7 +13,7 @@ from certrules.core.instants import micros
 from certrules.formats.messages import EVERYWHERE
 from certrules.requests import event_id_of
 from certrules.storage import Loaded, Pair
-from certrules.support.acts import SWITCHES
+from certrules.support.acts import ACTS, SWITCHES
 
 type State = Literal["sent", "done", "failed", "refused"]
 
@@ -71,7 +71,7 @@ def _outcome(entry: Entry, loaded: Loaded, now: datetime) -> Outcome:
     if subject.act == "retry":
         return Outcome("done", f"{entry.how_many} deliveries are tried again.")
     if pair is None:
-        return _of_plan(entry, now) if subject.act == "discard" else _unseen(entry, now)
+        return _of_plan(entry, now) if subject.act in ACTS else _unseen(entry, now)
     if subject.act == "erase-name":
         erased_at = storage.name_of(loaded.names[pair.learner_id]).erased_at
         return _arrival(entry, erased_at is not None and erased_at >= micros(entry.at), now)

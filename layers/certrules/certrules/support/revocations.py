@@ -103,7 +103,7 @@ def request_revocation(
         stored: dict[str, Any] = msgspec.json.decode(item.b)
         refuse_another_use(stored["asked"], requested)
         return stored
-    chosen = _to_release(course_run, learner_ids, now) if act == "release" else _to_invalidate(course_run, learner_ids)
+    chosen = to_release(course_run, learner_ids, now) if act == "release" else _to_invalidate(course_run, learner_ids)
     taken = dict(islice(chosen.items(), MOST_LEARNERS))
     body = {
         "id": name,
@@ -136,8 +136,11 @@ def entry_of(body: Mapping[str, Any]) -> str:
     return storage.entry_key(datetime.fromisoformat(body["decided_at"] or body["requested_at"]), body["id"])
 
 
-def _to_release(course_run: str, learner_ids: set[int] | None, now: datetime) -> dict[str, str]:
-    """Return the learners whose held revocation is to be released, each with its cause."""
+def to_release(course_run: str, learner_ids: set[int] | None, now: datetime) -> dict[str, str]:
+    """Return the learners whose held revocation is to be released, each with its cause. Raises RefusedActError.
+
+    `learner_ids` None: all that are held in the course run and that nobody asked for yet.
+    """
     causes = {row["learner_id"]: str(row["cause"]) for row in all_pending_in(course_run)}
     if learner_ids is not None and (missing := learner_ids - causes.keys()):
         raise RefusedActError(409, f"nothing is held of: {_some(missing)}", "leave them out", "learners")

@@ -1,0 +1,56 @@
+"""The page that asks before a form of the console acts: what it will do, to how many and to whom.
+
+A form acts when it comes back with `seen`, the digest of what the page showed. If that would be shown otherwise by now,
+the page asks again: nobody confirms what they did not see.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from http import HTTPStatus
+from typing import NamedTuple
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler import Response
+
+from application import app
+from pages import page
+
+MOST_NAMES = 100
+"""How many of whom an act is about are listed; all are counted."""
+
+
+class Step(NamedTuple):
+    """What a form is about to do."""
+
+    title: str
+    sentence: str
+    button: str
+    back: str  # the address to return to without acting
+    names: Sequence[tuple[str, str]] = ()  # the address and the text of each that it is about
+    notes: Sequence[str] = ()
+    danger: bool = False
+
+    @property
+    def seen(self) -> str:
+        """The digest of what is shown."""
+        return sha256(
+            repr((self.title, self.sentence, self.button, list(self.names), list(self.notes))).encode()
+        ).hexdigest()
+
+
+def asked_first(step: Step, fields: Mapping[str, str]) -> Response[str] | None:
+    """Return the page that asks; None if the form was confirmed, and what was seen still stands."""
+    seen = fields.get("seen", "")
+    if seen == step.seen:
+        return None
+    again = {name: value for name, value in fields.items() if name not in {"seen", "key"}}
+    return page(
+        "confirm.html",
+        HTTPStatus.CONFLICT if seen else HTTPStatus.OK,
+        step=step,
+        stale=bool(seen),
+        fields=again,
+        path=app.current_event.path,
+        key=fields.get("key") or uuid4(),
+        most=MOST_NAMES,
+    )
