@@ -1,0 +1,22 @@
+"""What the benchmarks of an event and of a cold start stand on: the function starts with their environment."""
+
+import subprocess
+import sys
+
+from bench import cold
+from tests.scenes.machine import ROOT
+
+
+def test_the_function_starts_cold_and_its_client_with_it() -> None:
+    assert cold.core_microseconds(cold.places()["the checkout"]) > 0
+
+
+def test_batches_of_each_case_are_ingested_with_the_requests_that_are_compared() -> None:
+    program = """
+from bench.batches import Ingest
+from bench.wire import Wire
+print([len(batches[0].requests) for batches in Ingest(Wire()).batches().values()])
+"""
+    command = [sys.executable, "-c", program]  # in a process of its own: the environment is set for good
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[11, 11, 1]"
