@@ -173,6 +173,9 @@ def _unlike_facts(pair: Pair, story: list[Reported], now: datetime) -> str:
         return f"there is none, and by the facts {expected}"
     if ours.status is Status.UNAVAILABLE and active_by_person(timeline):
         return ""
+    taken = [change.cause for change in published.transitions[-1:]] == [Cause.NEVER_EARNED]
+    if taken and ours.status is expected.status is not Status.DOWNLOADABLE:
+        return ""  # a person took it: it shows what learners last saw, the facts what they would have seen
     ours = ours._replace(certificate_id=expected.certificate_id)
     if expected.first_issued_at is None:  # a date of issue survives facts that no longer give one
         ours = ours._replace(issued_at=None, first_issued_at=None)

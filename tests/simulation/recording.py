@@ -16,7 +16,7 @@ def main(histories: int) -> None:
         result = run_history(seed, calls=calls)
         assert not result.broken, result.broken
         recorded.append(calls)
-    sys.stdout.buffer.write(msgspec.json.encode(recorded))
+    sys.stdout.buffer.write(msgspec.msgpack.encode(recorded))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The simulation's DynamoDB answers what moto and AWS's own engine answer, to the very requests that the code sends."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
@@ -22,8 +22,8 @@ HISTORIES = 3
 def recorded() -> list[list[Any]]:
     """The requests of some histories, with the answers."""
     command = [sys.executable, "-m", "tests.simulation.recording", str(HISTORIES)]
-    found: list[list[Any]] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
-    return found
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return msgspec.msgpack.decode(done.stdout, type=list[list[Any]])
 
 
 @pytest.fixture
@@ -101,4 +101,4 @@ def comparable(operation: str, params: dict[str, Any], answer: Any) -> Any:
 
 def in_order(items: list[Any]) -> list[Any]:
     """Return items in one order."""
-    return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+    return sorted(items, key=lambda item: repr(sorted(item.items())))
