@@ -5,6 +5,7 @@ A form's POST is accepted only from this site: browsers send its origin, and no 
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -89,7 +90,8 @@ def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]
     named = {"person": person, "scopes": may, "here": app.current_event.path}
     fields: dict[str, str] = {}
     if app.current_event.http_method == "POST" and app.current_event.headers.get("sec-fetch-site") == "same-origin":
-        fields = _sent_fields()
+        with suppress(UnicodeError):  # no form: that is the problem
+            fields = _sent_fields()
     again = fields if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     back = _page_of(fields)
     html = pages.get_template("problem.html").render(**named, title=title, fix=fix, field=field, back=back, again=again)
