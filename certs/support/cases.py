@@ -17,20 +17,42 @@ from certs.support.common import json_option, learner_arguments, printable, shor
     epilog=examples(
         "certs explain 86 course-v1:DemoX+CS101+2026_T1",
         "certs explain 86 course-v1:DemoX+CS101+2026_T1 --as-of 2026-04-01T00:00:00Z",
+        "certs explain 86 course-v1:DemoX+CS101+2026_T1 --reply learner --language es --zone Europe/Madrid",
     )
 )
 @learner_arguments
 @click.option("--as-of", type=Instant(), help="Explain as of this instant; default: now, as it was published.")
+@click.option(
+    "--reply", type=click.Choice(["learner", "colleague"]), help="Write only a reply for the ticket, to whom."
+)
+@click.option("--language", default="en", show_default=True, help="Of a reply to a learner, such as es.")
+@click.option("--zone", default="UTC", show_default=True, help="Of a reply to a learner, such as Europe/Madrid.")
 @stack_option
 @json_option
-def explain(learner: int, course_run: str, as_of: datetime | None, stack: str | None, *, as_json: bool) -> None:
+def explain(
+    learner: int,
+    course_run: str,
+    as_of: datetime | None,
+    stack: str | None,
+    *,
+    reply: str | None,
+    language: str,
+    zone: str,
+    as_json: bool,
+) -> None:
     """Explain why a learner has a certificate, or hasn't.
 
-    And who can fix it, and how; the verdict of each rule; and what happened. LEARNER is the platform's user id.
+    And who can fix it, and how; the verdict of each rule; and what happened. LEARNER is the platform's user id. With
+    --reply only the plain text for the ticket: for the learner without internals, or for a colleague with ids.
     """
-    case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run, as_of=as_of)
-    text = case.pop("text")
-    show(case, as_json, lambda: click.echo(printable(text), nl=False))
+    about = {"learner_id": learner, "course_run": course_run, "as_of": as_of}
+    if reply is None:
+        found = Api(stack).get("/v1/case", **about)
+        text = found.pop("text")
+    else:
+        found = Api(stack).get("/v1/case/reply", to=reply, language=language, zone=zone, **about)
+        text = found["text"]
+    show(found, as_json, lambda: click.echo(printable(text), nl=False))
 
 
 @click.command(epilog=examples("certs timeline 86 course-v1:DemoX+CS101+2026_T1"))

@@ -26,6 +26,7 @@ import record_calls  # noqa: F401 - same
 import record_pages  # noqa: F401 - same
 import regeneration_pages  # noqa: F401 - same
 import regenerations  # noqa: F401 - same
+import reply_calls  # noqa: F401 - same
 import revocation_calls  # noqa: F401 - same
 import revocation_pages  # noqa: F401 - same
 import rollouts  # noqa: F401 - same

@@ -12,9 +12,12 @@ from certrules.core.fact_types import Fact
 from certrules.support import acts, cases
 from certrules.support import entries as history
 from certrules.support.acts import ACTS
+from certrules.support.catalogue import languages
 from certrules.support.story import story_of
 from certrules.support.visibility import visibility_of
 from pages import instant, number, page, query
+from reply_calls import reply_to_colleague_of, reply_to_learner_of
+from zones import zone_of_reader
 
 
 @app.get("/case", include_in_schema=False)
@@ -43,8 +46,26 @@ def case_page() -> Response[str]:
         suggested=[name for name in acts if name in {*helpful, "release", "discard"}],
         chosen=query("act"),
         changes=[change for change in changes if not change.code.startswith("reset_exam")],
+        reply=reply_of(view),
         noted=as_json(audit.about_case(*found.pair), aws.now()),
     )
+
+
+class Reply(NamedTuple):
+    """The replies for the ticket, and how the learner's is written."""
+
+    learner: str
+    colleague: str
+    language: str
+    zone: str
+    languages: dict[str, str]
+
+
+def reply_of(view: cases.View) -> Reply:
+    """Return the replies of a case, in the language of the query, and at the reader's time."""
+    language, zone = query("language") or "en", query("zone") or zone_of_reader() or "UTC"
+    learner = reply_to_learner_of(view, language, zone)
+    return Reply(learner, reply_to_colleague_of(view), language, zone, languages())
 
 
 class Problem(NamedTuple):

@@ -24,6 +24,7 @@ from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import records
 from certrules.support.words import change_words, words_of
+from zones import beside, remember_zone, with_local_times, zone_of_reader
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -34,10 +35,11 @@ pages = Environment(
 
 
 def when(instant: datetime | str | None) -> str:
-    """Write an instant for people; "" for none."""
+    """Write an instant for people, in UTC and at the reader's time; "" for none."""
     if instant is None:
         return ""
-    return when_text(datetime.fromisoformat(instant) if isinstance(instant, str) else instant)
+    at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return when_text(at) + beside(at)
 
 
 def link(path: str, **query: object) -> str:
@@ -71,6 +73,8 @@ NAVIGATION = (
 pages.filters["when"] = when
 pages.filters["status"] = status_text
 pages.filters["words"] = words
+pages.filters["local"] = with_local_times
+pages.globals["zone"] = zone_of_reader
 pages.globals["link"] = link
 pages.globals["navigation"] = NAVIGATION
 pages.globals["label_of"] = label_of
@@ -80,7 +84,7 @@ pages.globals["records_on"] = records.is_on()
 def page(template: str, status: int = HTTPStatus.OK, **content: Any) -> Response[str]:
     """Return a page."""
     html = pages.get_template(template).render(person=actor(), scopes=scopes(), here=app.current_event.path, **content)
-    return Response(status, "text/html; charset=utf-8", html)
+    return remember_zone(Response(status, "text/html; charset=utf-8", html))
 
 
 def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]:

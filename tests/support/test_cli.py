@@ -31,6 +31,16 @@ def shown(result: Result) -> str:
     return result.stdout
 
 
+def test_a_reply_for_the_ticket_is_written_by_a_command(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying()[:-1])
+    spanish = certs("explain", *on(learner), "--reply", "learner", "--language", "es", "--zone", "Europe/Madrid")
+    assert spanish.exit_code == 0, spanish.stderr
+    assert spanish.stdout.startswith("Hola:\n\nPor ahora no tienes un certificado")
+    colleague = certs("explain", *on(learner), "--reply", "colleague")
+    assert f"Learner id: {learner.learner_id}" in colleague.stdout
+    assert json.loads(certs("explain", *on(learner), "--reply", "learner", "--json").stdout)["language"] == "en"
+
+
 def test_every_act_is_a_command_that_shows_what_it_will_do_and_asks(scene: Scene, learner: Learner) -> None:
     scene.ingest(*learner.qualifying())
     refused = certs("invalidate", *on(learner), "--reason", "ticket 12", stdin="n\n")
