@@ -40,9 +40,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "PLATFORM_SOURCES": "openedx/*",
     "ACTING_SOURCES": "openedx/lms/web",
     "POLICY": "edx-2021",
-    "PLATFORM_SOURCES": "openedx/*",
-    "ACTING_SOURCES": "openedx/lms/web",
-    "PLATFORM_ACCOUNTS": "123456789012",
     "POWERTOOLS_SERVICE_NAME": "course-certificates",
     "POWERTOOLS_METRICS_NAMESPACE": "CourseCertificates",
 }

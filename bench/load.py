@@ -12,7 +12,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,10 +37,15 @@ from localcloud.replacements import ENVIRONMENT
 
 EVENTS = 1_000
 WORKERS = 4
-SHARES = (0.25, 0.5, 0.8)
-"""Of the capacity: how fast events arrive."""
+RATES = (50, 200, 500)
+"""How fast events arrive, a second."""
+
+LASTS = 10
+"""Seconds that a load of a rate lasts, unless it has more events than that."""
 
 HOT_SHARE = 0.5
+"""Of the capacity: how fast events of a hot learner or course run arrive."""
+
 POLLED_EVERY = 0.1
 """Seconds from one look at streams and queues to the next. AWS reads a stream four times a second."""
 
@@ -51,10 +56,11 @@ class Figures(NamedTuple):
     """The result of one load."""
 
     load: Load
-    ours: Ingested
     bare: Ingested
+    ours: Ingested
     published: list[float]  # seconds from the arrival of a passing until its certificate was on the bus
-    certificates: int
+    certificates: int  # how many were issued
+    shares: Mapping[str, float]  # of the CPU of all cores while events were ingested, by who took it
 
 
 class LostError(Exception):
@@ -70,13 +76,14 @@ class Stack:
         self._queue = _listen(cloud)
         self._sqs = cloud.client("sqs")
 
-    def run(self, load: Load) -> tuple[Ingested, list[float], int]:
-        """Ingest a load, and publish meanwhile; return what it took, the delays of publishing, and how many passed."""
+    def run(self, load: Load) -> tuple[Ingested, list[float], int, dict[str, float]]:
+        """Ingest a load, and publish meanwhile. Return our part of the figures, in their order. Raises LostError."""
         sent = load.configurations(time.time() - 1)
         self._pool.ingest(INGEST, sent)
         self._cloud.deliver(delayed=True)
         arrivals = load.arrivals(_begins(load))
         published: dict[int, float] = {}
+        busy, own = _busy(), time.process_time()
         with ThreadPoolExecutor(1) as thread:
             work = thread.submit(self._pool.ingest, INGEST, arrivals)
             while not work.done():
@@ -84,11 +91,13 @@ class Stack:
                 published |= self._published()
                 time.sleep(POLLED_EVERY)  # as publish polls its stream
             ingested = work.result()
+        shares = _shares(ingested, _busy() - busy, time.process_time() - own)
         self._cloud.deliver(delayed=True)
         published |= self._published()
         count = self.verify([*sent, *arrivals])
         passed = {arrival.passes: arrival.at for arrival in arrivals if arrival.passes is not None}
-        return ingested, [at - passed[learner] for learner, at in published.items() if learner in passed], count
+        delays = [at - passed[learner] for learner, at in published.items() if learner in passed]
+        return ingested, delays, count, shares
 
     def _published(self) -> dict[int, float]:
         """Take the certificates that were published, by learner, with the instants (seconds since 1970)."""
@@ -149,6 +158,22 @@ def _difference(ours: StoredCertificate, record: Record, certificate: Certificat
     )
 
 
+def _busy() -> float:
+    """Return for how many seconds the cores of the machine have worked; 0 where it doesn't tell, as Linux does."""
+    file = Path("/proc/stat")
+    if not file.exists():
+        return 0.0
+    return sum(map(int, file.read_text().split()[1:4])) / os.sysconf("SC_CLK_TCK")
+
+
+def _shares(ingested: Ingested, busy: float, cloud: float) -> dict[str, float]:
+    """Return who took which share of all cores: of seconds of CPU, of the machine and of this process."""
+    cores = (os.cpu_count() or 1) * (ingested.ended - ingested.began)
+    rest = max(0.0, busy - ingested.cpu - cloud)
+    taken = {"ingest": ingested.cpu, "the local cloud": cloud, "DynamoDB Local and the rest": rest}
+    return {name: cpu / cores for name, cpu in taken.items()}
+
+
 def _begins(load: Load) -> float:
     return time.time() - 1e-6 * load.events if load.rate is None else time.time() + 0.5
 
@@ -177,8 +202,7 @@ class Bench:
         """Measure one load, the bare side first. Raises LostError."""
         self._pool.ingest(BARE, load.configurations(time.time() - 1))
         bare = self._pool.ingest(BARE, load.arrivals(_begins(load)))
-        ours, published, certificates = self.stack.run(load)
-        return Figures(load, ours, bare, published, certificates)
+        return Figures(load, bare, *self.stack.run(load))
 
 
 @contextmanager
@@ -209,7 +233,7 @@ def markdown(figures: Sequence[Figures]) -> str:
         "published after, ms: p50", "p95", "p99", "most", "lost races", "redelivered",
     )  # fmt: skip
     lines = [heads, ["---", "---:", "---", *["---:"] * (len(heads) - 3)]]
-    for load, ours, bare, published, _ in figures:
+    for load, bare, ours, published, _, _ in figures:
         arrive = "all at once" if load.rate is None else f"{load.rate:.0f}"
         for side, one, times in ((INGEST, ours, published), (BARE, bare, [])):
             ratios = [a / b for a, b in zip(_levels(one.stored)[:2], _levels(bare.stored)[:2], strict=True)]
@@ -234,17 +258,19 @@ def _levels(seconds: Sequence[float]) -> list[float]:
     return [hundredths[49], hundredths[94], hundredths[98], max(seconds)]
 
 
-def loads(capacity: float, events: int, seed: int) -> Iterator[Load]:
+def loads(capacity: float, request: argparse.Namespace) -> Iterator[Load]:
     """Yield the loads, for what was measured as the capacity (events a second)."""
-    mixes = [(SPREAD, share) for share in SHARES] + [(HOT_LEARNER, HOT_SHARE), (HOT_RUN, HOT_SHARE)]
-    for number, (mix, share) in enumerate(mixes, 2):
-        yield Load(mix, events, capacity * share, seed, number)
+    mixes = [(SPREAD, rate) for rate in request.rates]
+    mixes += [(mix, capacity * HOT_SHARE) for mix in (HOT_LEARNER, HOT_RUN)]
+    for number, (mix, rate) in enumerate(mixes, 2):
+        yield Load(mix, max(request.events, round(rate * LASTS)), rate, request.seed, number)
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
-    parser.add_argument("--events", type=int, default=EVENTS, help="how many events a load has")
+    parser.add_argument("--events", type=int, default=EVENTS, help="how many events a load has at least")
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="how fast they arrive, a second")
     parser.add_argument("--workers", type=int, default=WORKERS, help="how many processes ingest side by side")
     parser.add_argument("--seed", type=int, default=2026, help="of arrivals and learners")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the markers of this page")
@@ -261,12 +287,14 @@ def main() -> None:
         with bench(endpoint, request.workers) as sides:
             sides.measured(Load(SPREAD, request.events // 4, None, request.seed))  # the engine gets warm, too
             figures = [sides.measured(Load(SPREAD, request.events, None, request.seed, 1))]
-            for load in loads(figures[0].ours.rate, request.events, request.seed):
+            for load in loads(figures[0].ours.rate, request):
                 print(markdown(figures[-1:]), flush=True)
                 figures.append(sides.measured(load))
     certificates = sum(figure.certificates for figure in figures)
     verified = f"All {certificates:,} certificates, and all learners without one, are as the replay of their events."
-    table = f"{machine} {verified}\n\n{markdown(figures)}"
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in figures[0].shares.items())
+    saturated = f"All at once, that is at {figures[0].ours.rate:.0f} a second, the cores were taken by {shares}."
+    table = f"{machine} {verified} {saturated}\n\n{markdown(figures)}"
     print(table)
     if page is not None:
         page.write_text(put(page.read_text(), "load", table))

@@ -25,6 +25,7 @@ class Done(NamedTuple):
     at: float  # seconds since 1970
     failed: set[int]  # positions in the batch, to be delivered again
     lost_races: int
+    cpu: float  # seconds that the process took
 
 
 type Side = Callable[[Sequence[Arrival]], tuple[set[int], int]]
@@ -40,6 +41,7 @@ class Ingested:
     redelivered: int = 0
     began: float = 0  # seconds since 1970
     ended: float = 0
+    cpu: float = 0  # seconds that all processes took
 
     @property
     def rate(self) -> float:
@@ -83,6 +85,7 @@ class Workers:
                 idle.append(ready)
                 result.lost_races += done.lost_races
                 result.redelivered += len(done.failed)
+                result.cpu += done.cpu
                 waiting.extend(batch[number] for number in sorted(done.failed))
                 result.stored += [done.at - one.at for number, one in enumerate(batch) if number not in done.failed]
                 result.ended = done.at
@@ -122,8 +125,9 @@ def _work(connection: Connection, environment: Mapping[str, str]) -> None:
             side, batch = connection.recv()
         except EOFError:
             return
+        started = time.process_time()
         failed, lost_races = sides[side](batch)
-        connection.send(Done(time.time(), failed, lost_races))
+        connection.send(Done(time.time(), failed, lost_races, time.process_time() - started))
 
 
 def _function() -> Side:

@@ -1,14 +1,9 @@
-"""What the benchmarks of an event and of a cold start stand on: the function starts with their environment."""
+"""What the benchmark of an event stands on: the function ingests its batches, with the requests that are compared."""
 
 import subprocess
 import sys
 
-from bench import cold
 from tests.scenes.machine import ROOT
-
-
-def test_the_function_starts_cold_and_its_client_with_it() -> None:
-    assert cold.core_microseconds(cold.places()["the checkout"]) > 0
 
 
 def test_batches_of_each_case_are_ingested_with_the_requests_that_are_compared() -> None:
