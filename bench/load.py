@@ -159,7 +159,7 @@ def _difference(ours: StoredCertificate, record: Record, certificate: Certificat
 
 
 def _busy() -> float:
-    """Return for how many seconds the cores of the machine have worked; 0 where it doesn't tell, as Linux does."""
+    """Return for how many seconds the cores of the machine have worked; 0 where that is not known (it is on Linux)."""
     file = Path("/proc/stat")
     if not file.exists():
         return 0.0

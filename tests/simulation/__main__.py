@@ -12,8 +12,8 @@ from tests.simulation.history import HistoryResult, run_history, shrunk
 from tests.simulation.services import DEFECTS
 
 MOST_SHOWN = 3
-TOLD_EVERY = 5_000
-"""So many histories after each other are told of while more run."""
+SHOWN_EVERY = 5_000
+"""After so many histories, their count is shown while more run."""
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     failed: list[HistoryResult] = []
     with Pool(options.workers, _prepare) as pool:
         for number, result in enumerate(pool.imap_unordered(_Run(options.defect), seeds, chunksize=20), 1):
-            if number % TOLD_EVERY == 0:
+            if number % SHOWN_EVERY == 0:
                 print(f"{number} histories, {faults.total()} faults, {len(failed) or 'none'} broken", flush=True)
             requests += result.requests
             faults.update(result.faults)
