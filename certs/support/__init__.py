@@ -12,6 +12,7 @@ from certs.support.cases import (
     timeline,
     what_if,
 )
+from certs.support.course_runs import course_run
 from certs.support.finding import find, learner
 from certs.support.records import records
 from certs.support.regenerations import regenerate
@@ -19,6 +20,6 @@ from certs.support.revocations import held, revocations
 from certs.support.rollouts import rollout
 
 COMMANDS = (
-    explain, timeline, changes, find, learner, learners, what_if, check, invalidations, export_case,
+    explain, timeline, changes, find, learner, learners, course_run, what_if, check, invalidations, export_case,
     allowlist, invalidate, lift, redecide, erase, date, held, revocations, audit, regenerate, records, rollout,
 )  # fmt: skip

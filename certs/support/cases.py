@@ -162,11 +162,16 @@ def what_if(
 def check(course_run: str, stack: str | None, *, as_json: bool) -> None:
     """Show why a course run can issue no certificates.
 
-    Exit code 1 if something in its configuration stands in the way.
+    Its configuration, its learners' modes and its automatic revocations. Exit code 1 if something is to be looked at.
     """
     found = Api(stack).get("/v1/course-run", course_run=course_run)
     rows = (("fine" if row["ok"] else "LOOK", row["sentence"], row["fix"]) for row in found["checks"])
-    show(found, as_json, lambda: table(("", "", "what to do"), rows, ""))
+
+    def human() -> None:
+        click.echo(printable(found["headline"]))
+        table(("", "", "what to do"), rows, "")
+
+    show(found, as_json, human)
     if not found["ok"]:
         sys.exit(1)
 

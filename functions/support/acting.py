@@ -17,11 +17,12 @@ from application import (
     metrics,
     pair_of,
     refuse_unknown,
+    refuse_unknown_course_run,
 )
 from certrules import aws
 from certrules.audit import Subject
 from certrules.requests import RefusedActError
-from certrules.support import acts, cases, records, revocations, spellings
+from certrules.support import acts, cases, records, revocations
 from certrules.support.acts import ACTS, SWITCHES, Done
 from models import ActRequest, BulkDiscard, BulkRevocation, PreviewRequest, Switch
 
@@ -73,7 +74,7 @@ def switched(switch: str, request: Switch, key: str) -> Done:
 
     def planned(event_id: str) -> tuple[Any, Any]:
         if where is not None:
-            spellings.refuse_other_spelling([where])
+            refuse_unknown_course_run(where)
         return acts.switch_detail(switch, where, event_id, now, actor(), request.reason), {"event_id": event_id}
 
     subject = Subject(switch, request.reason, course_runs=() if where is None else (where,))
@@ -86,7 +87,8 @@ def discarded(request: BulkDiscard, key: str) -> Done:
     ABOUT["act"] = "discard"
     demand("act")
     learners = None if request.learners is None else set(request.learners)
-    course_run = known_key_of(request.course_run)
+    course_run = key_of(request.course_run)
+    refuse_unknown_course_run(course_run)
     plan = partial(revocations.plan_discards, course_run, learners, actor(), request.reason, aws.now())
     body = {"discard": request.model_dump(mode="json")}
     subject = Subject("discard", request.reason, course_runs=(course_run,))

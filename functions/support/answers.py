@@ -231,13 +231,16 @@ class Check(Answer):
     ok: bool
     sentence: str
     fix: str
+    about: Literal["learners", "configuration", "revocations"]
 
 
 class Checklist(Answer):
     """Why a course run can issue no certificates."""
 
     course_run: str
-    ok: bool
+    ok: Annotated[bool, Field(description="Whether there is nothing to look at.")]
+    state: Literal["fine", "look", "blocked", "unknown"]
+    headline: Annotated[str, Field(description="The outcome: what concerns most learners first.")]
     checks: list[Check]
 
 

@@ -26,7 +26,7 @@ from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
 from certrules.records.seen import connect_records_if_on
 from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
-from certrules.support import cases, spellings
+from certrules.support import cases, similar_keys, spellings
 from certrules.support.learners import FoundLearners
 from certrules.support.words import words_of
 from request_bodies import JSON, read_json
@@ -166,6 +166,12 @@ def known_key_of(course_run: str) -> str:
     key = key_of(course_run)
     spellings.refuse_other_spelling([key])
     return key
+
+
+def refuse_unknown_course_run(course_run: str) -> None:
+    """Refuse an act on a course run of which nothing was received. Raises RefusedActError with what may be meant."""
+    spellings.refuse_other_spelling([course_run])
+    similar_keys.refuse_unknown(course_run)
 
 
 def known_case(learner_id: int, course_run: str) -> cases.Case:

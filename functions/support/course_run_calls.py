@@ -24,7 +24,7 @@ from application import (
     write_cursor,
 )
 from certrules import aws
-from certrules.support import cases, checklist
+from certrules.support import cases, checklist, standings
 from certrules.support import revocations as bulk_revocations
 from models import (
     BulkDiscard,
@@ -39,9 +39,11 @@ from openapi import call
 
 @app.get("/v1/course-run", summary="Why a course run can issue no certificates", **call(Checklist))
 def course_run(course_run: CourseRun) -> dict[str, Any]:
-    """Return the checklist over a course run's configuration."""
-    checks = checklist.checks_of(key_of(course_run), POLICIES, aws.now())
-    return {"course_run": key_of(course_run), "ok": all(check["ok"] for check in checks), "checks": checks}
+    """Return the checklist over a course run's configuration, learners and revocations; of an unknown one, that."""
+    key, now = key_of(course_run), aws.now()
+    found = checklist.course_run_checks(key, POLICIES, now, standings.summary_of(key, now))
+    shown = {"state": found.state, "headline": found.headline, "checks": found.checks}
+    return {"course_run": key, "ok": found.ok, **shown}
 
 
 @app.get(

@@ -7,10 +7,10 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
 from acting import discarded, switched
-from application import POLICIES, app, key_of, read_cursor, write_cursor
+from application import POLICIES, app, key_of, read_cursor, refuse_unknown_course_run, write_cursor
 from certrules import aws
 from certrules.requests import RefusedActError
-from certrules.support import checklist, revocations
+from certrules.support import checklist, revocations, standings
 from certrules.support.acts import SWITCHES
 from confirming import Step, asked_first
 from models import BulkDiscard, Switch
@@ -19,16 +19,18 @@ from pages import form, key_in, link, page, query, see, unread
 
 @app.get("/course-run", include_in_schema=False)
 def course_run_page() -> Response[str]:
-    """Return a course run: its checklist, and its held revocations."""
+    """Return a course run: its checklist, who has what in it, and its held revocations."""
     course_run = key_of(query("course_run"))
-    checks = checklist.checks_of(course_run, POLICIES, aws.now())
+    numbers = standings.summary_of(course_run, aws.now(), is_fresh=query("fresh") == "1")
+    found = checklist.course_run_checks(course_run, POLICIES, aws.now(), numbers)
     held, following = revocations.pending_in(course_run, read_cursor(query("cursor"), course_run), 50)
-    stopped = any(check["code"] == "automatic_revocations" and not check["ok"] for check in checks)
+    stopped = any(check["code"] == "automatic_revocations" and not check["ok"] for check in found.checks)
     return page(
         "course_run.html",
         course_run=course_run,
-        checks=checks,
+        found=found,
         stopped=stopped,
+        summary=standings.summary_as_json(course_run, numbers),
         held=held,
         next=write_cursor(following),
     )
@@ -39,6 +41,8 @@ def course_run_act() -> Response[str]:
     """Discard all that is held in a course run, or stop or resume automatic revocations there or ("") everywhere."""
     fields = form()
     course_run, decision = fields.get("course_run") or None, fields.get("choice", "")
+    if course_run is not None:
+        refuse_unknown_course_run(key_of(course_run))
     try:
         if decision == "discard":
             discard = BulkDiscard(course_run=course_run or "", reason=fields.get("reason", ""))

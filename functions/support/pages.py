@@ -61,7 +61,7 @@ class Link(NamedTuple):
 
 
 NAVIGATION = (
-    Link("/", "Find", ("/find", "/learner", "/case", "/what-if", "/preview", "/course-run")),
+    Link("/", "Find", ("/find", "/learner", "/case", "/what-if", "/preview", "/course-run", "/course-run/learners")),
     Link("/revocations", "Revocations"),
     Link("/lists", "Many at once", ("/lists/preview", "/lists/act")),
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),

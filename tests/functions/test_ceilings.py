@@ -24,6 +24,9 @@ CHANGED_CERTIFICATE = 4
 FACT_ONLY = 1
 """Write units for a fact that changes no certificate."""
 
+CHANGED_STANDING = 2
+"""Write units of the index of standings: an entry is deleted and another put. One that stays costs none."""
+
 COUNTED_TWICE = {"TransactWriteItems": 2}
 """DynamoDB Local counts 4 units a KB where a transaction costs 2, as AWS documents it and bills it."""
 
@@ -154,17 +157,32 @@ def test_a_changed_certificate_is_one_request_and_four_write_units(
     assert wire.operations() == {"BatchGetItem": 1, "TransactWriteItems": 1}
     assert meter.written == {"CertificatesTable": 2, "HistoryTable": 2}
     assert sum(meter.written.values()) <= CHANGED_CERTIFICATE
-    assert meter.of_indexes.keys() == {"certificate"}  # from then on it can be found by its id
+    assert meter.of_indexes.keys() == {"certificate", "standing"}  # from then on it can be found by its id
+    assert meter.of_indexes["standing"] == 2 * CHANGED_STANDING  # as the engine counts it in a transaction
 
 
-def test_a_new_record_is_found_by_its_course_run_for_one_write_unit(
+def test_a_fact_that_changes_the_standing_but_no_certificate_writes_the_index_of_standings_too(
+    scene: Scene, learner: Learner, wire: Wire, meter: Meter
+) -> None:
+    scene.ingest(learner.configured(day(1)), learner.enrolled(day(1)))
+    wire.sent.clear()
+    meter.written.clear()
+    meter.of_indexes.clear()
+
+    scene.ingest(learner.failing(day(3)))
+
+    assert wire.operations() == {"BatchGetItem": 1, "PutItem": 1}
+    assert (meter.written, meter.of_indexes) == ({"CertificatesTable": FACT_ONLY}, {"standing": CHANGED_STANDING})
+
+
+def test_a_new_record_is_found_by_its_course_run_and_its_standing_for_a_write_unit_each(
     scene: Scene, learner: Learner, meter: Meter
 ) -> None:
     scene.ingest(learner.enrolled(day(1)))
 
     assert (meter.written, meter.of_indexes) == (
         {"CertificatesTable": FACT_ONLY},
-        {"course-run": 1},
+        {"course-run": 1, "standing": 1},
     )
 
 

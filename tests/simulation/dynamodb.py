@@ -22,6 +22,7 @@ INDEXES: Mapping[str, tuple[str, str | None]] = {
     "due": ("d", "t"),
     "invalidated": ("x", "p"),
     "pending": ("h", "s"),
+    "standing": ("r", "y"),
 }
 """The key attributes of the certificates table's indexes; all project keys only."""
 

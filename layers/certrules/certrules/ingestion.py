@@ -32,6 +32,7 @@ from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact,
 from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.own_events import ERASED, NAMED, RENAMED
 from certrules.formats.refusals import Reason, RefusedError
+from certrules.formats.standings import standing_of
 from certrules.formats.stored import held_history_of, history_of, tripped_history_of
 from certrules.formats.table_rows import Observation, entries_from, standing
 from certrules.storage.breaker import BreakerState
@@ -278,6 +279,7 @@ def save_decided(
         decided.known.versions,
         [*history, *more_history],
         breaker,
+        standing_of(decided, publication.published).text,
     )
     is_written = storage.save_record(write)
     return SavedRecord(publication, is_written, publication is decided.publication)

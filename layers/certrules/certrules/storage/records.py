@@ -175,6 +175,7 @@ class RecordWrite(NamedTuple):
     based_on: tuple[int, int]  # versions of the ID verification and of the configuration
     history: Sequence[str] = ()  # the new history items, as JSON
     breaker: BreakerState | None = None  # if it counted or held an automatic revocation
+    standing: str | None = None  # see formats.standings; None: as it was
 
 
 def save_record(write: RecordWrite) -> bool:
@@ -188,7 +189,8 @@ def save_record(write: RecordWrite) -> bool:
     state = encode_published(published, *write.based_on, history_count)
     due = None if write.next_change_at is None else micros(write.next_change_at)
     is_known = write.timeline == stored.timeline and bool(stored.version)
-    if is_known and item.c == state and optional(item.t) == due:
+    is_listed = write.standing is None or optional(item.y) is not None  # not what an earlier release stored
+    if is_known and item.c == state and optional(item.t) == due and is_listed:
         return False
     if not is_known:
         text = encode_timeline(write.timeline, text_of(item), stored.timeline)
@@ -198,6 +200,7 @@ def save_record(write: RecordWrite) -> bool:
     item.d = None if due is None else str(pair.learner_id % DUE_SHARDS)
     item.r = shard
     item.i = (published.certificate.certificate_id or None) if published.certificate else None
+    item.y = write.standing or item.y
     item.h = None if published.pending is None else str(pair.learner_id % PENDING_SHARDS)
     item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in write.timeline) else None
     if write.history:

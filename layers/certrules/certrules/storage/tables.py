@@ -10,6 +10,8 @@ The keys, and how they spread over partitions:
 - index `due`: `d` = `<learner modulo 4>`, `t` = when a certificate changes without a new entry. Sparse.
 - index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
 - index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
+- index `standing`: `r`, then `y` = the learner's standing (formats.standings): who has what in a course run. Sparse,
+  and written only when the standing changes.
 - index `username`: `u` = a learner's username in lower case. Sparse: only of NAME, and only if LearnerNames is on.
 - `p` = `R#<course run>`, `s` = `B`: the latest automatic revocations that a course run's breaker counted.
   Only read and written when there is one.
@@ -106,6 +108,15 @@ class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     s = UnicodeAttribute(range_key=True)
 
 
+class _ByStanding(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "standing"
+        projection = KeysOnlyProjection()
+
+    r = UnicodeAttribute(hash_key=True)
+    y = UnicodeAttribute(range_key=True)
+
+
 class _ByUsername(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     class Meta:
         index_name = "username"
@@ -172,12 +183,14 @@ class Item(PlainItem):
     h = UnicodeAttribute(null=True)
     k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, when it was erased
     u = UnicodeAttribute(null=True)
+    y = UnicodeAttribute(null=True)
 
     by_course_run = _ByCourseRun()
     by_certificate = _ByCertificate()
     by_due = _ByDue()
     by_invalidated = _ByInvalidated()
     by_pending = _ByPending()
+    by_standing = _ByStanding()
     by_username = _ByUsername()
 
 

@@ -9,7 +9,9 @@ from certrules import settings, storage
 from certrules.core.fact_types import Fact
 from certrules.core.rollout import rollout_state
 from certrules.core.timeline import Timeline
+from certrules.core.wording import listed
 from certrules.formats.course_keys import folded
+from certrules.requests import RefusedActError
 
 MOST_KEYS = 200
 """How many keys a part of one finds at most."""
@@ -43,6 +45,20 @@ def similar_to(course_run: str, known: Iterable[str]) -> list[str]:
     alike = islice((key for key in known if pieces & set(folded(key).split("+"))), _MOST_COMPARED)
     forms = {folded(key): key for key in alike}
     return [forms[close] for close in get_close_matches(form, forms, _MOST_SIMILAR, 0.6)]
+
+
+def is_known(course_run: str) -> bool:
+    """Whether anything was received of a course run: two requests at most."""
+    loaded = storage.load(course_runs=[course_run]).course_runs
+    return bool(loaded[course_run].timeline or storage.learners_page(course_run, None, 1)[0])
+
+
+def refuse_unknown(course_run: str) -> None:
+    """Refuse a course run of which nothing was received. Raises RefusedActError with the keys that may be meant."""
+    if not is_known(course_run):
+        alike = similar_to(course_run, storage.course_runs())
+        fix = f"similar keys are {listed(alike)}" if alike else "compare the key with the platform's"
+        raise RefusedActError(404, f"nothing was received of the course run {course_run}", fix, "course_run")
 
 
 def described[T](course_runs: list[str], make: Callable[[str, str], T]) -> list[T]:
