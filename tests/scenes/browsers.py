@@ -63,6 +63,11 @@ class Person:
         self._axe: Page = self._checked.new_page()
         self._axe.goto(f"{address}/sign-in?token={token}")
 
+    @property
+    def reader(self) -> Page:
+        """A page of theirs in which a test may run scripts; the console has none."""
+        return self._axe
+
     def look_up(self, learner: Learner) -> None:
         """Go from any page to a case by the keyboard alone."""
         self.find(f"{learner.learner_id} {learner.course_run}")
@@ -85,7 +90,8 @@ class Person:
         for width in (LOOKS["width"], PHONE):
             self._axe.set_viewport_size({"width": width, "height": LOOKS["height"]})
             self._axe.set_content(self.page.content())
-            assert self._axe.evaluate("document.documentElement.scrollWidth") <= width
+            wide = self._axe.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{self.page.url} is {wide} pixels wide, of {width}"
             found = Axe().run(self._axe).response["violations"]
             assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
 

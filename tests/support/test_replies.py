@@ -147,7 +147,7 @@ def test_a_reply_needs_a_known_case_language_and_zone(scene: Scene, learner: Lea
 def test_the_page_has_both_replies_and_local_times(scene: Scene, learner: Learner, support_client: Client) -> None:
     scene.ingest(*learner.qualifying())
     answer = support_client.get("/case", **about(learner), language="es", zone="Asia/Tokyo")
-    assert '<textarea id="to-learner" lang="es"' in answer.body
+    assert '<pre class="reply" lang="es"' in answer.body
     assert "Has obtenido el certificado" in answer.body
     assert "3 January 2026 at 00:00 UTC (09:00 in Asia/Tokyo)" in answer.body
     assert "zone=Asia/Tokyo" in answer.headers["set-cookie"]

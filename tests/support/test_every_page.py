@@ -1,0 +1,71 @@
+"""Every page of the console: axe, a phone's width, and the keyboard."""
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.scenes.browsers import Person, ada, address, browser
+from tests.scenes.grading_jobs import break_grades, class_of, earn
+from tests.scenes.scene import TEMPLATE, Learner, Scene, day
+from tests.scenes.support_client import about
+
+__all__ = ["ada", "address", "browser"]
+
+FUNCTION = TEMPLATE.parent / "functions" / "support"
+LONG = "course-v1:AnOrganisationWithoutAnyBreakInItsLongName+ACourseNumberThatGoesOnAndOnWithoutABlank+2026_and_more"
+ELSEWHERE = {"/regeneration", "/regeneration/issued", "/regeneration/plan", "/result"}
+"""Pages of something that an act has to make first: the tests of these acts look at them."""
+
+PAGES = {
+    "/": {},
+    "/audit": {},
+    "/case": {"learner_id": "{learner_id}", "course_run": "{course_run}"},
+    "/course-run": {"course_run": "{course_run}"},
+    "/find": {"q": "course-v1"},
+    "/learner": {"learner_id": "{learner_id}"},
+    "/lists": {},
+    "/records": {},
+    "/regenerations": {},
+    "/revocations": {},
+    "/what-if": {"learner_id": "{learner_id}", "course_run": "{course_run}", "change": "fail"},
+}
+
+
+def test_every_page_is_looked_at() -> None:
+    sources = "".join(path.read_text() for path in FUNCTION.glob("*.py"))
+    pages = re.findall(r'@app\.get\("(/[^"]*)", include_in_schema=False\)', sources)
+    assert {page for page in pages if "." not in page} == set(PAGES) | ELSEWHERE
+
+
+@pytest.fixture
+def held(scene: Scene) -> Learner:
+    """A learner in a course run with a long key, whose revocation is held."""
+    learner = Learner(4_294_967_295_000, LONG)
+    scene.ingest(learner.configured(day(1), policy={"breaker_limit": 0}))
+    learners = class_of(2, learner)
+    earn(scene, learners)
+    break_grades(scene, learners, day(10))
+    return learners[0]
+
+
+def test_every_page_is_for_everybody(held: Learner, ada: Person, address: str) -> None:
+    for path, query in PAGES.items():
+        filled = {name: value.format(**about(held)) for name, value in query.items()}
+        ada.page.goto(f"{address}{path}?{urlencode(filled)}")
+        expect(ada.page.get_by_role("heading", level=1)).to_have_count(1)
+        ada.check()
+        ada.page.get_by_role("link", name="Skip to the content").focus()
+        ada.page.keyboard.press("Enter")
+        ada.page.keyboard.press("Tab")
+        assert ada.page.locator("main :focus, footer :focus").count() == 1, path
+
+
+def test_one_click_selects_the_whole_reply(held: Learner, ada: Person, address: str) -> None:
+    with_scripts = ada.reader
+    with_scripts.goto(f"{address}/case?{urlencode(about(held))}")
+    with_scripts.get_by_role("region", name="For the learner").click()
+    selected = with_scripts.evaluate("getSelection().toString()")
+    assert selected.startswith("Hello,\n\nYou still have the certificate.")
+    assert selected.strip().endswith("please answer this message.")
