@@ -1,6 +1,7 @@
 """The commands about learners' records in the Credentials service: programs, what waits, and trying again."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -22,13 +23,15 @@ from certs.support.common import (
 waiting_option = click.option("--reason", help="Only what waits for this reason; a wrong one lists all.")
 
 
-ACT = 'certs records act discard 86 8a1b2c3d-0000-4000-8000-000000000001 --reason "ticket 12"'
+PROGRAM = "8a1b2c3d-0000-4000-8000-000000000001"
+ACT = f'certs records act discard 86 {PROGRAM} --reason "ticket 12"'
 
 
 @click.group(
     epilog=examples(
         "certs records show 86", "certs records list", "certs records list --reason not_in_catalog",
-        "certs records retry --learner 86", "certs records retry --reason unknown_program",
+        "certs records retry --learner 86", f"certs records retry --learner 86 --kind program --of {PROGRAM}",
+        "certs records retry --reason unknown_program",
         ACT,
     )
 )  # fmt: skip
@@ -51,12 +54,23 @@ def show_record(learner: int, as_of: datetime | None, stack: str | None, *, as_j
     def human() -> None:
         for program in found["programs"]:
             click.echo(printable(program["text"]))
-            if program["delivery"]:
-                click.echo(_delivery_text(program["delivery"]) + "\n")
+            for line in _more_of(program):
+                click.echo(line)
+            click.echo()
         rows = ((item["kind"], item["key"], _delivery_text(item)) for item in found["deliveries"])
         table(("what", "where", "how far it is"), rows, "Nothing was to be delivered so far.")
 
     show(found, as_json, human)
+
+
+def _more_of(program: dict[str, Any]) -> Iterator[str]:
+    """Yield what is to be known of a program beside its explanation."""
+    if program["hidden"]:
+        yield printable(program["hidden"]["sentence"])
+    if program["delivery"]:
+        yield _delivery_text(program["delivery"])
+    for act in program["acts"]:
+        yield printable(f"{act['at']}: revocation {act['action']} by {act['by']} ({act['cause']}): {act['notes']}")
 
 
 def _delivery_text(delivery: dict[str, Any]) -> str:
@@ -81,24 +95,44 @@ def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> Non
     show(rows, as_json, human)
 
 
-@records.command("retry", epilog=examples("certs records retry --learner 86"))
+@records.command(
+    "retry",
+    epilog=examples(
+        "certs records retry --learner 86", f"certs records retry --learner 86 --kind program --of {PROGRAM}"
+    ),
+)
 @click.option("--learner", type=click.IntRange(min=1), help="All that waits of this learner.")
 @click.option("--course-run", type=CourseRun(), help="The dates of this course run.")
+@click.option(
+    "--kind", type=click.Choice(["course", "grade", "program"]), help="One delivery of the learner, with --of."
+)
+@click.option("--of", help="Its course run, or its program's uuid: it is sent again, even if it is acknowledged.")
 @waiting_option
 @yes_option
 @stack_option
 @json_option
 def retry(
-    learner: int | None, course_run: str | None, reason: str | None, stack: str | None, *, yes: bool, as_json: bool
+    learner: int | None,
+    course_run: str | None,
+    kind: str | None,
+    of: str | None,
+    reason: str | None,
+    stack: str | None,
+    *,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Have what waits be tried within a minute or two.
 
-    Name a learner, a course run, or a reason: then all of whom something waits for it.
+    Name a learner, a course run, or a reason: then all of whom something waits for it. Or name one delivery of a
+    learner: it is sent again.
     """
     if sum(given is not None for given in (learner, course_run, reason)) != 1:
         raise click.UsageError("name a learner, a course run, or a reason")
+    if (kind is None) is not (of is None) or (kind and learner is None):
+        raise click.UsageError("name one delivery with --learner, --kind and --of")
     api = Api(stack)
-    owners: list[dict[str, Any]] = [{"learner_id": learner, "course_run": course_run}]
+    owners: list[dict[str, Any]] = [{"learner_id": learner, "course_run": course_run, "kind": kind, "of": of}]
     if reason is not None:
         rows = api.all_pages("/v1/records", "waiting", reason=reason)
         found = {(row["learner_id"], None if row["learner_id"] else row["key"]) for row in rows}
@@ -127,11 +161,12 @@ def act_on_program(
     the platform's user id, PROGRAM the program's uuid.
     """
     api = Api(stack)
-    if not yes:
-        found = api.get(f"/v1/learners/{learner}/programs")["programs"]
-        for item in (item for item in found if item["program"] == program):
-            click.echo(printable(item["text"]), err=True)
-        click.confirm(f"Do it ({act})?", abort=True, err=True)
     body = {"act": act, "learner_id": learner, "program": program, "reason": reason}
+    if not yes:
+        preview = api.post("/v1/programs/preview", body)
+        for sentence in preview["sentences"]:
+            click.echo(printable(sentence), err=True)
+        body["cause"] = preview["cause"]
+        click.confirm(f"Do it ({act})?", abort=True, err=True)
     answer = api.post("/v1/programs/act", body, key)
     show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}: {act}, of {answer['title']}."))

@@ -22,6 +22,8 @@ import list_calls  # noqa: F401 - same
 import list_pages  # noqa: F401 - same
 import plan_calls  # noqa: F401 - same
 import plan_pages  # noqa: F401 - same
+import program_calls  # noqa: F401 - same
+import program_pages  # noqa: F401 - same
 import record_calls  # noqa: F401 - same
 import record_pages  # noqa: F401 - same
 import regeneration_pages  # noqa: F401 - same

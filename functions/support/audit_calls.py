@@ -33,7 +33,7 @@ LABELS = {name: act.label for name, act in ACTS.items()} | {
     "approve a bulk run": "Approve a bulk run",
     "decline a bulk run": "Decline a bulk run",
     "retry": "Try deliveries again",
-    **{f"program {name}": f"{act.label} (program)" for name, act in PROGRAM_ACTS.items()},
+    **{f"program {name}": f"{known.act.label} (program)" for name, known in PROGRAM_ACTS.items()},
     **{f"rollout {setting}": f"Set the rollout to {setting}" for setting in Rollout},
 }
 """Acts by their names in the audit log, as pages call them."""

@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from certrules.core.programs.reasons import ProgramCause
 from certrules.formats.course_keys import COURSE_KEY
 from certrules.formats.written_instants import read_instant
 from certrules.support import lists, revocations
@@ -179,10 +180,17 @@ class Switch(Strict):
 
 
 class Retry(Strict):
-    """Try deliveries again: of a learner, or of a course run its dates."""
+    """Try deliveries again: of a learner, or of a course run its dates; with `kind` and `of` one of a learner."""
 
     learner_id: Learner | None = None
     course_run: RunKey | None = None
+    kind: Annotated[
+        Literal["course", "grade", "program"] | None,
+        Field(description="Of one delivery, as the learner's programs show it: it is sent again, whatever is known."),
+    ] = None
+    of: Annotated[
+        str | None, Field(max_length=255, description="Its `key`: the course run, or the program's uuid.")
+    ] = None
 
 
 class ProgramActRequest(Strict):
@@ -192,6 +200,10 @@ class ProgramActRequest(Strict):
     learner_id: Learner
     program: Annotated[str, Field(pattern=_UUID, description="Its uuid.", examples=[_PROGRAM])]
     reason: Reason
+    cause: Annotated[
+        Literal[*ProgramCause] | None,  # type: ignore[valid-type]
+        Field(description="Of the pending revocation that was seen: another is refused. null: any."),
+    ] = None
 
 
 class BulkRevocation(Strict):

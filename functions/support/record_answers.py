@@ -9,15 +9,32 @@ from certrules.core.deliveries.desired import Kind
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.core.explain.deliveries import DeliveryState
 from certrules.core.explain.programs import ProgramExplanation
-from certrules.core.programs.preview import ProgramsPreview
+from certrules.core.programs.outcome import ProgramAction
+from certrules.core.programs.preview import HiddenProgram, ProgramsPreview
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
+from certrules.support.program_acts import ProgramActPreview
 
 DeliveryOf: Any = model_of(DeliveryState)
 type Delivered = Annotated[
     DeliveryOf | None,
     Field(description="How far it is with the Credentials service; null: there is nothing to deliver."),
 ]
-Program: Any = model_of(ProgramExplanation, "Program", text=(str, ...), delivery=(Delivered, ...))
+Hidden: Any = model_of(HiddenProgram, "Hidden", sentence=(str, ...))
+type HiddenBy = Annotated[
+    Hidden | None, Field(description="From when on the program certificate is shown; null: at once, or as of then.")
+]
+ActOnProgram: Any = model_of(ProgramAction, "ActOnProgram")
+type ActsOnProgram = Annotated[
+    list[ActOnProgram], Field(description="What people did with its pending revocations, the newest last.")
+]
+Program: Any = model_of(
+    ProgramExplanation,
+    "Program",
+    text=(str, ...),
+    delivery=(Delivered, ...),
+    acts=(ActsOnProgram, ...),
+    hidden=(HiddenBy, ...),
+)
 
 
 class Programs(Answer):
@@ -69,6 +86,9 @@ class ProgramsOfMany(Answer):
     listed: Annotated[list[ProgramOfLearner], Field(description="The first of them.")]
 
 
+ProgramPreview: Any = model_of(ProgramActPreview, "ProgramPreview")
+
+
 class ProgramActed(Answer):
     """An act on a program certificate that was sent; it is done when the event is read."""
 
@@ -76,6 +96,7 @@ class ProgramActed(Answer):
     at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     title: Annotated[str, Field(description="The program's.")]
     cause: Annotated[ProgramCause, Field(description="Of the pending revocation.")]
+    sentences: Annotated[list[str], Field(description="What it does, then what stays.")]
 
 
 class Waits(Answer):

@@ -1,28 +1,24 @@
 """Calls about learners' records in the Credentials service: programs, what waits, and trying again."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import uuid4
 
-from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from msgspec import DecodeError, json
 
-from application import ABOUT, BUS, PAGE, POLICIES, actor, app, demand, key_of, metrics
+from application import ABOUT, PAGE, POLICIES, actor, app, demand, key_of, metrics
 from certrules import audit, aws
 from certrules.audit import Kind, Subject
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.records.seen import WaitingPlace
 from certrules.requests import RefusedActError
-from certrules.support import acts, records
+from certrules.support import records
 from certrules.support.acts import Done
-from certrules.support.program_acts import PROGRAM_ACTS, plan_program_act
-from models import AsOf, Cursor, Key, LearnerInPath, ProgramActRequest, Retry
+from models import AsOf, Cursor, LearnerInPath, Retry
 from openapi import call
-from record_answers import ProgramActed, Programs, Retried, WaitingPage
+from record_answers import Programs, Retried, WaitingPage
 
 Reason = Annotated[str | None, Query(json_schema_extra={"enum": list(Waiting)}, description="Why it waits.")]
 
@@ -62,51 +58,25 @@ def place_in(cursor: str | None) -> WaitingPlace:
         raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor") from None
 
 
-def retried(learner_id: int | None, course_run: str | None) -> Done:
+def retried(learner_id: int | None, course_run: str | None, kind: str | None = None, of: str | None = None) -> Done:
     """Have deliveries be tried again. Its answer is how many these are. Raises RefusedActError, LostRaceError."""
     ABOUT["act"] = "retry"
     if learner_id is not None:
         ABOUT["learner_id"] = learner_id
     demand("act")
     now = aws.now()
-    count = records.retry(learner_id, course_run, now)
+    count = records.retry(learner_id, course_run, kind, of, now)
     subject = Subject("retry", learner_id=learner_id, course_runs=() if course_run is None else (course_run,))
+    metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
     return Done(count, audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=count))
 
 
 @app.post(
     "/v1/records/retry",
-    summary="Try what waits of a learner or a course run again",
+    summary="Try what waits of a learner or a course run again, or send one delivery of a learner again",
     **call(Retried, scope="act", refuses=(404, 415)),
 )
 def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
     """Have it tried within a minute or two; what is being sent just now is not."""
     course_run = None if request.course_run is None else key_of(request.course_run)
-    count = retried(request.learner_id, course_run).answer
-    metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
-    return {"retried": count}
-
-
-@app.post(
-    "/v1/programs/act",
-    summary="Release, discard or hold the pending revocation of a program certificate",
-    **call(ProgramActed, scope="act", status=202, refuses=(404, 409, 415)),
-)
-def act_on_program(request: Annotated[ProgramActRequest, Body()], key: Key) -> Response[dict[str, Any]]:
-    """Send the act as an event, once for a key; to release takes the scope revoke."""
-    ABOUT.update(act=f"program {request.act}", learner_id=request.learner_id, program=request.program)
-    demand(PROGRAM_ACTS[request.act].scope)
-    now = aws.now()
-
-    def planned(event_id: str) -> tuple[Any, Any]:
-        plan = partial(plan_program_act, request.act, request.learner_id, request.program)
-        found = plan(by=actor(), reason=request.reason, event_id=event_id, now=now, policies=POLICIES)
-        if request.act == "release":
-            acts.count_alone(actor(), event_id, now)
-        metrics.add_metric(name=f"act_program_{request.act}", unit=MetricUnit.Count, value=1)
-        return found
-
-    body = {"program": request.model_dump(mode="json")}
-    subject = Subject(f"program {request.act}", request.reason, request.learner_id, program=request.program)
-    done = acts.once(BUS, actor(), key, body, subject, now=now, planned=planned)
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, done.answer)
+    return {"retried": retried(request.learner_id, course_run, request.kind, request.of).answer}

@@ -25,11 +25,15 @@ def records_page() -> Response[str]:
 
 @app.post("/records/retry", include_in_schema=False)
 def retry_page() -> Response[str]:
-    """Have what waits of a learner be tried again, and return to the learner."""
+    """Have what waits of a learner be tried again, or one delivery be sent again, and show what comes of it."""
     fields = form()
-    learner_id = number(fields.get("learner_id", ""))
-    sentence = f"Every delivery of learner {learner_id} that waits is tried again within a minute or two."
+    learner_id, kind, of = number(fields.get("learner_id", "")), fields.get("kind"), fields.get("of")
     back = link("/learner", learner_id=learner_id)
-    if asks := asked_first(Step("Try deliveries again", sentence, "try again", back), fields):
+    sentence = f"Every delivery of learner {learner_id} that waits is tried again within a minute or two."
+    step = Step("Try deliveries again", sentence, "try again", back)
+    if kind:
+        sentence = f"The {kind} of learner {learner_id} in {of} is sent within a minute or two, acknowledged or not."
+        step = Step("Send a delivery again", sentence, "send again", back)
+    if asks := asked_first(step, fields):
         return asks
-    return see("/result", entry=retried(learner_id, None).entry)
+    return see("/result", entry=retried(learner_id, None, kind, of).entry)

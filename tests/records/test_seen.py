@@ -1,6 +1,9 @@
 """What people see of learners' records: programs, deliveries, what waits, and what falls with a certificate."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -138,6 +141,25 @@ def test_what_waits_is_listed_by_reason_with_what_to_do_and_a_person_has_it_trie
     assert after["tries"] == before["tries"] + 1
 
 
+def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen, client: Client) -> None:
+    learner = seen.learner(A1, B1)
+    before = programs(client, learner)["programs"][0]["delivery"]
+    one: Any = {"learner_id": learner.learner_id, "kind": "program", "of": P1}
+    assert client.post("/v1/records/retry", **one).body == {"retried": 1}
+    assert client.post("/v1/records/retry", **one).body == {"retried": 0}  # it is due already
+    (program,) = programs(client, learner)["programs"]
+    assert not program["delivery"]["is_delivered"]
+    seen.run_schedules()
+    (program,) = programs(client, learner)["programs"]
+    assert program["delivery"]["is_delivered"]
+    assert program["delivery"]["acknowledged_at"] > before["acknowledged_at"]
+    unknown = client.post("/v1/records/retry", **{**one, "of": "elsewhere"})
+    assert (unknown.status, unknown.body["field"]) == (404, "of")
+    half = client.post("/v1/records/retry", learner_id=1, kind="program")
+    assert (half.status, half.body["field"]) == (422, "kind")
+    assert client.post("/v1/records/retry", **{**one, "kind": "username"}).status == 422
+
+
 def waiting(client: Client, reason: str | None = None) -> list[Any]:
     """Return all pages of what waits."""
     query: dict[str, Any] = {} if reason is None else {"reason": reason}
@@ -186,16 +208,38 @@ def test_the_preview_names_those_that_survive_because_another_run_carries_them(s
     assert found["sentences"] == [f"Demo program: the program certificate stays because A is carried by {A2}."]
 
 
+_minutes = count(1)
+
+
+@contextmanager
+def shown_in_2031(seen: Seen, learner: Learner) -> Iterator[None]:
+    """Have the certificates of a course run be shown from 2031 on, for a while."""
+    dates: Any = {"display_behavior": "end_with_date", "available_date": "2031-01-01T00:00:00Z"}
+    seen.send(learner.configured(day(1) + timedelta(minutes=next(_minutes)), **dates))
+    try:
+        yield
+    finally:
+        again = day(1) + timedelta(minutes=next(_minutes))
+        seen.send(learner.configured(again, display_behavior="early_no_info"))
+
+
 def test_an_award_in_a_run_with_a_future_date_hides_the_program_certificate(seen: Seen, client: Client) -> None:
     learner = seen.learner(A1, B1)
     other = learner.elsewhere(A2)
-    dates = {"display_behavior": "end_with_date", "available_date": "2031-01-01T00:00:00Z"}
-    seen.send(other.configured(day(1), **dates), other.enrolled(day(2)), other.failing(day(3)))
-    try:
+    seen.send(other.enrolled(day(2)), other.failing(day(3)))
+    with shown_in_2031(seen, other):
         found = preview(client, other, "allowlist-add")["programs"]
-    finally:
-        seen.send(other.configured(day(2)))
     assert [(item["course_run"], item["visible_from"]) for item in found["hidden"]] == [(A2, "2031-01-01T00:00:00Z")]
+
+
+def test_a_program_certificate_that_a_future_date_hides_states_until_when(seen: Seen, client: Client) -> None:
+    learner = seen.learner(A1, A2, B1)
+    assert programs(client, learner)["programs"][0]["hidden"] is None
+    with shown_in_2031(seen, learner.elsewhere(A2)):
+        hidden = programs(client, learner)["programs"][0]["hidden"]
+        page = client.get("/learner", learner_id=learner.learner_id).body
+    assert (hidden["course_run"], hidden["visible_from"]) == (A2, "2031-01-01T00:00:00Z")
+    assert f"It is hidden until 1 January 2031 at 00:00 UTC, the available date of {A2}" in page
 
 
 def test_acts_that_take_nothing_away_read_no_programs(seen: Seen, client: Client) -> None:
@@ -291,6 +335,10 @@ def test_the_console_shows_what_waits_and_tries_it_again(seen: Seen, client: Cli
     answer = client.confirm("/records/retry", learner_id=learner.learner_id)
     assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/result")
     assert client.form("/records/retry", site="cross-site", learner_id=learner.learner_id).status == 403
+    one: Any = {"learner_id": learner.learner_id, "kind": "course", "of": learner.course_run}
+    assert 'aria-label="Send again: course course-v1:DemoX+Other+2026"' in client.get("/learner", **one).body
+    again = client.confirm("/records/retry", **one)
+    assert (again.status, again.headers["location"].partition("?")[0]) == (303, "/result")
 
 
 def test_a_long_list_has_pages(seen: Seen, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,9 +84,18 @@ def test_a_person_decides_on_the_pending_revocation_of_a_program_certificate(see
     act = ("records", "act", "discard", str(learner.learner_id), P1, "--reason", "ticket 12")
     asked = certs(*act, stdin="n\n")
     assert asked.exit_code == 1
-    assert f"in the program Demo program ({P1}" in asked.stderr
-    assert "pending" in asked.stderr
+    assert "Demo program: the program certificate stays, although a course is no longer satisfied" in asked.stderr
+    assert f"B: it stays carried by the certificate in {B1}." in asked.stderr
     done = certs(*act, "--yes")
     assert (done.exit_code, done.stdout.endswith(": discard, of Demo program.\n")) == (0, True), done.stderr
     assert seen.scene.cloud.deliver().errors == []
     assert "no revocation is pending" in certs(*act, "--yes").stderr
+    assert "revocation discarded by " in certs("records", "show", str(learner.learner_id)).stdout
+
+
+def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen) -> None:
+    learner = seen.learner(A1, B1)
+    one = ("records", "retry", "--learner", str(learner.learner_id), "--kind", "program", "--of")
+    assert certs(*one, P1).stdout == "1 deliveries are tried again.\n"
+    assert certs(*one, "elsewhere").exit_code == 4
+    assert certs(*one[:-1]).exit_code == 2

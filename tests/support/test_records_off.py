@@ -10,6 +10,13 @@ def test_where_records_are_off_the_calls_state_it(support_client: Client) -> Non
         support_client.get("/v1/learners/86/programs"),
         support_client.get("/v1/records", reason=Waiting.THROTTLED),
         support_client.post("/v1/records/retry", learner_id=86),
+        support_client.post(
+            "/v1/programs/preview",
+            act="discard",
+            learner_id=86,
+            program="8a1b2c3d-0000-4000-8000-000000000001",
+            reason="ticket 12",
+        ),
     ]
     assert {(answer.status, answer.body["title"]) for answer in calls} == {(404, "records: off")}
 

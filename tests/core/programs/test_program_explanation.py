@@ -142,6 +142,11 @@ def test_what_is_published_is_explained_as_the_learner_has_it() -> None:
     )
     assert (found.status, found.awarded_at, found.reasons) == ("awarded", instant("day 5"), ())
     assert found.next_steps[0].startswith("It stays.")
+    acts = [action("day 31 never_earned discarded by ada")]
+    discarded = explain_program(
+        7, outcome_of(held), certificates_of({"certificates": held}), instant("day 32"), published, acts
+    )
+    assert (discarded.status, discarded.pending, discarded.next_steps) == ("awarded", None, ())
 
 
 def test_a_program_without_a_type_is_named_by_its_title() -> None:

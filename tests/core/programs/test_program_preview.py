@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from certrules.core.explain.programs import preview_sentences
+from certrules.core.explain.programs import action_sentences, hidden_sentence, preview_sentences
 from certrules.core.policy import DEFAULT, undated
 from certrules.core.programs.deciding import decide_program
-from certrules.core.programs.preview import ProgramsPreview, preview_programs
+from certrules.core.programs.preview import ActionPreview, ProgramsPreview, preview_action, preview_programs
 from certrules.core.programs.publication import PublishedProgram, next_program_publication
 from tests.scenes.phrases import instant
-from tests.scenes.programs import UUID, certificates_of, switches_of, timeline_of
+from tests.scenes.programs import UUID, action, certificates_of, switches_of, timeline_of
 
 NOW = "day 20"
 POLICIES = undated(DEFAULT)
@@ -111,3 +111,65 @@ def test_a_run_with_a_future_date_hides_a_program_certificate_that_is_held_alrea
         "the available date of a2."
     )
     assert previewed(WITH_SPARE, shown_from={"a2": instant("day 19")}).hidden == ()
+    (hidden,) = previewed(WITH_SPARE, shown_from=later).hidden
+    assert hidden_sentence(hidden).startswith("It is hidden until 9 February 2026 at 00:00 UTC, the available date of")
+
+
+def test_a_loss_that_a_person_discarded_makes_nothing_fall() -> None:
+    timeline, now = timeline_of({}), instant(NOW)
+    held = certificates_of({"certificates": {**BOTH, "a1": ["day 3 downloadable", "day 19 23:30 unavailable"]}})
+    acts = [action("day 19 23:45 course_lost discarded by ada")]
+    published = next_program_publication(
+        PublishedProgram(), decide_program(timeline, held, now, POLICIES, acts), now, acts
+    ).published
+    found = preview_programs([timeline], held, now, POLICIES, {UUID: published}, {UUID: acts}, lost=["a1"])
+    assert (published.pending, found) == (None, ProgramsPreview())
+
+
+# --- what a person does with a pending revocation
+
+
+LOST = {"a1": ["day 3 downloadable", "day 19 23:30 unavailable"], "b1": ["day 5 downloadable"]}
+
+
+def acted(what: str, certificates: Any = LOST, published: PublishedProgram | None = None) -> ActionPreview:
+    return preview_action(
+        timeline_of({}),
+        certificates_of({"certificates": certificates}),
+        instant(NOW),
+        POLICIES,
+        published or PublishedProgram(),
+        actions=[],
+        action=action(f"{NOW} {what} by ada"),
+    )
+
+
+def test_a_release_names_what_falls_and_what_stays() -> None:
+    preview = acted("course_lost released")
+    assert (preview.before, preview.after, preview.takes_away, preview.pending) == ("awarded", "revoked", True, None)
+    first, *rest = action_sentences(preview)
+    assert first == (
+        "MicroData: the program certificate is revoked at once because a course is no longer satisfied by any "
+        "certificate."
+    )
+    assert rest == [
+        "A: nothing satisfies it any more.",
+        "B: it stays carried by the certificate in b1.",
+        "The certificates in course runs, and other program certificates, stay as they are.",
+    ]
+
+
+def test_a_discard_and_a_hold_take_nothing_away() -> None:
+    discarded, held = acted("course_lost discarded"), acted("course_lost held")
+    assert (discarded.after, discarded.takes_away, discarded.pending) == ("awarded", False, None)
+    assert "the program certificate stays, although a course" in action_sentences(discarded)[0]
+    assert (held.after, held.pending and held.pending.due) == ("awarded", None)
+    assert action_sentences(held)[0].endswith("its revocation is pending until a person decides.")
+
+
+def test_a_release_of_what_was_never_earned_takes_it_away() -> None:
+    outcome = decide_program(timeline_of({}), certificates_of({"certificates": BOTH}), instant("day 9"), POLICIES)
+    published = next_program_publication(PublishedProgram(), outcome, instant("day 9")).published
+    preview = acted("never_earned released", {"b1": BOTH["b1"]}, published)
+    assert (preview.takes_away, preview.unmet) == (True, ("A",))
+    assert action_sentences(preview)[0].endswith("because facts that came late show that it was never earned.")

@@ -27,7 +27,7 @@ def want_availability(course_run: str, mode: str | None, catalog: Catalog, now: 
         if stored is not None:
             assert isinstance(stored.delivery.desired, Availability)
             mode = stored.delivery.desired.mode
-        date = _date(course_run, catalog, now)
+        date = shown_from(course_run, catalog, now)
         if mode is None:
             return False
         desired = Availability(mode=mode, date=date)
@@ -44,7 +44,8 @@ def want_availability(course_run: str, mode: str | None, catalog: Catalog, now: 
     raise LostRaceError(f"lost {_ATTEMPTS} races for the availability of {course_run}")
 
 
-def _date(course_run: str, catalog: Catalog, now: datetime) -> datetime | None:
+def shown_from(course_run: str, catalog: Catalog, now: datetime) -> datetime | None:
+    """Return from when on (UTC) the credentials of a course run should be shown, as of now; None: at once."""
     settings = {
         subject: entry.value
         for (fact, subject), entry in at_instant(catalog.configuration(course_run), now).items()

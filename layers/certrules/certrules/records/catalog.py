@@ -52,7 +52,12 @@ class Catalog:
 
     def configuration(self, course_run: str) -> Timeline:
         """Return the settings of a course run."""
-        if course_run not in self._configurations:
-            found = storage.load(course_runs=[course_run]).course_runs[course_run]
-            self._configurations[course_run] = found.timeline
-        return self._configurations[course_run]
+        return self.configurations([course_run])[course_run]
+
+    def configurations(self, course_runs: Iterable[str]) -> dict[str, Timeline]:
+        """Return the settings of course runs; those that are not known yet are read at once."""
+        wanted = set(course_runs)
+        if unread := wanted - self._configurations.keys():
+            found = storage.load(course_runs=unread).course_runs
+            self._configurations |= {course_run: stored.timeline for course_run, stored in found.items()}
+        return {course_run: self._configurations[course_run] for course_run in wanted}

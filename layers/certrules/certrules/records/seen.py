@@ -12,8 +12,8 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta
 
 from certrules import storage
-from certrules.core.deliveries.delivery import Delivery, retried
-from certrules.core.deliveries.desired import Owner, Target
+from certrules.core.deliveries.delivery import Delivery, lost, retried
+from certrules.core.deliveries.desired import Kind, Owner, Target
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.core.explain.programs import ProgramExplanation, explain_program
 from certrules.core.policy import Policies
@@ -21,12 +21,25 @@ from certrules.core.programs.certificates import Certificates, changes_of_publis
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import DefinitionTimeline
 from certrules.core.programs.outcome import ProgramAction
-from certrules.core.programs.preview import ProgramsPreview, preview_programs
+from certrules.core.programs.preview import (
+    ActionPreview,
+    HiddenProgram,
+    ProgramsPreview,
+    preview_action,
+    preview_programs,
+)
 from certrules.core.programs.publication import PublishedProgram
 from certrules.core.timeline import Timeline
+from certrules.records.availability import shown_from
 from certrules.records.catalog import Catalog
 from certrules.storage import LostRaceError
-from certrules.storage.learner_records import deliveries_of, load_learner, save_delivery, unsettled_in
+from certrules.storage.learner_records import (
+    deliveries_of,
+    load_delivery,
+    load_learner,
+    save_delivery,
+    unsettled_in,
+)
 from certrules.storage.records_table import SHARDS, connect_records
 
 _ATTEMPTS = 5
@@ -52,7 +65,8 @@ class SeenLearner:
             self.definitions, self.certificates, until, policies, self.actions, switches=self.switches
         ):
             published = self.programs.get(outcome.program, PublishedProgram()) if as_of is None else None
-            found.append(explain_program(self.learner_id, outcome, self.certificates, until, published))
+            actions = self.actions.get(outcome.program, ())
+            found.append(explain_program(self.learner_id, outcome, self.certificates, until, published, actions))
         return sorted(found, key=lambda item: (item.title, item.program))
 
     def previewed(
@@ -65,10 +79,35 @@ class SeenLearner:
             now,
             policies,
             self.programs,
+            self.actions,
             lost=lost,
             shown_from=shown_from,
             switches=self.switches,
         )
+
+    def acted(self, program: str, action: ProgramAction, policies: Policies, now: datetime) -> ActionPreview:
+        """Return what an action of now (UTC) on the certificate of a program that is explained would do."""
+        return preview_action(
+            next(timeline for timeline in self.definitions if timeline[0].definition.uuid == program),
+            self.certificates,
+            now,
+            policies,
+            self.programs.get(program, PublishedProgram()),
+            actions=self.actions.get(program, ()),
+            action=action,
+            switches=self.switches,
+        )
+
+    def hidden(self, policies: Policies, now: datetime, catalog: Catalog) -> Mapping[str, HiddenProgram]:
+        """Return the program certificates that the learner has and nobody is shown yet, by uuid.
+
+        One request more, if the learner has credentials in course runs that the catalog doesn't know yet.
+        """
+        course_runs = [target.key for target in self.deliveries if target.kind is Kind.COURSE]
+        catalog.configurations(course_runs)
+        dates = {course_run: shown_from(course_run, catalog, now) for course_run in course_runs}
+        shown = {course_run: date for course_run, date in dates.items() if date is not None}
+        return {item.program: item for item in self.previewed(policies, now, (), shown).hidden}
 
 
 def see_learner(learner_id: int, catalog: Catalog, course_runs: Collection[str] | None = None) -> SeenLearner:
@@ -89,6 +128,12 @@ def see_learner(learner_id: int, catalog: Catalog, course_runs: Collection[str] 
         catalog.switches() if definitions else (),
         {target: item.delivery for target, item in stored.deliveries.items()},
     )
+
+
+def actions_on(learner_id: int, program: str) -> tuple[ProgramAction, ...]:
+    """Return what people did with the pending revocations of a program certificate: one request."""
+    stored = load_learner(learner_id).programs.get(program)
+    return () if stored is None else stored.state.actions
 
 
 def connect_records_if_on() -> bool:
@@ -179,3 +224,24 @@ def retry(owner: Owner, now: datetime) -> int:
             continue
         return len(done)
     raise LostRaceError(f"lost {_ATTEMPTS} races for a delivery of {owner}")
+
+
+def send_again(target: Target, now: datetime) -> int | None:
+    """Have one delivery be sent again, even if it is acknowledged. Return 1; 0: it is being sent, or due; None: none.
+
+    Two requests. Raises LostRaceError: a retry helps.
+    """
+    for _ in range(_ATTEMPTS):
+        stored = load_delivery(target)
+        if stored is None:
+            return None
+        delivery = stored.delivery
+        changed = lost(delivery, now) if delivery.is_settled else retried(delivery, now)
+        if changed == delivery:
+            return 0
+        try:
+            save_delivery(changed, stored.version)
+        except LostRaceError:
+            continue
+        return 1
+    raise LostRaceError(f"lost {_ATTEMPTS} races for a delivery of {target.owner}")

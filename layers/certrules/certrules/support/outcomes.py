@@ -11,8 +11,10 @@ from certrules.audit import Entry, Kind
 from certrules.bulk import lifecycle
 from certrules.core.instants import micros
 from certrules.formats.messages import EVERYWHERE
+from certrules.records.seen import actions_on
 from certrules.requests import event_id_of
 from certrules.storage import Loaded, Pair
+from certrules.support import records
 from certrules.support.acts import ACTS, SWITCHES
 
 type State = Literal["sent", "done", "failed", "refused"]
@@ -70,6 +72,8 @@ def _outcome(entry: Entry, loaded: Loaded, now: datetime) -> Outcome:
         return _arrival(entry, _has(loaded.course_runs[_switched(entry)].timeline, entry.event_id), now)
     if subject.act == "retry":
         return Outcome("done", f"{entry.how_many} deliveries are tried again.")
+    if subject.program:
+        return _of_program(entry, now)
     if pair is None:
         return _of_plan(entry, now) if subject.act in ACTS else _unseen(entry, now)
     if subject.act == "erase-name":
@@ -99,6 +103,13 @@ def _unseen(entry: Entry, now: datetime) -> Outcome:
     if now - entry.at > SETTLES_WITHIN:
         return Outcome("done", "It was sent, and is done by now; where nothing changes it leaves no trace.")
     return Outcome("sent", "It was sent, and is done in a moment.")
+
+
+def _of_program(entry: Entry, now: datetime) -> Outcome:
+    """Return the outcome of an act on a program certificate: one request, or none where records are off by now."""
+    if entry.subject.learner_id is None or not records.is_on():
+        return _unseen(entry, now)
+    return _arrival(entry, _has(actions_on(entry.subject.learner_id, entry.subject.program), entry.event_id), now)
 
 
 def _of_run(run_id: str) -> Outcome:
@@ -135,9 +146,9 @@ def _of_many(entry: Entry, plan: Mapping[str, Any], now: datetime) -> Outcome:
     """Return the outcome of an act on many learners; the last ones, which were sent last, are looked at."""
     learners = list(plan["learners"])[-_MOST_LOOKED_AT:]
     pairs = {learner: Pair(int(learner), plan["course_run"]) for learner in learners}
-    records = storage.load(pairs.values()).records
+    found = storage.load(pairs.values()).records
     arrived = sum(
-        _has(records[pair].timeline, event_id_of("one of many", plan["id"], learner)) for learner, pair in pairs.items()
+        _has(found[pair].timeline, event_id_of("one of many", plan["id"], learner)) for learner, pair in pairs.items()
     )
     outcome = _arrival(entry, arrived == len(learners), now)
     if outcome.state == "done":

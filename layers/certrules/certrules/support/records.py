@@ -12,10 +12,10 @@ from certrules import aws
 from certrules.core.deliveries.desired import Kind, Target
 from certrules.core.deliveries.outcomes import REASONS, Waiting
 from certrules.core.explain.deliveries import delivery_state
-from certrules.core.explain.programs import ProgramExplanation, preview_sentences
+from certrules.core.explain.programs import ProgramExplanation, hidden_sentence, preview_sentences
 from certrules.core.explain.rendering import as_json, program_as_text
 from certrules.core.policy import Policies
-from certrules.core.programs.preview import ProgramsPreview
+from certrules.core.programs.preview import HiddenProgram, ProgramsPreview
 from certrules.records import seen
 from certrules.records.catalog import Catalog
 from certrules.records.seen import SeenLearner, WaitingPlace, see_learner
@@ -47,20 +47,30 @@ def demand_records() -> None:
 def programs_of(learner_id: int, policies: Policies, now: datetime, as_of: datetime | None) -> dict[str, Any]:
     """Return the programs of a learner, explained, and how far the deliveries are. Raises RefusedActError if off."""
     demand_records()
-    learner = see_learner(learner_id, Catalog(aws.now))
+    catalog = Catalog(aws.now)
+    learner = see_learner(learner_id, catalog)
+    hidden = learner.hidden(policies, now, catalog) if as_of is None else {}
     others = [target for target in sorted(learner.deliveries) if target.kind is not Kind.PROGRAM]
     waits = any(not delivery.is_settled for delivery in learner.deliveries.values())
     return {
         "learner_id": learner_id,
-        "programs": [_program(learner, item) for item in learner.explained(policies, now, as_of)],
+        "programs": [
+            _program(learner, item, hidden.get(item.program)) for item in learner.explained(policies, now, as_of)
+        ],
         "deliveries": [as_json(delivery_state(learner.deliveries[target])) for target in others],
         "waits": waits,
     }
 
 
-def _program(learner: SeenLearner, explanation: ProgramExplanation) -> dict[str, Any]:
+def _program(learner: SeenLearner, explanation: ProgramExplanation, hidden: HiddenProgram | None) -> dict[str, Any]:
     delivery = _delivery(learner, Target(Kind.PROGRAM, learner.learner_id, explanation.program))
-    return {**as_json(explanation), "text": program_as_text(explanation), "delivery": delivery}
+    return {
+        **as_json(explanation),
+        "text": program_as_text(explanation),
+        "delivery": delivery,
+        "acts": [as_json(action) for action in learner.actions.get(explanation.program, ())],
+        "hidden": None if hidden is None else {**as_json(hidden), "sentence": hidden_sentence(hidden)},
+    }
 
 
 def _delivery(learner: SeenLearner, target: Target) -> dict[str, Any] | None:
@@ -172,13 +182,26 @@ def waiting(reason: str | None, place: WaitingPlace, limit: int) -> tuple[list[d
     return rows, following
 
 
-def retry(learner_id: int | None, course_run: str | None, now: datetime) -> int:
+def retry(learner_id: int | None, course_run: str | None, kind: str | None, of: str | None, now: datetime) -> int:
     """Have all that waits of a learner, or the dates of a course run, be tried within a minute or two.
 
-    Return how many deliveries these are. Raises RefusedActError, LostRaceError.
+    With `kind` and `of` it is one delivery of the learner, and it is sent again even if it is acknowledged. Return how
+    many deliveries these are. Raises RefusedActError, LostRaceError.
     """
     demand_records()
     owner = learner_id if learner_id is not None else course_run
     if owner is None or (learner_id is not None and course_run is not None):
         raise RefusedActError(422, "whose?", "name a learner or a course run, and not both", "learner_id")
-    return seen.retry(owner, now)
+    if kind is None and of is None:
+        return seen.retry(owner, now)
+    sent_again = _SENT_AGAIN.get(kind or "")
+    if sent_again is None or of is None or learner_id is None:
+        fix = f"one delivery is a learner's, with kind ({', '.join(_SENT_AGAIN)}) and of, its key in the list"
+        raise RefusedActError(422, "which delivery?", fix, "kind")
+    count = seen.send_again(Target(sent_again, learner_id, of), now)
+    if count is None:
+        raise RefusedActError(404, "nothing of this was to be delivered", "compare kind and key with the list", "of")
+    return count
+
+
+_SENT_AGAIN: Mapping[str, Kind] = {str(kind): kind for kind in (Kind.COURSE, Kind.GRADE, Kind.PROGRAM)}

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from certrules.core.programs.certificates import CertificateChange, Certificates
 from certrules.core.programs.definitions import AWARDING, ProgramCourse, ProgramDefinition
-from certrules.core.programs.outcome import Carrier, ProgramOutcome, ProgramPending, missing_in
-from certrules.core.programs.preview import ProgramsPreview
+from certrules.core.programs.outcome import Carrier, ProgramAction, ProgramOutcome, ProgramPending, missing_in
+from certrules.core.programs.preview import ActionPreview, HiddenProgram, ProgramsPreview
 from certrules.core.programs.publication import PublishedProgram, next_program_publication
 from certrules.core.programs.reasons import REASONS, ProgramCause, ProgramCertificateStatus, ProgramReason
 from certrules.core.terms import Status
@@ -65,16 +65,17 @@ def explain_program(
     certificates: Certificates,
     as_of: datetime,
     published: PublishedProgram | None = None,
+    actions: Sequence[ProgramAction] = (),
 ) -> ProgramExplanation:
     """Explain a program of a learner as of an instant (UTC), by its outcome then and the learner's certificates.
 
-    If `as_of` is now, give what was published: a program certificate that is retained although the facts do not carry
-    it is then explained as the learner has it.
+    If `as_of` is now, give what was published, and what people did with its pending revocation: a program certificate
+    that is retained although the facts do not carry it is then explained as the learner has it.
     """
     state, retained = PublishedProgram(outcome.status, outcome.awarded_at, outcome.first_awarded_at), False
     state = state._replace(transitions=outcome.transitions, pending=outcome.pending)
     if published is not None:
-        state, _, retained = next_program_publication(published, outcome, as_of)
+        state, _, retained = next_program_publication(published, outcome, as_of, actions)
     definition = outcome.definition.definition
     latest = _latest(certificates, as_of)
     courses = tuple(_finding(course, outcome.courses[course.key], definition, latest) for course in definition.courses)
@@ -252,6 +253,35 @@ def preview_sentences(preview: ProgramsPreview) -> tuple[str, ...]:
             f"{when(item.visible_from)}, the available date of {item.course_run}."
             for item in preview.hidden
         ),
+    )
+
+
+def action_sentences(preview: ActionPreview) -> tuple[str, ...]:
+    """Return what a person's action on a pending revocation would do, and what stays."""
+    assert preview.was_pending is not None
+    because = BECAUSE[preview.was_pending.cause]
+    if preview.takes_away:
+        first = f"{preview.title}: the program certificate is revoked at once because {because}."
+    elif preview.pending is None:
+        first = (
+            f"{preview.title}: the program certificate stays, although {because}; "
+            "its revocation becomes pending again only if something else is missing."
+        )
+    else:
+        first = f"{preview.title}: the program certificate stays, and its revocation is pending until a person decides."
+    return (
+        first,
+        *(f"{course}: nothing satisfies it any more." for course in preview.unmet),
+        *(f"{item.course}: it stays carried by the certificate in {item.course_run}." for item in preview.carriers),
+        "The certificates in course runs, and other program certificates, stay as they are.",
+    )
+
+
+def hidden_sentence(hidden: HiddenProgram) -> str:
+    """Return why a program certificate that the learner has is not shown yet."""
+    return (
+        f"It is hidden until {when(hidden.visible_from)}, the available date of {hidden.course_run}: a program "
+        "certificate is shown from the latest date of all its course credentials on."
     )
 
 

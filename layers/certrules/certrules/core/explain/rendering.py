@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from certrules.core.explain.deliveries import DeliveryState
 from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.findings import Finding
 from certrules.core.explain.programs import ProgramExplanation
-from certrules.core.explain.timeline import CaseChanges
 from certrules.core.explain.what_if import PossibleChange
-from certrules.core.programs.preview import ProgramsPreview
 from certrules.core.terms import Status
 from certrules.core.wording import (
     clause,
@@ -95,10 +92,8 @@ def program_as_text(explanation: ProgramExplanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_json(
-    explanation: Explanation | CaseChanges | ProgramExplanation | ProgramsPreview | DeliveryState,
-) -> dict[str, Any]:
-    """Return it as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
+def as_json(explanation: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a named tuple as JSON has it: the fields by their names, instants as ISO 8601 with `Z`.
 
     Of a possible change only the code, the sentence and who can do it are given.
     """

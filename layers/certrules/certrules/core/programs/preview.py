@@ -1,6 +1,6 @@
 """What becomes of program certificates if course certificates are lost, or are shown later: seen before it is done."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import CertificateChange, Certificates
 from certrules.core.programs.deciding import concerns, decide_program
 from certrules.core.programs.definitions import DefinitionTimeline, ProgramDefinition
-from certrules.core.programs.outcome import ProgramOutcome
-from certrules.core.programs.publication import PublishedProgram, next_program_publication
+from certrules.core.programs.outcome import ProgramAction, ProgramOutcome, ProgramPending
+from certrules.core.programs.publication import PublishedProgram, merge_actions, next_program_publication
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
 from certrules.core.terms import Status
 from certrules.core.timeline import Timeline
@@ -64,7 +64,26 @@ class ProgramsPreview(NamedTuple):
     hidden: tuple[HiddenProgram, ...] = ()
 
 
+class ActionPreview(NamedTuple):
+    """What a person's action would do to a program certificate."""
+
+    program: str  # uuid
+    title: str
+    before: ProgramCertificateStatus | None
+    after: ProgramCertificateStatus | None
+    was_pending: ProgramPending | None
+    pending: ProgramPending | None  # afterwards
+    unmet: tuple[str, ...]  # courses that nothing satisfies, sorted
+    carriers: tuple[OtherCarrier, ...]  # of the other courses, sorted
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether the program certificate would be revoked."""
+        return self.before is _AWARDED and self.after is not _AWARDED
+
+
 _NOTHING_SHOWN_LATER: Mapping[str, datetime] = MappingProxyType({})
+_NO_ACTIONS: Mapping[str, Sequence[ProgramAction]] = MappingProxyType({})
 
 
 def preview_programs(
@@ -73,6 +92,7 @@ def preview_programs(
     now: datetime,
     policies: Policies,
     published: Mapping[str, PublishedProgram],
+    actions: Mapping[str, Sequence[ProgramAction]] = _NO_ACTIONS,
     *,
     lost: Collection[str] = (),
     shown_from: Mapping[str, datetime] = _NOTHING_SHOWN_LATER,
@@ -81,7 +101,8 @@ def preview_programs(
     """Return what would become of the awarded program certificates of a learner, now (UTC).
 
     `lost` are the course runs whose certificate would be lost, `shown_from` those in which the learner would have a
-    credential that is shown from an instant (UTC) on. `published` are the program certificates by uuid, as they are.
+    credential that is shown from an instant (UTC) on. `published` are the program certificates by uuid, as they are,
+    `actions` what people did with their pending revocations.
     """
     falling: list[FallingProgram] = []
     surviving: list[SurvivingProgram] = []
@@ -89,7 +110,8 @@ def preview_programs(
     for timeline in sorted(programs, key=lambda entries: entries[0].definition.uuid):
         if not concerns(timeline, certificates, now):
             continue
-        found = _Program(timeline, certificates, now, policies, switches)
+        own = actions.get(timeline[0].definition.uuid, ())
+        found = _Program(timeline, certificates, now, policies, own, switches=switches)
         if found.held(published).status is not _AWARDED:
             continue
         falls = found.falling(lost)
@@ -105,6 +127,27 @@ def preview_programs(
     return ProgramsPreview(tuple(falling), tuple(surviving), tuple(hidden))
 
 
+def preview_action(
+    timeline: DefinitionTimeline,
+    certificates: Certificates,
+    now: datetime,
+    policies: Policies,
+    published: PublishedProgram,
+    *,
+    actions: Sequence[ProgramAction],
+    action: ProgramAction,
+    switches: Timeline = (),
+) -> ActionPreview:
+    """Return what an action of now (UTC) on the pending revocation of a program certificate would do.
+
+    `published` is the program certificate as it is, `actions` what people did before. Raises ValueError if the program
+    has no definition yet.
+    """
+    found = _Program(timeline, certificates, now, policies, actions, switches=switches)
+    before = found.held({timeline[0].definition.uuid: published})
+    return found.acted(before, action)
+
+
 class _Program:
     """A program and a learner, as of now."""
 
@@ -114,10 +157,12 @@ class _Program:
         certificates: Certificates,
         now: datetime,
         policies: Policies,
+        actions: Sequence[ProgramAction],
+        *,
         switches: Timeline,
     ) -> None:
         self._timeline, self._certificates, self._now = timeline, certificates, now
-        self._policies, self._switches = policies, switches
+        self._policies, self._actions, self._switches = policies, actions, switches
         self._before = self._decided(certificates, now)
 
     @property
@@ -125,12 +170,35 @@ class _Program:
         return self._before.definition.definition
 
     def _decided(self, certificates: Certificates, until: datetime) -> ProgramOutcome:
-        return decide_program(self._timeline, certificates, until, self._policies, switches=self._switches)
+        return decide_program(
+            self._timeline, certificates, until, self._policies, self._actions, switches=self._switches
+        )
 
     def held(self, published: Mapping[str, PublishedProgram]) -> PublishedProgram:
         """Return what the learner has."""
         before = published.get(self._definition.uuid, PublishedProgram())
-        return next_program_publication(before, self._before, self._now).published
+        return next_program_publication(before, self._before, self._now, self._actions).published
+
+    def acted(self, before: PublishedProgram, action: ProgramAction) -> ActionPreview:
+        """Return what an action does to what the learner has."""
+        actions = merge_actions(self._actions, [action])
+        outcome = decide_program(
+            self._timeline, self._certificates, self._now, self._policies, actions, switches=self._switches
+        )
+        after = next_program_publication(before, outcome, self._now, actions).published
+        courses = outcome.courses.items()
+        return ActionPreview(
+            self._definition.uuid,
+            self._definition.title,
+            before.status,
+            after.status,
+            before.pending,
+            after.pending,
+            tuple(course for course, carrier in courses if carrier is None),
+            tuple(
+                OtherCarrier(course, found.course_run, found.since) for course, found in courses if found is not None
+            ),
+        )
 
     def falling(self, lost: Collection[str]) -> FallingProgram | None:
         """Return the loss of the program certificate; None: it stays, or its revocation is held already."""
