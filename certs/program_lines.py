@@ -8,8 +8,8 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import CertificateChange
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import DefinitionTimeline
+from certrules.core.programs.kill_switches import KillSwitches
 from certrules.core.programs.outcome import ProgramAction, ProgramOutcome
-from certrules.core.timeline import Timeline
 from certrules.formats.stored import as_time
 
 type ProgramActions = Mapping[int, Mapping[str, Sequence[ProgramAction]]]
@@ -39,7 +39,7 @@ class LearnerCertificates:
         """Add the certificate of a learner in a course run."""
         self._of_learners.setdefault(learner_id, {})[course_run] = changes
 
-    def lines(self, until: datetime, policies: Policies, switches: Timeline) -> Iterator[dict[str, Any]]:
+    def lines(self, until: datetime, policies: Policies, switches: KillSwitches) -> Iterator[dict[str, Any]]:
         """Yield the line of each learner and program as of an instant (UTC), sorted by program and learner."""
         found = [
             (outcome.program, learner_id, outcome)

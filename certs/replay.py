@@ -19,6 +19,7 @@ from certrules.core.guard import automatic_revocations
 from certrules.core.policy import PRESETS, Policies, PolicyError, read_policies, undated
 from certrules.core.programs.certificates import changes_of
 from certrules.core.programs.definitions import DatedDefinition, DefinitionTimeline, merge_definitions
+from certrules.core.programs.kill_switches import KillSwitches
 from certrules.core.programs.outcome import ProgramAction
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, compact, merge
@@ -96,6 +97,11 @@ class History:
     def everywhere(self) -> Timeline:
         """Return the timeline of the deployment, with its kill switch."""
         return merge((), self._course_runs.get(EVERYWHERE, ()))
+
+    def switches(self) -> KillSwitches:
+        """Return the kill switches of the deployment and of course runs."""
+        timelines = {key: merge((), entries) for key, entries in self._course_runs.items()}
+        return KillSwitches(timelines.pop(EVERYWHERE, ()), timelines)
 
     def programs(self) -> Iterator[DefinitionTimeline]:
         """Yield the definitions of every program."""
@@ -186,7 +192,7 @@ class Replayed:
                 explanation = explain(record, self._policies, self._until, other_spellings=others)
                 line["explanation"] = explanation_as_json(explanation)
             yield json.dumps(line, ensure_ascii=False)
-        for line in held.lines(self._until, self._policies, self._everywhere):
+        for line in held.lines(self._until, self._policies, self._history.switches()):
             yield json.dumps(line, ensure_ascii=False)
 
     def notes(self) -> Iterator[dict[str, Any]]:

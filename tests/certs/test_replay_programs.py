@@ -158,9 +158,13 @@ def test_a_lost_course_takes_the_program_after_the_hold_unless_the_kill_switch_s
     until = "--until", (instant("day 8") + timedelta(hours=2)).isoformat()
     (line, _) = [line for line in of_programs(replayed([*EVENTS, lost], *until)) if line["program"] == MICRO]
     assert line["transitions"][-1] == {"at": "2026-01-08T01:00:00Z", "status": "revoked", "cause": "course_lost"}
-    stopped = event_builders.automatic_revocations(*at("automatic_revocations.stopped", "day 7"), None, **act)
-    (line, _) = [line for line in of_programs(replayed([*EVENTS, lost, stopped], *until)) if line["program"] == MICRO]
-    assert line["pending"] == {"cause": "course_lost", "since": "2026-01-08T00:00:00Z", "due": None}
+    held = {"cause": "course_lost", "since": "2026-01-08T00:00:00Z", "due": None}
+    for where, pending in ((None, held), (RUNS[2], held), (RUNS[0], None)):
+        stopped = event_builders.automatic_revocations(*at("automatic_revocations.stopped", "day 7"), where, **act)
+        (line, _) = [
+            item for item in of_programs(replayed([*EVENTS, lost, stopped], *until)) if item["program"] == MICRO
+        ]
+        assert line["pending"] == pending
 
 
 def act(phrase: str, day: str, uuid: str, *, learner: int = 7, cause: str, by: str = "ada") -> Detail:

@@ -4,6 +4,7 @@ import json
 import time
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -12,6 +13,7 @@ from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStat
 from certrules.formats.events_out import PROGRAM_AWARDED, PROGRAM_REVOKED
 from certrules.storage.learner_records import StoredLearner, load_learner
 from certrules.storage.program_definitions import all_programs, load_definitions
+from certs.sources import event_builders
 from tests.records.cloud import COURSES, announced, cloud_scene, defined, earn, send
 from tests.records.scene import A1, A2, ADA, B1, P1, configured
 from tests.records.service import Host, Service
@@ -87,6 +89,26 @@ def test_a_program_stays_while_another_run_carries_it_and_falls_after_the_hold(c
     (event,) = announced(cloud_scene)
     assert (event["detail-type"], event["detail"]["decision"]["cause"]) == (PROGRAM_REVOKED, "course_lost")
     assert event["detail"]["metadata"]["time"] == pending.due.isoformat()
+
+
+def test_the_kill_switch_of_the_course_run_holds_the_program_that_falls_with_it(cloud_scene: Scene) -> None:
+    send(cloud_scene, defined(day(1), COURSES))
+    stopped = event_builders.automatic_revocations(
+        "automatic_revocations.stopped", uuid4(), aws.now(), A1, by="ada", notes="ticket 12"
+    )
+    send(cloud_scene, stopped)
+    earn(cloud_scene, A1, B1)
+    send(cloud_scene, Learner(ADA, A1).invalidated(aws.now()))
+    (program,) = stored().programs.values()
+    assert program.state.published.pending is not None
+    due = program.state.published.pending.due
+    assert due is not None
+    while aws.now() <= due:
+        time.sleep(0.1)  # the hold is some seconds of real time
+    cloud_scene.cloud.run_schedules()
+    (program,) = stored().programs.values()
+    held = program.state.published.pending
+    assert (program.state.published.status, held and held.due) == (ProgramCertificateStatus.AWARDED, None)
 
 
 def test_the_samples_of_the_function_are_worked_off(cloud_scene: Scene) -> None:

@@ -15,6 +15,7 @@ from certrules.core.programs.definitions import (
     ProgramStatus,
     merge_definitions,
 )
+from certrules.core.programs.kill_switches import KillSwitches
 from certrules.core.programs.outcome import ProgramAction
 from certrules.core.programs.reasons import ProgramCause
 from certrules.core.terms import RevocationAction, Status
@@ -71,12 +72,15 @@ def action(text: str) -> ProgramAction:
     return ProgramAction(instant(at), text, RevocationAction(what), ProgramCause(cause), by, "because")
 
 
-def switches_of(case: Mapping[str, Any]) -> Timeline:
-    """Return the deployment's timeline, with its kill switch."""
-    return tuple(
-        Entry(instant(text.rpartition(" ")[0]), text, Fact.AUTOMATIC_REVOCATIONS, "", text.endswith("resumed"))
-        for text in case.get("switch", [])
-    )
+def switches_of(case: Mapping[str, Any]) -> KillSwitches:
+    """Return the kill switches: "day 7 stopped" is the deployment's, "b1: day 7 stopped" that of a course run."""
+    of_runs: dict[str, Timeline] = {}
+    for text in case.get("switch", []):
+        run, _, dated = text.rpartition(": ")
+        at = instant(dated.rpartition(" ")[0])
+        entry = Entry(at, text, Fact.AUTOMATIC_REVOCATIONS, "", dated.endswith("resumed"))
+        of_runs[run] = (*of_runs.get(run, ()), entry)
+    return KillSwitches(of_runs.pop("", ()), of_runs)
 
 
 def day(at: datetime | None) -> str | None:

@@ -96,6 +96,11 @@ def test_what_the_kill_switch_stops_falls_when_a_person_decides() -> None:
     ]
 
 
+def test_what_the_kill_switch_of_the_course_run_stops_falls_when_a_person_decides() -> None:
+    assert "falls when a person decides" in sentences(BOTH, "a1", switch=["a1: day 7 stopped"])[0]
+    assert "falls on" in sentences(BOTH, "a1", switch=["b1: day 7 stopped"])[0]
+
+
 def test_what_is_retained_already_is_lost_by_nothing_more() -> None:
     timeline, now = timeline_of({}), instant(NOW)
     outcome = decide_program(timeline, certificates_of({"certificates": BOTH}), now, POLICIES)

@@ -13,6 +13,7 @@ from certrules.core.policy import DEFAULT, undated
 from certrules.core.programs.certificates import CertificateChange
 from certrules.core.programs.deciding import decide_program, decide_programs
 from certrules.core.programs.definitions import DatedDefinition, ProgramStatus, merge_definitions
+from certrules.core.programs.kill_switches import KillSwitches
 from certrules.core.programs.outcome import ProgramAction, ProgramOutcome
 from certrules.core.programs.reasons import HELD, ProgramCause, ProgramCertificateStatus
 from certrules.core.terms import RevocationAction, Status
@@ -25,7 +26,8 @@ START, END = instant("day 1"), instant("day 40")
 AWARDED = ProgramCertificateStatus.AWARDED
 
 hours = st.integers(0, 24 * 30).map(lambda n: START + timedelta(hours=n / 2))
-runs = st.lists(st.sampled_from(["r1", "r2", "r3", "r4"]), max_size=3, unique=True)
+RUNS = ("r1", "r2", "r3", "r4")
+runs = st.lists(st.sampled_from(RUNS), max_size=3, unique=True)
 described = st.fixed_dictionaries(
     {
         "status": st.sampled_from(["active", "active", "active", "retired", "unpublished", "deleted"]),
@@ -98,11 +100,12 @@ actions = st.lists(
 )
 
 
-@given(definitions, certificates, actions, st.booleans())
+@given(definitions, certificates, actions, st.booleans(), st.booleans())
 def test_what_a_definition_changed_is_taken_away_by_people_alone_and_what_the_switch_stops_by_nobody_else(
-    entries: list[DatedDefinition], held: Any, acted: list[ProgramAction], is_stopped: bool
+    entries: list[DatedDefinition], held: Any, acted: list[ProgramAction], is_stopped: bool, of_runs: bool
 ) -> None:
-    switches = (Entry(START, "switch", Fact.AUTOMATIC_REVOCATIONS, "", value=False),) if is_stopped else ()
+    stopped = (Entry(START, "switch", Fact.AUTOMATIC_REVOCATIONS, "", value=False),) if is_stopped else ()
+    switches = KillSwitches((), dict.fromkeys(RUNS, stopped)) if of_runs else KillSwitches(stopped)
     timeline = merge_definitions((), entries)
     outcome = decide_program(timeline, held, END, POLICIES, acted, switches=switches)
     assert outcome == decide_program(timeline, held, END, POLICIES, [*acted, *reversed(acted)], switches=switches)

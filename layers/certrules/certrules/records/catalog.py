@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from certrules import storage
 from certrules.core.programs.definitions import DefinitionTimeline
+from certrules.core.programs.kill_switches import KillSwitches
 from certrules.core.timeline import Timeline
 from certrules.formats.messages import EVERYWHERE
 from certrules.storage.program_definitions import load_definitions, programs_of
@@ -46,9 +47,10 @@ class Catalog:
             self._definitions |= {uuid: found.timeline for uuid, found in load_definitions(unread).items()}
         return [self._definitions[uuid] for uuid in sorted(wanted) if self._definitions[uuid]]
 
-    def switches(self) -> Timeline:
-        """Return the deployment's timeline, with its kill switch."""
-        return self.configuration(EVERYWHERE)
+    def switches(self, course_runs: Iterable[str]) -> KillSwitches:
+        """Return the kill switches of the deployment and of course runs; what isn't known yet is read at once."""
+        found = self.configurations({EVERYWHERE, *course_runs})
+        return KillSwitches(found.pop(EVERYWHERE), found)
 
     def configuration(self, course_run: str) -> Timeline:
         """Return the settings of a course run."""

@@ -15,6 +15,7 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import changes_of_published
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import ProgramDefinition
+from certrules.core.programs.kill_switches import lost_in
 from certrules.core.programs.outcome import ActionOnProgram, ProgramAction, ProgramOutcome, ProgramTransition
 from certrules.core.programs.publication import merge_actions, next_program_publication
 from certrules.formats.stored_programs import ProgramState
@@ -145,7 +146,7 @@ def _next(known: _Known, catalog: Catalog, policies: Policies, now: datetime, *,
     undecided = dict(known.actions)
     if definitions:
         certificates = {run: changes_of_published(record.published) for run, record in facts.records.items()}
-        switches = catalog.switches()
+        switches = catalog.switches(lost_in(certificates))
         for outcome in decide_programs(definitions, certificates, now, policies, known.actions, switches=switches):
             _add(result, known, outcome, now, announces=announces)
             undecided.pop(outcome.program, None)

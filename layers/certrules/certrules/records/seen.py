@@ -20,6 +20,7 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import Certificates, changes_of_published
 from certrules.core.programs.deciding import decide_programs
 from certrules.core.programs.definitions import DefinitionTimeline
+from certrules.core.programs.kill_switches import NO_SWITCHES, KillSwitches, lost_in
 from certrules.core.programs.outcome import ProgramAction
 from certrules.core.programs.preview import (
     ActionPreview,
@@ -29,7 +30,6 @@ from certrules.core.programs.preview import (
     preview_programs,
 )
 from certrules.core.programs.publication import PublishedProgram
-from certrules.core.timeline import Timeline
 from certrules.records.availability import shown_from
 from certrules.records.catalog import Catalog
 from certrules.storage import LostRaceError
@@ -54,7 +54,7 @@ class SeenLearner:
     programs: Mapping[str, PublishedProgram]  # by uuid, as they were published
     actions: Mapping[str, tuple[ProgramAction, ...]]  # of people, by program
     definitions: tuple[DefinitionTimeline, ...]  # of the programs that list a course run
-    switches: Timeline
+    switches: KillSwitches
     deliveries: Mapping[Target, Delivery]
 
     def explained(self, policies: Policies, now: datetime, as_of: datetime | None = None) -> list[ProgramExplanation]:
@@ -119,13 +119,14 @@ def see_learner(learner_id: int, catalog: Catalog, course_runs: Collection[str] 
     records = storage.records_of(learner_id)
     listed = {uuid for run in (records if course_runs is None else course_runs) for uuid in catalog.programs_of(run)}
     definitions = tuple(catalog.definitions(listed))
+    certificates = {course_run: changes_of_published(record.published) for course_run, record in records.items()}
     return SeenLearner(
         learner_id,
-        {course_run: changes_of_published(record.published) for course_run, record in records.items()},
+        certificates,
         {uuid: program.state.published for uuid, program in stored.programs.items()},
         {uuid: program.state.actions for uuid, program in stored.programs.items()},
         definitions,
-        catalog.switches() if definitions else (),
+        catalog.switches({*lost_in(certificates), *(course_runs or ())}) if definitions else NO_SWITCHES,
         {target: item.delivery for target, item in stored.deliveries.items()},
     )
 

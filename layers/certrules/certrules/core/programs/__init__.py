@@ -13,10 +13,13 @@ still carries its course.
 instant; `ProgramAction`, what a person or the breaker does with a pending revocation, and `ActionOnProgram`, which
 names the program, too. What-if is the same call with other certificates or definitions.
 
+`kill_switches`: `KillSwitches`, of the deployment and of course runs: a loss that one stops is held for a person.
+
 `publication`: `PublishedProgram`, and `next_program_publication`, which retains what was published and is no longer
 carried.
 
-`preview`: `preview_programs`, what becomes of program certificates if course certificates are lost or shown later.
+`preview`: `preview_programs`, what becomes of program certificates if course certificates are lost or shown later;
+`preview_action`, what a person's action would do.
 Explanations are in `core.explain.programs`.
 
 Nothing is imported here: who reads events needs the definitions and the actions alone.

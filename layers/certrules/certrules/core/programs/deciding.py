@@ -11,7 +11,6 @@ from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
 
-from certrules.core.guard import is_stopped
 from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
 from certrules.core.programs.certificates import CertificateChange, Certificates
@@ -22,6 +21,7 @@ from certrules.core.programs.definitions import (
     ProgramCourse,
     ProgramStatus,
 )
+from certrules.core.programs.kill_switches import NO_SWITCHES, KillSwitches
 from certrules.core.programs.outcome import (
     Carrier,
     ProgramAction,
@@ -32,7 +32,6 @@ from certrules.core.programs.outcome import (
 )
 from certrules.core.programs.reasons import GAPS, ProgramCause, ProgramCertificateStatus, ProgramReason
 from certrules.core.terms import Actor, RevocationAction, Status, is_person
-from certrules.core.timeline import Timeline
 
 _AWARDED = ProgramCertificateStatus.AWARDED
 _NOBODY = Actor()
@@ -48,12 +47,12 @@ def decide_programs(
     policies: Policies,
     actions: Mapping[str, Sequence[ProgramAction]] = _NO_ACTIONS,
     *,
-    switches: Timeline = (),
+    switches: KillSwitches = NO_SWITCHES,
 ) -> tuple[ProgramOutcome, ...]:
     """Decide each program in one of whose course runs a learner has a record, as of an instant (UTC); sorted by uuid.
 
-    `policies` are the deployment's, and give the hold. `actions` are by program. `switches` is the deployment's
-    timeline, with its kill switch: what that stops is held.
+    `policies` are the deployment's, and give the hold. `actions` are by program. `switches` are the kill switches of
+    the deployment and of course runs: a loss that one stops is held.
     """
     outcomes = []
     for timeline in programs:
@@ -82,7 +81,7 @@ def decide_program(
     policies: Policies,
     actions: Sequence[ProgramAction] = (),
     *,
-    switches: Timeline = (),
+    switches: KillSwitches = NO_SWITCHES,
 ) -> ProgramOutcome:
     """Decide whether a learner has completed a program, as of an instant (UTC); see `decide_programs`.
 
@@ -125,9 +124,10 @@ def _positions(courses: tuple[ProgramCourse, ...]) -> Mapping[str, tuple[int, ..
 class _Replay:
     """A program certificate while the steps are applied."""
 
-    def __init__(self, first: DatedDefinition, policies: Policies, switches: Timeline) -> None:
+    def __init__(self, first: DatedDefinition, policies: Policies, switches: KillSwitches) -> None:
         self._policies, self._switches = policies, switches
         self._certificates: dict[str, CertificateChange] = {}  # by course run, as of now
+        self._had: set[str] = set()  # course runs in which a certificate was ever downloadable
         self._status: ProgramCertificateStatus | None = None
         self._dates: tuple[datetime, datetime] | None = None  # awarded, first awarded
         self._latest = BEGINNING  # when the newest certificate was earned that ever carried it
@@ -150,6 +150,8 @@ class _Replay:
                 _, course_run, change = steps[position]
                 if isinstance(change, CertificateChange):
                     self._certificates[course_run] = change
+                    if change.status is Status.DOWNLOADABLE:
+                        self._had.add(course_run)
                     for course in self._positions.get(course_run, ()):
                         self._carriers[course] = self._carrier(self._courses[course].course_runs, self._accepted)
                 elif isinstance(change, DatedDefinition):
@@ -286,10 +288,17 @@ class _Replay:
         pending = self._pending
         if pending is None or pending.due is None or pending.due > until or (pending.due == until and not inclusive):
             return
-        if is_stopped(self._switches, pending.due):
+        if self._switches.stop(self._lost_in(), pending.due):
             self._pending = pending._replace(due=None)
         else:
             self._revoke(pending.due, pending.cause, _NOBODY)
+
+    def _lost_in(self) -> Iterator[str]:
+        """Yield the course runs whose certificates carried the courses that are lost, or could have."""
+        for course in self._lost:
+            for run in self._listed[course]:
+                if run in self._had and self._carrier([run], self._accepted_since) is None:
+                    yield run
 
     def _apply_action(self, action: ProgramAction) -> None:
         """Apply an action to the pending revocation; ignore it if its cause is not pending."""

@@ -9,11 +9,11 @@ from certrules.core.policy import Policies
 from certrules.core.programs.certificates import CertificateChange, Certificates
 from certrules.core.programs.deciding import concerns, decide_program
 from certrules.core.programs.definitions import DefinitionTimeline, ProgramDefinition
+from certrules.core.programs.kill_switches import NO_SWITCHES, KillSwitches
 from certrules.core.programs.outcome import ProgramAction, ProgramOutcome, ProgramPending
 from certrules.core.programs.publication import PublishedProgram, merge_actions, next_program_publication
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
 from certrules.core.terms import Status
-from certrules.core.timeline import Timeline
 
 _AWARDED = ProgramCertificateStatus.AWARDED
 
@@ -96,7 +96,7 @@ def preview_programs(
     *,
     lost: Collection[str] = (),
     shown_from: Mapping[str, datetime] = _NOTHING_SHOWN_LATER,
-    switches: Timeline = (),
+    switches: KillSwitches = NO_SWITCHES,
 ) -> ProgramsPreview:
     """Return what would become of the awarded program certificates of a learner, now (UTC).
 
@@ -136,7 +136,7 @@ def preview_action(
     *,
     actions: Sequence[ProgramAction],
     action: ProgramAction,
-    switches: Timeline = (),
+    switches: KillSwitches = NO_SWITCHES,
 ) -> ActionPreview:
     """Return what an action of now (UTC) on the pending revocation of a program certificate would do.
 
@@ -159,7 +159,7 @@ class _Program:
         policies: Policies,
         actions: Sequence[ProgramAction],
         *,
-        switches: Timeline,
+        switches: KillSwitches,
     ) -> None:
         self._timeline, self._certificates, self._now = timeline, certificates, now
         self._policies, self._actions, self._switches = policies, actions, switches
