@@ -12,7 +12,12 @@ from certrules.batches import Deployment, Queues, ingest_batch
 logger = Logger()
 metrics = Metrics()
 storage.connect(os.environ["CERTIFICATES_TABLE"], os.environ["HISTORY_TABLE"])
-QUEUES = Queues(os.environ["INGEST_QUEUE_URL"], os.environ["PARKED_QUEUE_URL"], os.environ["REDECIDE_QUEUE_URL"])
+QUEUES = Queues(
+    os.environ["INGEST_QUEUE_URL"],
+    os.environ["PARKED_QUEUE_URL"],
+    os.environ["REDECIDE_QUEUE_URL"],
+    os.environ.get("RECORDS_QUEUE_URL", ""),
+)
 DEPLOYMENT = Deployment(settings.policies(), settings.trusted_senders(), settings.stores_names())
 
 

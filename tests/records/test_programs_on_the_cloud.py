@@ -9,8 +9,11 @@ from uuid import uuid4
 import pytest
 
 from certrules import aws
+from certrules.core.deliveries.desired import Kind, Target
 from certrules.core.programs.reasons import ProgramCause, ProgramCertificateStatus
 from certrules.formats.events_out import PROGRAM_AWARDED, PROGRAM_REVOKED
+from certrules.formats.senders import TrustedSenders
+from certrules.records.hints import Hint, read_hint
 from certrules.storage.learner_records import StoredLearner, load_learner
 from certrules.storage.program_definitions import all_programs, load_definitions
 from certs.sources import event_builders
@@ -18,7 +21,7 @@ from tests.records.cloud import COURSES, announced, cloud_scene, defined, earn, 
 from tests.records.scene import A1, A2, ADA, B1, P1, configured
 from tests.records.service import Host, Service
 from tests.scenes.crashes import Death
-from tests.scenes.scene import TEMPLATE, Learner, Scene, day, sqs_event, tapped
+from tests.scenes.scene import TEMPLATE, Learner, Scene, day, failed, sqs_event, tapped
 
 __all__ = ["cloud_scene"]
 
@@ -109,6 +112,36 @@ def test_the_kill_switch_of_the_course_run_holds_the_program_that_falls_with_it(
     (program,) = stored().programs.values()
     held = program.state.published.pending
     assert (program.state.published.status, held and held.due) == (ProgramCertificateStatus.AWARDED, None)
+
+
+def test_a_better_grade_alone_reaches_the_record_of_who_has_a_certificate(cloud_scene: Scene, host: Host) -> None:
+    send(cloud_scene, defined(day(1), COURSES))
+    earn(cloud_scene, A1)
+    other = Learner(ADA, B1)
+    send(cloud_scene, *other.qualifying()[:2], other.graded(day(4), 0.4))
+    assert host.service.state.grades.keys() == set()
+    send(cloud_scene, Learner(ADA, A1).graded(day(4), 0.81234))
+    grade = load_learner(ADA).deliveries[Target(Kind.GRADE, ADA, A1)].delivery
+    assert grade.is_settled
+    send(cloud_scene, Learner(ADA, A1).graded(day(5), 0.95))
+    later = load_learner(ADA).deliveries[Target(Kind.GRADE, ADA, A1)].delivery
+    assert (later.is_settled, later.number) == (True, grade.number + 1)
+
+
+def test_grades_of_a_batch_are_one_request_for_hints_and_are_retried_if_it_fails(cloud_scene: Scene) -> None:
+    earn(cloud_scene, A1)
+    graded = [Learner(ADA, A1).graded(day(number), number / 10) for number in (4, 5)]
+    nobody = Learner(5_001, A1).graded(day(4), 0.5)
+    cloud_scene.empty_queues()
+    with tapped() as wire:
+        assert cloud_scene.ingest(*graded, nobody) == failed()
+        assert wire.operations()["SendMessageBatch"] == 1
+        (hint,) = cloud_scene.queued("RecordsQueue")
+        assert read_hint(json.dumps(hint.body), aws.now(), TrustedSenders((), (), "", frozenset())) == Hint(
+            learner_id=ADA
+        )
+        wire.refuse("SendMessageBatch", "RecordsQueue")
+        assert cloud_scene.ingest(*graded, nobody) == failed("m0", "m1")
 
 
 def test_the_samples_of_the_function_are_worked_off(cloud_scene: Scene) -> None:

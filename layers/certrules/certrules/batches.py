@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger
+from msgspec import json
 
 from certrules import aws, decide_again
+from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies
 from certrules.core.terms import RELEASED, REVOKING
 from certrules.formats.events_in import decode
@@ -17,6 +19,7 @@ from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.senders import TrustedSenders
 from certrules.ingestion import BatchResult, ingest_messages
 from certrules.parking import Refused, park
+from certrules.storage import Pair
 
 RECEIVED = "received_"
 """Before an event type, the name of the metric that counts its events from outside: `certs doctor` reads it."""
@@ -33,6 +36,7 @@ class Queues(NamedTuple):
     ingest: str
     parked: str
     redecide: str
+    records: str = ""  # for hints of learners' records; empty: there is no Credentials service
 
 
 class Deployment(NamedTuple):
@@ -68,6 +72,7 @@ def ingest_batch(
     refused = read.refused + [(read.records[position], refusal) for position, refusal in result.refused.items()]
     retried = {read.records[position]["messageId"] for position in result.failed}
     retried |= _fan_out(result, read, retried, queues, logger)
+    retried |= _hint(result, read, retried, queues, logger)
     retried |= _park(refused, queues, logger)
     if result.failed:
         errors = sorted({f"{type(error).__name__}: {error}" for error in result.failed.values()})
@@ -122,6 +127,35 @@ def _fan_out(result: BatchResult, read: _Read, retried: set[str], queues: Queues
             logger.exception("The fan-out failed; the message is retried.", message_id=record["messageId"])
             unsent.add(record["messageId"])
     return unsent
+
+
+def _hint(result: BatchResult, read: _Read, retried: set[str], queues: Queues, logger: Logger) -> set[str]:
+    """Have the records function look at learners whose grade was sent and who have a certificate beside it.
+
+    A certificate that changes has an event of its own, a grade alone has none. Returns the messages to retry: one that
+    is delivered again hints again, though it changes nothing, for the first run may have ended before.
+    """
+    graded = {
+        record["messageId"]: message.learner_id
+        for message, record in zip(read.messages, read.records, strict=True)
+        if queues.records and record["messageId"] not in retried and _is_graded(message, result)
+    }
+    try:
+        # in the form of records.hints, which isn't loaded here
+        hints = [{"MessageBody": json.encode({"learner_id": learner}).decode()} for learner in {*graded.values()}]
+        aws.send(queues.records, hints)
+    except Exception:
+        logger.exception("The hints failed; the messages are retried.", message_ids=sorted(graded))
+        return set(graded)
+    return set()
+
+
+def _is_graded(message: Message, result: BatchResult) -> bool:
+    """Whether a message has a grade that a learner record shows, beside a certificate."""
+    if message.learner_id is None or message.course_run is None:
+        return False
+    certificate = result.decided.get(Pair(message.learner_id, message.course_run))
+    return certificate is not None and any(entry.fact is Fact.GRADE for entry in message.entries)
 
 
 def _park(refused: list[Refused], queues: Queues, logger: Logger) -> set[str]:
