@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
@@ -102,12 +102,12 @@ class Ingest:
         tables = Tables()
         self._wire.answer = tables.answer
         chance = Random(7)
-        learners = [_Learner(chance, number) for number in range(1, BATCH * BATCHES + 1)]
+        learners = [Learner(chance, number) for number in range(1, BATCH * BATCHES + 1)]
         stories = [learner.story() for learner in learners]
         with unseen_output():
-            self(_sqs_event([_configured(chance, course_run) for course_run in COURSE_RUNS]))
+            self(sqs_event([configured(chance, course_run) for course_run in COURSE_RUNS]))
             for details in stories:
-                self(_sqs_event(details))
+                self(sqs_event(details))
             tables.saving = False
             sent = {
                 CASES[0]: [learner.graded() for learner in learners],
@@ -120,7 +120,7 @@ class Ingest:
             }
 
     def _batch(self, tables: Tables, details: list[Detail]) -> Batch:
-        event = _sqs_event(details)
+        event = sqs_event(details)
         tables.sent.clear()
         self(event)
         read = tables.sent[0][1]
@@ -129,10 +129,11 @@ class Ingest:
         return Batch(event, answer, tables.sent[:-1], before)
 
 
-class _Learner:
+class Learner:
     """One learner, and the platform's events about them."""
 
     def __init__(self, chance: Random, learner_id: int) -> None:
+        """Start a story in a course run that chance picks."""
         self._chance = chance
         self._about = (learner_id, chance.choice(COURSE_RUNS))
         self._at = STARTS
@@ -141,8 +142,8 @@ class _Learner:
         self._at += timedelta(seconds=self._chance.randrange(3600, 6 * 86400))
         return UUID(int=self._chance.getrandbits(128), version=4), self._at
 
-    def story(self) -> list[Detail]:
-        """Return the stored entries: enrolled, ID-verified, some graded work, not yet passing."""
+    def begun(self) -> list[Detail]:
+        """Return the events of enrolling and of an ID verification."""
         enrolled = *self._stamp(), *self._about
         approved = *self._stamp(), self._about[0]
         return [
@@ -150,6 +151,12 @@ class _Learner:
             event_builders.idv_attempt(
                 "idv_attempt.approved", *approved, attempt_id=self._about[0], expires=ENDS + timedelta(days=700)
             ),
+        ]
+
+    def story(self) -> list[Detail]:
+        """Return the stored entries: enrolled, ID-verified, some graded work, not yet passing."""
+        return [
+            *self.begun(),
             *(self.graded() for _ in range(self._chance.randrange(2, 8))),
             self._passing(is_passing=False),
             self.graded(),
@@ -171,11 +178,13 @@ class _Learner:
         return event_builders.passing_status("course.passing.status.updated", *data, is_passing=is_passing)
 
 
-def _configured(chance: Random, course_run: str) -> Detail:
+def configured(chance: Random, course_run: str) -> Detail:
+    """Return the event of a course run's settings."""
     sent = UUID(int=chance.getrandbits(128), version=4), STARTS, course_run
     return event_builders.configuration("course_run.configured", *sent, web_certificates_enabled=True, end=ENDS)
 
 
-def _sqs_event(details: list[Detail]) -> dict[str, Any]:
+def sqs_event(details: Sequence[Detail]) -> dict[str, Any]:
+    """Return the batch of messages that Lambda gives to a function."""
     bodies = [json.dumps(event_builders.envelope(detail)) for detail in details]
     return {"Records": [{"messageId": f"m{n}", "body": body} for n, body in enumerate(bodies)]}
