@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from certs import stacks, support
+from certs import stacks, support, terminal
 from certs.archive import archive
 from certs.bridge.command import bridge
 from certs.compare_records import compare
@@ -154,8 +154,6 @@ def run(
     Without FILES, a made-up course run of a thousand learners; with FILES, Open edX events as JSON lines (plain or
     .gz). The cloud is the stack of template.yaml, with its real functions, in this process.
     """
-    from rich.console import Console
-
     from certrules.core.policy import PolicyError
     from certs import run as job
     from certs import show
@@ -166,7 +164,7 @@ def run(
 
     if files and oulad is not None:
         raise click.UsageError("either FILES or --oulad: they are different events")
-    console = Console(stderr=as_json, record=picture is not None, width=None if picture is None else 118)
+    console = terminal.console(118 if picture else terminal.PAGE, stderr=as_json, record=picture is not None)
     try:
         policies = read_policy(policy)
         if oulad is not None:
@@ -214,8 +212,6 @@ def local(port: int, policy: str) -> None:
     What programs put on its bus is delivered, and becomes certificates. They reach it by its endpoint URL, with any
     credentials and region eu-west-1; `certs explain` finds it, in the folder where this was started.
     """
-    from rich.console import Console
-
     from certrules.core.policy import PolicyError
     from certs import serving
     from certs.replay import read_policy
@@ -225,7 +221,7 @@ def local(port: int, policy: str) -> None:
     try:
         read_policy(policy)
         with LocalCloud(TEMPLATE, _parameters(policy)) as cloud:
-            serving.serve(cloud, Console(), port)
+            serving.serve(cloud, terminal.console(), port)
     except (PolicyError, stacks.NoStackError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 import click
 
 from certs.options import examples
+from certs.terminal import confirm
+from certs.terminal import console as terminal_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,15 +113,13 @@ def import_(
     Course runs that an import is the first to name begin in shadow. Into those that are live nothing is imported before
     you have seen what it publishes there.
     """
-    from rich.console import Console
-
     from certs.imports import job
     from certs.imports.files import UnreadableFileError
     from certs.stacks import NoStackError
 
     if bool(files) is bool(resume) or (resume and check):
         raise click.UsageError("name FILES to import, or the import to --resume")
-    console = Console(stderr=as_json)
+    console = terminal_console(stderr=as_json)
     options = _Options(rejects, at_once, timedelta(days=id_verification_days), without_unknown, partial, yes)
     try:
         if resume:
@@ -204,7 +204,7 @@ def _accept(console: "Console", begun: "Import", options: _Options) -> None:
     if lacking and not options.partial:
         raise PartialImportError(what_lacks(lacking))
     if preview.live and not options.yes:
-        click.confirm("Import into live course runs? (--yes answers this)", abort=True, err=True)
+        confirm("Import into live course runs? (--yes answers this)")
     begun.accept(preview.live)
 
 

@@ -17,6 +17,7 @@ from certs.support.common import (
     stack_option,
     yes_option,
 )
+from certs.terminal import confirm
 
 
 def _act(
@@ -41,7 +42,7 @@ def _act(
             click.echo("This takes a certificate away from the learner.", err=True)
         for sentence in (preview.get("programs") or {}).get("sentences", ()):
             click.echo(printable(sentence), err=True)
-        click.confirm("Do it?", abort=True, err=True)
+        confirm("Do it?")
         body["version"] = preview["version"]  # act on the version that was shown
     answer = api.post("/v1/case/act", body, key)
     show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}. {answer['sentence']}"))

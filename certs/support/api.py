@@ -42,9 +42,10 @@ class Api:
         data = json.dumps({name: _text(value) for name, value in body.items()}).encode()
         return self._ask(Request(f"{self._stack.api}{path}", data, headers))
 
-    def all_pages(self, path: str, name: str, **query: object) -> list[Any]:
-        """Return what stands under a name on all pages of an answer. Ends the command if the API refuses."""
-        return [row for page in self.pages(path, **query) for row in page[name]]
+    def whole(self, path: str, name: str, **query: object) -> Any:
+        """Return an answer with all pages of what stands under a name. Ends the command if the API refuses."""
+        first, *others = self.pages(path, **query)
+        return {**first, name: [row for page in (first, *others) for row in page[name]], "next": None}
 
     def pages(self, path: str, **query: object) -> Iterator[Any]:
         """Return the pages of an answer, one after another. Ends the command if the API refuses."""

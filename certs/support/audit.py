@@ -53,7 +53,7 @@ def audit(
     rows = (
         (short(row["at"]), row["by"], _what(row), _on(row), row["reason"], row["outcome"]["sentence"]) for row in found
     )
-    show(found, as_json, lambda: table(heads, rows, "Nobody did anything of that."))
+    show({"entries": found, "next": None}, as_json, lambda: table(heads, rows, "Nobody did anything of that."))
 
 
 def _what(row: dict[str, Any]) -> str:

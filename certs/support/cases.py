@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from certs.options import CourseRun, Instant, examples
-from certs.support.api import Api
+from certs.support.api import Api, fail
 from certs.support.common import json_option, learner_arguments, printable, short, show, stack_option, table
 
 
@@ -48,11 +48,12 @@ def explain(
     about = {"learner_id": learner, "course_run": course_run, "as_of": as_of}
     if reply is None:
         found = Api(stack).get("/v1/case", **about)
-        text = found.pop("text")
     else:
         found = Api(stack).get("/v1/case/reply", to=reply, language=language, zone=zone, **about)
-        text = found["text"]
-    show(found, as_json, lambda: click.echo(printable(text), nl=False))
+    show(found, as_json, lambda: click.echo(printable(found["text"]), nl=False))
+    if found.get("version") == 0:
+        ways = f"`certs learner {learner}` lists where they are known, `certs find` takes usernames and e-mails"
+        fail(1, f"nothing is known of learner {learner} in {course_run}: {ways}")
 
 
 @click.command(epilog=examples("certs timeline 86 course-v1:DemoX+CS101+2026_T1"))
@@ -65,7 +66,6 @@ def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool)
     And what was published when: facts, policies and transitions, with who did it and why.
     """
     case = Api(stack).get("/v1/case", learner_id=learner, course_run=course_run)
-    found = {"timeline": case["timeline"], "history": case["history"]}
 
     def human() -> None:
         for moment in case["timeline"]:
@@ -83,7 +83,7 @@ def timeline(learner: int, course_run: str, stack: str | None, *, as_json: bool)
         click.echo()
         table(("at (UTC)", "status", "cause", "by", "published"), rows, "Nothing was published.")
 
-    show(found, as_json, human)
+    show(case, as_json, human)
 
 
 @click.command(epilog=examples("certs learners course-v1:DemoX+CS101+2026_T1"))
@@ -95,8 +95,9 @@ def learners(course_run: str, stack: str | None, *, as_json: bool) -> None:
 
     All of whom anything is known there, one a line.
     """
-    found = Api(stack).all_pages("/v1/course-run/learners", "learners", course_run=course_run)
-    show(found, as_json, lambda: click.echo("\n".join(map(str, found)) or "Nothing is known of anybody there."))
+    found = Api(stack).whole("/v1/course-run/learners", "learners", course_run=course_run)
+    names = "\n".join(map(str, found["learners"]))
+    show(found, as_json, lambda: click.echo(names or "Nothing is known of anybody there."))
 
 
 @click.command(
@@ -185,7 +186,7 @@ def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
 
     Whose they are, by whom or which exam, when and why.
     """
-    found = Api(stack).get("/v1/invalidations", course_run=course_run)["invalidations"]
+    found = Api(stack).get("/v1/invalidations", course_run=course_run)
     rows = (
         (
             row["learner_id"],
@@ -195,7 +196,7 @@ def invalidations(course_run: str, stack: str | None, *, as_json: bool) -> None:
             row["notes"],
             f"{short(row['lifted_at'])} {row['lifted_by']}" if row["lifted_at"] else "active",
         )
-        for row in found
+        for row in found["invalidations"]
     )
     heads = ("learner", "origin", "since", "by", "why", "lifted")
     show(found, as_json, lambda: table(heads, rows, "No certificate in this course run was ever invalidated."))

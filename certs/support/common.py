@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from certs.options import CourseRun
+from certs.terminal import UNLIMITED, console
 
 type Command = Callable[..., None]
 
@@ -37,15 +38,18 @@ def show(answer: Any, as_json: bool, human: Callable[[], None]) -> None:
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]], nothing: str) -> None:
-    """Show a table, or that there is nothing. What people wrote is text: no markup, and nothing a terminal obeys."""
-    from rich.console import Console
+    """Show a table, or that there is nothing; only a terminal cuts its lines.
+
+    What people wrote is text: no markup, and nothing a terminal obeys.
+    """
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*(Text("" if cell is None else printable(str(cell)), overflow="fold") for cell in row))
-    Console(highlight=False).print(shown if shown.row_count else nothing, soft_wrap=not shown.row_count)
+    where = console(UNLIMITED, highlight=False)
+    where.print(shown if shown.row_count else nothing, soft_wrap=not shown.row_count)
 
 
 def short(instant: str | None) -> str:

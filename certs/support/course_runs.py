@@ -46,12 +46,13 @@ def course_run(
     api = Api(stack)
     chosen = {name: value for name, value in filters.items() if value}
     if chosen or file is not None:
-        rows = api.all_pages("/v1/course-run/summary/learners", "learners", course_run=course_run, **chosen)
+        listed = api.whole("/v1/course-run/summary/learners", "learners", course_run=course_run, **chosen)
+        rows = listed["learners"]
         if file is not None:
             _write(file, rows)
         else:
             cells = ([_cell(row[name]) for name in _COLUMNS] for row in rows)
-            show(rows, as_json, lambda: table(_COLUMNS, cells, "Nobody."))
+            show(listed, as_json, lambda: table(_COLUMNS, cells, "Nobody."))
         return
     found = api.get("/v1/course-run/summary", course_run=course_run, fresh="true" if fresh else None)
     show(found, as_json, lambda: _numbers(found))

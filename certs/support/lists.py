@@ -10,6 +10,7 @@ from certs.options import CourseRun, examples
 from certs.support.acts import allowlist
 from certs.support.api import Api
 from certs.support.common import json_option, key_option, printable, reason_option, show, stack_option, yes_option
+from certs.terminal import confirm, stdin
 
 SOME_REFUSED = 1
 """Exit code if a line was refused; what is accepted is done all the same."""
@@ -33,7 +34,7 @@ def act_on_list(
         _describe(preview, err=True)
         if not preview["accepted"]:
             sys.exit(SOME_REFUSED)
-        click.confirm("Do it?", abort=True, err=True)
+        confirm("Do it?")
         body["seen"] = preview["seen"]
     answer = api.post("/v1/lists/act", body, key)
     show(answer, as_json, lambda: _show_done(answer, was_shown=not yes))
@@ -43,7 +44,7 @@ def act_on_list(
 
 def _text(file: Path) -> str:
     try:
-        content = click.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+        content = stdin() if str(file) == "-" else file.read_bytes()
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{file}: it is not UTF-8, {error.reason}") from error

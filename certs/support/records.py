@@ -19,6 +19,7 @@ from certs.support.common import (
     table,
     yes_option,
 )
+from certs.terminal import confirm
 
 waiting_option = click.option("--reason", help="Only what waits for this reason; a wrong one lists all.")
 
@@ -83,7 +84,8 @@ def _delivery_text(delivery: dict[str, Any]) -> str:
 @json_option
 def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> None:
     """List the deliveries that wait, by reason."""
-    rows = Api(stack).all_pages("/v1/records", "waiting", reason=reason)
+    found = Api(stack).whole("/v1/records", "waiting", reason=reason)
+    rows = found["waiting"]
 
     def human() -> None:
         cells = ((row["learner_id"], row["kind"], row["key"], row["reason"]) for row in rows)
@@ -92,7 +94,7 @@ def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> Non
             (row, *_) = (row for row in rows if row["reason"] == code)
             click.echo(f"{count} {code or 'not tried so far'}: {row['meaning']} {row['remedy']}")
 
-    show(rows, as_json, human)
+    show(found, as_json, human)
 
 
 @records.command(
@@ -134,11 +136,11 @@ def retry(
     api = Api(stack)
     owners: list[dict[str, Any]] = [{"learner_id": learner, "course_run": course_run, "kind": kind, "of": of}]
     if reason is not None:
-        rows = api.all_pages("/v1/records", "waiting", reason=reason)
+        rows = api.whole("/v1/records", "waiting", reason=reason)["waiting"]
         found = {(row["learner_id"], None if row["learner_id"] else row["key"]) for row in rows}
         owners = [{"learner_id": learner_id, "course_run": key} for learner_id, key in found]
         if not yes:
-            click.confirm(f"Try all that waits of {len(owners)} again?", abort=True, err=True)
+            confirm(f"Try all that waits of {len(owners)} again?")
     count = sum(api.post("/v1/records/retry", owner)["retried"] for owner in owners)
     show({"retried": count}, as_json, lambda: click.echo(f"{count} deliveries are tried again."))
 
@@ -167,6 +169,6 @@ def act_on_program(
         for sentence in preview["sentences"]:
             click.echo(printable(sentence), err=True)
         body["cause"] = preview["cause"]
-        click.confirm(f"Do it ({act})?", abort=True, err=True)
+        confirm(f"Do it ({act})?")
     answer = api.post("/v1/programs/act", body, key)
     show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}: {act}, of {answer['title']}."))

@@ -88,10 +88,10 @@ def start(
 @json_option
 def list_runs(stack: str | None, *, as_json: bool) -> None:
     """List the last runs, newest first."""
-    found = Api(stack).get("/v1/regenerations")["regenerations"]
+    found = Api(stack).get("/v1/regenerations")
     rows = (
         (run["id"], run["state"], _changes(run), _which(run["request"]["course_runs"]), run["request"]["by"])
-        for run in found
+        for run in found["regenerations"]
     )
     show(
         found, as_json, lambda: table(("id", "state", "changes", "course runs", "asked for by"), rows, "There is none.")

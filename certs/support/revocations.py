@@ -23,6 +23,7 @@ from certs.support.common import (
     yes_option,
 )
 from certs.support.lists import act_on_list, file_option
+from certs.terminal import confirm
 
 
 @click.group(
@@ -45,7 +46,7 @@ held.add_command(acting("discard", "discard", "Have the certificate stay."))
 @json_option
 def list_held(course_run: str | None, stack: str | None, *, as_json: bool) -> None:
     """List them, of a course run or of all."""
-    rows = Api(stack).all_pages("/v1/held", "held", course_run=course_run)
+    found = Api(stack).whole("/v1/held", "held", course_run=course_run)
     heads = (
         ("learner", "cause", "since (UTC)", "due (UTC)")
         if course_run
@@ -53,12 +54,12 @@ def list_held(course_run: str | None, stack: str | None, *, as_json: bool) -> No
     )
 
     def cells() -> Iterator[tuple[object, ...]]:
-        for row in rows:
+        for row in found["held"]:
             due = short(row["due"]) or "a person decides"
             known = (row["cause"], short(row["since"])) if course_run else (row["course_run"], row["cause"])
             yield row["learner_id"], *known, due
 
-    show(rows, as_json, lambda: table(heads, cells(), "Nothing is pending."))
+    show(found, as_json, lambda: table(heads, cells(), "Nothing is pending."))
 
 
 @held.command("discard-all")
@@ -81,9 +82,9 @@ def discard_all(
         act_on_list(api, "discard", course_run, file, reason, key, yes=yes, as_json=as_json)
         return
     if not yes:
-        found = len(api.all_pages("/v1/held", "held", course_run=course_run))
+        found = len(api.whole("/v1/held", "held", course_run=course_run)["held"])
         click.echo(f"{found} certificates stay; their pending revocations are discarded.", err=True)
-        click.confirm("Do it?", abort=True, err=True)
+        confirm("Do it?")
     body = {"course_run": course_run, "reason": reason}
     answer = api.post("/v1/held/discard", body, key)
     left = f"; {answer['left']} are left: ask again" if answer["left"] else ""
@@ -150,8 +151,9 @@ def request_revocation(
 @json_option
 def list_revocations(stack: str | None, *, as_json: bool) -> None:
     """List the bulk revocations."""
-    found = Api(stack).get("/v1/revocations")["revocations"]
-    show(found, as_json, lambda: click.echo("\n".join(map(_show_request, found)) or "None was asked for."))
+    found = Api(stack).get("/v1/revocations")
+    lines = "\n".join(map(_show_request, found["revocations"]))
+    show(found, as_json, lambda: click.echo(lines or "None was asked for."))
 
 
 @revocations.command("show")
@@ -207,7 +209,7 @@ def _deciding(decision: str, text: str) -> click.Command:
         api = Api(stack, colleague)
         if not yes:
             click.echo(_show_request(_requested(api, revocation_id)), err=True)
-            click.confirm(f"{decision.capitalize()} it?", abort=True, err=True)
+            confirm(f"{decision.capitalize()} it?")
         answer = api.post(f"/v1/revocations/{quote(revocation_id, safe='')}/{decision}", {})
         show(answer, as_json, lambda: click.echo(f"{len(answer['learners'])} certificates: {answer['state']}."))
 
@@ -228,10 +230,11 @@ def _switching(name: str, switch: str, text: str) -> click.Command:
     @reason_option
     @key_option
     @stack_option
-    def command(course_run: str | None, reason: str, key: str | None, stack: str | None) -> None:
+    @json_option
+    def command(course_run: str | None, reason: str, key: str | None, stack: str | None, *, as_json: bool) -> None:
         body = {"course_run": course_run, "reason": reason}
         answer = Api(stack).post(f"/v1/automatic-revocations/{switch}", body, key)
-        click.echo(f"Sent as event {answer['event_id']}.")
+        show(answer, as_json, lambda: click.echo(f"Sent as event {answer['event_id']}."))
 
     return command
 

@@ -16,6 +16,7 @@ from certs.support.api import CONTRADICTS, Api, fail
 from certs.support.common import json_option, key_option, reason_option, short, show, stack_option, table, yes_option
 from certs.support.files import out_option, save
 from certs.support.regenerations import RUNNING, issued_option, report_of
+from certs.terminal import confirm
 
 _CASE = "course-v1:DemoX+CS101+2026_T1"
 _AT_ONCE = 500
@@ -55,13 +56,14 @@ def status(course_runs: tuple[str, ...], stack: str | None, *, as_json: bool) ->
         (row["course_run"], row["rollout"], short(row["at"]) or "by default", row["by"], row["reason"]) for row in found
     )
     heads = ("course run", "rollout", "since (UTC)", "by", "why")
-    show(found, as_json, lambda: table(heads, rows, "No course run is known."))
+    show({"course_runs": found, "next": None}, as_json, lambda: table(heads, rows, "No course run is known."))
 
 
 def _status(api: Api, course_runs: Iterable[str]) -> list[dict[str, Any]]:
     named = list(course_runs)
     if not named:
-        return api.all_pages("/v1/rollout", "course_runs")
+        known: list[dict[str, Any]] = api.whole("/v1/rollout", "course_runs")["course_runs"]
+        return known
     return [row for name in named for row in api.get("/v1/rollout", course_run=name)["course_runs"]]
 
 
@@ -190,7 +192,7 @@ def _changing(setting: str, text: str) -> click.Command:
             err=True,
         )
         if changing and not yes:
-            click.confirm("Do it?", abort=True, err=True)
+            confirm("Do it?")
         _set(api, setting, [row["course_run"] for row in changing], reason, key or str(uuid4()))
 
     return command
@@ -257,7 +259,7 @@ def live(
             f"{options or 'none'}",
         )
     if not yes:
-        click.confirm("Do it?", abort=True, err=True)
+        confirm("Do it?")
     _set(api, "live", going, reason, key or str(uuid4()), comparison=run_id, rows=rows)
 
 

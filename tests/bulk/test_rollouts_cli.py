@@ -59,7 +59,9 @@ def test_a_course_run_is_compared_taken_live_and_back_from_the_command_line(scen
     assert live.stdout.startswith("1 course runs: live.")
     assert followed(scene, "rollout", "live", run, *why).stdout == "They are live already.\n"
     status = json.loads(certs("rollout", "status", run, "--json").stdout)
-    assert [(row["rollout"], row["by"], row["reason"]) for row in status] == [("live", "ada", "both were compared")]
+    assert [(row["rollout"], row["by"], row["reason"]) for row in status["course_runs"]] == [
+        ("live", "ada", "both were compared")
+    ]
 
     back = followed(scene, "rollout", "shadow", run, *why, "--yes")
     assert "1 of which are live now" in back.stderr
