@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import botocore.session
 import msgspec
@@ -74,6 +74,26 @@ def waiting_in(queue_url: str) -> int:
     name = "ApproximateNumberOfMessages"
     answer = client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
     return int(answer["Attributes"][name])
+
+
+class SeenMessage(NamedTuple):
+    """A message that was looked at, and stays in its queue."""
+
+    attributes: dict[str, str]
+    sent_at: datetime  # UTC
+
+
+def peek(queue_url: str) -> list[SeenMessage]:
+    """Look at up to ten messages of a queue without a redrive policy: one request. Their bodies are not returned."""
+    asked = {"MaxNumberOfMessages": _BATCH, "VisibilityTimeout": 0, "MessageAttributeNames": ["All"]}
+    answer = client("sqs").receive_message(QueueUrl=queue_url, AttributeNames=["SentTimestamp"], **asked)
+    return [
+        SeenMessage(
+            {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()},
+            datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
+        )
+        for message in answer.get("Messages", ())
+    ]
 
 
 def put_events(bus: str, source: str, events: Iterable[tuple[str, str]]) -> int:

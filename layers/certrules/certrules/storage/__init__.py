@@ -1,7 +1,7 @@
 """Records, history and notes in DynamoDB. Only this package talks to DynamoDB."""
 
 from certrules.storage.audit_log import add_entry, entries, entries_about, entry_key, find_entry
-from certrules.storage.breaker import BreakerState, load_breaker
+from certrules.storage.breaker import BreakerState, load_breaker, tripped_at
 from certrules.storage.listings import (
     Place,
     course_runs,
@@ -17,6 +17,7 @@ from certrules.storage.listings import (
     learners_named,
     learners_page,
     owners_of,
+    pending_everywhere,
     pending_page,
     records_and_name_of,
     records_of,
@@ -111,6 +112,7 @@ __all__ = [
     "name_of",
     "notes_of",
     "owners_of",
+    "pending_everywhere",
     "pending_page",
     "place_of",
     "receipts",
@@ -128,4 +130,5 @@ __all__ = [
     "standing_page",
     "standings_of",
     "timeline_of",
+    "tripped_at",
 ]

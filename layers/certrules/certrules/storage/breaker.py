@@ -1,5 +1,6 @@
 """The breaker of a course run: the automatic revocations that it let through, and when it tripped."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,13 @@ class BreakerState:
         self.revoked, self.tripped_at, self.changed = revoked, tripped_at, True
         tripped = None if tripped_at is None else micros(tripped_at)
         self.item.e = msgspec.json.encode([tripped, *(micros(instant) for instant in revoked)]).decode()
+
+
+def tripped_at(course_runs: Iterable[str]) -> dict[str, datetime]:
+    """Return when (UTC) the breaker of each of these course runs last tripped, of those that ever did."""
+    found = Item.batch_get([(course_run_key(course_run), BREAKER) for course_run in course_runs])
+    tripped = {item.p.removeprefix(course_run_key("")): msgspec.json.decode(item.e)[0] for item in found}
+    return {course_run: instant_of(instant) for course_run, instant in tripped.items() if instant is not None}
 
 
 def load_breaker(course_run: str) -> BreakerState:

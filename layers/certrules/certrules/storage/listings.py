@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from certrules import aws
 from certrules.core.facts import CertificateInvalidation, invalidations
 from certrules.core.instants import instant_of, micros
 from certrules.formats.learner_names import NOTHING, LearnerName, Name
@@ -186,6 +187,20 @@ def pending_page(course_run: str, start: Place | None, limit: int) -> tuple[list
         return Item.by_pending.query(str(shard), condition, last_evaluated_key=key, limit=limit, page_size=limit)
 
     return _page(PENDING_SHARDS, start, limit, query)
+
+
+def pending_everywhere(most_a_shard: int) -> tuple[list[Pair], bool]:
+    """Return revocations that are pending, up to so many of each of PENDING_SHARDS, and whether there are more.
+
+    A request for each shard; they overlap where the CPU allows it.
+    """
+
+    def query(shard: int) -> tuple[list[Pair], bool]:
+        page = Item.by_pending.query(str(shard), limit=most_a_shard, page_size=most_a_shard)
+        return [Pair(learner_of(item.p), item.s) for item in page], page.last_evaluated_key is not None
+
+    pages = aws.each(query, range(PENDING_SHARDS))
+    return [pair for pairs, _ in pages for pair in pairs], any(more for _, more in pages)
 
 
 def _page(
