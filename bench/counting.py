@@ -20,8 +20,9 @@ LATENCY = 0.005
 FULL_CORE = 1769
 """MB of memory from which a function has a whole core."""
 
-COUNTED_TWICE = {"TransactWriteItems": 2}
-"""DynamoDB Local counts 4 units a KB where a transaction costs 2, as AWS documents it and bills it."""
+TRANSACTION = "TransactWriteItems"
+OF_TABLE, OF_INDEX = 2, 4
+"""How often DynamoDB Local counts a transaction's writes: AWS bills an item twice, and an index as for any write."""
 
 WRITES = {"BatchWriteItem", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"}
 
@@ -56,12 +57,15 @@ class Count:
         self.requests[operation] += 1
         self.events_put += len(parameters["Entries"]) if operation == "PutEvents" else 0
         consumed = answer.get("ConsumedCapacity", [])
-        units = sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
+        for table in consumed if isinstance(consumed, list) else [consumed]:
+            if operation not in WRITES:
+                self.read_units += table["CapacityUnits"]
+                continue
+            indexes = sum(index["CapacityUnits"] for index in table.get("GlobalSecondaryIndexes", {}).values())
+            times = (OF_TABLE, OF_INDEX) if operation == TRANSACTION else (1, 1)
+            self.write_units += (table["CapacityUnits"] - indexes) / times[0] + indexes / times[1]
         if operation in WRITES:
-            self.write_units += units / COUNTED_TWICE.get(operation, 1)
             self.bytes_written += sum(len(json.dumps(item)) for item in _items(parameters))
-        else:
-            self.read_units += units
 
     @contextmanager
     def running(self, function: str, memory: int) -> Iterator[None]:
@@ -94,7 +98,7 @@ def counting(count: Count) -> Iterator[None]:
         if not count.is_running:
             return call(client, operation, parameters)
         if client.meta.service_model.service_name == "dynamodb":
-            parameters = {**parameters, "ReturnConsumedCapacity": "TOTAL"}
+            parameters = {**parameters, "ReturnConsumedCapacity": "INDEXES"}
         answer = call(client, operation, parameters)
         count.sent(operation, parameters, answer)
         return answer
