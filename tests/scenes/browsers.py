@@ -29,6 +29,9 @@ LOOKS = {"width": 1000, "height": 800}
 PHONE = 390  # pixels
 
 
+TALLEST = 1400  # pixels of a picture
+
+
 EVIL = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 
@@ -86,7 +89,9 @@ class Person:
     def check(self, picture: str = "") -> None:
         """Have axe-core look at the page, wide and as on a phone, where nothing may be wider; keep a picture of it."""
         if picture and PICTURES:
-            self.page.screenshot(path=Path(PICTURES) / f"{picture}.png")
+            height = self.page.evaluate("document.documentElement.getBoundingClientRect().height")
+            clip: Any = {"x": 0, "y": 0, "width": LOOKS["width"], "height": min(height, TALLEST)}
+            self.page.screenshot(path=Path(PICTURES) / f"{picture}.png", full_page=True, clip=clip)
         for width in (LOOKS["width"], PHONE):
             self._axe.set_viewport_size({"width": width, "height": LOOKS["height"]})
             self._axe.set_content(self.page.content())

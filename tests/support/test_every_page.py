@@ -23,6 +23,7 @@ PAGES = {
     "/audit": {},
     "/case": {"learner_id": "{learner_id}", "course_run": "{course_run}"},
     "/course-run": {"course_run": "{course_run}"},
+    "/course-run/learners": {"course_run": "{course_run}"},
     "/find": {"q": "course-v1"},
     "/learner": {"learner_id": "{learner_id}"},
     "/lists": {},

@@ -6,6 +6,7 @@ import pytest
 
 from certrules.bulk.reporting import OUTCOMES
 from certrules.core.deliveries.outcomes import Waiting
+from certrules.core.programs.reasons import ProgramCause
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause, RevocationAction, Status
 from certrules.formats.refusals import Reason
@@ -20,6 +21,7 @@ TEMPLATES = TEMPLATE.parent / "functions" / "support" / "templates"
     ("kind", "codes"),
     [
         ("cause", Cause),
+        ("program_cause", ProgramCause),
         ("status", ["none", *Status]),
         ("reason", [rule.code for rule in RULES]),
         ("refusal", Reason),

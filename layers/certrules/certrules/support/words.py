@@ -5,6 +5,7 @@ Pages, answers and commands take them from here; no page makes words of a code's
 
 from collections.abc import Mapping
 
+from certrules.core.programs.reasons import ProgramCause
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause, RevocationAction, Status
 from certrules.core.wording import clause, status_text
@@ -26,6 +27,15 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         Cause.NEVER_EARNED: "not carried by the facts",
         Cause.NEVER_PASSED: "first grade received is failing",
         Cause.LATE_ENTRY: "an entry came too late",
+    },
+    "program_cause": {
+        ProgramCause.EARNED: "every course satisfied",
+        ProgramCause.REINSTATED: "every course satisfied again",
+        ProgramCause.COURSE_LOST: "a course is no longer satisfied",
+        ProgramCause.DEFINITION_CHANGED: "the definition of the program changed",
+        ProgramCause.DEFINITION_GAP: "the definition of the program has a gap",
+        ProgramCause.PROGRAM_WITHDRAWN: "the program was withdrawn",
+        ProgramCause.NEVER_EARNED: "not carried by the facts",
     },
     "status": {_NO_STATUS: "no certificate", **{status: status_text(status) for status in Status}},
     "reason": {rule.code: clause(rule.unmet) for rule in RULES},
