@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from importlib import import_module
-from itertools import count
+from itertools import batched, count
 from typing import Any
 from uuid import uuid4
 
@@ -50,11 +50,10 @@ def changed(learner: Learner) -> dict[str, str]:
     return {"course_run": learner.course_run, "at": AT}
 
 
-def outdated(course_run: str, learners: list[Learner]) -> list[int]:
-    """Return the learners that were decided with another configuration than the stored one."""
+def undecided(learners: list[Learner]) -> list[int]:
+    """Return the learners that have no certificate, of whatever status, though the course run is known."""
     loaded = storage.load([each.pair for each in learners])
-    version = loaded.course_runs[course_run].version
-    return [pair.learner_id for pair, stored in loaded.records.items() if stored.based_on[1] != version]
+    return [pair.learner_id for pair, stored in loaded.records.items() if stored.published.certificate is None]
 
 
 def test_a_switch_for_everywhere_is_no_course_run_that_changed(scene: Scene) -> None:
@@ -89,7 +88,7 @@ def test_changes_that_come_together_share_a_run_and_a_later_one_has_its_own(scen
     assert scene.redecide(*messages, *messages) == failed()
     assert len(runs(scene, learner.course_run)) == 1
     scene.cloud.deliver()
-    assert outdated(learner.course_run, [learner]) == []
+    assert runs(scene, learner.course_run)[0].status == "SUCCEEDED"
 
     scene.redecide(changed(learner))
     assert len(runs(scene, learner.course_run)) == 2
@@ -143,15 +142,15 @@ def test_every_learner_of_the_course_run_is_decided_part_by_part(
 ) -> None:
     learners = [Learner(number, learner.course_run) for number in range(1, 90)]
     for each in (*learners, learner.elsewhere("course-v1:CertX+Other+2026")):
-        scene.ingest(each.enrolled(day(1)))
+        scene.ingest(each.enrolled(day(1)), each.passing(day(1)))
     small_pages(scene.cloud, monkeypatch)
     scene.ingest(learner.configured(day(2)))
-    assert len(outdated(learner.course_run, learners)) == 89
+    assert len(undecided(learners)) == 89
     wire.sent.clear()
 
     deliveries = scene.cloud.deliver()
 
-    assert outdated(learner.course_run, learners) == []
+    assert undecided(learners) == []
     assert deliveries.errors == []
     assert deliveries["RedecideFunction"].invocations == 1
     assert deliveries["DecideFunction"].invocations > storage.COURSE_RUN_SHARDS * 2
@@ -217,7 +216,7 @@ def test_a_record_that_cannot_be_decided_is_left_to_the_ingest_queue_and_stops_n
 ) -> None:
     others = [Learner(learner.learner_id + 16 * number, learner.course_run) for number in range(1, 4)]
     for each in (learner, *others):
-        scene.ingest(each.enrolled(day(1)))
+        scene.ingest(each.enrolled(day(1)), each.passing(day(1)))
     key = {"p": {"S": f"L#{learner.learner_id}"}, "s": {"S": learner.course_run}}
     table = {"TableName": scene.cloud.physical("CertificatesTable")}
     found = scene.client("dynamodb").get_item(**table, Key=key)["Item"]
@@ -226,7 +225,7 @@ def test_a_record_that_cannot_be_decided_is_left_to_the_ingest_queue_and_stops_n
 
     scene.cloud.deliver()
 
-    assert outdated(learner.course_run, others) == []
+    assert undecided(others) == []
     (waiting,) = scene.take("IngestDeadLetters")
     assert waiting["request"]["learner_id"] == learner.learner_id
     scene.client("dynamodb").put_item(**table, Item=found)
@@ -237,7 +236,7 @@ def test_an_outage_has_the_step_tried_again_and_sends_no_course_run_to_the_inges
 ) -> None:
     learners = [Learner(learner.learner_id + 16 * number, learner.course_run) for number in range(40)]
     for each in learners:
-        scene.ingest(each.enrolled(day(1)))
+        scene.ingest(each.enrolled(day(1)), each.passing(day(1)))
     scene.ingest(learner.configured(day(2)))
     scene.redecide(*scene.take("RedecideQueue"))
     (run,) = runs(scene, learner.course_run)
@@ -250,7 +249,31 @@ def test_an_outage_has_the_step_tried_again_and_sends_no_course_run_to_the_inges
 
     scene.cloud.deliver()
 
-    assert outdated(learner.course_run, learners) == []
+    assert undecided(learners) == []
+
+
+def test_only_learners_whose_certificate_changes_are_written(scene: Scene, learner: Learner, wire: Wire) -> None:
+    learners = [Learner(number, learner.course_run) for number in range(1, 1_001)]
+    earning, others = learners[:10], learners[10:]
+    for some in batched(others, 10, strict=False):
+        scene.ingest(*(each.enrolled(day(1)) for each in some))
+    for each in earning:
+        scene.ingest(each.enrolled(day(1), "honor"), each.id_approved(day(1)), each.passing(day(1)))
+    scene.ingest(learner.configured(day(2)))
+    scene.cloud.deliver()
+    scene.ingest(learner.configured(day(3), policy={"eligible_modes": ["verified", "honor"]}))
+    before = storage.load([each.pair for each in learners]).records
+    wire.sent.clear()
+
+    scene.cloud.deliver()
+
+    table = scene.cloud.physical("CertificatesTable")
+    assert sum(request.operation == "TransactWriteItems" for request in wire.sent) == 10
+    assert not [request for request in wire.sent if request.operation == "PutItem" and request.names(table)]
+    after = storage.load([each.pair for each in learners]).records
+    assert {pair.learner_id for pair, stored in after.items() if stored.version != before[pair].version} == {
+        each.learner_id for each in earning
+    }
 
 
 def test_events_do_not_wait_behind_a_course_run(scene: Scene, learner: Learner) -> None:

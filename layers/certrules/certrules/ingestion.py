@@ -54,7 +54,6 @@ _HISTORY_AT_ONCE = 3_000_000
 _DECIDING_SETTINGS = {"web_certificates_enabled", "policy", "rollout"}
 """The settings of a course run that decide certificates; the others only decide what is shown."""
 
-
 _SENT_FOR_NAMES = {NAMED, RENAMED, ERASED}
 """The events that are about a learner's names and nothing else."""
 
@@ -211,6 +210,7 @@ class _Attempt:
         """Decide the record of a learner in a course run, and save it if it changed."""
         pair, loaded = subject
         stored = loaded.records[pair]
+        based_on = stored.based_on
         try:
             decided, entries = self._decided(subject, group)
         except TimelineFullError:
@@ -228,10 +228,11 @@ class _Attempt:
         tripped = () if revocations.tripped is None else (revocations.tripped,)
         saved = save_decided(stored, decided, tripped, revocations.breaker)
         self._result.decided[pair] = saved.publication.published.certificate
+        has_new_basis = decided.known.versions != based_on
+        if decided.rollout.rollout is Rollout.SHADOW and (saved.is_written or has_new_basis):
+            self._result.compared[decided.compared().kind] += 1
         if saved.is_written:
             self._result.changed.append((pair, saved.publication))
-            if decided.rollout.rollout is Rollout.SHADOW:
-                self._result.compared[decided.compared().kind] += 1
             self._result.stopped.update(revocations.stopped)
             self._result.tripped += revocations.tripped is not None
         if not saved.is_whole:
@@ -264,6 +265,17 @@ def save_decided(
     breaker: BreakerState | None = None,
 ) -> SavedRecord:
     """Save a decided record with its history and the breaker in one transaction. Raises LostRaceError."""
+    write, publication = write_of(stored, decided, more_history, breaker)
+    return SavedRecord(publication, storage.save_record(write), publication is decided.publication)
+
+
+def write_of(
+    stored: StoredRecord,
+    decided: DecidedRecord,
+    more_history: Iterable[str] = (),
+    breaker: BreakerState | None = None,
+) -> tuple[RecordWrite, Publication]:
+    """Return what is to be saved of a decided record, and as much of its publication as one transaction takes."""
     publication, history = _first_transaction(decided)
     record, pending = decided.record, publication.published.pending
     certificate = publication.published.certificate
@@ -281,8 +293,7 @@ def save_decided(
         breaker,
         standing_of(decided, publication.published).text,
     )
-    is_written = storage.save_record(write)
-    return SavedRecord(publication, is_written, publication is decided.publication)
+    return write, publication
 
 
 def _first_transaction(decided: DecidedRecord) -> tuple[Publication, list[str]]:

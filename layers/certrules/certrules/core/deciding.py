@@ -133,7 +133,7 @@ def decide_record(
         publication = next_publication(
             before,
             outcome,
-            _new_id(record, timeline) if timeline and not _has_id(before) else "",
+            _new_id(record, timeline) if timeline and _needs_id(before, outcome) else "",
             max(compacted_until, known.shared_compacted_until),
             timeline,
             rollout.live_since,
@@ -272,8 +272,11 @@ def _hold_of(record: Record, revocation: Transition, by: str, why: str) -> Entry
     return hold_entry(revocation, str(uuid5(NAMESPACE_OID, name)), by, why)
 
 
-def _has_id(published: PublishedCertificate) -> bool:
-    return published.certificate is not None and bool(published.certificate.certificate_id)
+def _needs_id(before: PublishedCertificate, outcome: Outcome) -> bool:
+    """Whether there is a certificate, published or by the facts, and none was published with an id."""
+    if before.certificate is None:
+        return outcome.certificate is not None
+    return not before.certificate.certificate_id
 
 
 def _new_id(record: Record, timeline: Timeline) -> str:

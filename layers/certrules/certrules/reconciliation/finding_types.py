@@ -25,7 +25,7 @@ UNPUBLISHED = FindingType(
 
 UNDECIDED = FindingType(
     "undecided",
-    "A newer ID verification or course run, or a time that came, was never decided with.",
+    "It would be decided otherwise with a newer ID verification or course run, or at a time that came.",
     "The certificate is decided again, as if the lost request had come.",
     is_healed=True,
 )

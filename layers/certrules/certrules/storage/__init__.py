@@ -34,6 +34,7 @@ from certrules.storage.records import (
     name_of,
     save_name,
     save_record,
+    save_records,
     save_timeline,
 )
 from certrules.storage.standings import (
@@ -123,6 +124,7 @@ __all__ = [
     "save_note",
     "save_receipts",
     "save_record",
+    "save_records",
     "save_timeline",
     "scan_history",
     "scan_records",

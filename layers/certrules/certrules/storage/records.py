@@ -1,6 +1,6 @@
 """Records, ID verifications, configurations and names: loading and saving them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from certrules.storage.tables import (
     LEARNER_NAME,
     LOST_RACE_CODES,
     PENDING_SHARDS,
+    TRANSACTION_ITEMS,
     HistoryItem,
     Item,
     LostRaceError,
@@ -65,6 +66,9 @@ class StoredTimeline:
 _PLAIN = 700
 """A timeline and a certificate of so many bytes fit into 1 KB, the least that is paid for, keys included."""
 
+_TRANSACTION_BYTES = 1_000_000
+"""A transaction takes 4 MB, its 100 items have other attributes, and a character may be several bytes."""
+
 _UNPUBLISHED = PublishedCertificate()
 
 
@@ -73,7 +77,7 @@ class StoredRecord(StoredTimeline):
     """The stored record of a learner in a course run."""
 
     published: PublishedCertificate = _UNPUBLISHED
-    based_on: tuple[int, int] = (0, 0)  # versions of the ID verification and of the configuration
+    based_on: tuple[int, int] = (0, 0)  # versions of the ID verification, and of the configuration when it was written
     history_count: int = 0  # how many items its history has
 
     @property
@@ -181,16 +185,90 @@ class RecordWrite(NamedTuple):
 def save_record(write: RecordWrite) -> bool:
     """Save a record, its history and the breaker in one transaction: one request, or none if nothing changed.
 
-    Returns whether anything was written. Raises LostRaceError.
+    That it was decided with another configuration of the course run is no change. Returns whether anything was written.
+    Raises LostRaceError.
     """
+    if not _prepare(write):
+        return False
+    if write.history:
+        try:
+            _save_with_history([write])
+        except TransactWriteError as error:
+            if _lost([write], error):
+                raise LostRaceError from error
+            raise
+    else:
+        put_item(write.stored.item)
+    _note_saved(write)
+    return True
+
+
+def save_records(writes: Sequence[RecordWrite]) -> list[Exception | None]:
+    """Save records of which each has history, many in one transaction, for a tenth of the time of one request each.
+
+    Returns the error of each record, None if it was saved: LostRaceError if another writer was faster. Then the others
+    are saved without it, so no record's failure is another's.
+    """
+    errors: dict[int, Exception] = {}
+    changed = [number for number, write in enumerate(writes) if _prepare(write)]
+    for numbers in _transactions(writes, changed):
+        _save_all({number: writes[number] for number in numbers}, errors)
+    return [errors.get(number) for number in range(len(writes))]
+
+
+def _save_all(writes: dict[int, RecordWrite], errors: dict[int, Exception]) -> None:
+    """Save records in one transaction; if it is cancelled, again without those that lost a race, or one by one."""
+    while writes:
+        try:
+            _save_with_history([*writes.values()])
+        except TransactWriteError as error:
+            places = _lost([*writes.values()], error)
+            lost = {number for place, number in enumerate(writes) if place in places}
+            errors.update((number, LostRaceError()) for number in lost)
+            if not lost:
+                if len(writes) == 1:
+                    errors.update(dict.fromkeys(writes, error))
+                else:
+                    for number, write in writes.items():
+                        _save_all({number: write}, errors)
+                return
+            writes = {number: write for number, write in writes.items() if number not in lost}
+        else:
+            for write in writes.values():
+                _note_saved(write)
+            return
+
+
+def _transactions(writes: Sequence[RecordWrite], numbers: Sequence[int]) -> Iterator[list[int]]:
+    """Yield which records fit into a transaction together."""
+    some: list[int] = []
+    items = size = 0
+    for number in numbers:
+        write = writes[number]
+        item = write.stored.item
+        own_items = len(_models_of(write))
+        own_size = sum(len(text or "") for text in (item.e, item.z, item.c, *write.history))
+        if some and (items + own_items > TRANSACTION_ITEMS or size + own_size > _TRANSACTION_BYTES):
+            yield some
+            some, items, size = [], 0, 0
+        some.append(number)
+        items, size = items + own_items, size + own_size
+    if some:
+        yield some
+
+
+def _prepare(write: RecordWrite) -> bool:
+    """Put the new state into the stored item. Returns whether it differs from what is stored."""
     stored, published, pair = write.stored, write.published, write.pair
     item = stored.item
     history_count = stored.history_count + len(write.history)
     state = encode_published(published, *write.based_on, history_count)
+    before = encode_published(published, write.based_on[0], stored.based_on[1], history_count)
     due = None if write.next_change_at is None else micros(write.next_change_at)
     is_known = write.timeline == stored.timeline and bool(stored.version)
-    is_listed = write.standing is None or optional(item.y) is not None  # not what an earlier release stored
-    if is_known and item.c == state and optional(item.t) == due and is_listed:
+    listed = optional(item.y)  # None: not what an earlier release stored
+    has_standing = write.standing in {None, listed} or (listed is not None and write.based_on == stored.based_on)
+    if is_known and item.c == before and optional(item.t) == due and has_standing:
         return False
     if not is_known:
         text = encode_timeline(write.timeline, text_of(item), stored.timeline)
@@ -203,27 +281,42 @@ def save_record(write: RecordWrite) -> bool:
     item.y = write.standing or item.y
     item.h = None if published.pending is None else str(pair.learner_id % PENDING_SHARDS)
     item.x = shard if any(entry.fact is Fact.INVALIDATION for entry in write.timeline) else None
-    if write.history:
-        _save_with_history(item, write)
-    else:
-        put_item(item)
-    stored.timeline, stored.compacted_until = write.timeline, write.compacted_until
-    stored.published, stored.history_count = published, history_count
     return True
 
 
-def _save_with_history(item: Item, write: RecordWrite) -> None:
-    try:
-        with TransactWrite(connection=shared_connection()) as transaction:
-            transaction.save(item)
-            for number, body in enumerate(write.history, write.stored.history_count + 1):
-                transaction.save(HistoryItem(*history_key(write.pair, number), b=body))
-            if write.breaker is not None and write.breaker.changed:
-                transaction.save(write.breaker.item)
-    except TransactWriteError as error:
-        if LOST_RACE_CODES & {reason.code for reason in error.cancellation_reasons if reason is not None}:
-            raise LostRaceError from error
-        raise
+def _note_saved(write: RecordWrite) -> None:
+    stored = write.stored
+    stored.timeline, stored.compacted_until = write.timeline, write.compacted_until
+    stored.published, stored.history_count = write.published, stored.history_count + len(write.history)
+
+
+def _models_of(write: RecordWrite) -> list[Item | HistoryItem]:
+    """Return the items of a record's transaction."""
+    first = write.stored.history_count + 1
+    models: list[Item | HistoryItem] = [write.stored.item]
+    models += [
+        HistoryItem(*history_key(write.pair, number), b=body) for number, body in enumerate(write.history, first)
+    ]
+    if write.breaker is not None and write.breaker.changed:
+        models.append(write.breaker.item)
+    return models
+
+
+def _save_with_history(writes: Sequence[RecordWrite]) -> None:
+    with TransactWrite(connection=shared_connection()) as transaction:
+        for write in writes:
+            for model in _models_of(write):
+                transaction.save(model)
+
+
+def _lost(writes: Sequence[RecordWrite], error: TransactWriteError) -> set[int]:
+    """Return the places of the records for which another writer was faster, by why a transaction was cancelled."""
+    places = [place for place, write in enumerate(writes) for _ in _models_of(write)]
+    return {
+        place
+        for place, reason in zip(places, error.cancellation_reasons, strict=False)
+        if reason is not None and reason.code in LOST_RACE_CODES
+    }
 
 
 def name_of(item: Item) -> LearnerName:

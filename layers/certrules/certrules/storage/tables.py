@@ -140,7 +140,7 @@ class PlainItem(Model):
     @override
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         """Return an item as it was read."""
-        item = cls()
+        item = cls.__new__(cls)  # there are no defaults to set
         item.attribute_values = {
             name: int(value["N"]) if "N" in value else value["S"] if "S" in value else value["B"]
             for name, value in data.items()
