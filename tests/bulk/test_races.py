@@ -1,6 +1,6 @@
 """Events that arrive while a plan is applied, on AWS's own engine: nothing is lost, and nothing is published twice."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
@@ -11,10 +11,10 @@ import pytest
 from certrules import aws
 from certrules.bulk.applying import apply_part
 from certrules.core.fact_types import Fact
-from tests.scenes.bulk_runs import Run, waiting
+from tests.scenes.bulk_runs import Run, outcome, statuses, waiting
 from tests.scenes.lifecycle_story import read
 from tests.scenes.races import stack, taken_in_wholly
-from tests.scenes.scene import Learner, Scene, day
+from tests.scenes.scene import Answer, Learner, Request, Scene, Wire, day
 
 __all__ = ["stack"]
 
@@ -74,3 +74,72 @@ def test_events_that_arrive_while_a_plan_is_applied_are_neither_lost_nor_overwri
     scene.empty_queues()
     again = Run(scene, [learner.course_run])
     assert again.go()["plan"]["counts"]["changes"] == 0
+
+
+# --- records that are saved together
+
+
+@pytest.fixture
+def shard(scene: Scene, learner: Learner) -> list[Learner]:
+    """Learners of one shard who earned a certificate that they don't have."""
+    learners = [Learner(16 * (1_000 * learner.learner_id + number), learner.course_run) for number in range(30)]
+    for one in learners:
+        scene.ingest(one.enrolled(day(1)), one.id_approved(day(1)), one.passing(day(3)))
+    scene.ingest(learner.configured(day(4)))
+    scene.empty_queues()  # nobody decides them again
+    return learners
+
+
+def test_a_group_is_one_read_and_one_transaction(scene: Scene, shard: list[Learner], wire: Wire) -> None:
+    run = Run(scene, [shard[0].course_run])
+    run.planned()
+    (part,) = run.list_parts()
+    wire.sent.clear()
+
+    run.apply(part)
+
+    assert {wire.operations()[name] for name in ("BatchGetItem", "TransactWriteItems")} == {1}
+    assert wire.operations()["PutItem"] == 0
+    assert run.report()["outcome"] == outcome(applied=30)
+
+
+def test_a_record_that_changed_meanwhile_keeps_no_other_from_being_saved(
+    scene: Scene, shard: list[Learner], wire: Wire
+) -> None:
+    run = Run(scene, [shard[0].course_run])
+    run.planned()
+    (part,) = run.list_parts()
+    late = {one.learner_id: one.graded(day(2), 0.7) for one in (shard[0], shard[13])}
+    arriving = [*late.values()]
+
+    def around(request: Request, answer: Callable[[], Answer]) -> Answer:
+        if request.operation == "TransactWriteItems" and arriving:
+            scene.ingest(arriving.pop())
+        return answer()
+
+    wire.sent.clear()
+    wire.around = around
+    run.apply(part)
+
+    assert run.report()["outcome"] == outcome(applied=28, changed_since=2)  # their own events awarded them
+    assert statuses(scene, shard) == ["downloadable"] * 30
+    for one in shard:
+        assert [item["previous"] for item in scene.history(one)] == [None]
+        grade = scene.stored_record(one).published.certificate
+        assert grade is not None
+        assert grade.grade == ("0.7" if one.learner_id in late else "")
+    assert wire.operations()["TransactWriteItems"] == 4  # cancelled, then without the two; and their events
+
+
+def test_a_record_that_can_never_be_saved_keeps_no_other_from_being_saved(
+    scene: Scene, shard: list[Learner], wire: Wire
+) -> None:
+    run = Run(scene, [shard[0].course_run])
+    run.planned()
+    (part,) = run.list_parts()
+    wire.refuse("TransactWriteItems", f"L#{shard[7].learner_id}", "ValidationException")
+
+    run.apply(part)
+
+    assert run.report()["outcome"] == outcome(applied=29, failed=1)
+    assert statuses(scene, shard).count("downloadable") == 29

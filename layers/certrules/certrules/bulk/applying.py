@@ -4,7 +4,6 @@ What no longer is as planned is not written; it is reported, with what deciding 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from itertools import batched
 from time import monotonic, sleep
 from typing import Any
@@ -34,8 +33,8 @@ from certrules.bulk.seal import ListedPart, readable, refuse_foreign, request_of
 from certrules.core.certificate import Transition
 from certrules.core.deciding import decide_record
 from certrules.core.terms import AUTOMATIC, Actor, Status, is_person
-from certrules.ingestion import ATTEMPTS, save_decided
-from certrules.storage import BATCH_GET_KEYS, Loaded, LostRaceError
+from certrules.ingestion import ATTEMPTS, write_of
+from certrules.storage import BATCH_GET_KEYS, Loaded, LostRaceError, RecordWrite
 
 _AT_ONCE = BATCH_GET_KEYS // 3
 """How many records are read in one request, each with its ID verification and its configuration."""
@@ -58,6 +57,15 @@ def apply_part(bucket: str, run: Mapping[str, Any], listed: Mapping[str, Any]) -
         raise
     folder.write_json(f"results/{part.name}.json", result)
     return result
+
+
+def _failure_of(write: RecordWrite) -> Exception | None:
+    """Save a record without history. Returns why that failed, None if it was saved."""
+    try:
+        storage.save_record(write)
+    except Exception as error:  # noqa: BLE001 - one record's failure is no other's
+        return error
+    return None
 
 
 class _Part:
@@ -119,9 +127,11 @@ class _Part:
         for _ in range(ATTEMPTS):
             lost: list[PlannedChange] = []
             for group, loaded in self._loaded(changes):
-                for change, outcome in zip(group, each(partial(self._attempt, loaded), group), strict=True):
+                for change, outcome in self._saved(group, loaded):
                     if isinstance(outcome, LostRaceError):
                         lost.append(change)
+                    elif isinstance(outcome, Exception):
+                        yield change, self._failed(change, outcome)
                     else:
                         yield change, outcome
             changes = lost
@@ -143,15 +153,34 @@ class _Part:
                 for change in changes:
                     yield from self._loaded([change])
 
-    def _attempt(self, loaded: Loaded | Exception, change: PlannedChange) -> ChangeResult | LostRaceError | None:
-        try:
-            return self._failed(change, loaded) if isinstance(loaded, Exception) else self._apply_one(change, loaded)
-        except LostRaceError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - one record's failure is no other's
-            return self._failed(change, error)
+    def _saved(
+        self, changes: Sequence[PlannedChange], loaded: Loaded | Exception
+    ) -> Iterator[tuple[PlannedChange, ChangeResult | Exception | None]]:
+        """Decide records and save together those that come out as planned. Yields the outcome of each."""
+        if isinstance(loaded, Exception):
+            yield from ((change, loaded) for change in changes)
+            return
+        together: list[tuple[PlannedChange, RecordWrite, bool]] = []
+        alone: list[tuple[PlannedChange, RecordWrite]] = []  # without history: a transaction would cost twice as much
+        for change in changes:
+            try:
+                found = self._decided(change, loaded)
+                if isinstance(found, ChangeResult):
+                    yield change, found
+                elif found[0].history:
+                    together.append((change, *found))
+                else:
+                    alone.append((change, found[0]))
+            except Exception as error:  # noqa: BLE001 - one record's failure is no other's
+                yield change, error
+        yield from zip([change for change, _ in alone], each(_failure_of, [write for _, write in alone]), strict=True)
+        failures = storage.save_records([write for _, write, _ in together])
+        for (change, _, is_whole), failure in zip(together, failures, strict=True):
+            unfinished = None if is_whole else LostRaceError("the next attempt saves the next part")
+            yield change, failure or unfinished
 
-    def _apply_one(self, planned: PlannedChange, loaded: Loaded) -> ChangeResult | None:
+    def _decided(self, planned: PlannedChange, loaded: Loaded) -> ChangeResult | tuple[RecordWrite, bool]:
+        """Decide a record. Returns what is to be saved, and whether that is all of it; or why nothing is."""
         pair = planned.pair
         known = loaded.known(pair, self._policies, settings.default_rollout())
         decided = decide_record(known, (), self._request.at)
@@ -161,11 +190,9 @@ class _Part:
         if now is None or not now.completes(planned):
             return self._row(planned, "changed_since", now)
         signed = tuple(map(self._signed, decided.publication.new_transitions))
-        publication = decided.publication._replace(new_transitions=signed)
-        saved = save_decided(loaded.records[pair], decided._replace(publication=publication))
-        if not saved.is_whole:
-            raise LostRaceError("the next attempt saves the next part")
-        return None
+        decided = decided._replace(publication=decided.publication._replace(new_transitions=signed))
+        write, publication = write_of(loaded.records[pair], decided)
+        return write, publication is decided.publication
 
     def _signed(self, transition: Transition) -> Transition:
         """Make the approver the actor of an automatic revocation."""

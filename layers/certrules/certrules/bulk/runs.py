@@ -35,7 +35,7 @@ from certrules.formats.stored import as_time, certificate_as_json
 from certrules.storage import Loaded, Pair, StoredRecord
 
 PART = 500
-"""How many changes a part of a plan has at most: it is applied by one call, in seconds."""
+"""How many changes a part of a plan has at most: at the slowest rate, one a second, a call has time for them."""
 
 MOST_NAMED = 1_000
 """How many course runs one may name; `all` has no limit. An execution's input is at most 256 KB."""
