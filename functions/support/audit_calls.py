@@ -18,7 +18,7 @@ from certrules.requests import RefusedActError
 from certrules.support.acts import ACTS
 from certrules.support.outcomes import outcomes
 from certrules.support.program_acts import PROGRAM_ACTS
-from models import Instant, whole_number
+from models import CourseRun, Instant, whole_number
 from openapi import call
 
 LABELS = {name: act.label for name, act in ACTS.items()} | {
@@ -51,7 +51,6 @@ Since = Annotated[Instant | None, Query(description="From this instant on; defau
 Until = Annotated[Instant | None, Query(description="Before this instant; default: now.")]
 By = Annotated[str | None, Query(min_length=1, max_length=255, description="Only what this person did.")]
 ActName = Annotated[str | None, Query(min_length=1, max_length=64, description="Only this act, such as invalidate.")]
-OnCourseRun = Annotated[str | None, Query(min_length=1, max_length=255, description="Only in this course run.")]
 OnLearner = Annotated[
     int | None, BeforeValidator(whole_number), Query(ge=1, lt=2**63, description="Only on this learner.")
 ]
@@ -66,7 +65,7 @@ def audit_log(
     actor: By = None,
     kind: Annotated[Kind | None, Query(description="Only entries of this kind.")] = None,
     act: ActName = None,
-    course_run: OnCourseRun = None,
+    course_run: CourseRun | None = None,
     learner_id: OnLearner = None,
     cursor: After = None,
 ) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from acting import discarded, switched
 from answers import (
@@ -29,6 +29,7 @@ from certrules.support import revocations as bulk_revocations
 from models import (
     BulkDiscard,
     CourseRun,
+    CourseRunOrAny,
     Cursor,
     Key,
     Switch,
@@ -60,7 +61,7 @@ def invalidations(course_run: CourseRun) -> dict[str, Any]:
 
 
 @app.get("/v1/held", summary="Revocations that are pending or held", **call(HeldPage, refuses=(404,)))
-def held(course_run: Annotated[str, Query(max_length=255)] = "", cursor: Cursor = None) -> dict[str, Any]:
+def held(course_run: CourseRunOrAny = "", cursor: Cursor = None) -> dict[str, Any]:
     """Return a page of them, of a course run or of all."""
     key = key_of(course_run) if course_run else ""
     rows, following = bulk_revocations.pending_in(key, read_cursor(cursor, key), PAGE)

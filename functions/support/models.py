@@ -67,6 +67,16 @@ LearnerId = Annotated[int, BeforeValidator(whole_number), Query(**_ID, examples=
 LearnerInPath = Annotated[int, BeforeValidator(whole_number), PathParameter(**_ID)]
 
 
+CourseRunOrAny = Annotated[
+    str,
+    Query(
+        max_length=255,
+        description="The course run's key; empty: of all.",
+        json_schema_extra={"pattern": f"^(?:|{COURSE_KEY.pattern})$"},  # validated by the call, as above
+    ),
+]
+
+
 CourseRun = Annotated[str, Query(**_KEY, examples=["course-v1:DemoX+CS101+2026_T1"])]
 
 
@@ -175,7 +185,7 @@ class WhatIf(Strict):
 class Switch(Strict):
     """Stop or resume automatic revocations."""
 
-    course_run: Annotated[str | None, Field(max_length=255, description="null: everywhere")]
+    course_run: Annotated[RunKey | None, Field(description="null: everywhere")]
     reason: Reason
 
 

@@ -21,7 +21,7 @@ from models import (
 )
 from openapi import call
 
-RevocationId = Annotated[str, Path(min_length=1, max_length=64, description="The bulk revocation's id.")]
+RevocationId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="The bulk revocation's id.")]
 
 
 @app.get("/v1/revocations", summary="Bulk revocations that were asked for", **call(Revocations))

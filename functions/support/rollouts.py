@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import AfterValidator, Field
 
 from answers import RolledOut, Rollouts
@@ -13,7 +13,7 @@ from certrules import aws, storage
 from certrules.audit import Subject
 from certrules.core.terms import Rollout
 from certrules.support import acts, rollouts, spellings
-from models import Cursor, Key, Reason, RunKey, Strict
+from models import CourseRunOrAny, Cursor, Key, Reason, RunKey, Strict
 from openapi import call
 from regenerations import BUCKET, course_key
 
@@ -46,9 +46,7 @@ class Setting(Strict):
 
 
 @app.get("/v1/rollout", summary="Who decides in course runs, a page at a time", **call(Rollouts, refuses=(404,)))
-def rollout(
-    course_run: Annotated[str, Query(max_length=255, description="Only this one.")] = "", cursor: Cursor = None
-) -> dict[str, Any]:
+def rollout(course_run: CourseRunOrAny = "", cursor: Cursor = None) -> dict[str, Any]:
     """Return a page of all course runs whose configuration is known; or of one, known or not."""
     if course_run:
         return {"course_runs": rollouts.status_of([known_key_of(course_run)]), "next": None}

@@ -1,5 +1,6 @@
 """The OpenAPI document allows what the API takes, so that programs that are made of it don't run into refusals."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -85,3 +86,30 @@ def test_the_document_has_what_is_answered_where_no_learner_can_be(scene: Scene)
 def test_a_refusal_names_the_place_and_not_how_it_is_read(scene: Scene) -> None:
     answer = Client(scene).post("/v1/regenerations", course_runs=["no key"], reason="new policy")
     assert (answer.status, answer.body["field"]) == (422, "course_runs.0")
+
+
+def test_every_call_documents_its_refusals_and_the_form_of_the_keys_that_it_takes() -> None:
+    for path, calls in document()["paths"].items():
+        for method, call in calls.items():
+            refusals = {"422"} | ({"415"} if method == "post" else set()) | ({"404"} if "{" in path else set())
+            assert refusals <= call["responses"].keys(), (method, path)
+            keys = [one["schema"] for one in call.get("parameters", []) if one["name"] == "course_run"]
+            assert all("pattern" in json.dumps(schema) for schema in keys), (method, path)
+
+
+def test_every_body_documents_the_form_of_a_course_runs_key() -> None:
+    bodies = [
+        call["requestBody"]["content"]["application/json"]["schema"]
+        for calls in document()["paths"].values()
+        for call in calls.values()
+        if "requestBody" in call
+    ]
+    names = {schema["$ref"].rpartition("/")[2] for schema in bodies if "$ref" in schema}
+    fields = [
+        field
+        for name in names
+        for key, field in document()["components"]["schemas"][name]["properties"].items()
+        if key in {"course_run", "course_runs"}
+    ]
+    assert len(fields) > 5
+    assert all("pattern" in json.dumps(field) for field in fields)
