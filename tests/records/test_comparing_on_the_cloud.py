@@ -18,7 +18,7 @@ from tests.records.cloud import COURSES, cloud_scene, defined, earn, send
 from tests.records.scene import A1, ADA, B1, P1
 from tests.records.service import CREDENTIALS, Host
 from tests.scenes.commands import certs
-from tests.scenes.scene import Scene, day
+from tests.scenes.scene import Learner, Scene, day
 
 __all__ = ["cloud_scene"]
 
@@ -113,6 +113,40 @@ def test_a_lost_hint_is_healed_by_the_next_pass(completed: Scene, host: Host) ->
     assert statuses(host)[B1] == "awarded"
     again = load_learner(ADA).deliveries[forgotten.delivery.target]
     assert again.delivery.desired == forgotten.delivery.desired
+
+
+def test_a_learner_of_whom_nothing_is_stored_is_found_by_the_next_pass(completed: Scene, host: Host) -> None:
+    for item in RecordsItem.query(f"L#{ADA}"):
+        item.delete()  # as if no hint of theirs had ever come
+    for key in (A1, B1, P1):
+        host.service.state.forget("ada", key)
+    pass_is_due()
+    completed.cloud.run_schedules()
+    assert set(statuses(host).values()) == {"awarded"}
+    sent = host.service.misbehaviour.requests[f"POST {CREDENTIALS}"]
+    pass_is_due()
+    completed.cloud.run_schedules()
+    assert host.service.misbehaviour.requests[f"POST {CREDENTIALS}"] == sent
+
+
+def test_certificates_without_a_delivery_are_found_however_the_passes_end(
+    completed: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learners = [Learner(number, A1) for number in range(3001, 3006)]
+    for learner in learners:
+        completed.ingest(*learner.qualifying())
+    completed.ingest(*Learner(3006, A1).qualifying()[:2])  # who has no certificate
+    completed.empty_queues()
+    module = completed.app("RecordsFunction").RECORDS.work_due.__globals__["compare_due"].__globals__
+    monkeypatch.setitem(module, "CERTIFICATES", 2)
+    pass_is_due()
+    for _ in range(20):
+        completed.cloud.run_schedules()
+    assert [bool(load_learner(learner.learner_id).deliveries) for learner in learners] == [True] * 5
+    assert not load_learner(3006).deliveries
+    text = load_comparison().text
+    assert text is not None
+    assert msgspec.json.decode(text)["is_over"]
 
 
 def test_nothing_is_compared_while_the_service_is_down(completed: Scene, host: Host) -> None:

@@ -2,7 +2,8 @@
 
 The schedule compares a page a minute, after all that is due. How far it is, is stored. A pass begins a day after the
 one before began, or when that has ended; so a service with very many records is asked no faster, and each pass takes
-longer.
+longer. After the deliveries it goes through the certificates: whoever has one without a delivery is decided, for the
+hint of it was lost.
 """
 
 from collections import Counter
@@ -17,11 +18,22 @@ from msgspec import Struct
 from certrules import aws, storage
 from certrules.core.deliveries.desired import Kind, Owner
 from certrules.records.delivering import Compared, Delivering, Difference, Ending
+from certrules.records.desired import is_credential
 from certrules.storage import LostRaceError, Place
-from certrules.storage.record_owners import OwnerPlace, load_comparison, owners_page, save_comparison
+from certrules.storage.record_owners import (
+    OwnerPlace,
+    certified_page,
+    delivered_of,
+    load_comparison,
+    owners_page,
+    save_comparison,
+)
 
 PAGE = 500
 """How many items of the table, most of them deliveries, the schedule compares a minute at most."""
+
+CERTIFICATES = 5_000
+"""How many items of the certificates table are looked at a minute at most."""
 
 EACH = timedelta(days=1)
 """How long after the beginning of a pass the next one begins."""
@@ -34,6 +46,7 @@ _LEARNERS, _ITEMS = 20, 100
 class _Pass(Struct, omit_defaults=True):
     began_at: datetime
     place: OwnerPlace | None = None  # None: at the beginning
+    is_compared: bool = False  # all deliveries are: `place` is in the certificates table
     is_over: bool = False
 
 
@@ -46,8 +59,8 @@ def compare_due(
     """Decide and compare the next page of all owners, if a pass is on or due.
 
     `decide` is called for one at a time; `compare`, which returns whether the service is down, in threads. Three
-    requests of its own, or one if nothing is due. It ends early when time is over or the service is down; what it has
-    not come to follows.
+    requests of its own, or one if nothing is due, and of certificates a request for 100. It ends early when time is
+    over or the service is down; what it has not come to follows.
     """
     stored = load_comparison()
     last = None if stored.text is None else msgspec.json.decode(stored.text, type=_Pass)
@@ -55,6 +68,20 @@ def compare_due(
         last = _Pass(now)
     elif last.is_over:
         return
+    if not last.is_compared:
+        _compare_page(last, may_go_on, decide, compare)
+    if last.is_compared:
+        _find_page(last, may_go_on, decide)
+    try:
+        save_comparison(stored, msgspec.json.encode(last).decode())
+    except LostRaceError:
+        return  # another run has compared the same page
+
+
+def _compare_page(
+    last: _Pass, may_go_on: Callable[[], bool], decide: Callable[[Owner], object], compare: Callable[[Owner], bool]
+) -> None:
+    """Decide and compare the next page of those with deliveries."""
     owners, after = owners_page(last.place, PAGE)
     for some in batched(owners, _OWNERS_AT_ONCE, strict=False):
         if not may_go_on():
@@ -65,11 +92,24 @@ def compare_due(
             break
         last.place = some[-1][1]
     else:
-        last.place, last.is_over = after, after is None
-    try:
-        save_comparison(stored, msgspec.json.encode(last).decode())
-    except LostRaceError:
-        return  # another run has compared the same page
+        last.place, last.is_compared = after, after is None
+
+
+def _find_page(last: _Pass, may_go_on: Callable[[], bool], decide: Callable[[Owner], object]) -> None:
+    """Decide the learners on the next page of certificates of whose credential no delivery is stored."""
+    records, after = certified_page(last.place, CERTIFICATES)
+    credentials = [record for record in records if is_credential(record.published)]
+    delivered = delivered_of(record.pair for record in credentials)
+    decided: set[int] = set()
+    for pair, _, place in credentials:
+        if pair in delivered or pair.learner_id in decided:
+            continue
+        if not may_go_on():
+            return
+        decide(pair.learner_id)
+        decided.add(pair.learner_id)
+        last.place = place
+    last.place, last.is_over = after, after is None
 
 
 # --- for people

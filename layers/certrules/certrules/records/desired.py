@@ -15,6 +15,7 @@ from certrules.core.deliveries.desired import (
     Username,
 )
 from certrules.core.fact_types import Fact
+from certrules.core.guard import PublishedCertificate
 from certrules.core.programs.outcome import ProgramOutcome
 from certrules.core.programs.publication import PublishedProgram
 from certrules.core.programs.reasons import ProgramCertificateStatus
@@ -47,21 +48,24 @@ def desired_username(facts: LearnerFacts) -> Iterator[tuple[Target, Desired]]:
         yield Target(Kind.USERNAME, facts.learner_id), Username(name=username)
 
 
+def is_credential(published: PublishedCertificate) -> bool:
+    """Whether there is a credential, awarded or revoked: a certificate that was never downloadable is none."""
+    certificate, downloadable = published.certificate, Status.DOWNLOADABLE
+    if certificate is None:
+        return False
+    return certificate.status is downloadable or any(item.status is downloadable for item in published.transitions)
+
+
 def desired_in_course_run(
     facts: LearnerFacts, course_run: str, now: datetime, *, in_program: bool
 ) -> Iterator[tuple[Target, Desired]]:
-    """Yield what is desired of a learner in a course run as of now (UTC): the credential, and in a program the grade.
-
-    A certificate that was never downloadable is no credential.
-    """
+    """Yield what is desired in a course run as of now (UTC): the credential, and in a program the grade."""
     record = facts.records[course_run]
     published = record.published
     certificate = published.certificate
-    if certificate is None:
+    if certificate is None or not is_credential(published):
         return
     is_awarded = certificate.status is Status.DOWNLOADABLE
-    if not is_awarded and all(item.status is not Status.DOWNLOADABLE for item in published.transitions):
-        return
     entries = at_instant(record.timeline, now)
     override = entries.get((Fact.DATE_OVERRIDE, ""))
     yield (

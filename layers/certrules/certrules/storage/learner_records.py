@@ -21,6 +21,8 @@ from certrules.storage.records_table import (
     SHARDS,
     RecordsItem,
     at_version,
+    delivery_key,
+    owner_key,
     owner_of,
     set_due,
     shard_of,
@@ -29,7 +31,6 @@ from certrules.storage.records_table import (
 from certrules.storage.tables import (
     CONFIGURATION,
     TRANSACTION_ITEMS,
-    course_run_key,
     learner_key,
     learner_of,
     optional,
@@ -128,13 +129,13 @@ def _program_out(write: ProgramWrite) -> RecordsItem:
 
 def deliveries_of(owner: Owner) -> list[StoredDelivery]:
     """Read all deliveries of an owner, consistently: one request."""
-    found = RecordsItem.query(_owner_key(owner), RecordsItem.s.startswith(DELIVERY), consistent_read=True)
+    found = RecordsItem.query(owner_key(owner), RecordsItem.s.startswith(DELIVERY), consistent_read=True)
     return [_delivery_in(owner, item) for item in found]
 
 
 def load_delivery(target: Target) -> StoredDelivery | None:
     """Read a delivery, consistently; None: there is none."""
-    found = RecordsItem.batch_get([_delivery_key(target)], consistent_read=True)
+    found = RecordsItem.batch_get([delivery_key(target)], consistent_read=True)
     return next((_delivery_in(target.owner, item) for item in found), None)
 
 
@@ -144,21 +145,13 @@ def save_delivery(delivery: Delivery, version: int) -> StoredDelivery:
     return StoredDelivery(delivery, version + 1)
 
 
-def _owner_key(owner: Owner) -> str:
-    return learner_key(owner) if isinstance(owner, int) else course_run_key(owner)
-
-
-def _delivery_key(target: Target) -> tuple[str, str]:
-    return _owner_key(target.owner), f"{DELIVERY}{target.kind}#{target.key}"
-
-
 def _delivery_in(owner: Owner, item: RecordsItem) -> StoredDelivery:
     _, kind, key = item.s.split("#", 2)
     return StoredDelivery(read_delivery(Target(Kind(kind), owner, key), item.e), item.v or 0)
 
 
 def _delivery_out(delivery: Delivery, version: int) -> RecordsItem:
-    item = at_version(_delivery_key(delivery.target), version)
+    item = at_version(delivery_key(delivery.target), version)
     item.e = write_delivery(delivery)
     shard = shard_of(delivery.target.owner)
     set_due(item, DELIVERIES, shard, delivery.next_at)

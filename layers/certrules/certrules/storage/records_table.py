@@ -26,7 +26,7 @@ from pynamodb.exceptions import TransactWriteError
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
-from certrules.core.deliveries.desired import Owner
+from certrules.core.deliveries.desired import Owner, Target
 from certrules.core.instants import micros
 from certrules.storage.tables import (
     LOST_RACE_CODES,
@@ -35,6 +35,7 @@ from certrules.storage.tables import (
     Timeouts,
     bind,
     course_run_key,
+    learner_key,
     learner_of,
     shared_connection,
 )
@@ -96,6 +97,16 @@ def connect_records(records_table: str, region: str | None = None) -> None:
 def shard_of(owner: Owner) -> str:
     """Return the shard of a learner, a course run or a program in the indexes."""
     return str((owner if isinstance(owner, int) else crc32(owner.encode())) % SHARDS)
+
+
+def owner_key(owner: Owner) -> str:
+    """Return the partition key of all deliveries of an owner."""
+    return learner_key(owner) if isinstance(owner, int) else course_run_key(owner)
+
+
+def delivery_key(target: Target) -> tuple[str, str]:
+    """Return the key of a delivery."""
+    return owner_key(target.owner), f"{DELIVERY}{target.kind}#{target.key}"
 
 
 def owner_of(p: str) -> Owner:
