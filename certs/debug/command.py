@@ -7,15 +7,19 @@ of a queue's messages, a batch of a stream's records, a schedule's event. Only w
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import click
 
 from certrules.core.replay import replay
 from certs.debug.containers import Runner, build_functions, one_container_each, prepare_runtime_image, warm_containers
+from certs.debug.credentials import credentials_service, store_secret
 from certs.debug.watch import KAFKA_PARAMETERS, OF_AN_EXECUTION, TEMPLATE, Invocation, Watch, sample_time, samples
 from certs.replay import outcome_as_json, read_history, read_policy
 from certs.run import LOCAL_PARAMETERS, event_of, trusting
@@ -23,24 +27,24 @@ from localcloud import LocalCloud
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 PARAMETERS = LOCAL_PARAMETERS | KAFKA_PARAMETERS
+OF_RECORDS = "RecordsFunction"
+"""What it works off depends on the clock: it decides with a definition a minute after that came."""
+
 OF_DEPLOYMENTS = {"DeploymentFunction"}
 """Functions that only CloudFormation calls."""
 
-# --- the machine
 
-
-# --- functions in containers
-
-
-# --- events on their way
-
-
-# --- the two uses
+@contextmanager
+def _cloud(more: Mapping[str, str] = MappingProxyType({})) -> Iterator[LocalCloud]:
+    """Start the local cloud beside a stand-in of the Credentials service."""
+    with credentials_service() as credentials, LocalCloud(TEMPLATE, {**PARAMETERS, **credentials, **more}) as cloud:
+        store_secret(cloud)
+        yield cloud
 
 
 def debug(function: str, sample: Path) -> list[Invocation]:
     """Run one function in a container on what it is sent when this sample arrives after all older ones."""
-    with LocalCloud(TEMPLATE, PARAMETERS) as cloud:
+    with _cloud() as cloud:
         before = Watch(cloud, {})
         for older in samples():
             if sample_time(older) < sample_time(sample):
@@ -60,7 +64,8 @@ def compare() -> int:
     """Send all samples twice, to functions in this process and in containers, and count the records.
 
     Raises ClickException where a function is not reached, or where answers, or the contents of tables and
-    queues, are not the same. How records fall into batches may differ: they are summed up.
+    queues, are not the same. How records fall into batches may differ: they are summed up. Of OF_RECORDS it counts
+    which answers it gave, and what remains.
     """
 
     def walk(cloud: LocalCloud, elsewhere: dict[str, Runner]) -> Counter[str]:
@@ -74,15 +79,19 @@ def compare() -> int:
         watch.bridge()
         outcome = Counter(watch.remains())
         for sent, function, records, answer in watch.invocations:
+            if function == OF_RECORDS:
+                failed = answer.get("batchItemFailures", answer.get("RecordsFailed"))
+                outcome[f"{function}, of which failed: {failed}"] = 1
+                continue
             outcome[f"{sent}: records of {function}, which answered {json.dumps(_at_any_time(answer))}"] += records or 1
         return outcome
 
-    with LocalCloud(TEMPLATE, PARAMETERS) as cloud:
+    with _cloud() as cloud:
         here = walk(cloud, {})
-    with LocalCloud(TEMPLATE, PARAMETERS) as cloud, warm_containers(cloud) as runner:
+    with _cloud() as cloud, warm_containers(cloud) as runner:
         there = walk(cloud, dict.fromkeys(cloud.functions, runner))
         unreached = [
-            name for name in cloud.functions.keys() - OF_DEPLOYMENTS if not any(f" {name}, " in what for what in there)
+            name for name in cloud.functions.keys() - OF_DEPLOYMENTS if not any(f"{name}, " in what for what in there)
         ]
     if unreached:
         raise click.ClickException(f"no sample reaches {', '.join(unreached)}")
@@ -113,7 +122,7 @@ def compare_case() -> None:
 
     Raises ClickException where they don't come to the same.
     """
-    with LocalCloud(TEMPLATE, PARAMETERS) as cloud:
+    with _cloud() as cloud:
         watch = Watch(cloud, {})
         for sample in samples():
             watch.send(sample)
@@ -125,8 +134,8 @@ def compare_case() -> None:
         (record,) = read_history([str(file)], datetime.now(UTC), []).records()
     until = datetime.fromisoformat(exported["until"])
     replayed = outcome_as_json(record, replay(record, read_policy(exported["policy"]), until))
-    parameters = PARAMETERS | trusting(event_of(line.encode()) for line in lines)
-    with LocalCloud(TEMPLATE, parameters) as cloud, warm_containers(cloud) as runner:
+    trusted = trusting(event_of(line.encode()) for line in lines)
+    with _cloud(trusted) as cloud, warm_containers(cloud) as runner:
         watch = Watch(cloud, dict.fromkeys(cloud.functions, runner))
         watch.queue(exported["events"])
         contained = watch.exported()

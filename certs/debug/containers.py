@@ -221,11 +221,17 @@ def warm_containers(cloud: LocalCloud) -> Iterator[Runner]:
 
 @contextmanager
 def _variables(cloud: LocalCloud) -> Iterator[Path]:
-    """Serve the cloud, and yield the file of environment variables with its address for functions in containers."""
+    """Serve the cloud, and yield the file of environment variables with its address for functions in containers.
+
+    What names another server of this machine names it as a container sees it.
+    """
     port = cloud.serve(0).rpartition(":")[2]
-    endpoint = f"http://{CONTAINER_HOST}:{port}"
+    here = f"http://{CONTAINER_HOST}:"
     variables = {
-        name: {k: endpoint if k.startswith("AWS_ENDPOINT_URL") else v for k, v in cloud.environment(name).items()}
+        name: {
+            k: f"{here}{port}" if k.startswith("AWS_ENDPOINT_URL") else v.replace("http://127.0.0.1:", here)
+            for k, v in cloud.environment(name).items()
+        }
         for name in cloud.functions
     }
     with TemporaryDirectory() as folder:
