@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from certrules import aws
 from certrules.formats.events_out import PROGRAM_AWARDED, PROGRAM_REVOKED
+from certrules.storage.record_owners import load_comparison, save_comparison
 from certrules.storage.records_table import connect_records
 from certs.sources import event_builders
 from certs.sources.event_builders import Detail
@@ -72,3 +74,12 @@ def earn(scene: Scene, *course_runs: str) -> None:
 def announced(scene: Scene) -> list[Any]:
     """Return the events of programs that a consumer has, and forget them."""
     return [event for event in scene.take(OWN_EVENTS) if event["detail-type"] in {PROGRAM_AWARDED, PROGRAM_REVOKED}]
+
+
+def pass_is_due() -> None:
+    """Have the next pass over all deliveries begin with the next run of the schedule."""
+    stored = load_comparison()
+    if stored.text is not None:
+        content = msgspec.json.decode(stored.text)
+        began_at = datetime.fromisoformat(content["began_at"]) - timedelta(days=1)
+        save_comparison(stored, msgspec.json.encode({**content, "began_at": began_at}).decode())

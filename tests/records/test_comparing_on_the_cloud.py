@@ -1,7 +1,7 @@
 """Comparing on the whole stack: people do it by a command, and the schedule once a day; both heal, then all is well."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from click.testing import Result
 
 from certrules import aws
 from certrules.storage.learner_records import load_learner
-from certrules.storage.record_owners import load_comparison, save_comparison
+from certrules.storage.record_owners import load_comparison
 from certrules.storage.records_table import RecordsItem
 from certs.stacks import NOTE
-from tests.records.cloud import COURSES, cloud_scene, defined, earn, send
+from tests.records.cloud import COURSES, cloud_scene, defined, earn, pass_is_due, send
 from tests.records.scene import A1, ADA, B1, P1
 from tests.records.service import CREDENTIALS, Host
 from tests.scenes.commands import certs
@@ -41,15 +41,6 @@ def compare(*arguments: str) -> Result:
 
 def lines(result: Result) -> list[Any]:
     return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def pass_is_due() -> None:
-    """Have the next pass begin with the next run of the schedule."""
-    stored = load_comparison()
-    if stored.text is not None:
-        content = msgspec.json.decode(stored.text)
-        began_at = datetime.fromisoformat(content["began_at"]) - timedelta(days=1)
-        save_comparison(stored, msgspec.json.encode({**content, "began_at": began_at}).decode())
 
 
 def statuses(host: Host) -> dict[str, str | None]:

@@ -31,6 +31,7 @@ ACCEPTED: dict[str, list[str | int]] = {
     "AlarmTopicArn": ["", TOPIC, "arn:aws:sns:eu-west-1:123456789012:alarms.fifo"],
     "RestoredCertificatesTable": ["", "certificates-restored"],
     "RestoredHistoryStream": ["", LABEL],
+    "RestoredRecordsTable": ["", "records-restored"],
     "SqsEndpoint": ["", "http://127.0.0.1:4580"],
 }
 REFUSED: dict[str, list[str | int]] = {
@@ -51,6 +52,7 @@ REFUSED: dict[str, list[str | int]] = {
     "AlarmTopicArn": ["alarms", "arn:aws:sqs:eu-west-1:123456789012:alarms", "arn:aws:sns:eu-west-1:123:alarms"],
     "RestoredCertificatesTable": ["x", "arn:aws:dynamodb:eu-west-1:123456789012:table/certificates"],
     "RestoredHistoryStream": ["latest", "yesterday"],
+    "RestoredRecordsTable": ["x", "arn:aws:dynamodb:eu-west-1:123456789012:table/records"],
     "SqsEndpoint": ["127.0.0.1:4580"],
 }
 

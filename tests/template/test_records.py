@@ -75,6 +75,31 @@ def test_without_a_credentials_service_a_stack_has_nothing_of_it() -> None:
             assert not [name for name, value in environment if value and ("RECORDS" in name or "CREDENTIALS_" in name)]
 
 
+def test_the_functions_of_records_use_the_restored_table_if_there_is_one() -> None:
+    restored = {"DeletionProtection": "false", "RestoredRecordsTable": "records-restored", **CREDENTIALS}
+    with LocalCloud(TEMPLATE, restored) as cloud:
+        cloud.client("dynamodb").create_table(
+            TableName="records-restored", BillingMode="PAY_PER_REQUEST", **_definition_of(cloud)
+        )
+        for function in cloud.functions:
+            assert cloud.environment(function).get("RECORDS_TABLE", "records-restored") == "records-restored", function
+        assert cloud.outputs["RecordsTableName"] == "records-restored"
+        assert cloud.invoke("RecordsFunction", {})["RecordsFailed"] == 0  # by a role that lets it use the table
+        items = cloud.client("dynamodb").scan(TableName="records-restored")["Items"]
+        assert [item["p"]["S"] for item in items] == ["COMPARISON"]
+
+
+def _definition_of(cloud: LocalCloud) -> dict[str, Any]:
+    """Return the keys and indexes of the stack's own table, as CreateTable takes them."""
+    own = cloud.client("dynamodb").describe_table(TableName=cloud.physical("RecordsTable"))["Table"]
+    indexes = [
+        {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+        for index in own["GlobalSecondaryIndexes"]
+    ]
+    keys = {name: own[name] for name in ("AttributeDefinitions", "KeySchema")}
+    return {**keys, "GlobalSecondaryIndexes": indexes}
+
+
 def test_the_records_function_announces_programs_and_nothing_else_and_only_if_it_is_to(stack: Json) -> None:
     (policy,) = of_type(stack, "AWS::IAM::Role")["RecordsRole"]["Policies"]
     (condition, put, nothing) = next(
