@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -26,23 +27,29 @@ HOLD_SECONDS = 3
 COURSES = {"A": [A1, A2], "B": [B1]}
 
 
-@pytest.fixture
-def cloud_scene(host: Host) -> Iterator[Scene]:
-    """The stack, in this process."""
+@contextmanager
+def records_scene(host: Host, **more: str) -> Iterator[Scene]:
+    """Start a stack, in this process, whose records go to a new service at the host; `more` are parameters."""
+    service = host.service = Service(configured())
     parameters = {
         **WITH_NAMES,
-        "Policy": json.dumps({"preset": "edx-2021", "hold_seconds": HOLD_SECONDS}),
         "CredentialsUrl": host.url,
         "CredentialsTokenUrl": host.url,
         "CredentialsSecret": SECRET,
-        "ProgramEvents": "service",
+        **more,
     }
-    service = host.service = Service(configured())
     with LocalCloud(TEMPLATE, parameters) as cloud:
         client = {"client_id": service.platform.client_id, "client_secret": service.platform.client_secret}
         cloud.client("secretsmanager").create_secret(Name="credentials-client", SecretString=json.dumps(client))
-        scene = Scene(cloud)
         connect_records(cloud.physical("RecordsTable"))
+        yield Scene(cloud)
+
+
+@pytest.fixture
+def cloud_scene(host: Host) -> Iterator[Scene]:
+    """A stack with a short hold that announces programs."""
+    policy = json.dumps({"preset": "edx-2021", "hold_seconds": HOLD_SECONDS})
+    with records_scene(host, Policy=policy, ProgramEvents="service") as scene:
         yield scene
 
 

@@ -5,16 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.records.answers import (
-    NO_NULL,
-    REQUIRED,
-    Answer,
-    BrokenError,
-    InvalidError,
-    no_longer,
-    not_a_choice,
-    not_allowed,
-)
+from tests.records import answers
+from tests.records.answers import Answer
 from tests.records.state import (
     MODES,
     SITE,
@@ -37,17 +29,17 @@ _NO_DATE = (
 def availabilities(state: State, method: str, body: Any) -> Answer:
     """Answer for `/api/v2/course_certificates/`."""
     if method != "POST":
-        return not_allowed(method)
+        return answers.not_allowed(method)
     _availability_errors(body)
     if not {"certificate_available_date", "is_active"} <= body.keys():
-        raise BrokenError
+        raise answers.BrokenError
     run = body["course_id"]
     found = state.course_certificates.get(run)
     if found is None:
         found = CourseCertificate(len(state.course_certificates) + 1, run, body["certificate_type"])
         state.course_certificates[run] = found
     elif found.mode != body["certificate_type"]:
-        raise BrokenError
+        raise answers.BrokenError
     _set_availability(found, body)
     return Answer(201, _availability(state, found))
 
@@ -61,7 +53,7 @@ def availability(state: State, method: str, run: str, body: Any) -> Answer:
         _availability_errors({"course_id": run, **body})
         _set_availability(found, body)
     elif method != "GET":
-        return not_allowed(method)
+        return answers.not_allowed(method)
     return Answer(200, _availability(state, found))
 
 
@@ -71,12 +63,12 @@ def _availability_errors(body: dict[str, Any]) -> None:
         errors["course_id"] = ["Invalid course key."]
     mode = body.get("certificate_type")
     if mode is not None and mode not in MODES:
-        errors["certificate_type"] = [not_a_choice(mode)]
+        errors["certificate_type"] = [answers.not_a_choice(mode)]
     date = body.get("certificate_available_date")
     if date is not None and read(date) is None:
         errors["certificate_available_date"] = [_NO_DATE]
     if errors:
-        raise InvalidError(errors)
+        raise answers.InvalidError(errors)
 
 
 def _set_availability(found: CourseCertificate, body: dict[str, Any]) -> None:
@@ -100,10 +92,10 @@ def _availability(state: State, found: CourseCertificate) -> dict[str, Any]:
 def grades(state: State, method: str, body: Any) -> Answer:
     """Answer for `/api/v2/grades/`."""
     if method != "POST":
-        return not_allowed(method)
+        return answers.not_allowed(method)
     errors = {name: found for name, found in _grade_errors(state, body).items() if found}
     if errors:
-        raise InvalidError(errors)
+        raise answers.InvalidError(errors)
     now, key = state.clock(), (body["username"].lower(), body["course_run"])
     before = state.grades.get(key)
     grade = Grade(
@@ -136,9 +128,9 @@ def _grade_errors(state: State, body: dict[str, Any]) -> dict[str, list[str]]:
     percent = body.get("percent_grade")
     run = body.get("course_run")
     return {
-        "username": no_longer(body["username"], 150) if "username" in body else [REQUIRED],
+        "username": answers.no_longer(body["username"], 150) if "username" in body else [answers.REQUIRED],
         "course_run": [] if state.course_of(str(run)) else [f"No CourseRun exists for key [{run}]"],
-        "percent_grade": [NO_NULL] if percent is None else _percent_errors(Decimal(str(percent))),
+        "percent_grade": [answers.NO_NULL] if percent is None else _percent_errors(Decimal(str(percent))),
     }
 
 
@@ -157,7 +149,7 @@ def certificate_status(state: State, asked: dict[str, Any]) -> Answer:
     if "lms_user_id" in asked:
         users = state.users_of(asked["lms_user_id"])
         if len(users) > 1:
-            raise BrokenError
+            raise answers.BrokenError
     else:
         users = [user for user in (state.user(asked["username"]),) if user]
     if not users:
@@ -214,7 +206,7 @@ def record(state: State, wanted: str, query: Mapping[str, str]) -> Answer:
     user = state.user(query["username"])
     program = next((program for program in state.programs if program.uuid.replace("-", "") == wanted), None)
     if user is None or program is None:
-        raise BrokenError
+        raise answers.BrokenError
     held = state.credential(user.username, program.uuid)
     lines = [_line(state, user, course) for course in program.courses]
     found = [grade for grade in _grades_in(state, user, program) if grade.verified]

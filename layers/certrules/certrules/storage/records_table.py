@@ -21,18 +21,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from zlib import crc32
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import TransactWriteError
-from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.transactions import TransactWrite
 
 from certrules.core.deliveries.desired import Owner, Target
 from certrules.core.instants import micros
 from certrules.storage.tables import (
     LOST_RACE_CODES,
+    ByDue,
     LostRaceError,
-    PlainItem,
     Timeouts,
+    VersionedItem,
     bind,
     course_run_key,
     learner_key,
@@ -48,15 +49,6 @@ DELIVERIES, OTHERS = "D", "P"
 """Before the shard in the index `due`."""
 
 
-class _ByDue(GlobalSecondaryIndex["RecordsItem"]):  # type: ignore[no-untyped-call]
-    class Meta:
-        index_name = "due"
-        projection = KeysOnlyProjection()
-
-    d = UnicodeAttribute(hash_key=True)
-    t = NumberAttribute(range_key=True)
-
-
 class _ByUnsettled(GlobalSecondaryIndex["RecordsItem"]):  # type: ignore[no-untyped-call]
     class Meta:
         index_name = "unsettled"
@@ -66,7 +58,7 @@ class _ByUnsettled(GlobalSecondaryIndex["RecordsItem"]):  # type: ignore[no-unty
     o = NumberAttribute(range_key=True)
 
 
-class RecordsItem(PlainItem):
+class RecordsItem(VersionedItem):
     """One item of the records table; names are short since every byte is paid for on every write."""
 
     class Meta(Timeouts):
@@ -74,9 +66,6 @@ class RecordsItem(PlainItem):
 
         table_name = ""
 
-    p = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
-    v = VersionAttribute()
     e = UnicodeAttribute(null=True)  # JSON, see formats.stored_programs and formats.stored_deliveries
     d = UnicodeAttribute(null=True)
     t = NumberAttribute(null=True)
@@ -84,7 +73,7 @@ class RecordsItem(PlainItem):
     o = NumberAttribute(null=True)
     w = UnicodeAttribute(null=True)
 
-    by_due = _ByDue()
+    by_due = ByDue["RecordsItem"]()
     by_unsettled = _ByUnsettled()
 
 

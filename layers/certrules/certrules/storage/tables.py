@@ -64,45 +64,50 @@ class LostRaceError(Exception):
     """Another writer saved the record since it was read. Read it again and retry."""
 
 
+class KeysOnly:
+    """What the indexes share that have nothing but keys."""
+
+    projection = KeysOnlyProjection()
+
+
 class _ByCourseRun(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
+    class Meta(KeysOnly):
         index_name = "course-run"
-        projection = KeysOnlyProjection()
 
     r = UnicodeAttribute(hash_key=True)
     p = UnicodeAttribute(range_key=True)
 
 
 class _ByCertificate(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
+    class Meta(KeysOnly):
         index_name = "certificate"
-        projection = KeysOnlyProjection()
 
     i = UnicodeAttribute(hash_key=True)
 
 
-class _ByDue(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
+class ByDue[ItemT: Model](GlobalSecondaryIndex[ItemT]):  # type: ignore[no-untyped-call]
+    """The index of what is to be done at an instant, of certificates and of records."""
+
+    class Meta(KeysOnly):
+        """In both tables."""
+
         index_name = "due"
-        projection = KeysOnlyProjection()
 
     d = UnicodeAttribute(hash_key=True)
     t = NumberAttribute(range_key=True)
 
 
 class _ByInvalidated(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
+    class Meta(KeysOnly):
         index_name = "invalidated"
-        projection = KeysOnlyProjection()
 
     x = UnicodeAttribute(hash_key=True)
     p = UnicodeAttribute(range_key=True)
 
 
 class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
+    class Meta(KeysOnly):
         index_name = "pending"
-        projection = KeysOnlyProjection()
 
     h = UnicodeAttribute(hash_key=True)
     s = UnicodeAttribute(range_key=True)
@@ -118,9 +123,8 @@ class _ByStanding(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call
 
 
 class _ByUsername(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
+    class Meta(KeysOnly):
         index_name = "username"
-        projection = KeysOnlyProjection()
 
     u = UnicodeAttribute(hash_key=True)
 
@@ -135,6 +139,9 @@ class Timeouts:
 
 class PlainItem(Model):
     """A model of strings, whole numbers and bytes only, which needs no serializer for each attribute."""
+
+    p = UnicodeAttribute(hash_key=True)
+    s = UnicodeAttribute(range_key=True)
 
     @classmethod
     @override
@@ -161,7 +168,13 @@ def _raw(value: int | bytes) -> str | bytes:
     return value if isinstance(value, bytes) else str(value)
 
 
-class Item(PlainItem):
+class VersionedItem(PlainItem):
+    """An item that is saved only if nobody has saved it since it was read."""
+
+    v = VersionAttribute()
+
+
+class Item(VersionedItem):
     """One item of the certificates table; names are short since every byte is paid for on every write."""
 
     class Meta(Timeouts):
@@ -169,9 +182,6 @@ class Item(PlainItem):
 
         table_name = ""
 
-    p = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
-    v = VersionAttribute()
     e = UnicodeAttribute(null=True)  # the timeline; of NAME, the names
     z = BinaryAttribute(null=True, legacy_encoding=False)  # of a record, the timeline compressed, in place of `e`
     c = UnicodeAttribute(null=True)  # the published certificate, and the versions that it is based on
@@ -187,7 +197,7 @@ class Item(PlainItem):
 
     by_course_run = _ByCourseRun()
     by_certificate = _ByCertificate()
-    by_due = _ByDue()
+    by_due = ByDue["Item"]()
     by_invalidated = _ByInvalidated()
     by_pending = _ByPending()
     by_standing = _ByStanding()
@@ -202,8 +212,6 @@ class HistoryItem(PlainItem):
 
         table_name = ""
 
-    p = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
     b = UnicodeAttribute()  # JSON, see formats.stored
 
 
@@ -216,7 +224,7 @@ class _ByAbout(GlobalSecondaryIndex["SupportItem"]):  # type: ignore[no-untyped-
     s = UnicodeAttribute(range_key=True)
 
 
-class SupportItem(PlainItem):
+class SupportItem(VersionedItem):
     """Support's own items: receipts, acts, bulk revocations, bulk runs, the audit log."""
 
     class Meta(Timeouts):
@@ -224,9 +232,6 @@ class SupportItem(PlainItem):
 
         table_name = ""
 
-    p = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
-    v = VersionAttribute()
     b = UnicodeAttribute()  # JSON
     ttl = NumberAttribute(null=True)  # seconds since 1970; when DynamoDB may delete it
     a = UnicodeAttribute(null=True)  # of an entry of the audit log: what it is about

@@ -37,30 +37,27 @@ class WaitingReason(NamedTuple):
 
 _DAY = timedelta(days=1)
 
+
+def _of_service(meaning: str, remedy: str) -> WaitingReason:
+    return WaitingReason(meaning, remedy, backs_off=True, is_of_service=True)
+
+
 REASONS = {
-    Waiting.THROTTLED: WaitingReason(
+    Waiting.THROTTLED: _of_service(
         "The service, or a proxy before it, has received too many requests (429).",
         "Nothing: it is sent again after the time that the answer names. If it lasts, raise the proxy's limit.",
-        backs_off=True,
-        is_of_service=True,
     ),
-    Waiting.UNAVAILABLE: WaitingReason(
+    Waiting.UNAVAILABLE: _of_service(
         "The service can't be reached, and nothing was written.",
         "Nothing while the service is down: it is sent again. If it runs, compare its address with CredentialsUrl.",
-        backs_off=True,
-        is_of_service=True,
     ),
-    Waiting.IN_DOUBT: WaitingReason(
+    Waiting.IN_DOUBT: _of_service(
         "The request was sent, and no answer that can be read came: it may have been written, or be written soon.",
         "Nothing: the service is asked what holds, and then it is sent again if need be.",
-        backs_off=True,
-        is_of_service=True,
     ),
-    Waiting.NOT_AUTHORISED: WaitingReason(
+    Waiting.NOT_AUTHORISED: _of_service(
         "The service, or the platform that gives the token, refuses this service's account (401 or 403).",
         "Compare the secret with the platform's OAuth application; its user has to be staff on the platform.",
-        backs_off=True,
-        is_of_service=True,
     ),
     Waiting.SERVER_ERROR: WaitingReason(
         "The service answers 500 to this request and works otherwise: a deadlock, or a broken configuration.",
