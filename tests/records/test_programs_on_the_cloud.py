@@ -52,6 +52,7 @@ def test_a_learner_who_completes_a_program_has_it_in_the_service_after_the_cours
         "program_type": "MicroMasters",
     }
     assert event["detail"]["program_certificate"]["user"]["id"] == ADA
+    assert event["detail"]["program_certificate"]["uuid"] == ""  # it does not wait until the service has named it
     found = stored()
     assert all(item.delivery.is_settled for item in found.deliveries.values())
     (program,) = found.programs.values()
@@ -92,6 +93,7 @@ def test_a_program_stays_while_another_run_carries_it_and_falls_after_the_hold(c
     (event,) = announced(cloud_scene)
     assert (event["detail-type"], event["detail"]["decision"]["cause"]) == (PROGRAM_REVOKED, "course_lost")
     assert event["detail"]["metadata"]["time"] == pending.due.isoformat()
+    assert event["detail"]["program_certificate"]["uuid"] == row.uuid
 
 
 def test_the_kill_switch_of_the_course_run_holds_the_program_that_falls_with_it(cloud_scene: Scene) -> None:
