@@ -1,11 +1,12 @@
 """What the Credentials service lost or changed is found by comparing, and sent again; a second pass finds nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from certrules.core.deliveries.desired import Availability, CourseCredential, Grade, ProgramCredential
-from certrules.core.deliveries.outcomes import Waiting
+from certrules.core.deliveries.outcomes import Acknowledged, Waiting
+from certrules.records.credentials import Unconfirmed
 from certrules.records.delivering import Ending
 from tests.records.scene import (
     A1,
@@ -44,6 +45,15 @@ def reading(scene: Scene) -> Scene:
 def test_a_record_that_is_as_desired_is_the_same_for_every_account(delivered: Scene) -> None:
     assert delivered.delivering.compare(ADA, heal=True).same == 3
     assert reading(delivered).delivering.compare(ADA, heal=True).same == 3
+
+
+def test_a_course_run_of_which_the_service_has_nothing_is_shown_at_once(scene: Scene) -> None:
+    def asked(date: datetime | None) -> object:
+        desired = Availability(mode="verified", date=date)
+        return scene.client.ask(AVAILABILITY, desired, "", overridden=False, uuid=None)
+
+    assert asked(None) == Acknowledged()
+    assert asked(NOON) is Unconfirmed.DIFFERS
 
 
 def test_a_forgotten_record_is_found_by_an_account_that_may_read_and_sent_again(delivered: Scene) -> None:

@@ -133,6 +133,8 @@ def test_certificates_without_a_delivery_are_found_however_the_passes_end(
     pass_is_due()
     for _ in range(20):
         completed.cloud.run_schedules()
+        if msgspec.json.decode(load_comparison().text or "{}").get("is_over"):
+            break
     assert [bool(load_learner(learner.learner_id).deliveries) for learner in learners] == [True] * 5
     assert not load_learner(3006).deliveries
     text = load_comparison().text

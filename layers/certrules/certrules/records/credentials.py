@@ -153,6 +153,8 @@ class CredentialsClient:
                 return self._ask_grade(target, desired, name)
             case Availability():
                 answer = self._answer("GET", f"{_AVAILABILITY}{quote(str(target.owner))}/")
+                if isinstance(answer, Answer) and answer.status == 404 and desired.date is None:
+                    return Acknowledged()  # what it has nothing of is shown at once
                 return _read(answer, lambda body: availability_shown(body, desired))
             case Username():
                 known = {"lms_user_id": target.owner, "course_runs": [_NO_COURSE_RUN]}
