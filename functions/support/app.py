@@ -33,6 +33,8 @@ import revocation_calls  # noqa: F401 - same
 import revocation_pages  # noqa: F401 - same
 import rollouts  # noqa: F401 - same
 import search_pages  # noqa: F401 - same
+import sending_calls  # noqa: F401 - same
+import sending_pages  # noqa: F401 - same
 import standing_calls  # noqa: F401 - same
 import standing_pages  # noqa: F401 - same
 from application import app, log_call, logger, metrics

@@ -16,7 +16,7 @@ from certrules.core.terms import Rollout
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError
 from certrules.support.acts import ACTS
-from certrules.support.outcomes import outcomes
+from certrules.support.outcomes import SEND_AGAIN, outcomes
 from certrules.support.program_acts import PROGRAM_ACTS
 from models import CourseRun, Instant, whole_number
 from openapi import call
@@ -33,6 +33,7 @@ LABELS = {name: act.label for name, act in ACTS.items()} | {
     "approve a bulk run": "Approve a bulk run",
     "decline a bulk run": "Decline a bulk run",
     "retry": "Try deliveries again",
+    SEND_AGAIN: "Send changes again",
     **{f"program {name}": f"{known.act.label} (program)" for name, known in PROGRAM_ACTS.items()},
     **{f"rollout {setting}": f"Set the rollout to {setting}" for setting in Rollout},
 }

@@ -203,6 +203,24 @@ class Retry(Strict):
     ] = None
 
 
+class SendAgainRange(Strict):
+    """What was published of a certificate, or of all certificates of a course run, in a time."""
+
+    course_run: RunKey
+    learner_id: Annotated[Learner | None, Field(description="null: all of the course run; then `since` is needed.")] = (
+        None
+    )
+    since: Annotated[Instant | None, Field(description="From this instant on; null: from the beginning.")] = None
+    until: Annotated[Instant | None, Field(description="Before this instant; null: up to now.")] = None
+
+
+class SendAgain(SendAgainRange):
+    """Send it again, if it is still as many changes as were seen."""
+
+    changes: Annotated[int, Field(ge=1, description="How many there were in the preview: another number is refused.")]
+    reason: Reason
+
+
 class ProgramActRequest(Strict):
     """An act on the pending revocation of a learner's program certificate."""
 

@@ -16,6 +16,7 @@ from certrules.requests import RefusedActError
 from certrules.storage import COURSE_RUN_SHARDS
 from certrules.support.similar_keys import refuse_unknown
 from certrules.support.standings import (
+    ANYBODY,
     NOBODY,
     PENDING,
     Filter,
@@ -30,7 +31,7 @@ from openapi import call
 from standing_answers import CourseRunSummary, StandingsPage
 
 CHOICES = {
-    "status": (NOBODY, PENDING, *Status),
+    "status": (NOBODY, ANYBODY, PENDING, *Status),
     "reason": tuple(LETTERS),
     "step": STEPS,
     "stuck": STEPS,
@@ -66,7 +67,7 @@ def summary(
 def summary_learners(
     *,
     course_run: CourseRun,
-    status: _choice("status", "The certificate's; none: no certificate; pending: its revocation is.") = "",  # type: ignore[valid-type]
+    status: _choice("status", "The certificate's; none: no certificate; any: one; pending: its revocation is.") = "",  # type: ignore[valid-type]
     mode: Annotated[str, Query(max_length=255, description="Of the enrollment; unknown: none was received.")] = "",
     reason: _choice("reason", "An unmet rule, by its code.") = "",  # type: ignore[valid-type]
     step: _choice("step", "At least so far.") = "",  # type: ignore[valid-type]

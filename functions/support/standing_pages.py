@@ -40,7 +40,7 @@ def filter_in_query() -> Filter:
 def filter_text(which: Filter) -> str:
     """Return whom a filter takes, for people; "" for everybody."""
     shown = {
-        "status": {"none": "no certificate", "pending": "a revocation that is pending"}.get(
+        "status": {"none": "no certificate", "any": "any certificate", "pending": "a revocation that is pending"}.get(
             which.status, which.status.replace("_", " ")
         ),
         "mode": f"mode {which.mode}" if which.mode else "",

@@ -23,6 +23,7 @@ from certrules.storage.listings import (
     records_of,
     scan_history,
     scan_records,
+    send_history_again,
 )
 from certrules.storage.notes import find_note, notes_of, receipts, receipts_of, save_note, save_receipts
 from certrules.storage.records import (
@@ -128,6 +129,7 @@ __all__ = [
     "save_timeline",
     "scan_history",
     "scan_records",
+    "send_history_again",
     "shard_of",
     "standing_page",
     "standings_of",

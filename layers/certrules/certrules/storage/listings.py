@@ -23,6 +23,7 @@ from certrules.storage.tables import (
     Pair,
     catalogue_key,
     course_run_key,
+    history_key,
     learner_key,
     learner_of,
     record_key,
@@ -114,6 +115,16 @@ def history_items_of(pair: Pair) -> Iterable[HistoryItem]:
 def history_of(pair: Pair) -> Iterator[tuple[str, str]]:
     """Return the history of a certificate, oldest first: the key of each item, and its JSON."""
     return ((item.s, item.b) for item in history_items_of(pair))
+
+
+def send_history_again(pair: Pair, number: int, at: str) -> None:
+    """Have the stream deliver a history item again, whose events then go on the bus under the same ids: one request.
+
+    `at` (ISO 8601, UTC) is the only thing that changes in it. Raises PynamoDB's errors.
+    """
+    table = HistoryItem._get_connection()  # noqa: SLF001 - PynamoDB's update of a model would return the whole item
+    p, s = history_key(pair, number)
+    table.update_item(p, s, actions=[HistoryItem.n.set(at)], condition=HistoryItem.p.exists())
 
 
 def history_items(keys: Iterable[tuple[str, str]]) -> Iterable[HistoryItem]:

@@ -205,7 +205,7 @@ class Item(VersionedItem):
 
 
 class HistoryItem(PlainItem):
-    """One transition of a certificate, or one revocation that was held; never changed."""
+    """One transition of a certificate, or one revocation that was held; never changed, but for `n`."""
 
     class Meta(Timeouts):
         """Bound by `connect`."""
@@ -213,6 +213,7 @@ class HistoryItem(PlainItem):
         table_name = ""
 
     b = UnicodeAttribute()  # JSON, see formats.stored
+    n = UnicodeAttribute(null=True)  # when (ISO 8601, UTC) it was last sent again; then the stream delivers it again
 
 
 class _ByAbout(GlobalSecondaryIndex["SupportItem"]):  # type: ignore[no-untyped-call]

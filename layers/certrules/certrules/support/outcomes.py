@@ -19,6 +19,15 @@ from certrules.support.acts import ACTS, SWITCHES
 
 type State = Literal["sent", "done", "failed", "refused"]
 
+SEND_AGAIN = "send again"
+"""What it is called in the audit log to send a certificate's changes again."""
+
+_SENT_AGAIN = {
+    "retry": "{} deliveries are tried again.",
+    SEND_AGAIN: "{} changes are sent again: within a minute, to every consumer.",
+}
+"""What came of acts that send something again, by their names; how many of it goes into the sentence."""
+
 ARRIVES_WITHIN = timedelta(minutes=15)
 """An act that has not arrived after this time was parked, or waits as a dead letter: an operator has to look."""
 
@@ -70,8 +79,8 @@ def _outcome(entry: Entry, loaded: Loaded, now: datetime) -> Outcome:
         return _of_revocation(entry, now)
     if subject.act in SWITCHES:
         return _arrival(entry, _has(loaded.course_runs[_switched(entry)].timeline, entry.event_id), now)
-    if subject.act == "retry":
-        return Outcome("done", f"{entry.how_many} deliveries are tried again.")
+    if subject.act in _SENT_AGAIN:
+        return Outcome("done", _SENT_AGAIN[subject.act].format(entry.how_many))
     if subject.program:
         return _of_program(entry, now)
     if pair is None:

@@ -115,8 +115,8 @@ def summary_as_json(course_run: str, summary: Summary) -> dict[str, Any]:
     }
 
 
-NOBODY, PENDING, UNKNOWN = "none", "pending", "unknown"
-"""How a filter names: no certificate; a certificate whose revocation is pending; no enrollment received."""
+NOBODY, ANYBODY, PENDING, UNKNOWN = "none", "any", "pending", "unknown"
+"""How a filter names: no certificate; one of any status; one whose revocation is pending; no enrollment received."""
 
 
 def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
 class Filter(NamedTuple):
     """Which learners of a course run are listed; "" for any."""
 
-    status: str = ""  # or none, or pending
+    status: str = ""  # or none, any, or pending
     mode: str = ""  # or unknown
     reason: str = ""
     step: str = ""  # at least so far
@@ -138,6 +138,7 @@ class Filter(NamedTuple):
     def takes(self, standing: Standing) -> bool:
         """Whether learners of a standing are listed."""
         status = {standing.status or NOBODY, *([PENDING] if standing.is_pending else [])}
+        status |= {ANYBODY} if standing.status else set()
         return (
             self.status in {"", *status}
             and self.mode in {"", standing.mode or UNKNOWN}
