@@ -7,6 +7,7 @@ import click
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
 from certs.support.common import json_option, reason_option, show, stack_option, yes_option
+from certs.terminal import confirm
 
 
 @click.command(
@@ -45,6 +46,6 @@ def send_again(
     found = api.post("/v1/send-again/preview", which)
     if not yes:
         click.echo(f"{found['changes']} changes of {found['certificates']} certificates are sent again.", err=True)
-        click.confirm("Do it?", abort=True, err=True)
+        confirm("Do it?")
     answer = api.post("/v1/send-again", {**which, "changes": found["changes"], "reason": reason})
     show(answer, as_json, lambda: click.echo(f"{answer['sent']} changes are sent again."))
