@@ -27,6 +27,7 @@ PAGES = {
     "/find": {"q": "course-v1"},
     "/learner": {"learner_id": "{learner_id}"},
     "/lists": {},
+    "/messages": {},
     "/records": {},
     "/regenerations": {},
     "/revocations": {},

