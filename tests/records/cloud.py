@@ -41,8 +41,9 @@ def records_scene(host: Host, **more: str) -> Iterator[Scene]:
     with LocalCloud(TEMPLATE, parameters) as cloud:
         client = {"client_id": service.platform.client_id, "client_secret": service.platform.client_secret}
         cloud.client("secretsmanager").create_secret(Name="credentials-client", SecretString=json.dumps(client))
-        connect_records(cloud.physical("RecordsTable"))
-        yield Scene(cloud)
+        scene = Scene(cloud)
+        connect_records(cloud.physical("RecordsTable"))  # by the connection that the scene makes
+        yield scene
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_the_console_shows_what_an_act_will_do_asks_why_and_shows_what_came_of_i
     page.get_by_role("link", name="Back to the learner").click()
     main = page.get_by_role("main")
     expect(main).to_contain_text("The program certificate was revoked on")
-    expect(main).to_contain_text("released by ada (course lost): Reported for plagiarism.")
+    expect(main).to_contain_text("released by ada (a course is no longer satisfied): Reported for plagiarism.")
     records_ada.check("program-acted")
 
 

@@ -92,13 +92,16 @@ class Person:
             height = self.page.evaluate("document.documentElement.getBoundingClientRect().height")
             clip: Any = {"x": 0, "y": 0, "width": LOOKS["width"], "height": min(height, TALLEST)}
             self.page.screenshot(path=Path(PICTURES) / f"{picture}.png", full_page=True, clip=clip)
+        self.page.wait_for_load_state()  # a click returns when the next page begins: its content may be half of it
+        html = self.page.content()
         for width in (LOOKS["width"], PHONE):
             self._axe.set_viewport_size({"width": width, "height": LOOKS["height"]})
-            self._axe.set_content(self.page.content())
+            self._axe.set_content(html)
             wide = self._axe.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{self.page.url} is {wide} pixels wide, of {width}"
-            found = Axe().run(self._axe).response["violations"]
-            assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
+            violations = Axe().run(self._axe).response["violations"]
+            found = [(item["id"], item["nodes"][0]["html"]) for item in violations]
+            assert found == [], f"{self.page.url}, {width} pixels wide: {found}"
 
     def act(self, what: str, why: str, date: str = "") -> None:
         """Choose an act, look at what it will do, and confirm it."""

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certrules.requests import RefusedActError
-from certrules.support.lists import Line, lines_of
+from certrules.support.lists import MOST_CHARACTERS, Line, lines_of
 from tests.scenes.commands import certs
 from tests.scenes.grading_jobs import broken, class_of, earn, statuses
 from tests.scenes.scene import Learner, Scene, day
@@ -43,11 +45,26 @@ def test_a_list_is_read_as_the_instructor_dashboard_and_people_write_it(text: st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n , \n", "user,notes", "\n".join(map(str, range(1, 1002))), 'x"' * 70_000 + "\0"]
+    ("text", "title"),
+    [
+        ("", "the list names nobody"),
+        ("\n , \n", "the list names nobody"),
+        ("user,notes", "the list names nobody"),
+        ("\n".join(map(str, range(1, 1002))), "the list names 1001 learners"),
+        ("x" * (MOST_CHARACTERS + 1), "the list has 100,001 characters"),
+    ],
+    ids=["nothing", "no cells", "only names of columns", "too many learners", "too long"],
 )
-def test_a_list_that_names_nobody_or_too_many_is_refused(text: str) -> None:
-    with pytest.raises(RefusedActError):
-        lines_of(text * (1 if len(text) < 100_000 else 2))
+def test_a_list_that_names_nobody_or_too_many_is_refused(text: str, title: str) -> None:
+    with pytest.raises(RefusedActError) as refusal:
+        lines_of(text)
+    assert (refusal.value.status, refusal.value.title, refusal.value.field) == (422, title, "text")
+
+
+@given(st.text(alphabet='a1",;\t\r\n\0\x85\u2028\ufeff\\ '))
+def test_any_text_that_is_not_too_long_is_read_as_lines(text: str) -> None:
+    assert lines_of(f"b{text}")
+    assert lines_of(f'b{text}"'.ljust(MOST_CHARACTERS, "x"))
 
 
 def test_each_line_is_accepted_or_refused_with_a_fix_and_only_the_accepted_are_added(

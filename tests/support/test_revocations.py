@@ -191,10 +191,12 @@ def test_killed_at_any_step_a_discard_of_all_that_is_asked_for_again_discards_ea
 def test_a_key_that_discarded_in_one_course_run_discards_in_no_other(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:
+    another = Learner(learner.learner_id, f"{learner.course_run}b")
     broken(scene, learner, 1)
+    broken(scene, another, 1)
     body = {"course_run": learner.course_run, "reason": "the grading job was broken"}
     assert support_client.post("/v1/held/discard", "one-key-only", **body).status == 202
-    other = support_client.post("/v1/held/discard", "one-key-only", **{**body, "course_run": "course-v1:A+B+C"})
+    other = support_client.post("/v1/held/discard", "one-key-only", **{**body, "course_run": another.course_run})
     assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from certrules.formats.refusals import Reason
+from certrules.support.words import words_of
 from certs.support.api import NOT_FOUND
 from tests.scenes.commands import certs
 from tests.scenes.scene import Learner, Scene, Wire, day
@@ -197,7 +198,7 @@ def test_a_pasted_key_is_refused_with_the_key_that_was_probably_meant(
             True,
         )
     answer = support_client.get("/v1/case", learner_id=7, course_run=f"x{pasted}")
-    assert answer.body["title"] == Reason.BAD_COURSE_KEY
+    assert answer.body["title"] == words_of("refusal", Reason.BAD_COURSE_KEY)
 
 
 def test_an_event_is_refused_with_the_key_that_was_probably_meant_and_no_other_text(
