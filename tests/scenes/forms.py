@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import override
 
+LONG_AGO = "2020-01-01T00:00"
+"""An instant, as a browser sends it, before all that happens in the scenes."""
+
 
 @dataclass
 class Form:
@@ -13,12 +16,13 @@ class Form:
     method: str
     fields: dict[str, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)  # fields that a person fills in
+    times: list[str] = field(default_factory=list)  # instants that a person has to give
     options: dict[str, list[str]] = field(default_factory=dict)  # of each selection
     buttons: list[tuple[str, str]] = field(default_factory=list)  # name and value of each
 
     def filled(self) -> list[dict[str, str]]:
         """Return what is sent for each button and each option."""
-        written = {**self.fields, **dict.fromkeys(self.texts, "ticket 12")}
+        written = {**self.fields, **dict.fromkeys(self.texts, "ticket 12"), **dict.fromkeys(self.times, LONG_AGO)}
         ways = [written | ({name: value} if name else {}) for name, value in self.buttons]
         for name, values in self.options.items():
             ways = [way | {name: value} for way in ways for value in values]
@@ -45,6 +49,8 @@ class _Forms(HTMLParser):
             form.fields[name] = has.get("value", "")
         elif tag == "textarea" or (tag == "input" and has.get("type") is None):
             form.texts.append(name)
+        elif tag == "input" and has.get("type") == "datetime-local" and "required" in has:
+            form.times.append(name)
         elif tag == "select":
             form.options[name], self._select = [], name
         elif tag == "option":

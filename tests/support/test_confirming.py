@@ -18,6 +18,11 @@ WRITES = {"PutItem", "PutEvents", "StartExecution", "TransactWriteItems", "SendT
 _people = count(1)
 
 
+def writes(wire: Wire) -> int:
+    """Return how many requests wrote something, but for the numbers of a course run, which reading them stores."""
+    return sum(request.operation in WRITES and not request.names('"standings"') for request in wire.sent)
+
+
 def anybody(scene: Scene) -> Client:
     """Return somebody new who may do everything: nobody takes away more than five certificates an hour."""
     return Client(scene, f"person-{next(_people)}")
@@ -89,10 +94,10 @@ def test_every_act_that_a_case_offers_is_accepted(
         story(scene, each)
         person = anybody(scene)
         form = the_form(person.get("/case", **about(each)).body, "/preview")
-        before = wire.operations()
+        before = writes(wire)
         date = "2026-05-29T00:00" if act == "date-set" else ""
         asked = person.form("/preview", **{**form.fields, "act": act, "date": date, "reason": "ticket 12"})
-        assert (asked.status, WRITES & (wire.operations() - before).keys()) == (200, set()), (act, asked.body)
+        assert (asked.status, writes(wire) - before) == (200, 0), (act, asked.body)
         confirmed = person.form("/act", **the_form(asked.body, "/act").fields)
         assert confirmed.status == 303, (act, confirmed.body)
         scene.cloud.deliver()
@@ -125,10 +130,10 @@ def test_every_form_of_every_page_asks_first_and_is_accepted_then(scene: Scene, 
                 }
                 if "course_runs" in sent:
                     sent["course_runs"] = where.course_run
-                before = wire.operations()
+                before = writes(wire)
                 asked = person.form(form.action, **sent)
                 assert asked.status == 200, (form.action, sent, asked.body)
-                assert not WRITES & (wire.operations() - before).keys(), (form.action, sent)
+                assert writes(wire) == before, (form.action, sent)
                 confirmed = person.form(form.action, **the_form(asked.body, form.action).fields)
                 assert confirmed.status == 303, (form.action, sent, confirmed.body)
                 if form.action == "/course-run/act" and not sent["course_run"]:  # else nothing is revoked any more
@@ -138,6 +143,7 @@ def test_every_form_of_every_page_asks_first_and_is_accepted_then(scene: Scene, 
     assert done == {
         ("/course-run/act", "discard"),
         ("/course-run/act", "stop"),
+        ("/send-again", ""),
         ("/revocations/ask", ""),
         ("/revocations/decide", "approve"),
         ("/revocations/decide", "decline"),
