@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from functools import cache
 from inspect import getattr_static
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import moto.backends
 import moto.core.responses
@@ -52,6 +52,15 @@ ENVIRONMENT = {
 }
 
 
+_as_moto_reads = Stack.parse_template
+
+
+def _template_in(text: str) -> dict[str, Any]:
+    """Read a template. Moto tries YAML first, which takes a hundred times as long for JSON."""
+    template: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else _as_moto_reads(text)
+    return template
+
+
 # What moto does too slowly, not atomically or not at all.
 REPLACED: tuple[tuple[object, str, object], ...] = (
     (botocore_stubber, "process_request", requests.answer),
@@ -59,7 +68,7 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (moto.core.responses, "method_names_from_class", cache(method_names_from_class)),  # inspects it at each request
     (moto.utilities.aws_headers, "gen_amzn_requestid_long", requests.new_id),
     (dynamodb_backends, "backend", LocalDynamoDB),
-    (Stack, "parse_template", staticmethod(json.loads)),  # moto tries YAML first, in a hundred times the time
+    (Stack, "parse_template", staticmethod(_template_in)),
     (moto.dynamodb.models, "Table", LocalTable),
     (moto.dynamodb.models.dynamo_type, "LimitedSizeDict", Attributes),
     (moto.dynamodb.models.dynamo_type.Item, "instances_tracked", Untracked()),
