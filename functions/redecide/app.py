@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
         try:
             changed = msgspec.json.decode(record["body"])
             redeciding.ensure_run(MACHINE, changed["course_run"], changed["at"], aws.now())
-        except Exception:
+        except Exception:  # whatever it is, the other messages go on, and this one comes again
             logger.exception("The message is retried.", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}

@@ -123,7 +123,7 @@ def _fan_out(result: BatchResult, read: _Read, retried: set[str], queues: Queues
                 decide_again.request_learner(queues.ingest, message.learner_id, message.sent_at)
                 if not decide_again.is_delayed_copy(record):
                     aws.send(queues.ingest, [decide_again.delayed_copy(without_personal_data(record["body"]))])
-        except Exception:
+        except Exception:  # whatever it is, the other messages go on, and this one comes again
             logger.exception("The fan-out failed; the message is retried.", message_id=record["messageId"])
             unsent.add(record["messageId"])
     return unsent
@@ -144,7 +144,7 @@ def _hint(result: BatchResult, read: _Read, retried: set[str], queues: Queues, l
         # in the form of records.hints, which isn't loaded here
         hints = [{"MessageBody": json.encode({"learner_id": learner}).decode()} for learner in {*graded.values()}]
         aws.send(queues.records, hints)
-    except Exception:
+    except Exception:  # whatever it is, certificates are saved: only these messages come again
         logger.exception("The hints failed; the messages are retried.", message_ids=sorted(graded))
         return set(graded)
     return set()
@@ -164,7 +164,7 @@ def _park(refused: list[Refused], queues: Queues, logger: Logger) -> set[str]:
         return set()
     try:
         park(queues.parked, refused)
-    except Exception:
+    except Exception:  # whatever it is, certificates are saved: only these messages come again
         logger.exception("Parking failed; the messages are retried.")
         return {record["messageId"] for record, _ in refused}
     return set()
