@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections import deque
+from collections import Counter, deque
 from copy import copy
 from itertools import count
 from typing import Any, cast, override
@@ -47,9 +47,15 @@ class StandardQueue(Queue):
 
     @property
     @override
-    def approximate_number_of_messages_not_visible(self) -> int:
-        """How many messages were received and are neither deleted nor ready again."""
-        return sum(not message.visible and not message.delayed for message in self._messages)
+    def attributes(self) -> dict[str, Any]:
+        """The queue's attributes. Its three counts are of one instant: each message is in just one of them."""
+        now = unix_time_millis()
+        places = Counter(_place(message, now) for message in self._messages)
+        return super().attributes | {
+            "ApproximateNumberOfMessages": places["ready"],
+            "ApproximateNumberOfMessagesDelayed": places["delayed"],
+            "ApproximateNumberOfMessagesNotVisible": places["received"],
+        }
 
     @override
     def add_message(self, message: Message) -> None:
@@ -158,6 +164,13 @@ class StandardQueue(Queue):
 def _sent(message: Message) -> int:
     """Return when the message was sent; moto notes that as it sends it."""
     return cast("int", message.sent_timestamp)
+
+
+def _place(message: Message, now: float) -> str:
+    """Return where a message is: delayed, received (and not deleted), or ready."""
+    if now < message.delayed_until:
+        return "delayed"
+    return "ready" if now > message.visible_at else "received"
 
 
 class LocalSqs(SQSBackend):

@@ -1,10 +1,12 @@
 """Bus -> rule -> queue -> function, with partial failures, redelivery and dead-letter queues."""
 
+import itertools
 import json
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.core.utils import unix_time_millis
 from moto.dynamodb.models import dynamodb_backends
 
 from localcloud import DeliveryCounts
@@ -122,6 +124,26 @@ def test_a_deleted_message_is_gone_and_deleting_it_again_is_fine(shop: Shop) -> 
     assert counts["ApproximateNumberOfMessagesNotVisible"] == "1"
     with pytest.raises(ClientError, match="receipt handle"):
         sqs.delete_message(QueueUrl=url, ReceiptHandle="unheard of")
+
+
+def test_each_message_is_in_one_count_at_whatever_instant_one_looks(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.send("UndeliverableQueue", "received", "ready")
+    shop.send("UndeliverableQueue", "delayed", delay=60)
+    sqs, url = shop.cloud.client("sqs"), shop.cloud.physical("UndeliverableQueue")
+    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=60)
+    reading = itertools.count(unix_time_millis(), 700.0)  # a clock that goes on at each look at it
+    for module in ("localcloud.queues", "moto.sqs.models"):
+        monkeypatch.setattr(f"{module}.unix_time_millis", lambda: next(reading))
+
+    seen: list[list[int]] = []
+    while not seen or seen[-1] != [3, 0, 0]:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        seen.append([int(found[f"ApproximateNumberOfMessages{which}"]) for which in ("", "Delayed", "NotVisible")])
+
+    assert seen[0] == [1, 1, 1]
+    assert {sum(counts) for counts in seen} == {3}
 
 
 def test_a_purged_queue_is_empty(shop: Shop) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from certrules import aws, storage
@@ -88,7 +88,7 @@ def _since(code: str, title: str, items: list[Any], field: str, page: str) -> Wo
 
 
 def _pending(policies: Policies, now: datetime) -> Iterable[Work]:
-    """Return the revocations that are held for a person, those that are due today, and the breakers that tripped."""
+    """Return the revocations that are held for a person, those due within a day, and the breakers that tripped."""
     pairs, more = storage.pending_everywhere(MOST_A_SHARD)
     loaded = storage.load(pairs) if pairs else None
     rows = []
@@ -98,10 +98,10 @@ def _pending(policies: Policies, now: datetime) -> Iterable[Work]:
         if pending is not None:
             rows.append((pair, pending))
     held = [pending for _, pending in rows if pending["due"] is None]
-    midnight = as_time((now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0))
-    due = [pending for _, pending in rows if pending["due"] is not None and pending["due"] < str(midnight)]
+    soon = str(as_time(now + timedelta(days=1)))
+    due = [pending for _, pending in rows if pending["due"] is not None and pending["due"] < soon]
     yield _since("held", "Revocations are held for a person", held, "since", "/revocations")._replace(more=more)
-    yield _since("due", "Revocations take effect today", due, "since", "/revocations")._replace(more=more)
+    yield _since("due", "Revocations take effect within 24 hours", due, "since", "/revocations")._replace(more=more)
     yield _breakers({pair for pair, pending in rows if pending["due"] is None}, loaded, policies, now)
 
 
