@@ -366,6 +366,8 @@ def test_a_learner_sees_programs_and_deliveries_in_the_console(seen: Seen, recor
     records_ada.check("waiting")
     page.get_by_role("link", name="Records").click()
     records_ada.check("records")
+    page.get_by_role("link", name="Course certificates").click()
+    expect(page.get_by_role("main")).to_contain_text("not in the service's catalog")
 
 
 def test_the_preview_in_the_console_names_what_falls_before_it_is_confirmed(seen: Seen, records_ada: Person) -> None:

@@ -62,6 +62,11 @@ def test_every_page_is_for_everybody(held: Learner, ada: Person, address: str) -
         ada.page.keyboard.press("Enter")
         ada.page.keyboard.press("Tab")
         assert ada.page.locator("main :focus, footer :focus").count() == 1, path
+        assert ada.page.locator("thead + tbody td:not([data-label], :empty)").count() == 0, f"{path}: a cell of a card"
+        ada.page.emulate_media(media="print")
+        paper = ada.page.locator("form, nav, button, input, select").filter(visible=True)
+        assert paper.count() == 0, f"{path}: nobody can press what is printed"
+        ada.page.emulate_media(media="screen")
 
 
 def test_one_click_selects_the_whole_reply(held: Learner, ada: Person, address: str) -> None:

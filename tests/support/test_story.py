@@ -72,7 +72,7 @@ def test_the_history_is_filtered_by_kind(scene: Scene, learner: Learner, support
         table = (
             page.partition('id="history"')[2].partition('id="acts"')[0].partition("<details><summary>Configuration")[0]
         )
-        return [text.strip() for text in re.findall(r"<td>(?:<strong>)?([^<]+)", table)]
+        return [text.strip() for text in re.findall(r'<td data-label="">(?:<strong>)?([^<]+)', table)]
 
     assert sorted(rows("facts")) == [
         "Enrolled in verified mode.",

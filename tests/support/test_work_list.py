@@ -13,7 +13,7 @@ from tests.scenes.support_client import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
-ROW = re.compile(r'<th scope="row"><a href="([^"]*)">([^<]*)</a></th><td>(\d+)')
+ROW = re.compile(r'<th scope="row"><a href="([^"]*)">([^<]*)</a></th><td data-label="How many">(\d+)')
 
 MOST_REQUESTS = 30
 """How many requests the page may make: 16 queries of the index of pending revocations, and what these are."""
