@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import boto3
@@ -69,7 +69,28 @@ def _start() -> None:
 
 def _stop() -> None:
     _script("start-localstack", "--stop", str(PORT))
+    kill_left(PORT)
     _script("start-dynamodb-local", "--stop", str(DYNAMODB_PORT))
+
+
+def kill_left(port: int) -> list[int]:
+    """Kill what is left of a LocalStack at a port, it and what it started; return their process ids.
+
+    After a story it may take longer to shut its services down than start-localstack waits, which then leaves it.
+    """
+    left = [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _listens_at(port, folder)]
+    for process_id in left:
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            os.kill(process_id, signal.SIGKILL)
+    return left
+
+
+def _listens_at(port: int, folder: Path) -> bool:
+    """Return whether a process has the variables that start-localstack gives to LocalStack alone."""
+    try:
+        return f"GATEWAY_LISTEN=0.0.0.0:{port}".encode() in (folder / "environ").read_bytes().split(b"\0")
+    except OSError:  # it ended, or is another user's
+        return False
 
 
 def _script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
