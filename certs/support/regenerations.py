@@ -238,7 +238,7 @@ def report_of(api: Api, run_id: str, form: str) -> Iterator[str]:
 
 
 def _describe(run: dict[str, Any]) -> None:
-    from certrules.support.words import words_of
+    from certrules.formats.words import change_words, words_of
 
     plan, report = run["plan"], run["report"]
     rows: list[tuple[str, object]] = [("state", run["state"]), ("asked for by", run["request"]["by"])]
@@ -251,7 +251,7 @@ def _describe(run: dict[str, Any]) -> None:
         ]
         if programs := plan.get("programs"):
             rows += [("program certificates that fall", programs["falling"]), ("... that stay", programs["surviving"])]
-        rows += [(f"  {change}", count) for change, count in plan["by_status"].items()]
+        rows += [(f"  {change_words(change)}", count) for change, count in plan["by_status"].items()]
         rows += [("has to be approved by", plan["approvers"]), ("hash", plan["hash"])]
     if run["decided_by"]:
         rows.append((f"{'approved' if run['approval'] else 'declined'} by", run["decided_by"]))
@@ -266,12 +266,12 @@ def _describe(run: dict[str, Any]) -> None:
 
 
 def _summarize(report: dict[str, Any]) -> None:
-    from certrules.support.words import words_of
+    from certrules.formats.words import change_words, words_of
 
     nothing: dict[str, Any] = {"changes": 0, "by_status": {}}
     counts = report["plan"]["counts"] if report["plan"] else nothing
     rows: list[tuple[str, object]] = [("state", report["state"]), ("planned", counts["changes"])]
-    rows += [(f"  {change}", count) for change, count in counts["by_status"].items()]
+    rows += [(f"  {change_words(change)}", count) for change, count in counts["by_status"].items()]
     rows += [(words_of("outcome", name), count) for name, count in report["outcome"].items() if count]
     rows += [("seconds", report["seconds"]["elapsed"]), ("dollars, estimated", f"{report['cost']['dollars']:.4f}")]
     table(("", report["id"]), rows, "")

@@ -23,12 +23,12 @@ from certrules.audit import Kind, Subject
 from certrules.core.terms import is_person
 from certrules.formats import refusals
 from certrules.formats.certificate_ids import LOOKS_LIKE, ids_in, possible_ids
+from certrules.formats.words import words_of
 from certrules.records.seen import connect_records_if_on
 from certrules.requests import RefusedActError, identity
 from certrules.storage import LostRaceError, Pair, Place
 from certrules.support import cases, similar_keys, spellings
 from certrules.support.learners import FoundLearners
-from certrules.support.words import words_of
 from request_bodies import JSON, read_json
 
 logger = Logger()

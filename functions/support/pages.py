@@ -20,10 +20,10 @@ from application import HEADERS, PROBLEM_PAGE, actor, app, named_actor, scopes
 from audit_calls import label_of
 from certrules.core.wording import status_text
 from certrules.core.wording import when as when_text
+from certrules.formats.words import count_words
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import records
-from certrules.support.words import change_words, words_of
 from zones import beside, remember_zone, with_local_times, zone_of_reader
 
 _NUMBER = re.compile("[0-9]{1,19}")
@@ -49,7 +49,7 @@ def link(path: str, **query: object) -> str:
 
 def words(code: str, kind: str) -> str:
     """Write a code of a kind; a "transition" is from one status to another."""
-    return change_words(code) if kind == "transition" else words_of(kind, code)
+    return count_words(kind, code)
 
 
 class Link(NamedTuple):

@@ -55,7 +55,7 @@ def test_a_run_is_started_watched_approved_and_reported(scene: Scene, learner: L
     assert "<svg" in files[0].read_text()
     with files[1].open() as lines:
         assert {row["outcome"] for row in csv.DictReader(lines)} == {"applied"}
-    assert "downloadable > notpassing" in report.stdout
+    assert "downloadable → not passing" in report.stdout
     assert run_id in listed.stdout
     assert certs("regenerate", "resume", run_id).exit_code == CONTRADICTS
 

@@ -37,6 +37,7 @@ def test_awards_need_no_approval_and_are_made_as_planned(scene: Scene, learner: 
     assert statuses(scene, learners) == ["downloadable"] * 5
     assert (report["state"], report["outcome"]["applied"]) == ("done", 5)
     assert report["plan"]["counts"]["by_status"] == {"none > downloadable": 5}
+    assert ">no certificate → downloadable</text>" in run.text("report.html")
     change = next(change for change in run.changes() if change["learner_id"] == learners[0].learner_id)
     history = scene.history(learners[0])[-1]
     assert change["end"]["certificate"] == history["certificate"]

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from certrules.formats.refusals import Reason
-from certrules.support.words import words_of
+from certrules.formats.words import words_of
 from certs.support.api import NOT_FOUND
 from tests.scenes.commands import certs
 from tests.scenes.scene import Learner, Scene, Wire, day

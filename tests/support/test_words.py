@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 import pytest
 
+from certrules.bulk.lifecycle import ENDED
 from certrules.bulk.reporting import OUTCOMES
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.core.programs.reasons import ProgramCause
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause, RevocationAction, Status
 from certrules.formats.refusals import Reason
-from certrules.support.words import WORDS, change_words, words_of
+from certrules.formats.words import WORDS, change_words, words_of
 from tests.scenes.scene import TEMPLATE, Learner, Scene
 from tests.scenes.support_client import Client, about
 
@@ -28,6 +29,7 @@ TEMPLATES = TEMPLATE.parent / "functions" / "support" / "templates"
         ("action", RevocationAction),
         ("waiting", Waiting),
         ("outcome", OUTCOMES),
+        ("run_state", ENDED),
     ],
 )
 def test_every_code_has_words_of_its_own(kind: str, codes: Iterable[str]) -> None:

@@ -8,28 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from certrules.bulk.comparison_counts import percent
 from certrules.core.comparison import KINDS, Effect, Kind
+from certrules.formats.words import change_words, count_words, words_of
 
 SHOWN = 20
 """How many bars a chart has, and how many rows a table."""
 
 BAR_WIDTH = 340
-
-STATES: Mapping[str, str] = {
-    "planned": "Planned; nothing was changed.",
-    "done": "Done: everything that the plan lists was looked at.",
-    "incomplete": "Not complete: what is named below failed. Resume the run when its cause is mended.",
-    "failed": "Failed before anything was changed. Resume the run when the cause is mended.",
-    "declined": "Declined; nothing was changed.",
-    "expired": "Nobody approved the plan in time; nothing was changed. Start a new run if it is still wanted.",
-}
-
-_OUTCOMES: Mapping[str, str] = {
-    "applied": "applied",
-    "already": "were as planned already",
-    "changed_since": "had changed since, and were not written",
-    "failed": "failed",
-    "unknown": "nothing is known of: their part has no result",
-}
 
 type Row = Sequence[object]
 
@@ -52,7 +36,7 @@ def page(report: Mapping[str, Any]) -> str:
     text: str = template.render(
         title=f"Bulk run {report['id']}",
         report=report,
-        state=STATES[report["state"]],
+        state=words_of("run_state", report["state"]),
         facts=_facts(report),
         comparison=_comparison(comparison) if comparison else None,
         outcomes=_outcomes(report) if report["plan"] else (),
@@ -61,6 +45,7 @@ def page(report: Mapping[str, Any]) -> str:
         changed_since=_changed_since(report),
         cost=_cost(report["cost"]),
         bars_of=bars_of,
+        words=count_words,
         shown=SHOWN,
     )
     return text + "\n"
@@ -108,7 +93,7 @@ def _outcomes(report: Mapping[str, Any]) -> list[Row]:
     if programs := report["programs"]:
         rows.append(("program certificates that fall with these", programs["falling"]))
         rows.append(("... that stay because another course run carries them", programs["surviving"]))
-    rows += [(_OUTCOMES[name], count) for name, count in report["outcome"].items() if count]
+    rows += [(words_of("outcome", name), count) for name, count in report["outcome"].items() if count]
     return [(name, f"{count:,}") for name, count in rows]
 
 
@@ -159,7 +144,9 @@ def _comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _withheld(counts: Mapping[str, Any]) -> str:
-    by_status = ", ".join(f"{count:,} {status}" for status, count in counts["withheld_by_status"].items())
+    by_status = ", ".join(
+        f"{count:,} {words_of('status', status)}" for status, count in counts["withheld_by_status"].items()
+    )
     return f"{counts['withheld']:,}" + (f" ({by_status})" if by_status else "")
 
 
@@ -173,7 +160,7 @@ def _changed_since(report: Mapping[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for item in report["changed_since"]:
         now = item.get("now")
-        would = f"{now['from'] or 'none'} > {now['to'] or 'none'}" if now else "nothing would change"
+        would = change_words(f"{now['from'] or 'none'} > {now['to'] or 'none'}") if now else "nothing would change"
         rows.append((item["learner_id"], item["course_run"], would))
     return rows
 

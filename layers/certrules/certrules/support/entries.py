@@ -10,8 +10,8 @@ from certrules.core.explain.timeline import Moment
 from certrules.core.fact_types import Fact
 from certrules.core.terms import is_person
 from certrules.core.wording import when
+from certrules.formats.words import words_of
 from certrules.support.case_history import Published
-from certrules.support.words import words_of
 
 KINDS = ("facts", "acts", "published", "delivered")
 """By what the history can be filtered. A change that a person caused is an act, too."""

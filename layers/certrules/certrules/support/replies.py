@@ -10,9 +10,9 @@ from certrules.core.explain.explanation import Explanation
 from certrules.core.explain.rendering import as_text
 from certrules.core.rules import RULES
 from certrules.core.terms import REVOKING, Status
+from certrules.formats.words import WORDS
 from certrules.requests import RefusedActError
 from certrules.support.catalogue import catalogue, languages
-from certrules.support.words import WORDS
 
 UTC_ZONE = "UTC"
 

@@ -1,6 +1,6 @@
 """Words for codes: what people read where a program would read a code. Every code has its own.
 
-Pages, answers and commands take them from here; no page makes words of a code's letters.
+Pages, reports, answers and commands take them from here; no page makes words of a code's letters.
 """
 
 from collections.abc import Mapping
@@ -94,6 +94,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "failed": "failed",
         "unknown": "nothing is known of: their part has no result",
     },
+    "run_state": {
+        "planned": "Planned; nothing was changed.",
+        "done": "Done: everything that the plan lists was looked at.",
+        "incomplete": "Not complete: what is named below failed. Resume the run when its cause is mended.",
+        "failed": "Failed before anything was changed. Resume the run when the cause is mended.",
+        "declined": "Declined; nothing was changed.",
+        "expired": "Nobody approved the plan in time; nothing was changed. Start a new run if it is still wanted.",
+    },
     "field": {
         "kind": "Kind",
         "course_run": "Course run",
@@ -128,3 +136,8 @@ def words_of(kind: str, code: str) -> str:
 def change_words(code: str) -> str:
     """Return the words for a change of a status, as plans name it: "downloadable > notpassing"."""
     return " → ".join(words_of("status", part) for part in code.split(" > "))
+
+
+def count_words(kind: str, code: str) -> str:
+    """Return the words for what a plan counts by: a code of a kind, or a change of a status (`transition`)."""
+    return change_words(code) if kind == "transition" else words_of(kind, code)
