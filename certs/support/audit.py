@@ -48,12 +48,15 @@ def audit(
     """
     wanted = {"since": since, "until": until, "actor": actor, "kind": kind, "act": act}
     pages = Api(stack).pages("/v1/audit", **wanted, course_run=course_run, learner_id=learner)
-    found = list(islice((row for page in pages for row in page["entries"]), limit))
+    read = list(islice((row for page in pages for row in page["entries"]), limit + 1))
+    found = read[:limit]
+    following = found[-1]["key"] if len(read) > limit else None
     heads = ("at (UTC)", "who", "what", "on", "why", "outcome")
     rows = (
         (short(row["at"]), row["by"], _what(row), _on(row), row["reason"], row["outcome"]["sentence"]) for row in found
     )
-    show({"entries": found, "next": None}, as_json, lambda: table(heads, rows, "Nobody did anything of that."))
+    answer = {"entries": found, "next": following}
+    show(answer, as_json, lambda: table(heads, rows, "Nobody did anything of that."))
 
 
 def _what(row: dict[str, Any]) -> str:

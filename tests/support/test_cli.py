@@ -151,3 +151,19 @@ def test_a_deployed_stack_is_found_by_its_name(
     monkeypatch.setenv("CERTS_TOKEN", scene.cloud.api.token("ada", ["certificates/view"]))
     assert json.loads(certs(*asked, "--json").stdout)["certificate"]["status"] == "downloadable"
     assert "does not exist" in certs("explain", *on(learner), "--stack", "none").stderr
+
+
+def test_the_audit_log_as_json_goes_on_where_it_ended_as_at_the_api(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
+    scene.ingest(*learner.qualifying())
+    for _ in range(3):
+        support_client.act("redecide", learner)
+    mine = ("audit", "--learner", str(learner.learner_id), "--json")
+    first = json.loads(shown(certs(*mine, "--limit", "2")))
+    rest = support_client.get("/v1/audit", learner_id=learner.learner_id, cursor=first["next"]).body
+    whole = json.loads(shown(certs(*mine, "--limit", "3")))
+    assert [entry["key"] for entry in first["entries"] + rest["entries"]] == [
+        entry["key"] for entry in whole["entries"]
+    ]
+    assert (len(first["entries"]), len(rest["entries"]), rest["next"], whole["next"]) == (2, 1, None, None)
