@@ -34,6 +34,7 @@ def waits(client: Client) -> dict[str, tuple[int, str]]:
 
 def test_nothing_to_do_is_a_good_page(support_client: Client) -> None:
     page = support_client.get("/").body
+    assert page.index("What waits") < page.index("What the search understands")
     assert "Nothing to do." in page
     assert waits(support_client) == {}
 
