@@ -11,8 +11,9 @@ from acting import acted, previewed
 from application import app, key_of, scopes
 from certrules.requests import RefusedActError
 from certrules.support.acts import ACTS
+from confirming import done_if_seen
 from models import ActRequest
-from pages import form, instant, key_in, number, page, see, unread
+from pages import form, instant, key_in, number, page, unread
 
 
 @app.post("/preview", include_in_schema=False)
@@ -43,14 +44,9 @@ def act_page() -> Response[str]:
     """Do the confirmed act, and show what comes of it."""
     fields = form()
     act = act_of(fields)
-    if act.version is None:
-        raise RefusedActError(422, "the form names no version", "open the case, and choose the act there", "version")
-    try:
-        return see("/result", entry=acted(act, key_in(fields)).entry)
-    except RefusedActError as error:
-        if error.field != "version":
-            raise
-        return preview_of(act, fields, stale=True)
+    return done_if_seen(
+        "version", act.version, lambda: acted(act, key_in(fields)), lambda: preview_of(act, fields, stale=True)
+    )
 
 
 def version_in(fields: Mapping[str, str]) -> int | None:

@@ -4,7 +4,7 @@ A form acts when it comes back with `seen`, the digest of what the page showed. 
 the page asks again: nobody confirms what they did not see.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from typing import NamedTuple
@@ -13,7 +13,9 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response
 
 from application import app
-from pages import page
+from certrules.requests import RefusedActError
+from certrules.support.acts import Done
+from pages import page, see
 
 MOST_NAMES = 100
 """How many of whom an act is about are listed; all are counted."""
@@ -54,3 +56,23 @@ def asked_first(step: Step, fields: Mapping[str, str]) -> Response[str] | None:
         key=fields.get("key") or uuid4(),
         most=MOST_NAMES,
     )
+
+
+def done_if_seen(
+    field: str, seen: object, act: Callable[[], Done], ask_again: Callable[[], Response[str]]
+) -> Response[str]:
+    """Do an act whose preview was seen, and show what comes of it; if what it rests on is another by now, ask again.
+
+    `field` names what the preview rested on, in the form and in the refusal of another; `seen` is its value.
+    Raises RefusedActError.
+    """
+    if seen is None:
+        raise RefusedActError(
+            422, f"the form names no {field}", "open the page that it is on, and choose it there", field
+        )
+    try:
+        return see("/result", entry=act().entry)
+    except RefusedActError as error:
+        if error.field != field:
+            raise
+        return ask_again()

@@ -69,6 +69,12 @@ def _cause(row: Mapping[str, Any]) -> str:
     return str(row["cause"]).replace("_", " ")
 
 
+def taken_at_once(many: int, other: str) -> tuple[int, str]:
+    """Return how many of that many one act takes, and the sentence on the rest, which is left for an `other` one."""
+    some = min(many, revocations.MOST_LEARNERS)
+    return some, f" {many - some} more are left for another {other}." if many > some else ""
+
+
 def discard_step(course_run: str) -> Step:
     """Return what discarding all that is held will do. Raises RefusedActError if there is nothing."""
     rows = list(revocations.all_pending_in(course_run))
@@ -76,8 +82,7 @@ def discard_step(course_run: str) -> Step:
         raise RefusedActError(
             409, "no revocation is held in the course run", "look at it again: others may have decided"
         )
-    some = len(rows[: revocations.MOST_LEARNERS])
-    left = f" {len(rows) - some} more are left for another time." if len(rows) > some else ""
+    some, left = taken_at_once(len(rows), "time")
     return Step(
         f"Discard {some} pending revocations",
         f"{some} certificates in {course_run} stay; their pending revocations are discarded.{left}",

@@ -1,10 +1,11 @@
 """The plan of a bulk run at the API: every line of it, read before anybody approves it."""
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator
 
 from application import ABOUT, app, key_of
 from bulk_run_answers import Piece, PlanPage
@@ -39,64 +40,42 @@ def plan_of(run_id: str) -> ReadablePlan:
     return plan_lines.plan_of(BUCKET, lifecycle.noted(run_id)[1])
 
 
-@app.get(
+type Lines = Callable[[str, Filter, int], dict[str, Any]]
+"""Returns lines of the plan of a run: those that are wanted, from a place on."""
+
+
+def call_of_plan(path: str, summary: str, answer: type[BaseModel]) -> Callable[[Lines], Lines]:
+    """Have a function answer a call of the API; every call for lines of a plan filters them by the same fields."""
+
+    def register(lines: Lines) -> Lines:
+        def asked(
+            run_id: RunId,
+            start: Start = 0,
+            *,
+            transition: Transition = None,
+            cause: Counted = None,
+            reason: Counted = None,
+            learner_id: LearnerId | None = None,
+            course_run: CourseRun | None = None,
+            takes_away: TakesAway = False,
+        ) -> dict[str, Any]:
+            key = None if course_run is None else key_of(course_run)
+            return lines(run_id, Filter(transition, cause, reason, learner_id, key, takes_away), start)
+
+        asked.__name__, asked.__doc__ = lines.__name__, lines.__doc__
+        app.get(path, summary=summary, **call(answer, refuses=(404, 409)))(asked)
+        return lines
+
+    return register
+
+
+@call_of_plan(
     "/v1/regenerations/<run_id>/plan",
-    summary="The plan of a bulk run, line by line: whose, from what, to what, why",
-    **call(PlanPage, refuses=(404, 409)),
+    "The plan of a bulk run, line by line: whose, from what, to what, why",
+    PlanPage,
 )
-def regeneration_plan(
-    run_id: RunId,
-    start: Start = 0,
-    *,
-    transition: Transition = None,
-    cause: Counted = None,
-    reason: Counted = None,
-    learner_id: LearnerId | None = None,
-    course_run: CourseRun | None = None,
-    takes_away: TakesAway = False,
-) -> dict[str, Any]:
+def regeneration_plan(run_id: str, wanted: Filter, start: int) -> dict[str, Any]:
     """Return a page of lines, all of them or some; what is read is what was sealed."""
-    return read(run_id, wanted_by(transition, cause, reason, learner_id, course_run, takes_away=takes_away), start)
-
-
-@app.get(
-    "/v1/regenerations/<run_id>/plan.csv",
-    summary="The plan of a bulk run as CSV, a piece at a time",
-    **call(Piece, refuses=(404, 409)),
-)
-def regeneration_plan_table(
-    run_id: RunId,
-    start: Start = 0,
-    *,
-    transition: Transition = None,
-    cause: Counted = None,
-    reason: Counted = None,
-    learner_id: LearnerId | None = None,
-    course_run: CourseRun | None = None,
-    takes_away: TakesAway = False,
-) -> dict[str, Any]:
-    """Return a piece of text, and where the next one starts; the first piece begins with the columns."""
-    wanted = wanted_by(transition, cause, reason, learner_id, course_run, takes_away=takes_away)
-    text, following = plan_lines.table_of(plan_of(run_id), wanted, start, TABLE_LINES, heads=start == 0)
-    return {"text": text, "next": following}
-
-
-def wanted_by(
-    transition: str | None,
-    cause: str | None,
-    reason: str | None,
-    learner_id: int | None,
-    course_run: str | None,
-    *,
-    takes_away: bool,
-) -> Filter:
-    """Return which lines are wanted. Raises RefusedError for a key that no course run can have."""
-    key = None if course_run is None else key_of(course_run)
-    return Filter(transition, cause, reason, learner_id, key, takes_away)
-
-
-def read(run_id: str, wanted: Filter, start: int) -> dict[str, Any]:
-    """Return a page of the plan of a run. Raises RefusedActError."""
     found = plan_of(run_id)
     lines, following = plan_lines.page_of(found, wanted, start, LINES)
     return {
@@ -106,3 +85,10 @@ def read(run_id: str, wanted: Filter, start: int) -> dict[str, Any]:
         "lines": [plan_lines.line_as_json(line, found.edition) for line in lines],
         "next": following,
     }
+
+
+@call_of_plan("/v1/regenerations/<run_id>/plan.csv", "The plan of a bulk run as CSV, a piece at a time", Piece)
+def regeneration_plan_table(run_id: str, wanted: Filter, start: int) -> dict[str, Any]:
+    """Return a piece of text, and where the next one starts; the first piece begins with the columns."""
+    text, following = plan_lines.table_of(plan_of(run_id), wanted, start, TABLE_LINES, heads=start == 0)
+    return {"text": text, "next": following}

@@ -5,12 +5,12 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
 
-from application import app
+from application import app, key_of
 from certrules.bulk import plan_lines
 from certrules.bulk.plan_lines import Filter
 from certrules.requests import RefusedActError
 from pages import number, page, query
-from plan_calls import LINES, TABLE_LINES, plan_of, wanted_by
+from plan_calls import LINES, TABLE_LINES, plan_of
 
 
 @app.get("/regeneration/plan", include_in_schema=False)
@@ -56,14 +56,14 @@ def place_in(text: str) -> int:
 
 def wanted_in_query() -> Filter:
     """Return which lines a page's query wants. Raises RefusedActError and RefusedError."""
-    learner = query("learner_id")
-    return wanted_by(
+    learner, course_run = query("learner_id"), query("course_run")
+    return Filter(
         query("transition") or None,
         query("cause") or None,
         query("reason") or None,
         number(learner) if learner else None,
-        query("course_run") or None,
-        takes_away=query("takes_away") == "true",
+        key_of(course_run) if course_run else None,
+        query("takes_away") == "true",
     )
 
 

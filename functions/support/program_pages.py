@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
 from application import app, scopes
-from certrules.requests import RefusedActError
 from certrules.support.program_acts import PROGRAM_ACTS
+from confirming import done_if_seen
 from models import ProgramActRequest
-from pages import form, key_in, number, page, see, unread
+from pages import form, key_in, number, page, unread
 from program_calls import program_acted, program_previewed
 
 
@@ -34,14 +34,9 @@ def act_page() -> Response[str]:
     """Do the confirmed act, and show what comes of it."""
     fields = form()
     act = act_of(fields)
-    if act.cause is None:
-        raise RefusedActError(422, "the form names no cause", "open the learner, and choose the act there", "cause")
-    try:
-        return see("/result", entry=program_acted(act, key_in(fields)).entry)
-    except RefusedActError as error:
-        if error.field != "cause":
-            raise
-        return preview_of(act, stale=True)
+    return done_if_seen(
+        "cause", act.cause, lambda: program_acted(act, key_in(fields)), lambda: preview_of(act, stale=True)
+    )
 
 
 def act_of(fields: dict[str, str]) -> ProgramActRequest:

@@ -9,7 +9,7 @@ from certrules import aws
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations
 from confirming import Step, asked_first
-from course_run_pages import held_names
+from course_run_pages import held_names, taken_at_once
 from models import BulkRevocation
 from pages import form, key_in, link, page, query, see, unread
 
@@ -57,9 +57,8 @@ def decide_page() -> Response[str]:
 def release_step(course_run: str) -> Step:
     """Return what asking for a release of all that is held will do. Raises RefusedActError if there is nothing."""
     causes = revocations.to_release(course_run, None, aws.now())
-    some = len(list(causes)[: revocations.MOST_LEARNERS])
+    some, left = taken_at_once(len(causes), "request")
     rows = [{"learner_id": learner, "cause": cause} for learner, cause in causes.items()]
-    left = f" {len(causes) - some} more are left for another request." if len(causes) > some else ""
     return Step(
         f"Ask to revoke {some} certificates",
         f"{some} certificates in {course_run} are revoked once a second person approves it within a day.{left}",
