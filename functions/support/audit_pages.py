@@ -84,7 +84,7 @@ def result_page() -> Response[str]:
     now = aws.now()
     (row,) = as_json([entry], now)
     waits = row["outcome"]["state"] == "sent" and now - entry.at < REFRESHES_FOR
-    answer = page("result.html", row=row, waits=waits, sentence=_sentence_now(entry, now))
+    answer = page("result.html", row=row, waits=waits, sentence=None if waits else _sentence_now(entry, now))
     if waits:
         answer.headers["Refresh"] = str(REFRESH_SECONDS)
     return answer

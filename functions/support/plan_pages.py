@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from application import app, key_of
 from certrules.bulk import plan_lines
-from certrules.bulk.plan_lines import Filter
+from certrules.bulk.plan_lines import Filter, why_of
 from certrules.requests import RefusedActError
 from pages import number, page, query
 from plan_calls import LINES, TABLE_LINES, plan_of
@@ -24,7 +24,10 @@ def plan_page() -> Response[str]:
         "regeneration_plan.html",
         id=run_id,
         plan=found.plan,
-        lines=[plan_lines.line_as_json(line, found.edition) for line in lines],
+        lines=[
+            {**plan_lines.line_as_json(line, found.edition), "why": why_of(line.change, found.edition)}
+            for line in lines
+        ],
         start=start,
         next=following,
         wanted=wanted,

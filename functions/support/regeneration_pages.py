@@ -45,7 +45,7 @@ def regeneration_page() -> Response[str]:
     run = lifecycle.run(MACHINE, BUCKET, query("id"), aws.now())
     one_s_own = identity(run["request"]["by"]) == identity(actor())
     alone = run["plan"] is not None and run["plan"]["approvers"] == Approvers.SOMEBODY_ELSE and one_s_own
-    answer = page("regeneration.html", run=run, which=which, alone=alone, percent=percent)
+    answer = page("regeneration.html", run=run, alone=alone, percent=percent)
     if run["state"] not in lifecycle.ENDED | lifecycle.RESUMABLE | {"waiting"}:
         answer.headers["Refresh"] = str(REFRESH_SECONDS)
     return answer

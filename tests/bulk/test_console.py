@@ -1,5 +1,7 @@
 """Bulk runs at the console: looked at, approved and declined, in a real browser and without scripts."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -35,7 +37,7 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
     bob.page.get_by_role("table").get_by_role("link").click()
     bob.check("regeneration")
     bob.page.get_by_role("link", name="Read the plan, line by line").click()
-    expect(bob.page.get_by_text("Takes a certificate away.")).to_have_count(2)
+    expect(bob.page.get_by_text("taken away")).to_have_count(2)
     bob.page.get_by_label("Takes a certificate away").check()
     bob.page.get_by_role("button", name="Show").click()
     bob.check("plan")
@@ -66,7 +68,7 @@ def test_what_is_only_planned_is_shown_and_a_form_that_names_no_course_run_is_re
     assert (refused.status, "course_runs" in refused.body) == (422, True)
     assert (planned.status, page.status) == (303, 200)
     assert f"Bulk run {run_id}: planned" in page.body
-    assert "no certificate → downloadable: 2" in page.body
+    assert re.search(r"no certificate → downloadable</th>.*>2</a>", page.body)
     assert "<script" not in page.body
     assert statuses(scene, learners) == [None, None]
     assert support_client.form("/regenerations/resume", id=run_id).status == 409

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from certrules.bulk.lifecycle import ENDED
+from certrules.bulk.lifecycle import ENDED, RESUMABLE
 from certrules.bulk.reporting import OUTCOMES
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.core.programs.reasons import ProgramCause
@@ -29,7 +29,7 @@ TEMPLATES = TEMPLATE.parent / "functions" / "support" / "templates"
         ("action", RevocationAction),
         ("waiting", Waiting),
         ("outcome", OUTCOMES),
-        ("run_state", ENDED),
+        ("run_state", {"started", "planning", "waiting", "applying"} | ENDED | RESUMABLE),
     ],
 )
 def test_every_code_has_words_of_its_own(kind: str, codes: Iterable[str]) -> None:

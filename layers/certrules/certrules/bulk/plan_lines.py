@@ -199,12 +199,18 @@ def _row(line: Line, edition: Edition) -> tuple[object, ...]:
     return (*some, reasons, pending, due, takes_away, why)
 
 
+def why_of(change: PlannedChange, edition: Edition) -> str:
+    """Return why the status changes, as what follows a "because"; "" if it stays."""
+    if not change.steps:
+        return ""
+    cause = BECAUSE.get(Cause(change.steps[-1].cause), "")  # a label has no cause but its reasons
+    return ": ".join(filter(None, (cause, edition.reasons_text(change.reasons))))
+
+
 def sentence_of(change: PlannedChange, edition: Edition) -> str:
     """Return what a change does, and why, by the rules of an edition."""
-    reasons = edition.reasons_text(change.reasons)
-    if change.steps:
-        cause = BECAUSE.get(Cause(change.steps[-1].cause), "")  # a label has no cause but its reasons
-        return f"{_what(change)} because {': '.join(filter(None, (cause, reasons)))}."
+    if why := why_of(change, edition):
+        return f"{_what(change)} because {why}."
     after = _status(change.after)
     stays = "There is still no certificate" if after is None else f"The certificate stays {status_text(after)}"
     if change.end.pending is None:

@@ -95,6 +95,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "unknown": "nothing is known of: their part has no result",
     },
     "run_state": {
+        "started": "It was asked for, and begins in a moment.",
+        "planning": "It is being planned; nothing was changed so far.",
+        "waiting": "The plan waits for its approval; nothing was changed so far.",
+        "applying": "The plan is being applied.",
+        "interrupted": "Interrupted. Resume the run: only what is missing is done.",
         "planned": "Planned; nothing was changed.",
         "done": "Done: everything that the plan lists was looked at.",
         "incomplete": "Not complete: what is named below failed. Resume the run when its cause is mended.",
