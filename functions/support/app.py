@@ -35,6 +35,7 @@ import rollouts  # noqa: F401 - same
 import search_pages  # noqa: F401 - same
 import sending_calls  # noqa: F401 - same
 import sending_pages  # noqa: F401 - same
+import snapshots  # noqa: F401 - adds its hooks, if SnapStart is on
 import standing_calls  # noqa: F401 - same
 import standing_pages  # noqa: F401 - same
 from application import app, log_call, logger, metrics

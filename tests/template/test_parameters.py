@@ -132,6 +132,14 @@ def test_all_that_is_for_support_alone_goes_with_it(stack: Json) -> None:
             assert not re.search(r"Support(Api|Function|Logs|AccessLogs|Role|\w+Alarm)\b", text), name
 
 
+def test_support_starts_from_a_snapshot_of_its_published_version_if_a_deployment_wants_that(stack: Json) -> None:
+    functions = of_type(stack, "AWS::Lambda::Function")
+    applied = {name: function["SnapStart"] for name, function in functions.items() if "SnapStart" in function}
+    assert applied == {"SupportFunction": {"ApplyOn": {"Fn::If": ["SnapsSupport", "PublishedVersions", "None"]}}}
+    assert stack["Parameters"]["SupportSnapStart"]["Default"] == "off"
+    assert stack["Resources"]["ValidParameters"]["Properties"]["Others"].count({"Ref": "SupportSnapStart"}) == 1
+
+
 def test_an_api_whose_issuer_can_not_be_verified_fails_its_deployment(stack: Json) -> None:
     assert stack["Resources"]["SupportApi"]["Properties"]["FailOnWarnings"] is True
 

@@ -63,6 +63,7 @@ from certrules.storage.tables import (
     history_key,
     place_of,
     shard_of,
+    shared_connection,
     timeline_of,
 )
 
@@ -131,6 +132,7 @@ __all__ = [
     "scan_records",
     "send_history_again",
     "shard_of",
+    "shared_connection",
     "standing_page",
     "standings_of",
     "timeline_of",
