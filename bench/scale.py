@@ -1,8 +1,9 @@
 """`python -m bench.scale`: whole course runs planned and applied, of a thousand learners to hundreds of thousands.
 
 The real functions on AWS's own engine, beside the bare requests for the same items: for the plan, the index and
-BatchGetItem; for what is applied, BatchGetItem and BatchWriteItem, which know no condition and no transaction. CPU is
-that of this process, so the engine's doesn't count on either side. Each size has a process of its own.
+BatchGetItem, a shard on this side and a shard on that; for what is applied, BatchGetItem and BatchWriteItem, which know
+no condition and no transaction. CPU is that of this process, so the engine's doesn't count on either side, nor does
+that of the bucket, whose stand-in is in this process. Each size has a process of its own.
 """
 
 import argparse
@@ -13,22 +14,25 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import batched, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import botocore.session
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
+from moto.core.botocore_stubber import BotocoreStubber
 
 from bench.course_runs import ENDS, items, load
 from bench.event import ROOT, dynamodb_local
 from bench.tables import put
 from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
-from localcloud.replacements import ENVIRONMENT, REGION
+from localcloud.replacements import ENVIRONMENT, REGION, replaced
 
 COURSE_RUN = "course-v1:ScaleX+Run+2026"
 SIZES = (1_000, 10_000, 100_000)
@@ -43,6 +47,13 @@ class Cost(NamedTuple):
     cpu: float  # seconds, of this process
     wall: float  # seconds, with the engine's
 
+    def plus(self, other: "Cost") -> "Cost":
+        """Return what both took."""
+        return Cost(self.units + other.units, self.cpu + other.cpu, self.wall + other.wall)
+
+
+NOTHING = Cost(0, 0, 0)
+
 
 class Figures(NamedTuple):
     """The result of one size."""
@@ -55,6 +66,34 @@ class Figures(NamedTuple):
     bare_writes: Cost
     peak: float  # MB of memory that this process held at most, while it planned and applied
     spread: tuple[int, int]  # the least and the most learners in a shard
+
+
+class _StandIns:
+    """The CPU seconds that the stand-ins of services took in this process, which in a deployment are others'."""
+
+    def __init__(self) -> None:
+        self.cpu = 0.0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count meanwhile."""
+        answer: Callable[..., Any] = vars(BotocoreStubber)["process_request"]
+
+        def answered(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
+            start = time.process_time()
+            try:
+                return answer(stubber, request)
+            finally:
+                self.cpu += time.process_time() - start
+
+        with replaced(BotocoreStubber, "process_request", answered):
+            yield
+
+    def timed(self, work: Callable[[], int]) -> Cost:
+        """Return what some work took without them; it returns its units."""
+        wall, cpu, theirs = time.perf_counter(), time.process_time(), self.cpu
+        units = work()
+        return Cost(units, time.process_time() - cpu - (self.cpu - theirs), time.perf_counter() - wall)
 
 
 class _Bare:
@@ -106,18 +145,20 @@ def measured(learners: int) -> Figures:
     with dynamodb_local() as endpoint:
         if endpoint is None:
             raise RuntimeError("DynamoDB Local does not start: set CERTS_LOCAL_AWS")
-        with LocalCloud(ROOT / "template.yaml", LOCAL_PARAMETERS, dynamodb_endpoint=endpoint) as cloud:
-            return _measured(cloud, endpoint, learners)
+        with (
+            LocalCloud(ROOT / "template.yaml", LOCAL_PARAMETERS, dynamodb_endpoint=endpoint) as cloud,
+            (stand_ins := _StandIns()).counted(),
+        ):
+            return _measured(cloud, endpoint, learners, stand_ins.timed)
 
 
-def _measured(cloud: LocalCloud, endpoint: str, learners: int) -> Figures:
+def _measured(cloud: LocalCloud, endpoint: str, learners: int, timed: Callable[[Callable[[], int]], Cost]) -> Figures:
     table, history = cloud.physical("CertificatesTable"), cloud.physical("HistoryTable")
     bare = _Bare(endpoint, table)
     count = load(bare.client, table, items(COURSE_RUN, learners))
     shards = range(16)
     in_shards = [sum(1 for _ in bare.listed([shard])) for shard in shards]
     sample = shards if learners <= SAMPLED else shards[:2]
-    bare_reads = _timed(lambda: bare.read(bare.listed(sample), consistent=False))
     run = {
         "id": "scale",
         "request": {"course_runs": [COURSE_RUN], "by": "bench", "reason": "bench", "at": f"{ENDS:%Y-%m-%dT%H:%M:%SZ}"},
@@ -127,12 +168,18 @@ def _measured(cloud: LocalCloud, endpoint: str, learners: int) -> Figures:
     # warm, so that a thousand learners don't pay for the function's imports: there is no such part
     with suppress(KeyError):  # nothing is sealed yet
         cloud.invoke("ApplyFunction", {"run": run, "item": {"part": ["none", "", 0], "proof": []}})
-    plan = _timed(lambda: sum(_plan(cloud, f"000-{shard:02}") for shard in shards) and learners)
+    plan = bare_reads = NOTHING
+    with cloud.functions["PlanFunction"].running():  # that the local cloud changes over to a function costs none there
+        for shard in shards:
+            if shard in sample:
+                bare_reads = bare_reads.plus(timed(partial(bare.read, bare.listed([shard]), consistent=False)))
+            plan = plan.plus(timed(partial(_plan, cloud, shard, in_shards[shard])))
     run["sealed"] = cloud.invoke("PlanFunction", {"do": "seal", "run": run})
     assert run["sealed"]["next"] == "apply", run["sealed"]
-    listed = cloud.invoke("PlanFunction", {"do": "list-parts", "run": run})
-    parts = _read(cloud, listed["manifest"])
-    apply = _timed(lambda: sum(cloud.invoke("ApplyFunction", {"run": run, "item": part})["applied"] for part in parts))
+    run["parts"] = cloud.invoke("PlanFunction", {"do": "list-parts", "run": run})
+    parts = _read(cloud, run["parts"]["manifest"])
+    with cloud.functions["ApplyFunction"].running():
+        apply = timed(lambda: sum(_apply(cloud, run, part) for part in parts))
     peak = _peak()
     published = list(islice(_scan(bare.client, history), SAMPLED))
     keys = [{"p": item["p"], "s": {"S": item["s"]["S"].rpartition("#")[0]}} for item in published]
@@ -144,17 +191,16 @@ def _measured(cloud: LocalCloud, endpoint: str, learners: int) -> Figures:
             load(bare.client, name, iter(content))
         return len(saved)
 
-    return Figures(learners, count, plan, bare_reads, apply, _timed(write), peak, (min(in_shards), max(in_shards)))
+    return Figures(learners, count, plan, bare_reads, apply, timed(write), peak, (min(in_shards), max(in_shards)))
 
 
-def _plan(cloud: LocalCloud, shard: str) -> int:
-    return int(cloud.invoke("PlanFunction", {"do": "shard", "id": "scale", "shard": shard})["changes"])
+def _plan(cloud: LocalCloud, shard: int, learners: int) -> int:
+    cloud.invoke("PlanFunction", {"do": "shard", "id": "scale", "shard": f"000-{shard:02}"})
+    return learners
 
 
-def _timed(work: Callable[[], int]) -> Cost:
-    wall, cpu = time.perf_counter(), time.process_time()
-    units = work()
-    return Cost(units, time.process_time() - cpu, time.perf_counter() - wall)
+def _apply(cloud: LocalCloud, run: dict[str, Any], part: dict[str, Any]) -> int:
+    return int(cloud.invoke("ApplyFunction", {"run": run, "item": part})["applied"])
 
 
 def _peak() -> float:

@@ -91,7 +91,7 @@ def test_a_shard_that_could_not_be_planned_is_named_and_alone_planned_when_the_r
     shards = run.begin()
     broken = shards[learner.learner_id * 1000 % 16]
     run.plan(*(shard for shard in shards if shard != broken))
-    wire.around = lambda request, answer: kill_or(request, answer, f"course-runs/{broken['shard'][:3]}.json")
+    wire.around = lambda request, answer: kill_or(request, answer, f"shards/{broken['shard']}.json")
     with pytest.raises(Killed):
         run.plan(broken)
     wire.around = lambda _, answer: answer()

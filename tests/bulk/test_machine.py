@@ -9,7 +9,7 @@ import pytest
 
 from certrules.core.terms import Status
 from localcloud import Execution
-from tests.scenes.bulk_runs import Run, everything, outcome, revocable, statuses, waiting
+from tests.scenes.bulk_runs import Run, everything, in_parts_of, outcome, revocable, statuses, waiting
 from tests.scenes.scene import OWN_EVENTS, Learner, Scene, as_time, tapped
 from tests.scenes.support_client import Client, Reported
 
@@ -69,7 +69,7 @@ def test_a_plan_that_takes_nothing_away_is_applied_without_asking_anybody(
 
     run = look(support_client, run_id)
     assert (run["state"], run["plan"]["approvers"], run["plan"]["changes"]) == ("done", "nobody", 5)
-    assert run["progress"] == {"shards": 16, "shards_planned": 16, "parts": 5, "parts_applied": 5}
+    assert run["progress"] == {"shards": 16, "shards_planned": 16, "parts": 1, "parts_applied": 1}
     assert run["report"]["outcome"] == outcome(applied=5)
     assert statuses(scene, learners) == [Status.DOWNLOADABLE] * 5
     assert execution(scene, f"{run_id}-1").status == "SUCCEEDED"
@@ -178,8 +178,9 @@ def hand_made(learner: Learner, **more: Any) -> dict[str, Any]:
 
 
 def test_a_killed_part_is_reported_by_its_missing_result_and_a_resumed_run_does_only_what_is_missing(
-    scene: Scene, learner: Learner, support_client: Client
+    scene: Scene, learner: Learner, support_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    in_parts_of(1, scene, monkeypatch)
     learners = revocable(scene, learner, 4)
     run_id = start(support_client, learner)
     files = Run.of(scene, run_id)

@@ -4,7 +4,7 @@ import pytest
 
 from certrules import aws
 from certrules.bulk import planning
-from tests.scenes.bulk_runs import Run, class_of, everything, outcome, revocable, statuses, waiting
+from tests.scenes.bulk_runs import Run, class_of, everything, in_parts_of, outcome, revocable, statuses, waiting
 from tests.scenes.scene import Learner, Scene, day
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -149,4 +149,20 @@ def test_a_shard_with_many_changes_is_planned_in_parts_and_applied_wholly(
     assert [changes for _, _, changes in run.file("parts.json")] == [2, 2, 1]
     run.apply(*run.list_parts())
     assert run.report()["outcome"] == outcome(applied=5)
+
+
+@pytest.mark.parametrize(("changes", "parts"), [(500, [5]), (4, [4, 1]), (1, [1, 1, 1, 1, 1])])
+def test_changes_of_many_shards_that_fill_no_part_share_parts(
+    scene: Scene, learner: Learner, monkeypatch: pytest.MonkeyPatch, changes: int, parts: list[int]
+) -> None:
+    in_parts_of(changes, scene, monkeypatch)
+    learners = waiting(scene, learner)
+    run = Run(scene, [learner.course_run])
+
+    assert run.planned() == "apply"
+    assert [count for _, _, count in run.file("parts.json")] == parts
+    run.apply(*run.list_parts())
+
+    assert run.report()["outcome"] == outcome(applied=5)
+    assert statuses(scene, learners) == ["downloadable"] * 5
     assert statuses(scene, learners) == ["downloadable"] * 5

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 
 from certrules.bulk.runs import Approvers, BulkRequest, PartName, Plan, PlanCounts
 from certrules.bulk.seal import ListedPart, PlanError, Seal, fields_of, hash_of, listed_parts, refuse_foreign
-from tests.scenes.bulk_runs import NOW, Run, everything, revocable, statuses, waiting
+from tests.scenes.bulk_runs import NOW, Run, everything, in_parts_of, revocable, statuses, waiting
 from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client, Reported
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 type Alteration = Callable[[Run], None]
+
+
+@pytest.fixture(autouse=True)
+def _in_parts_of_one_change(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_parts_of(1, scene, monkeypatch)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+import pytest
+
 from tests.scenes.published import sent
 from tests.scenes.scene import Learner, Scene, as_time, day
 
@@ -13,6 +15,13 @@ _numbers = count(1)
 
 
 NOW = datetime.now(UTC)
+
+
+def in_parts_of(changes: int, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have plans in parts of so many changes; with one change each, a part has the name of its shard."""
+    with scene.cloud.functions["PlanFunction"].running():
+        for module in ("planning", "sealing"):
+            monkeypatch.setattr(f"certrules.bulk.{module}.PART", changes)
 
 
 @dataclass

@@ -51,7 +51,8 @@ def apply_part(bucket: str, run: Mapping[str, Any], listed: Mapping[str, Any]) -
     try:
         refuse_foreign(seal_of(run), item)
         approval = run.get("approval")
-        result = _Part(folder, request_of(run), part, approval["by"] if approval else "").apply()
+        at_once = min(run["parts"]["concurrency"], run["parts"]["parts"])
+        result = _Part(folder, request_of(run), part, approval["by"] if approval else "", at_once).apply()
     except Exception as error:
         folder.write_json(f"failures/parts/{part.name}.json", Failed(part.name, error_of(error)))
         raise
@@ -71,11 +72,14 @@ def _failure_of(write: RecordWrite) -> Exception | None:
 class _Part:
     """A part of a plan that is being applied."""
 
-    def __init__(self, folder: aws.Folder, request: BulkRequest, part: PartName, approved_by: str) -> None:
+    def __init__(
+        self, folder: aws.Folder, request: BulkRequest, part: PartName, approved_by: str, at_once: int
+    ) -> None:
         self._folder = folder
         self._request = request
         self._part = part.name
         self._sha256 = part.sha256
+        self._at_once = at_once  # how many parts are applied beside each other
         self._policies = request.policies()
         self._approver = Actor(approved_by, f"{request.reason} (bulk run {request.id}, asked for by {request.by})")
 
@@ -119,8 +123,8 @@ class _Part:
 
     def _span(self, records: int) -> float:
         """Return the seconds that so many records have to take, so that all parts together stay at the rate."""
-        request = self._request
-        return 0.0 if request.records_per_second is None else records * request.concurrency / request.records_per_second
+        rate = self._request.records_per_second
+        return 0.0 if rate is None else records * self._at_once / rate
 
     def _apply(self, changes: Sequence[PlannedChange]) -> Iterator[tuple[PlannedChange, ChangeResult | None]]:
         """Apply some changes; yield the outcome of each, None if it was applied."""

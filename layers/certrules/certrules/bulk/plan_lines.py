@@ -63,8 +63,8 @@ class Filter(NamedTuple):
         )
 
     def may_be_in(self, part: PartName) -> bool:
-        """Whether a part may have wanted lines: a part is of one shard, `<group>-<shard>-<number>`."""
-        return self.learner_id is None or int(part.name.split("-")[1]) == shard_of(self.learner_id)
+        """Whether a part may have wanted lines."""
+        return self.learner_id is None or part.shard in {None, shard_of(self.learner_id)}
 
 
 class Line(NamedTuple):

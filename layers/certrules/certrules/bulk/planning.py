@@ -4,6 +4,7 @@ Planning only reads certificates, and writes files.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import batched
 from time import monotonic
 from typing import Any
@@ -24,11 +25,11 @@ from certrules.bulk.runs import (
     PlannedShard,
     Tally,
     change_of,
-    digest_of,
     error_of,
     folder_of,
     read,
     tally,
+    write_part,
 )
 from certrules.bulk.seal import refuse_other_request, request_of
 from certrules.core.deciding import decide_record
@@ -102,13 +103,27 @@ def shards_of(folder: aws.Folder, request: BulkRequest) -> list[str]:
 def plan_shard(bucket: str, run_id: str, shard: str) -> PlannedShard:
     """Plan a shard: read and decide its records, and write what would change, part by part."""
     folder = folder_of(bucket, run_id)
-    request = read(folder, "request.json", BulkRequest)
-    assert request is not None, "the run has begun"
     try:
-        return _Shard(folder, request, shard).plan()
+        return _Shard(folder, _request(bucket, run_id), shard).plan()
     except Exception as error:
         folder.write_json(f"failures/shards/{shard}.json", Failed(shard, error_of(error)))
         raise
+
+
+@lru_cache(maxsize=2)
+def _request(bucket: str, run_id: str) -> BulkRequest:
+    """Return the request of a run that has begun; it stays as it is. One call plans many shards of a run."""
+    request = read(folder_of(bucket, run_id), "request.json", BulkRequest)
+    assert request is not None, "the run has begun"
+    return request
+
+
+@lru_cache(maxsize=2)
+def _group(bucket: str, run_id: str, group: str) -> tuple[str, ...]:
+    """Return the course runs of a group of a run that has begun; they stay, too."""
+    course_runs = read(folder_of(bucket, run_id), f"course-runs/{group}.json", tuple[str, ...])
+    assert course_runs is not None, "the run's course runs are in groups"
+    return course_runs
 
 
 class _Shard:
@@ -133,8 +148,7 @@ class _Shard:
         """Plan the shard, and write its file."""
         started = monotonic()
         group, _, number = self._shard.partition("-")
-        course_runs = read(self._folder, f"course-runs/{group}.json", list[str])
-        assert course_runs is not None, "the run's course runs are in groups"
+        course_runs = _group(self._folder.bucket, self._request.id, group)
         for some in batched(course_runs, 100, strict=False):
             known = storage.load(course_runs=some).course_runs  # consistently: it is what may just have changed
             tally(self._requests, "BatchGetItem")
@@ -144,8 +158,6 @@ class _Shard:
             for pairs in batched(self._pairs(some, int(number)), _AT_ONCE, strict=False):
                 for pair, loaded in self._loaded(pairs, known):
                     self._take(pair, loaded)
-        if self._changes:
-            self._write_part()
         if self._comparisons is not None:
             self._write_differing()
             self._folder.write_json(f"compared/{self._shard}.json", self._comparisons)
@@ -155,6 +167,7 @@ class _Shard:
             seconds=round(monotonic() - started, 3),
             requests=self._requests,
             parts=self._parts,
+            rest=self._changes,
             counts=self._counts,
             failed=self._failed,
             differing=self._differing_parts,
@@ -233,9 +246,7 @@ class _Shard:
             self._differing = []
 
     def _write_part(self) -> None:
-        name = f"{self._shard}-{len(self._parts):04}"
-        content = self._folder.write_json(f"plan/{name}.json", self._changes)
-        self._parts.append(PartName(name, digest_of(content), len(self._changes)))
+        self._parts.append(write_part(self._folder, f"{self._shard}-{len(self._parts):04}", self._changes))
         self._changes = []
 
     def _fail(self, pair: Pair, error: Exception) -> None:

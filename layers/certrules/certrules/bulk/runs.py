@@ -6,10 +6,12 @@ that what is there is complete, and a run that was interrupted goes on from what
 - `request.json`: the request, with the policy that decides all of it, as it is planned;
 - `course-runs/<group>.json`: the course runs, in groups;
 - `shards.json`: the shards to plan: an item for each group and shard, <group>-<shard>;
-- `plan/<shard>-<number>.json`: parts of the plan, at most PART changes each;
-- `shards/<shard>.json`: the plan of a shard; written last, it names its parts with their SHA-256;
+- `plan/<shard>-<number>.json`: parts of the plan, PART changes each;
+- `shards/<shard>.json`: the plan of a shard; written last, it names its parts with their SHA-256, and has the changes
+  that fill no part;
 - `compared/<shard>.json` and `differences/<shard>-<number>.json`: of a comparison, counts, and who differs;
 - `comparison.json`: the comparison of all shards;
+- `plan/rest-<number>.json`: parts of the plan with the changes that fill no part of their shard;
 - `parts.json` and `plan.json`: all parts, and the plan as it is approved, sealed by its hash (see `seal`);
 - `apply.json`: the parts that are to be applied, with the proof that they are parts of that plan;
 - `results/<part>.json`: what became of each change of a part;
@@ -17,6 +19,7 @@ that what is there is complete, and a run that was interrupted goes on from what
 - `report.json`, `report.csv`, `report.html`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -45,6 +48,9 @@ MOST_LEARNERS = 10_000
 
 MOST_LISTED = 1_000
 """How many rows of a kind a report shows; the CSV has all of them."""
+
+REST = "rest"
+"""How the names of parts begin that have changes of several shards."""
 
 NO_CERTIFICATE = "none"
 """What stands for the status of no certificate."""
@@ -141,6 +147,12 @@ class PartName(msgspec.Struct, frozen=True, array_like=True):
     sha256: str
     changes: int
 
+    @property
+    def shard(self) -> int | None:
+        """In which shard of their course runs the part's learners are; None: in any."""
+        group, number, *_ = self.name.split("-")
+        return None if group == REST else int(number)
+
 
 class Failed(msgspec.Struct, frozen=True):
     """A record that could not be decided, or a part or shard without a result."""
@@ -201,6 +213,7 @@ class PlannedShard(msgspec.Struct, kw_only=True):
     seconds: float
     requests: Tally
     parts: list[PartName]
+    rest: list[PlannedChange]  # that fill no part
     counts: PlanCounts
     failed: list[Failed]
     differing: int = 0  # parts that list whom a comparison found to differ
@@ -297,6 +310,11 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 def digest_of(content: bytes) -> str:
     """Return the SHA-256 of a file."""
     return sha256(content).hexdigest()
+
+
+def write_part(folder: aws.Folder, name: str, changes: Sequence[PlannedChange]) -> PartName:
+    """Write a part of the plan."""
+    return PartName(name, digest_of(folder.write_json(f"plan/{name}.json", changes)), len(changes))
 
 
 def error_of(error: BaseException) -> str:

@@ -13,6 +13,8 @@ from certrules.bulk.planning import shards_of
 from certrules.bulk.runs import (
     MOST_LISTED,
     NO_CERTIFICATE,
+    PART,
+    REST,
     AppliedPart,
     Approvers,
     BulkRequest,
@@ -28,6 +30,7 @@ from certrules.bulk.runs import (
     folder_of,
     read,
     tally,
+    write_part,
 )
 from certrules.bulk.seal import (
     NOTHING_IS_APPLIED,
@@ -46,7 +49,7 @@ from certrules.bulk.seal import (
 from certrules.core.wording import listed
 
 _AT_ONCE = 20
-"""How many parts are in memory while they are looked at."""
+"""How many parts, or plans of shards, are in memory while they are looked at."""
 
 _MOST_NAMED = 10
 """How many parts a refusal names."""
@@ -83,14 +86,20 @@ def _put_together(folder: aws.Folder, request: BulkRequest) -> int:
     parts: list[PartName] = []
     failed: list[Failed] = []
     requests: Tally = {}
+    rest: list[PlannedChange] = []
+    rests = 0
     records, seconds, missing = 0, 0.0, 0
-    for some in batched(shards, 100, strict=False):
+    for some in batched(shards, _AT_ONCE, strict=False):
         for found in each(lambda shard: read(folder, f"shards/{shard}.json", PlannedShard), some):
             if found is None:
                 missing += 1
                 continue
             total.add(found.counts)
             parts += found.parts
+            rest += found.rest
+            if len(rest) >= PART:
+                parts.append(write_part(folder, f"{REST}-{rests:04}", rest[:PART]))
+                rest, rests = rest[PART:], rests + 1
             failed += found.failed[: MOST_LISTED - len(failed)]
             for name, count in found.requests.items():
                 tally(requests, name, by=count)
@@ -98,6 +107,8 @@ def _put_together(folder: aws.Folder, request: BulkRequest) -> int:
             seconds += found.seconds
     if missing:
         return missing
+    if rest:
+        parts.append(write_part(folder, f"{REST}-{rests:04}", rest))
     course_runs_changed = len(total.by_course_run)
     plan = Plan(
         hash="",

@@ -140,7 +140,7 @@ def load(
     found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=consistent)}
 
     def item(key: tuple[str, str]) -> Item:
-        return found.get(key) or Item(*key)
+        return found.get(key) or Item.new(*key)
 
     return Loaded(
         {pair: stored_record(item(record_key(pair))) for pair in pairs},

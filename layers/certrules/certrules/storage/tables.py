@@ -154,6 +154,13 @@ class PlainItem(Model):
         }
         return item
 
+    @classmethod
+    def new(cls, p: str, s: str) -> Self:
+        """Return an item that is not stored yet."""
+        item = cls.__new__(cls)
+        item.attribute_values = {"p": p, "s": s}
+        return item
+
     @override
     def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
         """Return the item in its written form, without attributes that are None."""
