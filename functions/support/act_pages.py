@@ -20,7 +20,13 @@ from pages import form, instant, key_in, number, page, unread
 def preview_page() -> Response[str]:
     """Return the preview of an act, with the form that confirms it."""
     fields = form()
-    return preview_of(act_of(fields), fields)
+    act = act_of(fields)
+    try:
+        return preview_of(act, fields)
+    except RefusedActError as error:
+        if error.field != "version":
+            raise
+        return preview_of(act, fields, stale=True)
 
 
 def preview_of(act: ActRequest, fields: Mapping[str, str], *, stale: bool = False) -> Response[str]:

@@ -8,7 +8,6 @@ from application import CERTIFICATE_URL, CONSUMER_DEAD_LETTERS, POLICIES, app, p
 from audit_calls import as_json
 from certrules import audit, aws
 from certrules.core.explain import what_if
-from certrules.core.fact_types import Fact
 from certrules.support import acts, cases
 from certrules.support import entries as history
 from certrules.support.acts import ACTS
@@ -89,11 +88,7 @@ _BY_CHANGE = {"allowlist": "allowlist-add", "lift_invalidation": "lift"}
 
 def offered(case: cases.Case) -> dict[str, acts.Act]:
     """Return the acts that are accepted in a case, make sense there, and that the person may do."""
-    values = {(entry.fact, entry.subject): entry.value for entry in case.record.timeline}
-    pointless = {
-        "date-set": case.published.certificate is None,
-        "date-remove": values.get((Fact.DATE_OVERRIDE, "")) is None,
-    }
+    pointless = {"date-set": case.published.certificate is None}
     return {
         name: act
         for name, act in ACTS.items()

@@ -68,7 +68,7 @@ def done_if_seen(
     """
     if seen is None:
         raise RefusedActError(
-            422, f"the form names no {field}", "open the page that it is on, and choose it there", field
+            422, f"the form names no {field}", "open the page that it is on, and choose the act there", field
         )
     try:
         return see("/result", entry=act().entry)

@@ -1,6 +1,7 @@
 """The console's pages of lists: an act on many learners, pasted, looked at line by line, then done."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from application import POLICIES, app, key_of, scopes
 from certrules import aws
+from certrules.requests import RefusedActError
 from certrules.support import lists
 from certrules.support.acts import ACTS
 from list_calls import asked_for, done
@@ -27,11 +29,22 @@ def lists_page() -> Response[str]:
 @app.post("/lists/preview", include_in_schema=False)
 def list_preview_page() -> Response[str]:
     """Return what becomes of each line, with the form that confirms it, and the list to correct."""
-    fields = form()
+    return preview_of(form())
+
+
+def preview_of(fields: Mapping[str, str], *, stale: bool = False) -> Response[str]:
+    """Return what becomes of each line as it is now; `stale`: it is otherwise than it was looked at."""
     request = read(ListPreview, fields)
     found = lists.previewed(asked_for(request), POLICIES, aws.now())
     return page(
-        "list_preview.html", found=found, fields=fields, labels=offered(), label=LABELS[request.act], key=uuid4()
+        "list_preview.html",
+        HTTPStatus.CONFLICT if stale else HTTPStatus.OK,
+        found=found,
+        fields=fields,
+        labels=offered(),
+        label=LABELS[request.act],
+        key=uuid4(),
+        stale=stale,
     )
 
 
@@ -40,7 +53,12 @@ def list_act_page() -> Response[str]:
     """Do what was looked at, and return what became of each line."""
     fields = form()
     request = read(ListAct, fields, seen=fields.get("seen") or None)
-    answer, entry = done(request, key_in(fields))
+    try:
+        answer, entry = done(request, key_in(fields))
+    except RefusedActError as error:
+        if error.field != "seen":
+            raise
+        return preview_of(fields, stale=True)
     return page("list_done.html", found=answer, entry=entry, label=LABELS[request.act])
 
 

@@ -24,6 +24,7 @@ from certrules.formats.words import count_words
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import records
+from refused_forms import refused_form
 from zones import beside, remember_zone, with_local_times, zone_of_reader
 
 _NUMBER = re.compile("[0-9]{1,19}")
@@ -98,20 +99,24 @@ def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]
             fields = _sent_fields()
     again = fields if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     back = _page_of(fields)
-    html = pages.get_template("problem.html").render(**named, title=title, fix=fix, field=field, back=back, again=again)
+    shown = {"title": title, "fix": fix, "field": field, "back": back, "again": again}
+    correct = refused_form(app.current_event.path, fields, status)
+    html = pages.get_template("problem.html").render(**named, **shown, correct=correct)
     return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
 
 
 def _page_of(fields: Mapping[str, str]) -> str | None:
     """Return the address of the page that a form was on; None if it isn't known."""
     learner_id, course_run = fields.get("learner_id"), fields.get("course_run")
+    folder = app.current_event.path.split("/")[1]
+    if fields and folder == "lists":
+        return link("/lists", act=fields.get("act"), course_run=course_run)
     if learner_id and course_run:
         return link("/case", learner_id=learner_id, course_run=course_run, act=fields.get("act"))
     if course_run:
         return link("/course-run", course_run=course_run)
     if learner_id:
         return link("/learner", learner_id=learner_id)
-    folder = app.current_event.path.split("/")[1]
     return f"/{folder}" if fields and folder in {"revocations", "regenerations"} else None
 
 

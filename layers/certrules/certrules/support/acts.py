@@ -138,7 +138,12 @@ def _sentence(before: Status | None, published: PublishedCertificate, decision: 
 
 def is_allowlisted(timeline: Timeline) -> bool:
     """Whether the learner is on the allowlist, by the last entry."""
-    return bool(timeline and values_at(timeline, timeline[-1].at).get((Fact.ALLOWLIST, "")))
+    return bool(_last(timeline, Fact.ALLOWLIST))
+
+
+def _last(timeline: Timeline, fact: Fact) -> Any:
+    """Return the value of a fact by its last entry; None: it has none."""
+    return values_at(timeline, timeline[-1].at).get((fact, "")) if timeline else None
 
 
 def is_accepted(case: Case, act: str) -> bool:
@@ -170,6 +175,8 @@ def _refuse_contradictions(case: Case, act: str) -> None:
     if act == "lift" and not invalidated:
         fix = "an exam's is lifted by verifying or resetting the exam"
         raise RefusedActError(409, "no person's invalidation is active", fix)
+    if act == "date-remove" and not _last(timeline, Fact.DATE_OVERRIDE):
+        raise RefusedActError(409, "no date is set by a person", "nothing has to be removed")
     if act in {"release", "discard"} and case.published.pending is None:
         raise RefusedActError(409, "no revocation is pending", "look at the case again: it may be decided already")
 
