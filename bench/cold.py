@@ -2,15 +2,18 @@
 
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.batches import ENVIRONMENT
 from bench.measure import Turn, compare
 from bench.tables import Goal, Row, Table
+from certs.debug.containers import RUNTIME_IMAGE
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".aws-sam" / "build"
@@ -30,17 +33,37 @@ FUNCTIONS = ("ingest", "publish")
 OTHERS = {"SUPPORT_TABLE": "support", "BUS_NAME": "bus", "CERTIFICATE_URL": "https://credentials.example.org/"}
 """What publish finds in its environment beside what ingest does."""
 
-type Place = tuple[Sequence[str], Sequence[Path]]
-"""Options of the interpreter, and what goes on its path."""
+
+class Place(NamedTuple):
+    """Where a function can be loaded from."""
+
+    python: Sequence[str]  # the interpreter's command, with its options
+    paths: Sequence[str]  # first on its path
 
 
 def places(function: str) -> dict[str, Place]:
-    """Return where a function can be loaded from: the checkout and, if it was built, the layer."""
-    found: dict[str, Place] = {"the checkout": ((), [ROOT / "functions" / function])}
-    layer = BUILT / "RulesLayer" / "python"
+    """Return where a function can be loaded from: the checkout and, if there are any, the built layer and the image."""
+    found = {"the checkout": Place((sys.executable,), [str(ROOT / "functions" / function)])}
+    layer, code = BUILT / "RulesLayer" / "python", BUILT / f"{function.title()}Function"
     if layer.exists():
-        found["the built layer"] = (("-I", "-S"), [layer, BUILT / f"{function.title()}Function"])
+        isolated = "-I", "-S"
+        found["the built layer"] = Place((sys.executable, *isolated), [str(layer), str(code)])
+        if _has_image():
+            mounts = "-v", f"{layer}:/opt/python:ro", "-v", f"{code}:/var/task:ro"
+            variables = [
+                part for name, value in {**ENVIRONMENT, **OTHERS}.items() for part in ("-e", f"{name}={value}")
+            ]
+            container = "docker", "run", "--rm", "--network", "none", *mounts, *variables
+            python = *container, "--entrypoint", "/var/lang/bin/python3.13", RUNTIME_IMAGE, *isolated
+            found["in Lambda's container"] = Place(python, ["/opt/python", "/var/task"])
     return found
+
+
+def _has_image() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    command = ["docker", "image", "inspect", RUNTIME_IMAGE]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603 - ours
 
 
 def measure() -> Table:
@@ -63,9 +86,8 @@ def _turn(place: Place, code: str) -> Turn:
 
 
 def _run(place: Place, code: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    isolation, paths = place
-    program = _TIMED.format(paths=[str(path) for path in paths], code=code)
-    command = [sys.executable, *isolation, *options, "-c", program]
+    program = _TIMED.format(paths=place.paths, code=code)
+    command = [*place.python, *options, "-c", program]
     return subprocess.run(command, env=environment(), cwd=ROOT, check=True, text=True, capture_output=True)  # noqa: S603
 
 

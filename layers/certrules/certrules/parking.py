@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from certrules import aws
-from certrules.formats.personal_data import without_personal_data
 from certrules.formats.refusals import RefusedError
 
 type Refused = tuple[dict[str, Any], RefusedError]
@@ -20,6 +19,8 @@ def park(parked_queue: str, refused: Iterable[Refused]) -> None:
 
 
 def _parked(record: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
+    from certrules.formats.personal_data import without_personal_data  # noqa: PLC0415 - no start waits for it
+
     texts = {**refusal.as_json(), "message_id": record["messageId"]}
     attributes = {name: {"DataType": "String", "StringValue": value[:1000]} for name, value in texts.items() if value}
     return {"MessageBody": without_personal_data(record["body"]), "MessageAttributes": attributes}

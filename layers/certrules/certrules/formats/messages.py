@@ -1,14 +1,16 @@
 """Messages: the content of one event, or of one table row, in the form that ingestion works with."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from certrules.core.instants import BEGINNING
-from certrules.core.programs.definitions import DatedDefinition
-from certrules.core.programs.outcome import ActionOnProgram
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
 from certrules.formats.table_rows import Observation
+
+if TYPE_CHECKING:  # publish loads messages, and nothing of programs
+    from certrules.core.programs.definitions import DatedDefinition
+    from certrules.core.programs.outcome import ActionOnProgram
 
 OWN_SOURCE = "course-certificates"
 """The source of the events that this service sends. It ignores them when they come back."""
@@ -30,8 +32,8 @@ class Message(NamedTuple):
     course_run: str | None  # None: about the learner in all course runs
     entries: tuple[Entry, ...] = ()
     name: Name | None = None  # that the event was sent for, or that came along with it; None: not read, or none
-    program: DatedDefinition | None = None  # of a program's event, which is about no learner and no course run
-    program_action: ActionOnProgram | None = None  # on the learner's certificate of a program
+    program: "DatedDefinition | None" = None  # of a program's event, which is about no learner and no course run
+    program_action: "ActionOnProgram | None" = None  # on the learner's certificate of a program
     sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
     observations: tuple[Observation, ...] = ()  # of table rows, in place of entries
     is_of_service: bool = False  # this service sent it: a request to decide again, or an act through support's API
