@@ -12,6 +12,7 @@ from certrules.support import acts, cases
 from certrules.support import entries as history
 from certrules.support.acts import ACTS
 from certrules.support.catalogue import languages
+from certrules.support.learners import usernames_of
 from certrules.support.story import story_of
 from certrules.support.visibility import visibility_of
 from pages import instant, number, page, query
@@ -33,6 +34,7 @@ def case_page() -> Response[str]:
     return page(
         "case.html",
         case=body,
+        username=usernames_of([found.pair.learner_id]).get(found.pair.learner_id, ""),
         problems=problems_of(body),
         visibility=visibility_of(view.explanation),
         story=story_of(found.record.timeline, view.explanation, view.published),

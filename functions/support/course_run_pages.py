@@ -12,6 +12,7 @@ from certrules import aws
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations, standings
 from certrules.support.acts import SWITCHES
+from certrules.support.learners import usernames_of
 from confirming import Step, asked_first
 from models import BulkDiscard, Switch
 from pages import form, key_in, link, page, query, see, unread
@@ -32,6 +33,7 @@ def course_run_page() -> Response[str]:
         stopped=stopped,
         summary=standings.summary_as_json(course_run, numbers),
         held=held,
+        usernames=usernames_of(row["learner_id"] for row in held),
         next=write_cursor(following),
     )
 

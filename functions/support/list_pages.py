@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,6 +13,7 @@ from certrules import aws
 from certrules.requests import RefusedActError
 from certrules.support import lists
 from certrules.support.acts import ACTS
+from certrules.support.learners import usernames_of
 from list_calls import asked_for, done
 from models import ListAct, ListPreview
 from pages import form, key_in, page, query, unread
@@ -40,6 +42,7 @@ def preview_of(fields: Mapping[str, str], *, stale: bool = False) -> Response[st
         "list_preview.html",
         HTTPStatus.CONFLICT if stale else HTTPStatus.OK,
         found=found,
+        usernames=names_in(found),
         fields=fields,
         labels=offered(),
         label=LABELS[request.act],
@@ -59,7 +62,12 @@ def list_act_page() -> Response[str]:
         if error.field != "seen":
             raise
         return preview_of(fields, stale=True)
-    return page("list_done.html", found=answer, entry=entry, label=LABELS[request.act])
+    return page("list_done.html", found=answer, usernames=names_in(answer), entry=entry, label=LABELS[request.act])
+
+
+def names_in(found: Mapping[str, Any]) -> dict[int, str]:
+    """Return the usernames of the learners of a list, where they are stored."""
+    return usernames_of(line["learner_id"] for line in found["lines"] if line["learner_id"] is not None)
 
 
 def offered() -> dict[str, str]:

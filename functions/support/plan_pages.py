@@ -9,6 +9,7 @@ from application import app, key_of
 from certrules.bulk import plan_lines
 from certrules.bulk.plan_lines import Filter, why_of
 from certrules.requests import RefusedActError
+from certrules.support.learners import usernames_of
 from pages import number, page, query
 from plan_calls import LINES, TABLE_LINES, plan_of
 
@@ -28,6 +29,7 @@ def plan_page() -> Response[str]:
             {**plan_lines.line_as_json(line, found.edition), "why": why_of(line.change, found.edition)}
             for line in lines
         ],
+        usernames=usernames_of(line.change.learner_id for line in lines),
         start=start,
         next=following,
         wanted=wanted,

@@ -14,6 +14,7 @@ from certrules.bulk.runs import Approvers
 from certrules.core.wording import listed
 from certrules.requests import RefusedActError, identity
 from certrules.support import spellings
+from certrules.support.learners import usernames_of
 from confirming import Step, asked_first
 from pages import form, key_in, link, page, query, see, unread
 from regenerations import BUCKET, MACHINE, BulkRun, decided, resumed, started
@@ -60,7 +61,8 @@ def issued_page() -> Response[str]:
         raise RefusedActError(422, f"{start[:20]!r} is no place in the list", "open the list again", "start")
     text, following = lifecycle.piece_of(BUCKET, run_id, "issued", int(start), ISSUED_PAGE)
     rows = [row for row in csv.DictReader(text.splitlines(), COLUMNS) if row["learner_id"] != COLUMNS[0]]
-    return page("issued.html", id=run_id, rows=rows, next=following)
+    usernames = usernames_of(int(row["learner_id"]) for row in rows)
+    return page("issued.html", id=run_id, rows=rows, usernames=usernames, next=following)
 
 
 @app.post("/regenerations/start", include_in_schema=False)

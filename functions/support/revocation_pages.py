@@ -8,6 +8,7 @@ from application import app, key_of, read_cursor, write_cursor
 from certrules import aws
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations
+from certrules.support.learners import usernames_of
 from confirming import Step, asked_first
 from course_run_pages import held_names, taken_at_once
 from models import BulkRevocation
@@ -22,6 +23,7 @@ def revocations_page() -> Response[str]:
         "revocations.html",
         revocations=revocations.revocations(aws.now()),
         held=held,
+        usernames=usernames_of(row["learner_id"] for row in held),
         next=write_cursor(following),
         stopped=checklist.stopped_everywhere(),
     )

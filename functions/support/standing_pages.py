@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from application import app, key_of
 from certrules.core.rules import RULES
+from certrules.support.learners import usernames_of
 from certrules.support.standings import Filter, all_learners_by, learners_by
 from pages import page, pages, query
 from standing_calls import checked, known_summary, read_list_place, write_list_place
@@ -64,6 +65,7 @@ def learners_page() -> Response[str]:
         "standing_list.html",
         course_run=course_run,
         rows=rows,
+        usernames=usernames_of(row["learner_id"] for row in rows),
         next=write_list_place(course_run, following),
         filters={name: value for name, value in which._asdict().items() if value},
         which=filter_text(which),

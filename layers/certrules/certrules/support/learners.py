@@ -1,7 +1,7 @@
 """Finding a learner by username or e-mail: among the stored names, and at the platform, which is asked live."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -77,6 +77,15 @@ def find_either(text: str) -> FoundLearners:
             return find("username", text)  # usernames with an @ are rare, but exist
         except RefusedActError:
             raise refusal from None
+
+
+def usernames_of(learner_ids: Iterable[int]) -> dict[int, str]:
+    """Return the stored usernames of these learners: none where names aren't stored. One request for a hundred."""
+    if not settings.stores_names():
+        return {}
+    found = storage.load(names=sorted(set(learner_ids))).names
+    usernames = {learner_id: storage.name_of(item).current.username for learner_id, item in found.items()}
+    return {learner_id: username for learner_id, username in usernames.items() if username}
 
 
 def name_of(learner_id: int) -> FoundLearner | None:
