@@ -1,8 +1,6 @@
 """The command that shows who has what in a course run."""
 
-import csv
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import click
@@ -10,6 +8,7 @@ import click
 from certs.options import CourseRun, examples
 from certs.support.api import Api
 from certs.support.common import json_option, short, show, stack_option, table
+from certs.support.files import cell, rows_option, save_rows
 
 _STEPS = ("received", "enrolled", "eligible_mode", "verified", "passed", "downloadable")
 _COLUMNS = ("learner_id", "status", "pending", "mode", "reasons", "change", "day")
@@ -31,7 +30,7 @@ _COLUMNS = ("learner_id", "status", "pending", "mode", "reasons", "change", "day
 @click.option("--stuck", type=click.Choice(_STEPS), help="List learners who came exactly so far.")
 @click.option("--change", type=click.Choice(("awarded", "lost")), help="List learners by what happened on a day.")
 @click.option("--day", help="The day of --change, such as 2026-01-31 (UTC).")
-@click.option("--csv", "file", type=click.File("w", lazy=True), help="Write the list to this file; -: to the output.")
+@rows_option
 @click.option("--fresh", is_flag=True, help="Count again, whatever is remembered.")
 @stack_option
 @json_option
@@ -49,9 +48,9 @@ def course_run(
         listed = api.whole("/v1/course-run/summary/learners", "learners", course_run=course_run, **chosen)
         rows = listed["learners"]
         if file is not None:
-            _write(file, rows)
+            save_rows(file, _COLUMNS, rows, "learners")
         else:
-            cells = ([_cell(row[name]) for name in _COLUMNS] for row in rows)
+            cells = ([cell(row[name]) for name in _COLUMNS] for row in rows)
             show(listed, as_json, lambda: table(_COLUMNS, cells, "Nobody."))
         return
     found = api.get("/v1/course-run/summary", course_run=course_run, fresh="true" if fresh else None)
@@ -71,17 +70,3 @@ def _numbers(found: Mapping[str, Any]) -> None:
         click.echo()
         rows = ((row["day"], row["awarded"], row["lost"]) for row in found["days"])
         table(("day (UTC)", "awarded", "lost"), rows, "")
-
-
-def _write(file: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    writer.writerows([_cell(row[name]) for name in _COLUMNS] for row in rows)
-    where = "" if file.name in {"-", "<stdout>"} else f" in {Path(file.name)}"
-    click.echo(f"{len(rows)} learners{where}.", err=True)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "" if value is None else str(value)

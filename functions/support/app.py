@@ -1,4 +1,4 @@
-"""The support function: its API and its console. Each module below adds its routes to the one app.
+"""The support function: its API and its console.
 
 API Gateway admits whoever has a valid token. The token's scopes decide what they may do: each call demands the scope
 that it takes.
@@ -9,35 +9,8 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 
-import act_pages  # noqa: F401 - adds its routes
-import audit_calls  # noqa: F401 - same
-import audit_pages  # noqa: F401 - same
-import case_calls  # noqa: F401 - same
-import case_pages  # noqa: F401 - same
-import course_run_calls  # noqa: F401 - same
-import course_run_pages  # noqa: F401 - same
-import home_pages  # noqa: F401 - same
-import learner_pages  # noqa: F401 - same
-import list_calls  # noqa: F401 - same
-import list_pages  # noqa: F401 - same
-import plan_calls  # noqa: F401 - same
-import plan_pages  # noqa: F401 - same
-import program_calls  # noqa: F401 - same
-import program_pages  # noqa: F401 - same
-import record_calls  # noqa: F401 - same
-import record_pages  # noqa: F401 - same
-import regeneration_pages  # noqa: F401 - same
-import regenerations  # noqa: F401 - same
-import reply_calls  # noqa: F401 - same
-import revocation_calls  # noqa: F401 - same
-import revocation_pages  # noqa: F401 - same
-import rollouts  # noqa: F401 - same
-import search_pages  # noqa: F401 - same
-import sending_calls  # noqa: F401 - same
-import sending_pages  # noqa: F401 - same
+import routes  # noqa: F401 - adds all of them
 import snapshots  # noqa: F401 - adds its hooks, if SnapStart is on
-import standing_calls  # noqa: F401 - same
-import standing_pages  # noqa: F401 - same
 from application import app, log_call, logger, metrics
 from openapi import document
 from request_bodies import with_plain_media_type

@@ -67,6 +67,7 @@ NAVIGATION = (
     Link("/lists", "Many at once", ("/lists/preview", "/lists/act")),
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
     Link("/records", "Records"),
+    Link("/transitions", "Transitions"),
     Link("/audit", "Audit log", ("/result",)),
 )
 """The places of the console, as every page shows them; records only where they are on."""

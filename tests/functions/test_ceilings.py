@@ -27,6 +27,9 @@ FACT_ONLY = 1
 CHANGED_STANDING = 2
 """Write units of the index of standings: an entry is deleted and another put. One that stays costs none."""
 
+LISTED_TRANSITION = 1
+"""Write units of the index of transitions for each history item."""
+
 COUNTED_TWICE = {"TransactWriteItems": 2}
 """DynamoDB Local counts 4 units a KB where a transaction costs 2, as AWS documents it and bills it."""
 
@@ -157,8 +160,9 @@ def test_a_changed_certificate_is_one_request_and_four_write_units(
     assert wire.operations() == {"BatchGetItem": 1, "TransactWriteItems": 1}
     assert meter.written == {"CertificatesTable": 2, "HistoryTable": 2}
     assert sum(meter.written.values()) <= CHANGED_CERTIFICATE
-    assert meter.of_indexes.keys() == {"certificate", "standing"}  # from then on it can be found by its id
+    assert meter.of_indexes.keys() == {"certificate", "standing", "transition"}  # from then on it is found by its id
     assert meter.of_indexes["standing"] == 2 * CHANGED_STANDING  # as the engine counts it in a transaction
+    assert meter.of_indexes["transition"] == 2 * LISTED_TRANSITION  # same
 
 
 def test_a_fact_that_changes_the_standing_but_no_certificate_writes_the_index_of_standings_too(
@@ -284,8 +288,6 @@ def test_a_percent_costs_one_write_unit_however_many_there_were(
 
 
 def size(item: dict[str, Any]) -> int:
-    """Return how many bytes DynamoDB counts for an item of strings and numbers, at most."""
+    """Return how many bytes DynamoDB counts for an item of strings and numbers, at most: its names and values."""
     values = {name: next(iter(value.values())) for name, value in item.items()}
-    return sum(
-        len(name) + len(value if isinstance(value, bytes) else value.encode()) + 3 for name, value in values.items()
-    )
+    return sum(len(name) + len(value if isinstance(value, bytes) else value.encode()) for name, value in values.items())

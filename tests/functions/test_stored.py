@@ -232,7 +232,7 @@ def test_a_decision_taken_again_from_history_comes_out_the_same(record: Record) 
 
 def describes(item: dict[str, Any], transition: Transition) -> bool:
     """Return whether a history item has all of a transition."""
-    return (item["status"], item["previous"], item["cause"], item["by"], item["reason"]) == (
+    return (item["status"], item["previous"], item["cause"], item.get("by", ""), item.get("reason", "")) == (
         transition.status,
         transition.previous,
         transition.cause,

@@ -34,6 +34,7 @@ PAGES = {
     "/regenerations": {},
     "/result": {"entry": "{entry}"},
     "/revocations": {},
+    "/transitions": {"since": "2026-01-01T00:00"},
     "/what-if": {"learner_id": "{learner_id}", "course_run": "{course_run}", "change": "fail"},
 }
 

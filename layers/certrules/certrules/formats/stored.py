@@ -272,7 +272,10 @@ def _newest(evidence: list[Entry]) -> list[Entry]:
 
 
 def history_of(transition: Transition, record: Record) -> str:
-    """Return a transition in the form of a history item: JSON, with the certificate and the whole decision."""
+    """Return a transition in the form of a history item: JSON, with the certificate and the whole decision.
+
+    The actor's `by` and `reason` are there if they are not empty.
+    """
     body = {
         "kind": "transition",
         "learner_id": record.learner_id,
@@ -281,8 +284,7 @@ def history_of(transition: Transition, record: Record) -> str:
         "previous": transition.previous,
         "status": transition.status,
         "cause": transition.cause,
-        "by": transition.actor.by,
-        "reason": transition.actor.reason,
+        **{name: text for name, text in transition.actor._asdict().items() if text},
         "certificate": certificate_as_json(transition.certificate),
         "decision": decision_as_json(transition.decision, record),
     }

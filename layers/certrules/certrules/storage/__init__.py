@@ -53,6 +53,7 @@ from certrules.storage.tables import (
     DUE_SHARDS,
     PENDING_SHARDS,
     TRANSACTION_ITEMS,
+    TRANSITION_SHARDS,
     WITHOUT_TIMELINE,
     HistoryItem,
     Item,
@@ -66,6 +67,13 @@ from certrules.storage.tables import (
     shared_connection,
     timeline_of,
 )
+from certrules.storage.transitions import (
+    WEEK,
+    ListedTransition,
+    counted_by_week,
+    monday_of,
+    transitions,
+)
 
 __all__ = [
     "BATCH_GET_KEYS",
@@ -74,11 +82,14 @@ __all__ = [
     "DUE_SHARDS",
     "PENDING_SHARDS",
     "TRANSACTION_ITEMS",
+    "TRANSITION_SHARDS",
+    "WEEK",
     "WITHOUT_TIMELINE",
     "BreakerState",
     "HistoryItem",
     "Item",
     "Listed",
+    "ListedTransition",
     "Loaded",
     "LostRaceError",
     "Pair",
@@ -90,6 +101,7 @@ __all__ = [
     "SupportItem",
     "add_entry",
     "connect",
+    "counted_by_week",
     "course_runs",
     "course_runs_in_shard",
     "course_runs_of",
@@ -112,6 +124,7 @@ __all__ = [
     "learners_page",
     "load",
     "load_breaker",
+    "monday_of",
     "name_of",
     "notes_of",
     "owners_of",
@@ -136,5 +149,6 @@ __all__ = [
     "standing_page",
     "standings_of",
     "timeline_of",
+    "transitions",
     "tripped_at",
 ]

@@ -20,6 +20,7 @@ from certrules.core.timeline import Timeline
 from certrules.formats.learner_names import LearnerName, decode_name, encode_name
 from certrules.formats.messages import EVERYWHERE
 from certrules.formats.stored import compressed, decode_published, encode_published, encode_timeline
+from certrules.formats.transition_texts import transition_text
 from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
@@ -30,6 +31,7 @@ from certrules.storage.tables import (
     LOST_RACE_CODES,
     PENDING_SHARDS,
     TRANSACTION_ITEMS,
+    TRANSITION_SHARDS,
     HistoryItem,
     Item,
     LostRaceError,
@@ -45,6 +47,7 @@ from certrules.storage.tables import (
     shared_connection,
     text_of,
     timeline_of,
+    transition_time,
     username_key,
 )
 
@@ -294,12 +297,19 @@ def _models_of(write: RecordWrite) -> list[Item | HistoryItem]:
     """Return the items of a record's transaction."""
     first = write.stored.history_count + 1
     models: list[Item | HistoryItem] = [write.stored.item]
-    models += [
-        HistoryItem(*history_key(write.pair, number), b=body) for number, body in enumerate(write.history, first)
-    ]
+    models += [_history_item(write.pair, number, body) for number, body in enumerate(write.history, first)]
     if write.breaker is not None and write.breaker.changed:
         models.append(write.breaker.item)
     return models
+
+
+def _history_item(pair: Pair, number: int, body: str) -> HistoryItem:
+    p, s = history_key(pair, number)
+    item = HistoryItem(p, s, b=body)
+    if listed := transition_text(body):
+        at, item.w = listed
+        item.d, item.t = str(pair.learner_id % TRANSITION_SHARDS), transition_time(at, p, s)
+    return item
 
 
 def _save_with_history(writes: Sequence[RecordWrite]) -> None:

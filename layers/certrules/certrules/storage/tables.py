@@ -17,21 +17,27 @@ The keys, and how they spread over partitions:
   Only read and written when there is one.
 - history: `p` = `L#<learner>`, `s` = `<course run>#<number>`: append-only. The number counts the transitions of the
   record, so a restored table that ingests the same events again gives the same numbers, and the same event ids.
+- index `transition` of history: `d` = `<learner modulo 16>`, `t` = since when it is true, and a hash that orders
+  those of one instant, with `w` = from what, to what, why and by whom (formats.transition_texts). One write unit a
+  transition; it spreads over learners, so a bulk run may write 16,000 a second. Not of items of earlier releases.
 - support: a receipt has the key of its history item; an act is `K#<hash of the actor and of their idempotency
   key>`; bulk revocations, a few a day, are `V`, then their id; bulk runs `B`, same; the audit log has its keys
   in storage.audit_log.
 """
 
 import os
+from datetime import datetime
 from typing import Any, NamedTuple, Self, override
+from zlib import crc32
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.models import Model
 
 from certrules.aws import lean
+from certrules.core.instants import micros
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import decode_timeline, uncompressed
 
@@ -49,6 +55,7 @@ CATALOGUE_SHARDS = 4
 
 DUE_SHARDS = 4
 PENDING_SHARDS = 16
+TRANSITION_SHARDS = 16
 
 ID_VERIFICATION = "ID"
 LEARNER_NAME = "NAME"
@@ -211,6 +218,15 @@ class Item(VersionedItem):
     by_username = _ByUsername()
 
 
+class _ByTransition(GlobalSecondaryIndex["HistoryItem"]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "transition"
+        projection = IncludeProjection(["w"])
+
+    d = UnicodeAttribute(hash_key=True)
+    t = UnicodeAttribute(range_key=True)
+
+
 class HistoryItem(PlainItem):
     """One transition of a certificate, or one revocation that was held; never changed, but for `n`."""
 
@@ -221,6 +237,11 @@ class HistoryItem(PlainItem):
 
     b = UnicodeAttribute()  # JSON, see formats.stored
     n = UnicodeAttribute(null=True)  # when (ISO 8601, UTC) it was last sent again; then the stream delivers it again
+    d = UnicodeAttribute(null=True)
+    t = UnicodeAttribute(null=True)
+    w = UnicodeAttribute(null=True)
+
+    by_transition = _ByTransition()
 
 
 class _ByAbout(GlobalSecondaryIndex["SupportItem"]):  # type: ignore[no-untyped-call]
@@ -313,6 +334,15 @@ def record_key(pair: Pair) -> tuple[str, str]:
 def history_key(pair: Pair, number: int) -> tuple[str, str]:
     """Return the key of a history item, counted from 1."""
     return learner_key(pair.learner_id), f"{pair.course_run}#{number:08d}"
+
+
+def transition_time(at: datetime, p: str = "", s: str = "") -> str:
+    """Return where the index `transition` has an instant (UTC), or the history item of this key at that instant.
+
+    What is dated before 1970 is at its beginning.
+    """
+    place = f"{crc32(f'{p}#{s}'.encode()):08x}" if p else ""
+    return f"{max(0, micros(at)):016d}{place}"
 
 
 def course_run_key(course_run: str) -> str:

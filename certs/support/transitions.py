@@ -1,0 +1,67 @@
+"""The command for the transitions of all course runs."""
+
+from datetime import datetime
+from itertools import islice
+from typing import Any, TextIO
+
+import click
+
+from certs.options import CourseRun, Instant, examples
+from certs.support.api import Api
+from certs.support.common import json_option, short, show, stack_option, table
+from certs.support.files import rows_option, save_rows
+
+_CHANGES = ("awarded", "lost", "held", "other")
+_COLUMNS = ("at", "change", "learner_id", "course_run", "previous", "status", "cause", "by")
+
+
+@click.command(
+    epilog=examples(
+        "certs transitions --change lost --cause grade_fell",
+        "certs transitions --change awarded --since 2026-05-01T00:00:00Z --until 2026-06-01T00:00:00Z --csv may.csv",
+    )
+)
+@click.option("--since", type=Instant(), help="From this instant on; default: a week before --until.")
+@click.option("--until", type=Instant(), help="Before this instant; default: now.")
+@click.option("--change", type=click.Choice(_CHANGES), help="Only awards, losses, held revocations, or other changes.")
+@click.option("--cause", help="Only from this cause, such as grade_fell.")
+@click.option("--previous", help="Only with this status before; none: no certificate.")
+@click.option("--status", help="Only with this status after.")
+@click.option("--actor", help="Only what this person caused.")
+@click.option("--course-run", type=CourseRun(), help="Only in this course run.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@rows_option
+@stack_option
+@json_option
+def transitions(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    file: TextIO | None,
+    stack: str | None,
+    as_json: bool,
+    **filters: str | None,
+) -> None:
+    """List what changed on certificates, in all course runs.
+
+    By the time since when it is true, the newest first.
+    """
+    chosen = {name: value for name, value in filters.items() if value}
+    pages = Api(stack).pages("/v1/transitions", since=since, until=until, **chosen)
+    read = list(islice((row for page in pages for row in page["transitions"]), limit + 1))
+    found = read[:limit]
+    following = found[-1]["key"] if len(read) > limit else None
+    if file is not None:
+        save_rows(file, _COLUMNS, found, "transitions")
+        return
+    heads = ("at (UTC)", "learner", "course run", "what", "cause", "who")
+    rows = (
+        (short(row["at"]), row["learner_id"], row["course_run"], _what(row), row["cause"], row["by"]) for row in found
+    )
+    answer = {"transitions": found, "next": following}
+    show(answer, as_json, lambda: table(heads, rows, "Nothing of that changed."))
+
+
+def _what(row: dict[str, Any]) -> str:
+    return "revocation held" if row["change"] == "held" else f"{row['previous'] or 'none'} > {row['status']}"
