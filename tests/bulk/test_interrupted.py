@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from hashlib import sha256
 from typing import Any, cast, override
 
 import pytest
@@ -103,6 +104,25 @@ def test_a_shard_that_could_not_be_planned_is_named_and_alone_planned_when_the_r
     assert run.begin() == [broken]
     run.plan(broken)
     assert run.seal() == "apply"
+
+
+def test_a_run_whose_shards_a_release_before_planned_goes_on(scene: Scene, learner: Learner) -> None:
+    waiting(scene, learner, 3)
+    run = Run(scene, [learner.course_run])
+    run.plan(*(shards := run.begin()))
+    for shard in shards:
+        name = f"shards/{shard['shard']}.json"
+        planned = run.file(name)
+        if changes := planned.pop("rest"):  # each shard had a part of its own for them
+            part = f"{shard['shard']}-0000"
+            content = json.dumps(changes).encode()
+            run.write(f"plan/{part}.json", content)
+            planned["parts"] = [[part, sha256(content).hexdigest(), len(changes)]]
+        run.write(name, json.dumps(planned).encode())
+
+    assert run.seal() == "apply"
+    run.apply(*run.list_parts())
+    assert run.report()["outcome"] == outcome(applied=3)
 
 
 def kill_or(request: Request, answer: Any, name: str) -> Answer:

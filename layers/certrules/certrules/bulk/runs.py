@@ -213,7 +213,7 @@ class PlannedShard(msgspec.Struct, kw_only=True):
     seconds: float
     requests: Tally
     parts: list[PartName]
-    rest: list[PlannedChange]  # that fill no part
+    rest: list[PlannedChange] = msgspec.field(default_factory=list)  # that fill no part; a release before had none
     counts: PlanCounts
     failed: list[Failed]
     differing: int = 0  # parts that list whom a comparison found to differ
