@@ -1,5 +1,6 @@
 """The scene of the event path's tests: learners whose events are written in few words, and the stack around them."""
 
+import gzip
 import importlib
 import json
 from collections import Counter
@@ -321,6 +322,13 @@ def refusal(code: str, **more: Any) -> Answer:
     return 400, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(body)
 
 
+def _body(request: AWSPreparedRequest) -> Any:
+    """Return the JSON of a request; botocore compresses what is long, such as the metrics of many minutes."""
+    sent = cast("bytes", request.body)
+    headers = cast("dict[str, Any]", request.headers)
+    return json.loads(gzip.decompress(sent) if "Content-Encoding" in headers else sent)
+
+
 @contextmanager
 def tapped() -> Iterator[Wire]:
     """Watch the wire for a while."""
@@ -333,7 +341,7 @@ def tapped() -> Iterator[Wire]:
             noted = Request(str(request.method), request.url)
         else:
             name = target.decode() if isinstance(target, bytes) else target
-            noted = Request(name.rpartition(".")[2], json.loads(cast("bytes", request.body)))
+            noted = Request(name.rpartition(".")[2], _body(request))
         wire.sent.append(noted)
         return wire.around(noted, lambda: answer(request))
 
