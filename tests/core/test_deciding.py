@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from certrules.core.certificate import Transition
 from certrules.core.comparison import Kind
 from certrules.core.deciding import DecidedRecord, Known, decide_record, hold_of
-from certrules.core.fact_types import FACTS, Owner
+from certrules.core.fact_types import FACTS, Fact, Owner
 from certrules.core.facts import Record
 from certrules.core.guard import PublishedCertificate
 from certrules.core.instants import BEGINNING
@@ -104,3 +104,19 @@ def test_entries_in_any_order_twice_and_in_parts_give_the_same_decision(
     again = decide_record(known, (), sent_at)  # what has no new entry is not thinned
     assert again.timeline == known.timeline
     assert (again.as_of, again.outcome, again.publication) == (at_once.as_of, at_once.outcome, at_once.publication)
+
+
+def test_a_loss_from_before_the_course_run_went_live_is_held_for_a_person() -> None:
+    record = qualifying(("day 4", "recorded downloadable with id old"), ("day 5", "failing"))
+    shadow = published(decide_record(known_of(record, rollout=Rollout.SHADOW), (), instant("day 8")))
+    live = Entry(instant("day 9"), "live", Fact.COURSE_RUN, "rollout", Rollout.LIVE.value)
+    known = shadow._replace(configuration=merge(shadow.configuration, (live,)))
+    decided = decide_record(known, (), instant("day 9"))
+    assert [(entry.subject, entry.by) for entry in decided.timeline if entry.fact is Fact.REVOCATION] == [
+        (Cause.GRADE_FELL, "system:rollout")
+    ]
+    has = decided.publication.published
+    assert has.certificate is not None
+    assert has.certificate.status is Status.DOWNLOADABLE
+    assert has.pending is not None
+    assert has.pending.due is None
