@@ -1,6 +1,6 @@
 """The models of the certificates and history tables as PynamoDB's guide writes them, over the client that it makes."""
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.models import Model
 
@@ -34,6 +34,8 @@ class Item(Model):
     x = UnicodeAttribute(null=True)
     h = UnicodeAttribute(null=True)
     k = NumberAttribute(null=True)
+    z = BinaryAttribute(null=True, legacy_encoding=False)
+    y = UnicodeAttribute(null=True)
 
 
 class HistoryItem(Model):

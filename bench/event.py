@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ ROUNDS_WITH_ENGINE = 7
 type Calls = Callable[[Batch], None]
 
 _PYNAMODB, _BOTOCORE, _INGEST = "PynamoDB", "botocore", "ingest"
-_ATTRIBUTES = "ecridtxk"
+_ATTRIBUTES = "ezcridtxkhy"
 
 
 def with_pynamodb() -> Calls:
@@ -53,6 +54,13 @@ def with_pynamodb() -> Calls:
                 item.save()
 
     return make
+
+
+def _read(value: dict[str, Any]) -> str | int | bytes:
+    """Return a value of an attribute, from its written form."""
+    if "B" in value:
+        return b64decode(value["B"])
+    return value["S"] if "S" in value else int(value["N"])
 
 
 def with_botocore() -> Calls:

@@ -276,8 +276,10 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the markers of this page")
     request = parser.parse_args()
     page: Path | None = request.write
+    rates = " ".join(f"{rate:g}" for rate in request.rates)
+    options = f"--rates {rates} --events {request.events} --workers {request.workers} --seed {request.seed}"
     machine = (
-        f"`python -m bench.load --events {request.events} --workers {request.workers} --seed {request.seed}` on "
+        f"`python -m bench.load {options}` on "
         f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
         f"Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}."
     )

@@ -31,7 +31,7 @@ from certrules.core.instants import (
     optional_instant,
     optional_micros,
 )
-from certrules.core.limits import is_long, is_within
+from certrules.core.limits import is_long
 from certrules.core.rules import RULEBOOK
 from certrules.core.terms import Actor, Cause, Status
 from certrules.core.timeline import Entry, Timeline, at_instant
@@ -259,16 +259,16 @@ def decision_as_json(decision: Decision, record: Record) -> dict[str, Any]:
             for name, value, unknown in zip(Facts._fields, facts, _UNKNOWN, strict=True)
             if value != unknown and name not in {"as_of", "policy"}
         },
-        "evidence": entries_out(_newest(sorted(evidence, key=lambda entry: entry[:4]))),
+        "evidence": _newest_out(sorted(evidence, key=lambda entry: entry[:4])),
     }
 
 
-def _newest(evidence: list[Entry]) -> list[Entry]:
-    """Return the newest entries of the evidence, nearly always all, in _EVIDENCE_BYTES."""
+def _newest_out(evidence: list[Entry]) -> list[list[Any]]:
+    """Return the newest entries of the evidence, nearly always all, in their stored form of _EVIDENCE_BYTES at most."""
     start = 0
-    while not is_within(evidence[start:], _EVIDENCE_BYTES):
+    while len(_encode(items := entries_out(evidence[start:]))) > _EVIDENCE_BYTES:
         start += max(1, (len(evidence) - start) // 4)
-    return evidence[start:]
+    return items
 
 
 def history_of(transition: Transition, record: Record) -> str:
