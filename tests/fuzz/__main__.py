@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
@@ -24,11 +24,18 @@ from tests.fuzz.targets import TARGETS, edits_and_bytes
 from tests.scenes.scene import TEMPLATE, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_ONCE = 100  # requests of an operation, or inputs of a reader, before it is the next one's turn
+AT_ONCE = 100  # inputs of a reader before it is looked whether its time is over
+REQUESTS_AT_ONCE = 10  # the same of an operation of the API
+ROUND_SECONDS = 300
 NO_ATHERIS = "atheris is not here (it exists for Linux on x86_64): the readers are fuzzed without guidance by coverage"
 
 settings.register_profile(
-    "fuzz", max_examples=AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    "fuzz",
+    max_examples=AT_ONCE,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -63,18 +70,32 @@ def unguided(name: str, seconds: int) -> int:
 
 
 def api(seconds: int) -> int:
-    """Fuzz the API, with a stack of its own for each round, and return how many requests it answered."""
+    """Fuzz the API, each operation for an equal share of the time, and return how many requests it answered.
+
+    Each has a turn even on a machine that is too slow for the time. Each round has a stack of its own, since acts use
+    up what waits for one. Raises AssertionError for a finding, with the request as it was: shrinking it takes minutes.
+    """
     until, requests = None, 0
-    while until is None or time.monotonic() < until:
+    turns = [(operation, mode) for operation in OPERATIONS for mode in MODES]
+    for left in range(max(1, seconds // ROUND_SECONDS), 0, -1):
         with LocalCloud(TEMPLATE, LOCAL_PARAMETERS) as cloud:
             fuzzed = FuzzedApi.on(Scene(cloud))
-            until = until or time.monotonic() + seconds  # setting up is not counted
-            for operation in OPERATIONS:
-                for mode in MODES:
-                    if time.monotonic() < until:
-                        fuzzed.fuzz(operation, mode, AT_ONCE)
+            now = time.monotonic()
+            until = until or now + seconds  # setting up is not counted
+            for operation, mode in shared(turns, now + (until - now) / left):
+                fuzzed.fuzz(operation, mode, REQUESTS_AT_ONCE)
         requests += fuzzed.requests
     return requests
+
+
+def shared[T](turns: Sequence[T], until: float, clock: Callable[[], float] = time.monotonic) -> Iterator[T]:
+    """Yield each turn at least once, and again while its share of the time up to `until` lasts."""
+    for number, turn in enumerate(turns):
+        now = clock()
+        ends = now + (until - now) / (len(turns) - number)
+        yield turn
+        while clock() < ends:
+            yield turn
 
 
 def main() -> None:

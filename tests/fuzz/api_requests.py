@@ -75,7 +75,7 @@ class FuzzedApi:
         return cls(scene, about(LEARNER) | names | lists)
 
     def fuzz(self, operation: Operation, mode: GenerationMode, examples: int) -> None:
-        """Send so many requests of an operation. Raises AssertionError for a finding, shrunk."""
+        """Send so many requests of an operation. Raises AssertionError for a finding."""
 
         @settings(max_examples=examples)
         @given(case=operation.as_strategy(mode), known=st.booleans())
