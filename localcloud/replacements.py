@@ -20,6 +20,7 @@ import moto.s3.urls
 import moto.sqs.models
 import moto.utilities.aws_headers
 from moto.cloudformation.models import Stack
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.core.models import botocore_stubber
 from moto.core.utils import method_names_from_class
 from moto.dynamodb.models import dynamodb_backends
@@ -30,6 +31,7 @@ from localcloud import requests, steps
 from localcloud.encoding import Untracked
 from localcloud.queues import LocalSqs
 from localcloud.rules import LocalBus, LocalReplay, LocalRule
+from localcloud.service_metrics import all_metrics
 from localcloud.tables import Attributes, LocalDynamoDB, LocalTable
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ REPLACED: tuple[tuple[object, str, object], ...] = (
     (moto.dynamodb.models, "Table", LocalTable),
     (moto.dynamodb.models.dynamo_type, "LimitedSizeDict", Attributes),
     (moto.dynamodb.models.dynamo_type.Item, "instances_tracked", Untracked()),
+    (CloudWatchBackend, "get_all_metrics", all_metrics),
     (moto.events.models, "EventBus", LocalBus),
     (moto.events.models, "Replay", LocalReplay),
     (moto.events.models, "Rule", LocalRule),

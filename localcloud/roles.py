@@ -160,4 +160,6 @@ def _of_table(operation: str, table: str) -> Need:
 def _of_bus(operation: str, entry: Json) -> Need:
     bus = entry.get("EventBusName", "default")
     context = tuple((key, entry[name]) for name, key in EVENT_KEYS.items() if name in entry)
+    if "Rule" in entry:
+        return Need(f"events:{operation}", f"rule/{bus}/{entry['Rule']}", context)
     return Need(f"events:{operation}", bus if ":" in bus else f"event-bus/{bus}", context)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from copy import copy
 from datetime import UTC, datetime
+from functools import cached_property
 from time import time
 from typing import Any, cast, override
 from uuid import uuid4
@@ -50,6 +52,14 @@ class LocalBus(EventBus):
 class LocalRule(Rule):
     """A rule of a bus. Schedules are fired by LocalCloud.run_schedules, not here."""
 
+    @cached_property
+    def counted(self) -> Counter[tuple[str, int]]:
+        """What CloudWatch counts of it, by the name of the metric and the minute (since 1970)."""
+        return Counter()
+
+    def _count(self, name: str) -> None:
+        self.counted[name, int(time() // MINUTE)] += 1
+
     @override
     def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:
         """Send the event to every target of this rule, if it is enabled and its pattern matches."""
@@ -57,6 +67,7 @@ class LocalRule(Rule):
             return
         for target in self.targets:
             service = target["Arn"].split(":")[2]
+            self._count("Invocations")
             if service == "sqs":
                 self._send_to_queue(target, original_event)
             elif service == "states":
@@ -77,6 +88,7 @@ class LocalRule(Rule):
         try:
             self._send(target["Arn"], body, group_id=target.get("SqsParameters", {}).get("MessageGroupId"))
         except ServiceException as error:
+            self._count("FailedInvocations")
             if "DeadLetterConfig" not in target:
                 return  # EventBridge drops it, too
             reasons = {
@@ -87,6 +99,7 @@ class LocalRule(Rule):
             }
             attributes = {name: {"DataType": "String", "StringValue": value} for name, value in reasons.items()}
             self._send(target["DeadLetterConfig"]["Arn"], body, message_attributes=attributes)
+            self._count("InvocationsSentToDlq")
 
     def _send(self, queue_arn: str, body: str, **kwargs: Any) -> None:
         *_, region, account, queue = queue_arn.split(":")

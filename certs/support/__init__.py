@@ -12,6 +12,7 @@ from certs.support.cases import (
     timeline,
     what_if,
 )
+from certs.support.consumers import consumers
 from certs.support.course_runs import course_run
 from certs.support.finding import find, learner
 from certs.support.records import records
@@ -24,5 +25,5 @@ from certs.support.transitions import transitions
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, course_run, what_if, check, invalidations, export_case,
     allowlist, invalidate, lift, redecide, erase, date, held, revocations, audit, regenerate, records, rollout,
-    send_again, transitions,
+    send_again, transitions, consumers,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from certrules.core.explain.timeline import CaseChanges
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.support import learners
 from certrules.support.acts import Preview
+from consumer_answers import MissedOfCase
 from models import Instant
 from record_answers import CaseRecord, PreviewedPrograms, ProgramsOfMany
 
@@ -171,6 +172,7 @@ Case = model_of(
         ],
         ...,
     ),
+    missed=(MissedOfCase, ...),
     rollout=(
         Annotated[Rollout, Field(description="Who decides: the old logic, but where it is live.")],
         ...,

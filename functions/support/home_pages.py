@@ -23,5 +23,5 @@ def start() -> Response[str]:
 def messages_page() -> Response[str]:
     """Return how many messages wait for an operator, and why; never what is in them."""
     parked, undelivered = (aws.waiting_in(QUEUES[name]) for name in ("parked", "undelivered"))
-    seen = sorted(aws.peek(QUEUES["parked"]), key=lambda message: message.sent_at)
+    seen = sorted(aws.peek(QUEUES["parked"]) if parked else [], key=lambda message: message.sent_at)
     return page("messages.html", parked=parked, undelivered=undelivered, seen=seen)

@@ -68,6 +68,7 @@ NAVIGATION = (
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
     Link("/records", "Records"),
     Link("/transitions", "Transitions"),
+    Link("/consumers", "Arrived?", ("/messages",)),
     Link("/audit", "Audit log", ("/result",)),
 )
 """The places of the console, as every page shows them; records only where they are on."""

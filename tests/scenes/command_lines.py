@@ -76,6 +76,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "revocations stop": ("RUN", *WHY),
     "revocations resume": ("RUN", *WHY),
     "audit": (),
+    "consumers": (),
     "send-again": ("RUN", "--learner", "LEARNER", *YES),
     "regenerate start": ("RUN", "--dry-run", *WHY),
     "regenerate list": (),

@@ -20,6 +20,7 @@ LONG = "course-v1:AnOrganisationWithoutAnyBreakInItsLongName+ACourseNumberThatGo
 PAGES = {
     "/": {},
     "/audit": {},
+    "/consumers": {},
     "/case": {"learner_id": "{learner_id}", "course_run": "{course_run}"},
     "/course-run": {"course_run": "{course_run}"},
     "/course-run/learners": {"course_run": "{course_run}"},

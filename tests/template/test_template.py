@@ -11,7 +11,9 @@ from tests.scenes.template_expansion import ROOT, Json, expanded, findings, of_t
 
 # AWS knows no narrower resource for these.
 NOT_OF_ONE_RESOURCE = {
+    "cloudwatch:GetMetricData",
     "dynamodb:ListStreams",
+    "events:ListRules",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",

@@ -82,19 +82,34 @@ class SeenMessage(NamedTuple):
 
     attributes: dict[str, str]
     sent_at: datetime  # UTC
+    body: str = ""
 
 
-def peek(queue_url: str) -> list[SeenMessage]:
-    """Look at up to ten messages of a queue without a redrive policy: one request. Their bodies are not returned."""
-    asked = {"MaxNumberOfMessages": _BATCH, "VisibilityTimeout": 0, "MessageAttributeNames": ["All"]}
-    answer = client("sqs").receive_message(QueueUrl=queue_url, AttributeNames=["SentTimestamp"], **asked)
-    return [
-        SeenMessage(
-            {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()},
-            datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
+def peek(queue_url: str, most_requests: int = 1) -> list[SeenMessage]:
+    """Look at messages of a queue without a redrive policy, up to ten a request; each is returned once.
+
+    It ends when a request finds nothing that was not seen before. An empty queue takes a second: without waiting, SQS
+    asks only some of its servers, and finds none of a few messages.
+    """
+    asked = {"MaxNumberOfMessages": _BATCH, "VisibilityTimeout": 0, "WaitTimeSeconds": 1}
+    seen: dict[str, SeenMessage] = {}
+    for _ in range(most_requests):
+        answer = client("sqs").receive_message(
+            QueueUrl=queue_url, AttributeNames=["SentTimestamp"], MessageAttributeNames=["All"], **asked
         )
-        for message in answer.get("Messages", ())
-    ]
+        found = {message["MessageId"]: _seen(message) for message in answer.get("Messages", ())}
+        if found.keys() <= seen.keys():
+            break
+        seen |= found
+    return list(seen.values())
+
+
+def _seen(message: Mapping[str, Any]) -> SeenMessage:
+    return SeenMessage(
+        {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()},
+        datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
+        message["Body"],
+    )
 
 
 def put_events(bus: str, source: str, events: Iterable[tuple[str, str]]) -> int:

@@ -27,6 +27,7 @@ from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time, certificate_as_json
 from certrules.requests import RefusedActError
 from certrules.storage import Loaded, Pair
+from certrules.support import consumers
 from certrules.support.case_history import (
     Published,
     history_until,
@@ -125,13 +126,15 @@ def view_of(case: Case, as_of: datetime | None, now: datetime) -> View:
 
 
 def case_as_json(view: View, certificate_url: str, dead_letters: str) -> dict[str, Any]:
-    """Return everything that support can know of a case: one request more.
+    """Return everything that support can know of a case: one request more, or up to six where something is undelivered.
 
     Where records are on, about six more, as the record is now; as of an instant none. `dead_letters` is the queue
     that gets what could not be delivered to consumers.
     """
     case, is_now, timeline = view.case, view.as_of is None, view.case.record.timeline
     record = record_of(case.pair, case.policies, view.now) if is_now else None
+    undelivered = aws.waiting_in(dead_letters) if is_now else None
+    missed = consumers.missed_of(case.pair, dead_letters) if undelivered else []
     return {
         **rendering.as_json(view.explanation),
         "text": rendering.as_text(view.explanation) + record_as_text(record),
@@ -139,8 +142,8 @@ def case_as_json(view: View, certificate_url: str, dead_letters: str) -> dict[st
         "fields": ticket_fields(timeline, view.explanation, view.history, certificate_url),
         "invalidations": invalidations_until(timeline, view.as_of),
         "history": [item.as_json() for item in view.published],
-        # status changes, of anybody, that a consumer's queue didn't take
-        "undelivered": aws.waiting_in(dead_letters) if is_now else None,
+        "undelivered": undelivered,  # status changes, of anybody, that a consumer's queue didn't take
+        "missed": None if undelivered is None else [{**one._asdict(), "since": as_time(one.since)} for one in missed],
         "rollout": case.rollout.rollout,
         "version": case.version,
     }

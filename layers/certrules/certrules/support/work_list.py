@@ -120,7 +120,7 @@ def _breakers(held: Iterable[Pair], loaded: Any, policies: Policies, now: dateti
 
 def _messages(queues: Mapping[str, str]) -> Iterable[Work]:
     undelivered = aws.waiting_in(queues["undelivered"])
-    yield Work("undelivered", "Status changes did not reach a consumer", undelivered, "/messages")
+    yield Work("undelivered", "Status changes did not reach a consumer", undelivered, "/consumers")
     parked = aws.waiting_in(queues["parked"])
     seen = aws.peek(queues["parked"]) if parked else []
     by = Counter(message.attributes.get("reason", "unknown") for message in seen)
