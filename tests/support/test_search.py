@@ -97,6 +97,20 @@ def test_what_contradicts_itself_is_the_answer_and_both_are_shown(
     assert (shown.exit_code, "belongs to Learner" in shown.stderr) == (CONTRADICTS, True)
 
 
+@pytest.mark.parametrize(
+    "text", ["nobody {}", "{} nobody", "username:nobody {}", "https://lms.example.org/u/nobody {}"]
+)
+def test_a_learner_whom_nobody_has_is_named_and_not_passed_over(
+    learner: Learner, scene: Scene, support_client: Client, text: str
+) -> None:
+    scene.ingest(*learner.qualifying())
+    answer = found(support_client, text.format(learner.course_run))
+    assert (answer["opens"], answer["contradiction"]) == (None, "No learner was found by nobody.")
+    assert [hit["course_run"] for hit in answer["hits"]] == [learner.course_run]
+    words = f"they have no certificate of {learner.course_run}"
+    assert opened(support_client, words) == ("course_run", None, learner.course_run)
+
+
 def test_of_several_each_is_distinguished(scene: Scene, learner: Learner, support_client: Client) -> None:
     later = Learner(learner.learner_id, f"{learner.course_run}_T2")
     scene.ingest(*learner.qualifying(), later.configured(day(1), self_paced=True), later.enrolled(day(2)))

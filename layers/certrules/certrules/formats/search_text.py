@@ -35,7 +35,9 @@ _FILLERS = frozenset({
 """Words that people write around what they look for."""
 
 _LEARNER_NAMES = frozenset({"learner", "learner_id", "lms_user_id", "student", "student_id", "user", "user_id"})
-_PERSON_NAMES = frozenset({"email", "e-mail", "mailto", "student_email", "username", "unique_student_identifier"})
+_PERSON_NAMES = frozenset({
+    "email", "e-mail", "mailto", "student_email", "username", "username_or_email", "unique_student_identifier",
+})  # fmt: skip
 _OTHER_NAMES = frozenset({
     "certificate", "certificate_id", "certificate_uuid", "course", "course_id", "course_key", "course_run", "event",
     "event_id", "id", "run", "uuid",
@@ -46,6 +48,8 @@ _IN_PATH = (
     (re.compile(r"/admin/auth/user/(\d{1,19})(?=/|$)"), "learner"),
     (re.compile(r"/learners?/(\d{1,19})(?=/|$)"), "learner"),
     (re.compile(r"/(?:u|accounts)/([^/]{1,255})(?=/|$)"), "username"),
+    (re.compile(r"/support/(?:enrollment|manage_user)/([^/]{1,255})(?=/|$)"), "username"),
+    (re.compile(r"/api/certificates/v\d/certificates/([^/]{1,255})(?=/|$)"), "username"),
 )
 """Where addresses of the platform and of this service have a learner's id or username."""
 

@@ -87,7 +87,18 @@ def find(text: str) -> Found:
         found = _by_words(asked)
     hits = tuple(dict.fromkeys(found.hits))
     further = dict.fromkeys((*found.further, *names.further, *(() if hits else (WHAT_TO_GIVE,))))
-    return Found(understood, hits[:MOST_HITS], found.contradiction, tuple(further), max(0, len(hits) - MOST_HITS))
+    contradiction = found.contradiction or (_nobody(asked, names) if hits else "")
+    return Found(understood, hits[:MOST_HITS], contradiction, tuple(further), max(0, len(hits) - MOST_HITS))
+
+
+def _nobody(asked: SearchText, names: _Names) -> str:
+    """Return the contradiction if a learner was named whom nobody has; "" otherwise.
+
+    One word beside a course run names a learner; several may be any words of a ticket.
+    """
+    words = asked.words if asked.course_runs and len(asked.words) == 1 and not asked.learner_ids else ()
+    missing = [text for text in (*asked.people, *words) if text not in names.by_text]
+    return f"No learner was found by {listed(missing)}." if missing else ""
 
 
 WHAT_TO_GIVE = (
