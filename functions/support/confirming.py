@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 
-from application import app
+from application import app, scopes
 from certrules.requests import RefusedActError
 from certrules.support.acts import Done
 from pages import page, see
@@ -31,6 +31,7 @@ class Step(NamedTuple):
     names: Sequence[tuple[str, str]] = ()  # the address and the text of each that it is about
     notes: Sequence[str] = ()
     danger: bool = False
+    scope: str = "act"  # what it takes
 
     @property
     def seen(self) -> str:
@@ -55,6 +56,7 @@ def asked_first(step: Step, fields: Mapping[str, str]) -> Response[str] | None:
         path=app.current_event.path,
         key=fields.get("key") or uuid4(),
         most=MOST_NAMES,
+        allowed=step.scope in scopes(),
     )
 
 

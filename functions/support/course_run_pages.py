@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from acting import discarded, switched
 from application import POLICIES, app, key_of, read_cursor, refuse_unknown_course_run, write_cursor
 from certrules import aws
+from certrules.formats.words import words_of
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations, standings
 from certrules.support.acts import SWITCHES
@@ -62,13 +63,12 @@ def course_run_act() -> Response[str]:
 def held_names(rows: Iterable[Mapping[str, Any]], course_run: str) -> list[tuple[str, str]]:
     """Return the address and the text of each certificate whose revocation is held, for a page that asks."""
     return [
-        (link("/case", learner_id=row["learner_id"], course_run=course_run), f"{row['learner_id']}: {_cause(row)}")
+        (
+            link("/case", learner_id=row["learner_id"], course_run=course_run),
+            f"{row['learner_id']}: {words_of('cause', row['cause'])}",
+        )
         for row in rows
     ]
-
-
-def _cause(row: Mapping[str, Any]) -> str:
-    return str(row["cause"]).replace("_", " ")
 
 
 def taken_at_once(many: int, other: str) -> tuple[int, str]:
@@ -108,4 +108,6 @@ def switch_step(switch: str, course_run: str | None) -> Step:
             f"Stop automatic revocations {where}", sentence, "stop them", back, notes=held, danger=not course_run
         )
     sentence = f"Automatic revocations {where} take effect again. What is held stays held."
-    return Step(f"Resume automatic revocations {where}", sentence, "resume them", back, notes=held, danger=True)
+    return Step(
+        f"Resume automatic revocations {where}", sentence, "resume them", back, notes=held, danger=True, scope="revoke"
+    )

@@ -132,9 +132,13 @@ def decision_step(run_id: str, decision: str) -> Step:
     notes = [f"{run['request']['by']} asked for it: {run['request']['reason']}", f"The plan's hash is {plan['hash']}."]
     names = [(link("/regeneration/plan", id=run_id), "The plan, line by line")]
     if decision == "decline":
-        return Step("Decline the plan", "Nothing is changed.", "decline it", back, names, notes)
+        return Step("Decline the plan", "Nothing is changed.", "decline it", back, names, notes, scope="approve")
+    if plan.get("programs"):
+        notes.append(f"Program certificates that fall with these: {plan['programs']['falling']}.")
     sentence = f"{plan['changes']} certificates change; {plan['revocations']} of them are taken away."
-    return Step("Approve the plan", sentence, f"change {plan['changes']}", back, names, notes, danger=True)
+    return Step(
+        "Approve the plan", sentence, f"change {plan['changes']}", back, names, notes, danger=True, scope="approve"
+    )
 
 
 def resume_step(run_id: str) -> Step:

@@ -68,6 +68,7 @@ def release_step(course_run: str) -> Step:
         link("/course-run", course_run=course_run),
         held_names(rows, course_run),
         danger=True,
+        scope="revoke",
     )
 
 
@@ -85,7 +86,13 @@ def decision_step(revocation_id: str, decision: str) -> Step:
     notes = [f"{item['requested_by']} asked to {item['act']} them: {item['reason']}", f"It is {item['state']}."]
     if decision == "decline":
         return Step(
-            "Decline the bulk revocation", f"{many} stay as they are.", "decline it", "/revocations", names, notes
+            "Decline the bulk revocation",
+            f"{many} stay as they are.",
+            "decline it",
+            "/revocations",
+            names,
+            notes,
+            scope="approve",
         )
     if item.get("programs"):
         notes.append(f"Program certificates that fall with these, as of the request: {item['programs']['falling']}.")
@@ -98,4 +105,5 @@ def decision_step(revocation_id: str, decision: str) -> Step:
         names,
         notes,
         danger=True,
+        scope="approve",
     )

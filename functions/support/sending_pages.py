@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from application import app, demand
 from certrules.core.wording import when
+from certrules.formats.words import words_of
 from confirming import Step, asked_first
 from models import SendAgain
 from pages import form, instant, link, number, see, unread
@@ -31,7 +32,7 @@ def send_again_page() -> Response[str]:
     names = [
         (
             link("/case", learner_id=one.pair.learner_id, course_run=asked.course_run),
-            f"{one.pair.learner_id}: {one.status.replace('_', ' ')} on {when(one.at)}",
+            f"{one.pair.learner_id}: {words_of('status', one.status)} on {when(one.at)}",
         )
         for one in changes
     ]

@@ -152,6 +152,24 @@ def test_every_form_of_every_page_asks_first_and_is_accepted_then(scene: Scene, 
     }
 
 
+def test_who_may_not_is_shown_what_it_would_do_and_whom_to_ask(scene: Scene, learner: Learner) -> None:
+    broken(scene, learner, 2)
+    revocation = Client(scene).post("/v1/revocations", act="release", course_run=learner.course_run, reason="ticket 12")
+    fields = {"course_run": learner.course_run, "reason": "ticket 12"}
+    forms: list[tuple[str, str, dict[str, str]]] = [
+        ("act", "/course-run/act", {**fields, "choice": "stop"}),
+        ("act", "/course-run/act", {**fields, "choice": "discard"}),
+        ("revoke", "/course-run/act", {**fields, "choice": "resume"}),
+        ("approve", "/revocations/decide", {"id": revocation.body["id"], "choice": "approve"}),
+        ("approve", "/revocations/decide", {"id": revocation.body["id"], "choice": "decline"}),
+        ("act", "/regenerations/start", {"course_runs": learner.course_run, "reason": "ticket 12"}),
+    ]
+    for scope, path, sent in forms:
+        answer = Client(scene, "eve", ("view",)).form(path, "same-origin", **sent)
+        assert (answer.status, f"This takes the right to {scope}" in answer.body) == (200, True), path
+        assert forms_of(answer.body) == []
+
+
 def test_what_changed_since_it_was_shown_is_asked_for_again_and_keeps_the_reason(
     scene: Scene, learner: Learner
 ) -> None:
