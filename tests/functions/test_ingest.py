@@ -340,6 +340,36 @@ def test_a_redelivered_id_verification_is_evaluated_again_and_its_echo_does_not_
     assert without_ids(echoed) == without_ids(first)[:1]
 
 
+def test_what_was_decided_with_an_id_verification_is_not_requested_again(scene: Scene, learner: Learner) -> None:
+    other = learner.elsewhere(f"{learner.course_run}-other")
+    scene.ingest(learner.passing(day(3)), other.passing(day(3)))
+    approved = sent(learner.id_approved(day(4)))
+    scene.ingest(approved)
+    own, others, echo = scene.queued("IngestQueue")
+    scene.empty_queues()
+    scene.ingest(own.body)
+
+    scene.ingest(approved, Echo="1")
+    left = scene.queued("IngestQueue")
+    scene.empty_queues()
+    scene.ingest(others.body)
+    scene.ingest(approved)
+
+    assert without_ids(left) == without_ids([others])
+    assert scene.queued("IngestQueue") == [echo]
+
+
+def test_the_requests_of_many_id_verifications_are_sent_together(scene: Scene, learner: Learner, wire: Wire) -> None:
+    several = [Learner(learner.learner_id * 1000 + number, learner.course_run) for number in range(4)]
+    scene.ingest(*(one.passing(day(3)) for one in several))
+    wire.sent.clear()
+
+    scene.ingest(*(one.id_approved(day(4)) for one in several))
+
+    assert len(scene.queued("IngestQueue")) == 8
+    assert [request.operation for request in wire.sent].count("SendMessageBatch") == 1
+
+
 def test_an_id_verification_reaches_a_record_that_was_being_made_meanwhile(
     scene: Scene, learner: Learner, wire: Wire
 ) -> None:

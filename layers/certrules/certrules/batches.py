@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger
@@ -107,10 +108,11 @@ def _fan_out(result: BatchResult, read: _Read, retried: set[str], queues: Queues
     """Request every certificate again that a new fact of a learner or a course run may change.
 
     Returns the messages to retry. A message that is delivered again fans out again, though it changes nothing: the
-    first run may have ended before. A learner's message is sent once more, delayed, for a record that another run
-    was creating meanwhile.
+    first run may have ended before. A learner's message requests the records that were not decided with the ID
+    verification as it is, and is sent once more, delayed, for one that another run was creating meanwhile.
     """
     unsent: set[str] = set()
+    of_learners: dict[str, list[dict[str, Any]]] = {}  # the requests of each message
     for message, record in zip(read.messages, read.records, strict=True):
         if record["messageId"] in retried or not message.entries:
             continue
@@ -119,14 +121,20 @@ def _fan_out(result: BatchResult, read: _Read, retried: set[str], queues: Queues
                 if message.course_run in result.course_runs:
                     decide_again.request_course_run(queues.redecide, message.course_run, message.sent_at)
             elif message.learner_id is not None and message.course_run is None:
-                decide_again.request_learner(queues.ingest, message.learner_id, message.sent_at)
+                requests = [*decide_again.requests_of_learner(message.learner_id, message.sent_at)]
                 if not decide_again.is_delayed_copy(record):
                     from certrules.formats.personal_data import without_personal_data  # noqa: PLC0415 - as in parking
 
-                    aws.send(queues.ingest, [decide_again.delayed_copy(without_personal_data(record["body"]))])
+                    requests.append(decide_again.delayed_copy(without_personal_data(record["body"])))
+                of_learners[record["messageId"]] = requests
         except Exception:  # whatever it is, the other messages go on, and this one comes again
             logger.exception("The fan-out failed; the message is retried.", message_id=record["messageId"])
             unsent.add(record["messageId"])
+    try:
+        aws.send(queues.ingest, chain.from_iterable(of_learners.values()))
+    except Exception:  # what was sent is sent again: a request changes no fact
+        logger.exception("The fan-out failed; the messages are retried.", message_ids=sorted(of_learners))
+        unsent.update(of_learners)
     return unsent
 
 

@@ -39,10 +39,10 @@ def requests_for(pairs: Iterable[storage.Pair], why: str, at: datetime) -> Itera
         yield {"MessageBody": request_for(*pair, why, at)}
 
 
-def request_learner(ingest_queue: str, learner_id: int, at: datetime) -> None:
-    """Request every record of a learner whose ID verification changed. Raises SendError."""
-    pairs = (storage.Pair(learner_id, course_run) for course_run in storage.course_runs_of(learner_id))
-    aws.send(ingest_queue, requests_for(pairs, "id-verification", at))
+def requests_of_learner(learner_id: int, at: datetime) -> Iterator[dict[str, Any]]:
+    """Yield a message for the ingest queue for each record that was not decided with the ID verification as it is."""
+    pairs = (storage.Pair(learner_id, course_run) for course_run in storage.outdated_course_runs_of(learner_id))
+    return requests_for(pairs, "id-verification", at)
 
 
 def request_due(ingest_queue: str, due: Iterable[tuple[datetime, storage.Pair]]) -> None:

@@ -148,12 +148,9 @@ def look_again(folder: aws.Folder, part: str, at: str, ingest_queue: str, redeci
 
 def outdated_records(learners: Iterable[int]) -> Iterator[Pair]:
     """Yield the records of learners that were decided with an older ID verification."""
-    for batch in batched(learners, BATCH_GET_KEYS, strict=False):
-        verifications = storage.load(learners=batch).verifications
-        for learner_id in batch:
-            for course_run, stored in storage.records_of(learner_id).items():
-                if stored.based_on[0] != verifications[learner_id].version:
-                    yield Pair(learner_id, course_run)
+    for learner_id in learners:
+        for course_run in storage.outdated_course_runs_of(learner_id):
+            yield Pair(learner_id, course_run)
 
 
 # --- its rows

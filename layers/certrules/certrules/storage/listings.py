@@ -10,7 +10,7 @@ from certrules import aws
 from certrules.core.facts import CertificateInvalidation, invalidations
 from certrules.core.instants import instant_of, micros
 from certrules.formats.learner_names import NOTHING, LearnerName, Name
-from certrules.storage.records import StoredRecord, name_of, stored_record
+from certrules.storage.records import StoredRecord, based_on_verification, name_of, stored_record
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     CONFIGURATION,
@@ -49,6 +49,18 @@ def course_runs_of(learner_id: int) -> list[str]:
     """Return the course runs in which the learner has a record, consistently."""
     items = Item.query(learner_key(learner_id), consistent_read=True, attributes_to_get=["p", "s"])
     return [item.s for item in items if item.s not in {ID_VERIFICATION, LEARNER_NAME}]
+
+
+def outdated_course_runs_of(learner_id: int) -> list[str]:
+    """Return the course runs whose record was decided with another version of the learner's ID verification.
+
+    One request, consistent.
+    """
+    items = {item.s: item for item in Item.query(learner_key(learner_id), consistent_read=True)}
+    verification = items.pop(ID_VERIFICATION, None)
+    version = verification.v if verification else 0
+    items.pop(LEARNER_NAME, None)
+    return [course_run for course_run, item in items.items() if based_on_verification(item) != version]
 
 
 def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[int], Any]:

@@ -361,6 +361,12 @@ def _stored_timeline(item: Item) -> StoredTimeline:
     return StoredTimeline(item, timeline_of(item), _compaction_in(item))
 
 
+def based_on_verification(item: Item) -> int:
+    """Return the version of the ID verification that the record of an item was decided with; 0: with none."""
+    state = optional(item.c)
+    return 0 if state is None else decode_published(state)[1][0]
+
+
 def stored_record(item: Item) -> StoredRecord:
     """Return the record that an item holds."""
     state = optional(item.c)
