@@ -8,7 +8,7 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from certrules.storage import Pair
 from certs import run as job
 from localcloud import LocalCloud
-from tests.scenes.scene import TEMPLATE
+from tests.scenes.scene import TEMPLATE, as_time
 
 UPGRADE = Path(__file__).resolve().parents[1] / "upgrade"
 EVENTS = UPGRADE / "events.jsonl.gz"
@@ -49,10 +49,20 @@ def releases() -> list[str]:
 
 
 def tables_of(release: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the items that a release stored, each with its table."""
+    """Yield the items that a release stored, each with its table.
+
+    What ends some time after it was stored ends that long after now, as in a deployment that gets the next release.
+    """
+    now = datetime.now(UTC)
     for line in gzip.decompress((UPGRADE / f"{release}.jsonl.gz").read_bytes()).splitlines():
         row = json.loads(line)
-        yield row["table"], row["item"]
+        item = row["item"]
+        if "ttl" in item:
+            item["ttl"]["N"] = str(int((now + timedelta(days=1)).timestamp()))
+            body = json.loads(item["b"]["S"])
+            if "expires_at" in body:
+                item["b"]["S"] = json.dumps(body | {"expires_at": as_time(now + timedelta(hours=1))})
+        yield row["table"], item
 
 
 def event_id(pair: Pair) -> UUID:
