@@ -125,6 +125,26 @@ def test_of_several_each_is_distinguished(scene: Scene, learner: Learner, suppor
     assert certs("find", number_of(learner)).stdout.count("certs check") == 2
 
 
+def test_an_event_is_found_with_its_learner_and_the_answer_for_its_id_alone_is_how(
+    scene: Scene, learner: Learner, support_client: Client
+) -> None:
+    events = learner.qualifying()
+    scene.ingest(*events)
+    event_id, other = events[-1]["metadata"]["id"], str(uuid4())
+    alone = found(support_client, event_id)
+    assert alone["hits"] == []
+    assert "Add the learner's id or username" in alone["further"][1]
+    of_two = found(support_client, f"{event_id} {other}")["further"]
+    assert [sentence for sentence in of_two if "Add the learner's id" in sentence] == alone["further"][1:2]
+    assert [hit["learner_id"] for hit in found(support_client, f"{learner.learner_id} {event_id}")["hits"]] == [
+        learner.learner_id
+    ]
+    assert (
+        f"Nothing of learner {learner.learner_id} is by it."
+        in (found(support_client, f"{learner.learner_id} {other}")["further"])
+    )
+
+
 def test_nothing_is_found_and_the_answer_is_how_the_text_was_read_and_what_is_similar(
     scene: Scene, learner: Learner, support_client: Client
 ) -> None:

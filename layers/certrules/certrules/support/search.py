@@ -250,6 +250,14 @@ def _by_words(asked: SearchText) -> Found:
 # --- ids
 
 
+_OF_EVENTS = (
+    "An event is stored with its learner, and no index has its id, since each event would cost a write more. Add the "
+    "learner's id or username: in the event it is user.id, and the sender's log has both. If nobody knows the learner: "
+    "the bus's archive can be replayed, and not searched; it may be a parked message, too."
+)
+"""How to look further for an id that nothing has that an index is of."""
+
+
 def _by_ids(asked: SearchText, names: _Names) -> Found:
     """Return what the ids belong to, and whether that fits the learners and course runs that were named."""
     hits: list[Hit] = []
@@ -259,8 +267,10 @@ def _by_ids(asked: SearchText, names: _Names) -> Found:
     for name in asked.ids:
         found = _owned(name, names) or _asked_for(name) or _of_event(name, named, names)
         if not found:
-            look = "an event of the platform is found together with its learner" if not named else "compare it"
-            further.append(f"No certificate, bulk revocation or act of the last seven days has the id {name}: {look}.")
+            further.append(f"No certificate, bulk revocation or act of the last seven days has the id {name}.")
+            further.append(
+                f"Nothing of learner {listed([str(one) for one in named])} is by it." if named else _OF_EVENTS
+            )
         fitting = [hit for hit in found if _fits(hit, named, asked.course_runs)]
         if found and not fitting:
             contradictions.append(
@@ -282,7 +292,7 @@ def _by_ids(asked: SearchText, names: _Names) -> Found:
         contradictions.append("One of them is wrong: compare them with the ticket.")
     elif len({(hit.kind, hit.title) for hit in hits}) > 1 and len(asked.ids) == 1 and hits[0].kind == "case":
         further.append("One id was given to several certificates, which is an error: have an operator look at it.")
-    return Found((), tuple(hits), " ".join(contradictions), tuple(further))
+    return Found((), tuple(hits), " ".join(contradictions), tuple(dict.fromkeys(further)))
 
 
 def _fits(hit: Hit, named: Iterable[int], course_runs: Iterable[str]) -> bool:
