@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from werkzeug import Request
 
+#: How often a server looks whether it is to stop.
+STOP_SECONDS = 0.05
 #: Headers that the server sets itself.
 _OF_THE_SERVER = {"connection", "content-length", "date", "server", "transfer-encoding"}
 
@@ -51,7 +53,7 @@ def serve(application: WSGIApplication, host: str, port: int) -> tuple[int, Call
         listener.listen()
         bound = listener.getsockname()[1]
         server = make_server(host, bound, application, threaded=True, request_handler=_Silent, fd=listener.fileno())
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(STOP_SECONDS,), daemon=True)
     thread.start()
 
     def stop() -> None:

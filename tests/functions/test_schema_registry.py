@@ -58,7 +58,7 @@ def url() -> Iterator[str]:
     Answers.asked.clear()
     Answers.status = 404
     server = HTTPServer(("127.0.0.1", 0), Answers)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()

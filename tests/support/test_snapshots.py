@@ -73,7 +73,7 @@ class StandIn:
                 """Log nothing."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-            Thread(target=server.serve_forever, daemon=True).start()
+            Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             yield f"http://127.0.0.1:{server.server_address[1]}"
             server.shutdown()
 
