@@ -40,8 +40,8 @@ def free_port() -> int:
 
 
 def comes_true(condition: Callable[[], object]) -> bool:
-    """Wait until something holds, for half a minute at most; return whether it does."""
-    for _ in range(600):
+    """Wait until something holds, for two minutes at most; return whether it does."""
+    for _ in range(2400):
         if condition():
             return True
         time.sleep(0.05)  # polled: other threads and processes bring it about

@@ -147,7 +147,7 @@ def test_consume_events_ends_on_sigterm_when_its_message_is_done(platform: Platf
     health = Path(platform.environment["PLATFORM_HEALTH"])
     assert comes_true(lambda: health.exists() and not platform.waiting())
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0, output
     assert f"Rollout of {course_run}: live" in output

@@ -22,7 +22,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self._producer: Any = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
-        brokers = self._producer.list_topics(timeout=10).brokers.values()
+        brokers = self._producer.list_topics(timeout=60).brokers.values()
         self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
 
     def add(self, *details: Any, topic: str = TOPIC) -> None:
@@ -33,7 +33,7 @@ class Cluster:
     def produce(self, topic: str, value: bytes | None, headers: Any) -> None:
         """Add a record."""
         self._producer.produce(topic, value=value, key=b"one key", headers=headers)
-        self._producer.flush(10)
+        self._producer.flush(60)
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ def test_a_platform_bus_that_fails_leaves_the_messages_in_the_queue(ours: OurSid
 
 def test_on_kafka_it_has_the_form_of_the_platforms_own_and_does_not_come_back() -> None:
     producer: Any = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
-    brokers = producer.list_topics(timeout=10).brokers.values()
+    brokers = producer.list_topics(timeout=60).brokers.values()
     servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
     registry: Any = FakeRegistry()
     KafkaSink(producer, "prod-lifecycle", registry, KafkaException).send([record_of(published(CREATED, 42), usernames)])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from tests.e2e.localstack import kill_left
+from tests.scenes.machine import free_port
 
 HANGS = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
 
@@ -19,13 +20,14 @@ def process_at(port: int) -> "subprocess.Popen[bytes]":
 
 
 def test_a_localstack_that_does_not_end_is_killed_and_one_at_another_port_stays() -> None:
-    with process_at(45991) as ours, process_at(45992) as other:
+    port, another = free_port(), free_port()
+    with process_at(port) as ours, process_at(another) as other:
         try:
             ours.terminate()
-            assert kill_left(45991) == [ours.pid]
-            assert ours.wait(timeout=20) < 0
+            assert kill_left(port) == [ours.pid]
+            assert ours.wait(timeout=60) < 0
             assert other.poll() is None
-            assert kill_left(45991) == []
+            assert kill_left(port) == []
         finally:
             ours.kill()
             other.kill()

@@ -126,7 +126,7 @@ def test_a_token_that_nobody_answers_in_time_times_out(shop: Shop) -> None:
     start(shop, "monday", stocktake("box", patience=1))
     shop.cloud.deliver()
 
-    until = monotonic() + 20
+    until = monotonic() + 60
     while execution(shop, "monday").status == "RUNNING" and monotonic() < until:
         shop.cloud.deliver()
 
@@ -202,7 +202,7 @@ def test_four_hundred_children_take_seconds_and_none_times_out_as_it_waits_for_i
 
     counts = execution(shop, "monday").output["counts"]
     assert [one["thing"] for one in counts] == [f"thing {n}" for n in range(400)]
-    assert monotonic() - began < 30
+    assert monotonic() - began < 60
 
 
 def test_functions_keep_their_own_world_while_children_run_side_by_side(shop: Shop) -> None:

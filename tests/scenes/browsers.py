@@ -32,6 +32,11 @@ PHONE = 390  # pixels
 TALLEST = 1400  # pixels of a picture
 
 
+expect.set_options(
+    timeout=30_000
+)  # milliseconds: on a machine under load, a page takes more than the usual five seconds
+
+
 EVIL = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 

@@ -31,7 +31,7 @@ def certs(*arguments: str | Path, stdin: str | bytes = "") -> Result:
 
 def certs_apart(*arguments: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
     """Run the installed program, in a process of its own."""
-    return subprocess.run([CERTS, *arguments], check=False, capture_output=True, text=True, timeout=60, **settings)
+    return subprocess.run([CERTS, *arguments], check=False, capture_output=True, text=True, timeout=180, **settings)
 
 
 def learner_of(detail: Detail) -> int | None:
