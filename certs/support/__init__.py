@@ -20,10 +20,10 @@ from certs.support.regenerations import regenerate
 from certs.support.revocations import held, revocations
 from certs.support.rollouts import rollout
 from certs.support.sending import send_again
-from certs.support.transitions import transitions
+from certs.support.transitions import transitions, trends
 
 COMMANDS = (
     explain, timeline, changes, find, learner, learners, course_run, what_if, check, invalidations, export_case,
     allowlist, invalidate, lift, redecide, erase, date, held, revocations, audit, regenerate, records, rollout,
-    send_again, transitions, consumers,
+    send_again, transitions, trends, consumers,
 )  # fmt: skip

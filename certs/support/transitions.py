@@ -1,4 +1,4 @@
-"""The command for the transitions of all course runs."""
+"""The commands for the transitions of all course runs, and for their numbers by week."""
 
 from datetime import datetime
 from itertools import islice
@@ -12,6 +12,7 @@ from certs.support.common import json_option, short, show, stack_option, table
 from certs.support.files import rows_option, save_rows
 
 _CHANGES = ("awarded", "lost", "held", "other")
+_WEEK_COLUMNS = ("week", "awarded", "lost", "held", "lost_by_cause", "counted_at", "complete")
 _COLUMNS = ("at", "change", "learner_id", "course_run", "previous", "status", "cause", "by")
 
 
@@ -65,3 +66,35 @@ def transitions(
 
 def _what(row: dict[str, Any]) -> str:
     return "revocation held" if row["change"] == "held" else f"{row['previous'] or 'none'} > {row['status']}"
+
+
+@click.command(epilog=examples("certs trends", "certs trends --weeks 26 --csv half-a-year.csv"))
+@click.option("--weeks", type=click.IntRange(1, 26), default=12, show_default=True, help="The last so many.")
+@click.option("--fresh", is_flag=True, help="Count again, whatever is remembered.")
+@rows_option
+@stack_option
+@json_option
+def trends(*, weeks: int, fresh: bool, file: TextIO | None, stack: str | None, as_json: bool) -> None:
+    """Show awards and losses by week, in all course runs.
+
+    Weeks begin on Monday (UTC), the newest first; with the causes of the losses.
+    """
+    answer = Api(stack).get("/v1/transitions/weeks", weeks=weeks, fresh="true" if fresh else None)
+    found = [{**week, "lost_by_cause": _causes(week["lost_by_cause"])} for week in answer["weeks"]]
+    if file is not None:
+        save_rows(file, _WEEK_COLUMNS, found, "weeks")
+        return
+    heads = ("week of", "awards", "losses", "held", "losses by cause", "")
+    rows = ((*(week[name] for name in _WEEK_COLUMNS[:5]), _state(week)) for week in found)
+    show(answer, as_json, lambda: table(heads, rows, "No week."))
+
+
+def _causes(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{row['value'] or 'unknown'} {row['count']}" for row in rows)
+
+
+def _state(week: dict[str, Any]) -> str:
+    """Return what is to be known of the numbers of a week; "" if they are whole."""
+    if week["counted_at"] is None:
+        return "not counted yet: ask again"
+    return "" if week["complete"] else "at least"

@@ -67,7 +67,7 @@ NAVIGATION = (
     Link("/lists", "Many at once", ("/lists/preview", "/lists/act")),
     Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
     Link("/records", "Records"),
-    Link("/transitions", "Transitions"),
+    Link("/transitions", "Transitions", ("/trends",)),
     Link("/consumers", "Arrived?", ("/messages",)),
     Link("/audit", "Audit log", ("/result",)),
 )

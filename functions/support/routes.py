@@ -31,3 +31,5 @@ import standing_calls  # noqa: F401 - same
 import standing_pages  # noqa: F401 - same
 import transition_calls  # noqa: F401 - same
 import transition_pages  # noqa: F401 - same
+import trend_calls  # noqa: F401 - same
+import trend_pages  # noqa: F401 - same

@@ -33,3 +33,31 @@ class TransitionsPage(Answer):
 
     transitions: list[ListedTransition]
     next: Annotated[str | None, Field(description="null: no more. A page may be empty, and others follow.")]
+
+
+class CauseCount(Answer):
+    """How many changes had a cause."""
+
+    value: Annotated[str, Field(description="The cause; empty: one of a later release.")]
+    count: int
+
+
+class Week(Answer):
+    """What changed in a week; without numbers (zeros) if it is not counted yet."""
+
+    week: Annotated[str, Field(description="Its Monday, YYYY-MM-DD, UTC.")]
+    counted_at: Annotated[
+        Instant | None, Field(description="As of when; null: not counted yet, ask again. `fresh` counts again.")
+    ]
+    complete: Annotated[bool, Field(description="false: there are more than were counted.")]
+    awarded: int
+    lost: int
+    held: Annotated[int, Field(description="Revocations that were held for a person.")]
+    awarded_by_cause: list[CauseCount]
+    lost_by_cause: list[CauseCount]
+
+
+class Weeks(Answer):
+    """What changed by week, the newest first."""
+
+    weeks: list[Week]

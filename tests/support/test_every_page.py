@@ -36,6 +36,7 @@ PAGES = {
     "/result": {"entry": "{entry}"},
     "/revocations": {},
     "/transitions": {"since": "2026-01-01T00:00"},
+    "/trends": {},
     "/what-if": {"learner_id": "{learner_id}", "course_run": "{course_run}", "change": "fail"},
 }
 
