@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from certs.bridge import kafka_topics
 from certs.bridge.kafka_topics import KafkaTopics
 from certs.cli import main
 from tests.scenes import buses
@@ -124,7 +125,10 @@ def test_a_bridge_that_ends_while_the_bus_is_down_has_committed_nothing(
     assert ours.taken == ids(sent)
 
 
-def test_a_kafka_that_does_not_answer_is_failing(ours: OurSide, tmp_path: Path) -> None:
+def test_a_kafka_that_does_not_answer_is_failing(
+    ours: OurSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_topics, "ANSWER_SECONDS", 0.5)
     running = Running(KafkaTopics("127.0.0.1:9", [TOPIC], "group", {}), ours, tmp_path / "health")
     eventually(lambda: running.state == "failing")
     running.stop()
