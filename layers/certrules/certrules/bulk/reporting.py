@@ -50,7 +50,7 @@ PRICES = {
 }
 ASSUMPTIONS = (
     "List prices of us-east-1 on demand, 2025. Items of up to 1 KB; planning reads a record and its learner's ID "
-    "verification, half a unit each; applying reads them again with the course run, a unit each, and writes 5 units a "
+    "verification, half a unit each; applying reads them again with the course run, a unit each, and writes 8 units a "
     "change that is published and 2 for another; functions of 1 GB; two state transitions a shard and a part; the "
     "events that are published, their receipts and logs are left out."
 )
@@ -209,7 +209,7 @@ def _cost(plan: Plan | None, found: _Found) -> dict[str, Any]:
     shards = plan.shards if plan else 0
     units = {
         "DynamoDB read units": records * 1.02 + 3 * done,
-        "DynamoDB write units": 5 * found.published + 2 * (found.outcome["applied"] - found.published),
+        "DynamoDB write units": 8 * found.published + 2 * (found.outcome["applied"] - found.published),
         "Lambda GB-seconds": (plan.seconds if plan else 0.0) + found.seconds,
         "Step Functions transitions": 10 + 2 * (shards + parts),
         "S3 requests": 20 + 3 * shards + 4 * parts,
