@@ -141,6 +141,19 @@ def test_what_waits_is_listed_by_reason_with_what_to_do_and_a_person_has_it_trie
     assert after["tries"] == before["tries"] + 1
 
 
+def test_the_credentials_service_is_among_those_who_take_status_changes(seen: Seen, client: Client) -> None:
+    before = client.get("/v1/consumers").body["credentials"]
+    seen.learner(A1, B1)
+    seen.learner("course-v1:DemoX+Later+2026")
+    found = client.get("/v1/consumers").body
+    service = found["credentials"]
+    assert service["acknowledged"] > before["acknowledged"]
+    assert (service["waits"] > before["waits"], service["is_broken"]) == (True, False)
+    assert [one["rule"] for one in found["consumers"] if "RecordsRule" in one["rule"]]
+    page = client.get("/consumers").body
+    assert f"Acknowledged: {service['acknowledged']}." in page
+
+
 def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen, client: Client) -> None:
     learner = seen.learner(A1, B1)
     before = programs(client, learner)["programs"][0]["delivery"]
