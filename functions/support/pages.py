@@ -62,15 +62,27 @@ class Link(NamedTuple):
 
 
 NAVIGATION = (
-    Link("/", "Find", ("/find", "/learner", "/case", "/what-if", "/preview", "/course-run", "/course-run/learners")),
-    Link("/revocations", "Revocations"),
+    Link(
+        "/", "Find",
+        (
+            "/find", "/learner", "/program/preview", "/program/act", "/case", "/what-if", "/preview", "/act",
+            "/send-again", "/course-run", "/course-run/learners", "/course-run/act",
+        ),
+    ),
+    Link("/revocations", "Revocations", ("/revocations/ask", "/revocations/decide")),
     Link("/lists", "Many at once", ("/lists/preview", "/lists/act")),
-    Link("/regenerations", "Bulk runs", ("/regeneration", "/regeneration/issued", "/regeneration/plan")),
-    Link("/records", "Records"),
+    Link(
+        "/regenerations", "Bulk runs",
+        (
+            "/regeneration", "/regeneration/issued", "/regeneration/plan",
+            "/regenerations/start", "/regenerations/decide", "/regenerations/resume",
+        ),
+    ),
+    Link("/records", "Records", ("/records/retry",)),
     Link("/transitions", "Transitions", ("/trends",)),
     Link("/consumers", "Arrived?", ("/messages",)),
     Link("/audit", "Audit log", ("/result",)),
-)
+)  # fmt: skip
 """The places of the console, as every page shows them; records only where they are on."""
 
 pages.filters["when"] = when

@@ -47,6 +47,13 @@ def test_every_page_is_looked_at() -> None:
     assert {page for page in pages if "." not in page} == set(PAGES)
 
 
+def test_the_navigation_has_every_page_and_form_once() -> None:
+    sources = "".join(path.read_text() for path in FUNCTION.glob("*.py"))
+    paths = re.findall(r'@app\.(?:get|post)\("(/[^".]*)", include_in_schema=False\)', sources)
+    navigation = (FUNCTION / "pages.py").read_text().partition("NAVIGATION = (")[2].partition("# fmt")[0]
+    assert sorted(re.findall(r'"(/[^"]*)"', navigation)) == sorted(set(paths))
+
+
 @pytest.fixture
 def held(scene: Scene) -> Learner:
     """A learner in a course run with a long key, whose revocation is held."""
