@@ -357,7 +357,7 @@ def test_the_console_shows_what_waits_and_tries_it_again(seen: Seen, client: Cli
 
 def test_a_long_list_has_pages(seen: Seen, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     learners = {seen.learner(f"course-v1:DemoX+Page{number}+2026").learner_id for number in range(3)}
-    monkeypatch.setattr(seen.scene.app("SupportFunction").record_calls, "PAGE", 1)
+    monkeypatch.setattr(seen.scene.app("SupportFunction").routes.record_calls, "PAGE", 1)
     rows = waiting(client, Waiting.NOT_IN_CATALOG)
     assert learners <= {row["learner_id"] for row in rows}
     assert len(rows) == len({(row["learner_id"], row["kind"], row["key"]) for row in rows})

@@ -87,7 +87,7 @@ def test_the_log_is_filtered_and_paged(
     assert logged(support_client, until="2026-01-01T00:00:00Z") == []
     assert support_client.get("/v1/audit", since="2026-02-01T00:00:00Z", until="2026-01-01T00:00:00Z").status == 422
     assert support_client.get("/v1/audit", cursor="nothing").body["field"] == "cursor"
-    monkeypatch.setattr(scene.app("SupportFunction").audit_calls, "PAGE", 3)
+    monkeypatch.setattr(scene.app("SupportFunction").routes.audit_calls, "PAGE", 3)
     first = support_client.get("/v1/audit").body
     second = support_client.get("/v1/audit", cursor=first["next"]).body
     keys = [entry["key"] for page in (first, second) for entry in page["entries"]]
@@ -95,7 +95,7 @@ def test_the_log_is_filtered_and_paged(
 
 
 def test_the_log_reaches_over_the_turn_of_months(scene: Scene, support_client: Client) -> None:
-    audit = scene.app("SupportFunction").audit_calls.audit
+    audit = scene.app("SupportFunction").routes.audit_calls.audit
     with scene.cloud.functions["SupportFunction"].running():
         for number in (1, 31, 32, 90):
             audit.note(f"n{number}", "ada", day(number), "act", audit.Subject("redecide"))

@@ -59,7 +59,7 @@ def test_the_held_list_pages_through_all_of_them(
     scene: Scene, learner: Learner, support_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learners = broken(scene, learner, 7)
-    monkeypatch.setattr(scene.app("SupportFunction").course_run_calls, "PAGE", 3)
+    monkeypatch.setattr(scene.app("SupportFunction").routes.course_run_calls, "PAGE", 3)
     found, cursor, pages = [], "", 0
     while pages == 0 or cursor:
         page = support_client.get("/v1/held", course_run=learner.course_run, cursor=cursor).body
@@ -255,7 +255,7 @@ def test_what_was_asked_for_already_is_not_asked_for_again(
 ) -> None:
     learners = broken(scene, learner, 3)
     assert support_client.get("/v1/revocations").body == {"revocations": []}
-    monkeypatch.setattr(scene.app("SupportFunction").revocation_calls.bulk_revocations, "MOST_LEARNERS", 2)
+    monkeypatch.setattr(scene.app("SupportFunction").routes.revocation_calls.bulk_revocations, "MOST_LEARNERS", 2)
     body = {"act": "release", "course_run": learner.course_run, "reason": "the exam was void"}
     first, second = (support_client.post("/v1/revocations", **body).body for _ in range(2))
     assert ([len(found["learners"]) for found in (first, second)], first["left"], second["left"]) == ([2, 1], 1, 0)
