@@ -7,7 +7,7 @@ import pytest
 
 from bench.cold import CLIENT, FUNCTION, environment, places
 
-AT_MOST = {"ingest": 143, "publish": 122}
+AT_MOST = {"ingest": 140, "publish": 120}
 """Modules; each costs 0.2 to 1 ms of CPU."""
 
 

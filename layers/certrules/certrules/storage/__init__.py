@@ -1,32 +1,9 @@
 """Records, history and notes in DynamoDB. Only this package talks to DynamoDB."""
 
-from certrules.storage.audit_log import add_entry, entries, entries_about, entry_key, find_entry
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from certrules.storage.breaker import BreakerState, load_breaker, tripped_at
-from certrules.storage.listings import (
-    Place,
-    course_runs,
-    course_runs_in_shard,
-    course_runs_of,
-    course_runs_page,
-    due_by,
-    history_items,
-    history_items_of,
-    history_of,
-    invalidated_in,
-    learners_in,
-    learners_named,
-    learners_page,
-    outdated_course_runs_of,
-    owners_of,
-    pending_everywhere,
-    pending_page,
-    records_and_name_of,
-    records_of,
-    scan_history,
-    scan_records,
-    send_history_again,
-)
-from certrules.storage.notes import find_note, notes_of, receipts, receipts_of, save_note, save_receipts
 from certrules.storage.records import (
     Loaded,
     RecordWrite,
@@ -38,14 +15,6 @@ from certrules.storage.records import (
     save_record,
     save_records,
     save_timeline,
-)
-from certrules.storage.standings import (
-    Listed,
-    StandingPlace,
-    groups_of,
-    learner_count,
-    standing_page,
-    standings_of,
 )
 from certrules.storage.tables import (
     BATCH_GET_KEYS,
@@ -68,13 +37,49 @@ from certrules.storage.tables import (
     shared_connection,
     timeline_of,
 )
-from certrules.storage.transitions import (
-    WEEK,
-    ListedTransition,
-    counted_by_week,
-    monday_of,
-    transitions,
-)
+
+if TYPE_CHECKING:  # of _LATER
+    from certrules.storage.audit_log import add_entry, entries, entries_about, entry_key, find_entry
+    from certrules.storage.listings import (
+        Place,
+        course_runs,
+        course_runs_in_shard,
+        course_runs_of,
+        course_runs_page,
+        due_by,
+        history_items,
+        history_items_of,
+        history_of,
+        invalidated_in,
+        learners_in,
+        learners_named,
+        learners_page,
+        outdated_course_runs_of,
+        owners_of,
+        pending_everywhere,
+        pending_page,
+        records_and_name_of,
+        records_of,
+        scan_history,
+        scan_records,
+        send_history_again,
+    )
+    from certrules.storage.notes import find_note, notes_of, receipts, receipts_of, save_note, save_receipts
+    from certrules.storage.standings import (
+        Listed,
+        StandingPlace,
+        groups_of,
+        learner_count,
+        standing_page,
+        standings_of,
+    )
+    from certrules.storage.transitions import (
+        WEEK,
+        ListedTransition,
+        counted_by_week,
+        monday_of,
+        transitions,
+    )
 
 __all__ = [
     "BATCH_GET_KEYS",
@@ -154,3 +159,17 @@ __all__ = [
     "transitions",
     "tripped_at",
 ]
+
+_LATER = ("audit_log", "listings", "notes", "standings", "transitions")
+"""The modules that no start of ingest or publish waits for: they are loaded when a name of theirs is first used."""
+
+if not TYPE_CHECKING:  # or no misspelt name would be found
+
+    def __getattr__(name: str) -> Any:
+        """Return a name of the modules that are loaded late, and have all their names here from now on."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        for module in _LATER:
+            found = vars(import_module(f"{__name__}.{module}"))
+            globals().update({known: found[known] for known in __all__ if known in found})
+        return globals()[name]
