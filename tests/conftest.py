@@ -3,9 +3,11 @@
 import gc
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 from xdist.workermanage import WorkerController
 
@@ -24,7 +26,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Agree with the other xdist workers on one port for DynamoDB Local."""
+    """Agree with the other xdist workers on one port for DynamoDB Local, and have AWS's models read once.
+
+    Each function of each stack has a session of botocore, and each session read these megabytes of JSON again.
+    """
+    kept = cache(JSONFileLoader().load_file)
+    JSONFileLoader.load_file = lambda _, file_path: kept(file_path)  # type: ignore[assignment, method-assign]
     config.stash[DYNAMODB_PORT] = getattr(config, "workerinput", {}).get("dynamodb_port") or free_port()
 
 
