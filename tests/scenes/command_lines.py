@@ -76,6 +76,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "revocations stop": ("RUN", *WHY),
     "revocations resume": ("RUN", *WHY),
     "audit": (),
+    "transitions": (),
+    "trends": (),
     "consumers": (),
     "send-again": ("RUN", "--learner", "LEARNER", *YES),
     "regenerate start": ("RUN", "--dry-run", *WHY),
