@@ -79,7 +79,7 @@ NAVIGATION = (
         ),
     ),
     Link("/records", "Records", ("/records/retry",)),
-    Link("/transitions", "Transitions", ("/trends",)),
+    Link("/transitions", "Transitions", ("/transitions/chosen", "/trends")),
     Link("/consumers", "Arrived?", ("/messages",)),
     Link("/audit", "Audit log", ("/result",)),
 )  # fmt: skip
@@ -155,8 +155,17 @@ def form() -> dict[str, str]:
     return _sent_fields()
 
 
+def values_in_form(name: str) -> list[str]:
+    """Return all values of a field that a form may have several of; it was read by `form` first."""
+    return [value.strip() for value in _sent_values().get(name, [])]
+
+
+def _sent_values() -> dict[str, list[str]]:
+    return parse_qs(app.current_event.decoded_body or "", keep_blank_values=True)
+
+
 def _sent_fields() -> dict[str, str]:
-    values = parse_qs(app.current_event.decoded_body or "", keep_blank_values=True)
+    values = _sent_values()
     return {name: found[-1].strip() for name, found in values.items()}
 
 

@@ -5,6 +5,7 @@ import audit_calls  # noqa: F401 - same
 import audit_pages  # noqa: F401 - same
 import case_calls  # noqa: F401 - same
 import case_pages  # noqa: F401 - same
+import choosing_pages  # noqa: F401 - same
 import consumer_calls  # noqa: F401 - same
 import course_run_calls  # noqa: F401 - same
 import course_run_pages  # noqa: F401 - same

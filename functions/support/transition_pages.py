@@ -8,6 +8,7 @@ from application import app
 from audit_calls import span
 from certrules import aws
 from certrules.support.transitions import Filter, all_listed, as_json, listed
+from choosing_pages import offered_for_chosen
 from csv_files import csv_file
 from pages import instant, page, query
 from transition_calls import CHOICES, checked, place_in
@@ -48,6 +49,7 @@ def transitions_page() -> Response[str]:
         choices=CHOICES,
         change_labels=CHANGE_LABELS,
         most=MOST_IN_FILE,
+        acts=offered_for_chosen(),
     )
 
 

@@ -55,7 +55,7 @@ class Client:
     def form(self, path: str, site: str = "same-origin", **fields: object) -> Reported:
         """Send a form of the console."""
         headers = {"Content_Type": "application/x-www-form-urlencoded", "Sec_Fetch_Site": site}
-        return reported(self.ask("POST", path, urlencode(fields).encode(), **headers))
+        return reported(self.ask("POST", path, urlencode(fields, doseq=True).encode(), **headers))
 
     def confirm(self, path: str, **fields: object) -> Reported:
         """Send a form of the console, and confirm what its page asks."""
