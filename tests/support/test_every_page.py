@@ -1,12 +1,14 @@
 """Every page of the console: axe, a phone's width, and the keyboard."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
+from certrules import aws
 from tests.scenes.browsers import Person, ada, address, browser
 from tests.scenes.bulk_runs import revocable
 from tests.scenes.grading_jobs import break_grades, class_of, earn
@@ -62,6 +64,10 @@ def held(scene: Scene) -> Learner:
     learners = class_of(2, learner)
     earn(scene, learners)
     break_grades(scene, learners, day(10))
+    recent, another = aws.now() - timedelta(weeks=2), learner.elsewhere(f"{LONG}_2")  # for the chart of the last weeks
+    scene.ingest(
+        another.configured(recent), another.enrolled(recent), another.id_approved(recent), another.passing(recent)
+    )
     return learners[0]
 
 
