@@ -93,4 +93,4 @@ def test_all_modules_are_compiled_for_good(folder: Path) -> None:
 
 def test_botocore_knows_only_the_services_that_are_called() -> None:
     services = {path.name for path in (SITE / "botocore" / "data").iterdir() if path.is_dir()}
-    assert services == {"dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"}
+    assert services == {"cloudwatch", "dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"}
