@@ -15,7 +15,6 @@ from tests.scenes.machine import LOCAL_AWS, SHARED_DATA, free_port
 
 DYNAMODB_PORT = pytest.StashKey[int]()
 OPTIONAL = ("dynamodb_local", "shared_data")  # fixtures whose tests get the marker of the same name
-CORE_TESTS = Path(__file__).parent / "core"
 MANY_OBJECTS = 2_000_000  # allocated and not freed since the last collection: some hundred megabytes
 
 settings.register_profile("dev", max_examples=50, deadline=None)  # draws again in each run, and remembers what failed
@@ -42,13 +41,8 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need something of the machine by the fixtures that they use, and those not of the core.
-
-    The core has tests of its own that reach all of it: only they are measured, which would slow down all others.
-    """
+    """Mark the tests that need something of the machine by the fixtures that they use."""
     for item in items:
-        if not item.path.is_relative_to(CORE_TESTS):
-            item.add_marker("no_cover")
         for name in OPTIONAL:
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(name)
