@@ -74,7 +74,7 @@ def _ingest(ingest: Ingest, side: str) -> Calls:
 
 def _elapsed(wire: Wire, batch: Batch, calls: Calls, latency: float) -> float:
     def answer(operation: str, body: bytes) -> bytes:
-        time.sleep(latency)
+        time.sleep(latency)  # the network: what threads may overlap
         return batch.respond(operation, body)
 
     wire.answer = answer
