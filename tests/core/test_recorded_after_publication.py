@@ -160,7 +160,7 @@ def test_what_is_sent_together_is_decided_together() -> None:
     assert published.certificate.certificate_id == "theirs"
 
 
-@pytest.mark.parametrize("act", ["invalidates", "releases"])
+@pytest.mark.parametrize("act", ["invalidates", "invalidates and lifts", "releases"])
 def test_what_a_person_revoked_that_the_facts_never_carried_stays_as_they_left_it(act: str) -> None:
     record = RecordBetweenDecisions()
     record.receive([ENROLLED, passing()], AWARDED)
@@ -179,8 +179,9 @@ def test_what_a_person_revoked_that_the_facts_never_carried_stays_as_they_left_i
 
     assert revoked.certificate is not None
     assert (revoked.certificate.status, revoked.certificate[4:]) == (Status.UNAVAILABLE, held.certificate[4:])
-    for day in (10, 20):
-        again = record.receive([], FIRST + day * DAY).publication
+    lifted = deed._replace(at=FIRST + 10 * DAY, event_id="lifted", value=False)
+    for day, entries in ((10, [lifted] if act == "invalidates and lifts" else []), (20, [])):
+        again = record.receive(entries, FIRST + day * DAY).publication
         assert (again.published, again.new_transitions) == (revoked, ())
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
-from certrules.core.terms import Cause
 from certrules.reconciliation.finding_types import OLD_LOGIC_DIFFERS, OTHERWISE
 from certrules.storage import Pair, load
 from tests.simulation.chances import Chances
 from tests.simulation.functions import surroundings
-from tests.simulation.invariants import BrokenError, Watch, differences, settled, unbroken
+from tests.simulation.invariants import BY_A_PERSON, BrokenError, Watch, differences, settled, unbroken
 from tests.simulation.machines import Machine, importing, reconciling, regenerating
 from tests.simulation.story import Reported, story_of
 from tests.simulation.world import World
@@ -24,8 +23,6 @@ ALARMS = {
     REGENERATION: "BulkRunFailedAlarm",
     RECONCILIATION: "ReconciliationFailedAlarm",
 }
-
-BY_A_PERSON = {Cause.INVALIDATED, Cause.NEVER_EARNED}
 
 MOST_STEPS = 3_000
 

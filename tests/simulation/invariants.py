@@ -34,6 +34,8 @@ TAKING: Mapping[str, str] = {
 }
 """The kind of event without which there is no loss of this cause."""
 
+BY_A_PERSON = {Cause.INVALIDATED, Cause.NEVER_EARNED}
+
 
 class BrokenError(AssertionError):
     """Something that has to hold does not."""
@@ -163,8 +165,8 @@ def _unlike_facts(pair: Pair, story: list[Reported], now: datetime) -> str:
     if not stored.timeline:
         return "" if published.certificate is None else "there is a certificate without a fact"
     until = max(now, timeline[-1].at)  # an event of a producer whose clock is ahead counts at once
-    expected = replay(Record(*pair, timeline), POLICIES, until).certificate
-    ours = published.certificate
+    outcome = replay(Record(*pair, timeline), POLICIES, until)
+    expected, ours = outcome.certificate, published.certificate
     if published.pending is not None and published.pending.cause is Cause.NEVER_EARNED:
         return "" if ours is not None and ours.status is Status.DOWNLOADABLE else "held, but not downloadable"
     if expected is None:  # an existing certificate stays, with its last status
@@ -173,9 +175,11 @@ def _unlike_facts(pair: Pair, story: list[Reported], now: datetime) -> str:
         return f"there is none, and by the facts {expected}"
     if ours.status is Status.UNAVAILABLE and active_by_person(timeline):
         return ""
-    taken = [change.cause for change in published.transitions[-1:]] == [Cause.NEVER_EARNED]
+    by_facts = {(change.at, change.cause) for change in outcome.transitions}
+    last = published.transitions[-1:]
+    taken = any(change.cause in BY_A_PERSON and (change.at, change.cause) not in by_facts for change in last)
     if taken and ours.status is expected.status is not Status.DOWNLOADABLE:
-        return ""  # a person took it: it shows what learners last saw, the facts what they would have seen
+        return ""  # a person took what the facts never gave: it shows what learners last saw, also once that is lifted
     ours = ours._replace(certificate_id=expected.certificate_id)
     if expected.first_issued_at is None:  # a date of issue survives facts that no longer give one
         ours = ours._replace(issued_at=None, first_issued_at=None)

@@ -31,6 +31,11 @@ def test_no_history_of_faults_costs_a_certificate_an_event_or_a_fact() -> None:
     assert "60 histories" in done.stdout
 
 
+def test_what_a_person_took_though_the_facts_never_gave_it_stays_so_when_the_act_is_lifted() -> None:
+    done = simulate("--seed", "54882", "--histories", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_an_aws_that_does_not_hold_what_it_promises_is_noticed_and_shrunk(defect: str) -> None:
     done = simulate("--histories", "100", "--defect", defect)
