@@ -1,54 +1,28 @@
 """Who has this username or e-mail: at the API, the command line and the console, with the platform asked live."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
 
 from certs.support.api import CONTRADICTS, NOT_FOUND, TRY_AGAIN
-from localcloud import LocalCloud
 from tests.scenes.browsers import Person, ada, browser
 from tests.scenes.commands import certs
-from tests.scenes.named_learners import EMAIL, WITH_NAMES, with_pii
-from tests.scenes.platform_accounts import CLIENT, Platform, serving
-from tests.scenes.scene import TEMPLATE, Learner, Scene, day
+from tests.scenes.named_learners import EMAIL, with_pii
+from tests.scenes.named_platform import _platform_as_ever, platform, stack
+from tests.scenes.platform_accounts import Platform
+from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client
 from tests.scenes.support_commands import _cloud_in_folder, address
 
-__all__ = ["_cloud_in_folder", "ada", "address", "browser"]
+__all__ = ["_cloud_in_folder", "_platform_as_ever", "ada", "address", "browser", "platform", "stack"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:lms-client"
-
-
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    with serving() as platform:
-        yield platform
-
-
-@pytest.fixture(scope="module")
-def stack(platform: Platform) -> Iterator[Scene]:
-    parameters = {**WITH_NAMES, "PlatformUrl": platform.url, "PlatformCredentialsSecret": SECRET}
-    with LocalCloud(TEMPLATE, parameters) as cloud:
-        cloud.client("secretsmanager").create_secret(Name="lms-client", SecretString=json.dumps(CLIENT))
-        with cloud.functions["SupportFunction"].running():
-            pass
-        yield Scene(cloud)
 
 
 @pytest.fixture(autouse=True)
-def _platform_as_ever(scene: Scene, platform: Platform) -> None:
-    """A platform without faults, of which nothing is remembered."""
+def _nothing_is_known(scene: Scene) -> None:
     scene.empty_tables()
-    fresh = Platform()
-    platform.accounts, platform.answers, platform.is_staff = fresh.accounts, [], True
-    platform.secret = fresh.secret
-    with scene.cloud.functions["SupportFunction"].running():
-        from certrules.support import learners
-
-        learners.platform.cache_clear()
 
 
 @pytest.fixture

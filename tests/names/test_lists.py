@@ -1,40 +1,22 @@
 """Names in lists: usernames that are pasted, and usernames beside the ids of the lists that pages show."""
 
-from collections.abc import Iterator
-
-import msgspec
 import pytest
 
 from certrules.core.fact_types import Fact
-from localcloud import LocalCloud
 from tests.scenes.bulk_runs import revocable
 from tests.scenes.grading_jobs import broken
-from tests.scenes.named_learners import EMAIL, WITH_NAMES, erased, named, with_pii
-from tests.scenes.platform_accounts import CLIENT, Platform, serving
-from tests.scenes.scene import TEMPLATE, Learner, Scene, day
+from tests.scenes.named_learners import EMAIL, erased, named, with_pii
+from tests.scenes.named_platform import _platform_as_ever, platform, stack
+from tests.scenes.platform_accounts import Platform
+from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client, about
+
+__all__ = ["_platform_as_ever", "platform", "stack"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
-SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:lms-client"
 ADA = 42
 """The learner whom the platform has under the e-mail, and the username ada."""
-
-
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    with serving() as platform:
-        yield platform
-
-
-@pytest.fixture(scope="module")
-def stack(platform: Platform) -> Iterator[Scene]:
-    parameters = {**WITH_NAMES, "PlatformUrl": platform.url, "PlatformCredentialsSecret": SECRET}
-    with LocalCloud(TEMPLATE, parameters) as cloud:
-        cloud.client("secretsmanager").create_secret(
-            Name="lms-client", SecretString=msgspec.json.encode(CLIENT).decode()
-        )
-        yield Scene(cloud)
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +54,23 @@ def test_a_pasted_list_may_name_learners_as_whoever_wrote_it_did(scene: Scene, l
     assert [scene.facts_stored(one)[Fact.ALLOWLIST] for one in (bea, ada, twin)] == [1, 1, 0]
     assert "bEA" not in repr(scene.items("SupportTable"))
     assert EMAIL not in repr([scene.items(name) for name in ("SupportTable", "CertificatesTable", "HistoryTable")])
+
+
+def test_a_list_of_many_usernames_asks_the_platform_for_fifty_at_once(
+    scene: Scene, learner: Learner, platform: Platform
+) -> None:
+    names = [f"Learner-{number}" for number in range(1_000)]
+    platform.accounts = [
+        {"id": 1_000_000 + number, "username": name.lower() if number == 7 else name, "name": "", "email": ""}
+        for number, name in enumerate(names)
+        if number != 500
+    ]
+    scene.ingest(learner.configured(day(1)))
+    body = {"act": "allowlist-add", "course_run": learner.course_run, "text": "\n".join(names), "reason": "ticket 12"}
+    lines = Client(scene).post("/v1/lists/preview", **body).body["lines"]
+    assert [line["learner_id"] for line in lines if line["learner_id"]] == [one["id"] for one in platform.accounts]
+    assert [line["written"] for line in lines if not line["accepted"]] == ["Learner-500"]
+    assert platform.requests == {"POST /oauth2/access_token": 1, "GET /api/user/v1/accounts": 20}
 
 
 def test_the_page_of_a_pasted_list_has_the_name_beside_the_id(scene: Scene, learner: Learner) -> None:

@@ -131,6 +131,32 @@ def test_whoever_has_just_registered_is_found_soon(
     assert accounts.find("username", "bea") == [Account(7, Name("bea", ""))]
 
 
+def test_many_usernames_are_asked_at_once_and_each_is_remembered(
+    platform: Platform, accounts: PlatformAccounts
+) -> None:
+    platform.accounts += [{"id": 100 + one, "username": f"bea{one}", "name": "", "email": ""} for one in range(119)]
+    names = ["ada", *(f"bea{number}" for number in range(119))]
+    found = accounts.find_usernames([*names, "nobody"])
+    assert found == {
+        "ada": [ADA],
+        **{f"bea{one}": [Account(100 + one, Name(f"bea{one}", ""))] for one in range(119)},
+        "nobody": [],
+    }
+    assert platform.requests == {TOKEN: 1, ACCOUNTS: 3}
+    assert accounts.find_usernames(names[::-1])["bea7"] == accounts.find("username", "bea7") == found["bea7"]
+    assert platform.requests == {TOKEN: 1, ACCOUNTS: 3}
+
+
+def test_a_username_that_the_platform_spells_otherwise_is_asked_alone(
+    platform: Platform, accounts: PlatformAccounts
+) -> None:
+    accounts.find("username", "nobody")
+    other = {"id": 7, "username": "josé", "name": "", "email": ""}
+    platform.answers = [(200, [dict(platform.accounts[0]), other], {}), (200, [other], {})]
+    assert accounts.find_usernames(["ada", "jose"]) == {"ada": [ADA], "jose": [Account(7, Name("josé", ""))]}
+    assert platform.requests == {TOKEN: 1, ACCOUNTS: 3}
+
+
 def test_no_more_than_so_many_answers_are_in_memory(
     accounts: PlatformAccounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

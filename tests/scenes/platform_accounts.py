@@ -61,7 +61,8 @@ class Platform:
 
     def _accounts(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         if "username" in query:
-            wanted = [item for item in self.accounts if item["username"] in query["username"].strip(",").split(",")]
+            names = {name.casefold() for name in query["username"].strip(",").split(",")}  # as MySQL compares them
+            wanted = [item for item in self.accounts if item["username"].casefold() in names]
         elif not self.is_staff:
             return 403, DENIED, {}
         elif "email" in query:

@@ -6,7 +6,8 @@ logged, and no error names them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import batched
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -20,6 +21,9 @@ _MISSING_SECONDS = 30
 """For how long it counts that there is no such account: whoever has just registered is found soon."""
 
 _MOST_REMEMBERED = 1_000
+_MOST_USERNAMES = 50
+"""How many usernames one request asks for: its address and its answer stay far from what servers refuse."""
+
 _PARAMETERS = Parameters("PlatformUrl", "PlatformCredentialsSecret")
 
 type Question = Literal["username", "email", "lms_user_id"]
@@ -43,19 +47,38 @@ class PlatformAccounts:
 
     def find(self, by: Question, value: str) -> list[Account]:
         """Return the accounts that have this username, e-mail or id: none or one, as a rule. Raises PlatformError."""
-        now = self._clock()
+        known = self._known(by, value)
+        return self._remember(by, value, self._asked(by, value)) if known is None else known
+
+    def find_usernames(self, usernames: Iterable[str]) -> dict[str, list[Account]]:
+        """Return the accounts of each username, as `find` does: one request for fifty. Raises PlatformError."""
+        found = {username: self._known("username", username) for username in usernames}
+        for names in batched([name for name, known in found.items() if known is None], _MOST_USERNAMES, strict=False):
+            by_name: dict[str, list[Account]] = {}
+            for account in self._asked("username", ",".join(names)):
+                by_name.setdefault(account.name.username.casefold(), []).append(account)
+            is_clear = by_name.keys() <= {name.casefold() for name in names}
+            for name in names:  # a platform that has a name under another spelling names it if it is asked alone
+                some = by_name.get(name.casefold(), [])
+                found[name] = (
+                    self._remember("username", name, some) if some or is_clear else self.find("username", name)
+                )
+        return {name: some or [] for name, some in found.items()}
+
+    def _known(self, by: Question, value: str) -> list[Account] | None:
+        """Return what is remembered; None if it has to be asked."""
         found, until = self._remembered.get((by, value), ([], 0.0))
-        if now < until:
-            return found
-        found = self._asked(by, value)
+        return found if self._clock() < until else None
+
+    def _remember(self, by: Question, value: str, found: list[Account]) -> list[Account]:
         self._remembered.pop((by, value), None)
         while len(self._remembered) >= _MOST_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[by, value] = found, now + (REMEMBERED_SECONDS if found else _MISSING_SECONDS)
+        self._remembered[by, value] = found, self._clock() + (REMEMBERED_SECONDS if found else _MISSING_SECONDS)
         return found
 
     def _asked(self, by: Question, value: str) -> list[Account]:
-        answer = self._answer(f"/api/user/v1/accounts?{urlencode([(by, value)])}")
+        answer = self._answer(f"/api/user/v1/accounts?{urlencode([(by, value)], safe=',')}")
         if answer.status == 404:
             return []
         if answer.status in {401, 403}:

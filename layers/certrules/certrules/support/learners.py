@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from certrules import settings, storage
+from certrules import aws, settings, storage
 from certrules.formats.learner_names import MOST_CHARACTERS, Name
 from certrules.platform_accounts import Account, PlatformAccounts
 from certrules.platform_client import PlatformError
@@ -47,12 +47,17 @@ def find(by: By, text: str) -> FoundLearners:
     Raises RefusedActError if there is none, if nobody can know, or if the platform doesn't answer.
     """
     asked = _readable(by, text)
+    accounts, error = _asked(lambda accounts: accounts.find(by, asked))
+    return _found(by, asked, accounts or (), error)
+
+
+def _found(by: By, asked: str, accounts: Iterable[Account], error: PlatformError | None) -> FoundLearners:
+    """Return stored learners and the platform's accounts; `error`: why there are none of these. Raises as `find`."""
     is_stored = by == "username" and settings.stores_names()
     if not is_stored and platform() is None:
         raise RefusedActError(409, *_nobody_knows(by), by)
     stored = storage.learners_named(asked) if is_stored else {}
     found = {learner: FoundLearner(learner, *name, "stored") for learner, name in stored.items()}
-    accounts, error = _asked(lambda accounts: accounts.find(by, asked))
     for account in accounts:
         found[account.learner_id] = FoundLearner(account.learner_id, *account.name, "platform")
     if not found and error is not None:
@@ -64,8 +69,36 @@ def find(by: By, text: str) -> FoundLearners:
     return FoundLearners(learners, "" if error is None else error.title)
 
 
-def find_either(text: str) -> FoundLearners:
-    """Return the learners of a text that may be an e-mail or, always without a blank or a comma, a username."""
+def find_each(texts: Iterable[str]) -> dict[str, FoundLearners | RefusedActError]:
+    """Return whom each text means, an e-mail or a username, or why that is not known.
+
+    The platform is asked for fifty usernames at once, and for each e-mail alone: its API takes only one.
+    """
+    texts = list(dict.fromkeys(texts))
+    usernames = {text: asked for text in texts if "@" not in text and (asked := _username(text))}
+    accounts, error = _asked(lambda accounts: accounts.find_usernames(usernames.values()))
+    by_username = accounts or {}
+
+    def one(text: str) -> FoundLearners | RefusedActError:
+        try:
+            if asked := usernames.get(text):
+                return _found("username", asked, by_username.get(asked, ()), error)
+            return _find_either(text)
+        except RefusedActError as refusal:
+            return refusal
+
+    return dict(zip(texts, aws.each(one, texts), strict=True))
+
+
+def _username(text: str) -> str:
+    try:
+        return _readable("username", text)
+    except RefusedActError:
+        return ""
+
+
+def _find_either(text: str) -> FoundLearners:
+    """Return the learners of a text that may be an e-mail or a username. Raises as `find`."""
     if "@" not in text:
         return find("username", text)
     try:
@@ -91,7 +124,7 @@ def usernames_of(learner_ids: Iterable[int]) -> dict[int, str]:
 def name_of(learner_id: int) -> FoundLearner | None:
     """Return a learner's names, by the platform or as stored; None if nobody knows them, or can be asked."""
     accounts, _ = _asked(lambda accounts: accounts.find("lms_user_id", str(learner_id)))
-    for account in accounts:
+    for account in accounts or ():
         if account.learner_id == learner_id:
             return FoundLearner(learner_id, *account.name, "platform")
     if not settings.stores_names():
@@ -100,18 +133,18 @@ def name_of(learner_id: int) -> FoundLearner | None:
     return None if stored == Name("", "") else FoundLearner(learner_id, *stored, "stored")
 
 
-def _asked(ask: Callable[[PlatformAccounts], list[Account]]) -> tuple[list[Account], PlatformError | None]:
-    """Return what the platform answers, and why it doesn't; nothing, if there is none."""
+def _asked[T](ask: Callable[[PlatformAccounts], T]) -> tuple[T | None, PlatformError | None]:
+    """Return what the platform answers, or None and why it doesn't; without a reason, if there is no platform."""
     accounts = platform()
     if accounts is None:
-        return [], None
+        return None, None
     try:
         return ask(accounts), None
     except PlatformError as error:
-        return [], error
+        return None, error
     except (BotoCoreError, ClientError) as error:
         fix = f"have an operator look at PlatformCredentialsSecret, and at what may read it ({type(error).__name__})"
-        return [], PlatformError("the credentials of this service's client can't be read", fix)
+        return None, PlatformError("the credentials of this service's client can't be read", fix)
 
 
 def _readable(by: By, text: str) -> str:

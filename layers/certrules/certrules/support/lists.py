@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from certrules import aws, storage
+from certrules import storage
 from certrules.audit import Subject
 from certrules.core.policy import Policies
 from certrules.core.terms import Status
@@ -24,6 +24,7 @@ from certrules.storage import Pair
 from certrules.support import learners, revocations
 from certrules.support.acts import ACTS, Done, Preview, detail_of, once, preview
 from certrules.support.cases import Case
+from certrules.support.learners import FoundLearners
 from certrules.support.records import preview_of_many
 from certrules.support.revocations import MOST_LEARNERS, events_for
 
@@ -132,22 +133,23 @@ def outcomes_of(request: ListRequest, policies: Policies, now: datetime) -> list
 
 def _known_as(names: Collection[str]) -> dict[str, int | RefusedActError]:
     """Return who is meant by each name, or why that is not known. Raises RefusedActError if nobody can be asked now."""
-    return dict(aws.each(lambda name: (name, _learner(name)), sorted(names)))
+    found = learners.find_each(name for name in sorted(names) if not _is_number(name))
+    return {name: _learner(found[name]) if name in found else _by_id(name) for name in names}
 
 
-def _learner(name: str) -> int | RefusedActError:
-    if _is_number(name):
-        if 0 < int(name) < 2**63:
-            return int(name)
-        return RefusedActError(422, "this is no learner id", "it is the platform's user id")
-    try:
-        found = learners.find_either(name)
-    except RefusedActError as refusal:
-        if refusal.status == 503:
-            raise
-        if refusal.status == 404:  # in other words: what is remembered of a list has no name in it
-            return RefusedActError(404, "no learner is known by this name", refusal.fix)
-        return refusal
+def _by_id(name: str) -> int | RefusedActError:
+    if 0 < int(name) < 2**63:
+        return int(name)
+    return RefusedActError(422, "this is no learner id", "it is the platform's user id")
+
+
+def _learner(found: FoundLearners | RefusedActError) -> int | RefusedActError:
+    if isinstance(found, RefusedActError):
+        if found.status == 503:
+            raise found
+        if found.status == 404:  # in other words: what is remembered of a list has no name in it
+            return RefusedActError(404, "no learner is known by this name", found.fix)
+        return found
     if len(found.learners) > 1:
         ids = ", ".join(str(learner.learner_id) for learner in found.learners)
         return RefusedActError(409, "several learners may be meant", f"write the id of the right one: {ids}")

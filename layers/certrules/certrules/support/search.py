@@ -19,7 +19,7 @@ MOST_HITS = 50
 """How many hits are listed."""
 
 _MOST_WORDS_ASKED = 2
-"""How many words of a text are looked up as usernames: the platform is asked for each."""
+"""How many words of a text are looked up as ids of certificates: a request for each form of an id."""
 
 type HitKind = Literal["case", "learner", "course_run", "revocation", "bulk_run"]
 
@@ -132,11 +132,9 @@ def _people(asked: SearchText) -> _Names:
     names: dict[str, tuple[learners.FoundLearner, ...]] = {}
     further: list[str] = []
     is_missing = not (asked.learner_ids or asked.people or asked.ids or asked.run_ids)
-    for text in (*asked.people, *(asked.words[:_MOST_WORDS_ASKED] if is_missing else ())):
-        try:
-            found = learners.find_either(text)
-        except RefusedActError as refusal:
-            further.append(f"{refusal.title}: {refusal.fix}.")
+    for text, found in learners.find_each((*asked.people, *(asked.words if is_missing else ()))).items():
+        if isinstance(found, RefusedActError):
+            further.append(f"{found.title}: {found.fix}.")
             continue
         names[text] = found.learners
         if found.problem:
