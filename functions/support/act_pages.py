@@ -11,6 +11,7 @@ from acting import acted, previewed
 from application import app, key_of, scopes
 from certrules.requests import RefusedActError
 from certrules.support.acts import ACTS
+from certrules.support.learners import usernames_of
 from confirming import done_if_seen
 from models import ActRequest
 from pages import form, instant, key_in, number, page, unread
@@ -41,6 +42,7 @@ def preview_of(act: ActRequest, fields: Mapping[str, str], *, stale: bool = Fals
         allowed=preview.scope in scopes(),
         label=ACTS[act.act].label,
         key=uuid4(),
+        usernames=usernames_of([act.learner_id]),
         stale=stale,
     )
 

@@ -13,6 +13,7 @@ from certrules.audit import Entry, Filter, Kind
 from certrules.requests import RefusedActError
 from certrules.storage import Pair
 from certrules.support import cases
+from certrules.support.learners import usernames_of
 from csv_files import csv_file
 from pages import instant, number, page, query
 
@@ -55,6 +56,7 @@ def audit_page() -> Response[str]:
     first, last, which = filters()
     found, following = audit.listed(first, last, which, place_in(query("cursor")), PAGE)
     content: dict[str, Any] = {"entries": as_json(found, aws.now()), "next": following, "asked": asked()}
+    content["usernames"] = usernames_of(filter(None, (entry.subject.learner_id for entry in found)))
     return page("audit.html", first=first, last=last, kinds=list(Kind), acts=LABELS, **content)
 
 
@@ -84,7 +86,14 @@ def result_page() -> Response[str]:
     now = aws.now()
     (row,) = as_json([entry], now)
     waits = row["outcome"]["state"] == "sent" and now - entry.at < REFRESHES_FOR
-    answer = page("result.html", row=row, waits=waits, sentence=None if waits else _sentence_now(entry, now))
+    who = entry.subject.learner_id
+    answer = page(
+        "result.html",
+        row=row,
+        waits=waits,
+        sentence=None if waits else _sentence_now(entry, now),
+        usernames=usernames_of([] if who is None else [who]),
+    )
     if waits:
         answer.headers["Refresh"] = str(REFRESH_SECONDS)
     return answer

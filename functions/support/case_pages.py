@@ -34,7 +34,7 @@ def case_page() -> Response[str]:
     return page(
         "case.html",
         case=body,
-        username=usernames_of([found.pair.learner_id]).get(found.pair.learner_id, ""),
+        usernames=usernames_of([found.pair.learner_id]),
         problems=problems_of(body),
         visibility=visibility_of(view.explanation),
         story=story_of(found.record.timeline, view.explanation, view.published),
@@ -105,4 +105,5 @@ def what_if_page() -> Response[str]:
     found = cases.open_case(pair_of(number(query("learner_id")), query("course_run")), POLICIES)
     codes = query("change").split(",")
     outcome = cases.what_if(found, [code for code in codes if code], [], aws.now(), as_of)
-    return page("what_if.html", pair=found.pair, outcome=outcome, as_of=as_of)
+    usernames = usernames_of([found.pair.learner_id])
+    return page("what_if.html", pair=found.pair, outcome=outcome, as_of=as_of, usernames=usernames)

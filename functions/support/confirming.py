@@ -4,7 +4,7 @@ A form acts when it comes back with `seen`, the digest of what the page showed. 
 the page asks again: nobody confirms what they did not see.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from typing import NamedTuple
@@ -15,7 +15,8 @@ from aws_lambda_powertools.event_handler import Response
 from application import app, scopes
 from certrules.requests import RefusedActError
 from certrules.support.acts import Done
-from pages import page, see
+from certrules.support.learners import usernames_of
+from pages import link, page, see
 
 MOST_NAMES = 100
 """How many of whom an act is about are listed; all are counted."""
@@ -32,13 +33,31 @@ class Step(NamedTuple):
     notes: Sequence[str] = ()
     danger: bool = False
     scope: str = "act"  # what it takes
+    more: int = 0  # about how many others it is, which `names` leaves out
+    listed: str = ""  # the address of a page that lists all of them
 
     @property
     def seen(self) -> str:
         """The digest of what is shown."""
         return sha256(
-            repr((self.title, self.sentence, self.button, list(self.names), list(self.notes))).encode()
+            repr((self.title, self.sentence, self.button, list(self.names), self.more, list(self.notes))).encode()
         ).hexdigest()
+
+
+def names_in_cases(rows: Iterable[tuple[int, str, str]]) -> list[tuple[str, str]]:
+    """Return the names of a step that is about cases: each has a learner, a course run, and a text about them.
+
+    The first MOST_NAMES have usernames beside the ids: the others are not shown.
+    """
+    listed = list(rows)
+    usernames = usernames_of(learner_id for learner_id, _, _ in listed[:MOST_NAMES])
+    return [
+        (
+            link("/case", learner_id=learner_id, course_run=course_run),
+            f"{' '.join(filter(None, (str(learner_id), usernames.get(learner_id))))}: {text}",
+        )
+        for learner_id, course_run, text in listed
+    ]
 
 
 def asked_first(step: Step, fields: Mapping[str, str]) -> Response[str] | None:

@@ -14,7 +14,7 @@ from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations, standings
 from certrules.support.acts import SWITCHES
 from certrules.support.learners import usernames_of
-from confirming import Step, asked_first
+from confirming import Step, asked_first, names_in_cases
 from models import BulkDiscard, Switch
 from pages import form, key_in, link, page, query, see, unread
 
@@ -62,13 +62,8 @@ def course_run_act() -> Response[str]:
 
 def held_names(rows: Iterable[Mapping[str, Any]], course_run: str) -> list[tuple[str, str]]:
     """Return the address and the text of each certificate whose revocation is held, for a page that asks."""
-    return [
-        (
-            link("/case", learner_id=row["learner_id"], course_run=course_run),
-            f"{row['learner_id']}: {words_of('cause', row['cause'])}",
-        )
-        for row in rows
-    ]
+    causes = {int(row["learner_id"]): words_of("cause", row["cause"]) for row in rows}
+    return names_in_cases(((learner_id, course_run, cause) for learner_id, cause in causes.items()))
 
 
 def taken_at_once(many: int, other: str) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
 from application import app, scopes
+from certrules.support.learners import usernames_of
 from certrules.support.program_acts import PROGRAM_ACTS
 from confirming import done_if_seen
 from models import ProgramActRequest
@@ -26,6 +27,7 @@ def preview_of(act: ProgramActRequest, *, stale: bool = False) -> Response[str]:
     found = program_previewed(act.model_copy(update={"cause": None}) if stale else act)
     status = HTTPStatus.CONFLICT if stale else HTTPStatus.OK
     content: dict[str, Any] = {"allowed": found["scope"] in scopes(), "label": PROGRAM_ACTS[act.act].act.label}
+    content["usernames"] = usernames_of([act.learner_id])
     return page("program_preview.html", status, request=act, preview=found, key=uuid4(), stale=stale, **content)
 
 

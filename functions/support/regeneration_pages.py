@@ -2,21 +2,25 @@
 
 import csv
 import re
+from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
 from application import actor, app
 from certrules import aws, storage
-from certrules.bulk import lifecycle
+from certrules.bulk import lifecycle, plan_lines
 from certrules.bulk.comparison_counts import COLUMNS, percent
+from certrules.bulk.plan_lines import Filter
 from certrules.bulk.runs import Approvers
 from certrules.core.wording import listed
+from certrules.formats.words import change_words
 from certrules.requests import RefusedActError, identity
 from certrules.support import spellings
 from certrules.support.learners import usernames_of
-from confirming import Step, asked_first
+from confirming import MOST_NAMES, Step, asked_first, names_in_cases
 from pages import form, key_in, link, page, query, see, unread
+from plan_calls import plan_of
 from regenerations import BUCKET, MACHINE, BulkRun, decided, resumed, started
 
 REFRESH_SECONDS = 3
@@ -129,16 +133,30 @@ def decision_step(run_id: str, decision: str) -> Step:
     back, plan = link("/regeneration", id=run_id), run["plan"]
     if run["state"] != "waiting":
         raise RefusedActError(409, f"it is {run['state']}, and waits for nobody", "see what it is at", "id")
-    notes = [f"{run['request']['by']} asked for it: {run['request']['reason']}", f"The plan's hash is {plan['hash']}."]
-    names = [(link("/regeneration/plan", id=run_id), "The plan, line by line")]
+    found = plan_of(run_id)
+    lines, _ = plan_lines.page_of(found, Filter(), 0, MOST_NAMES)
+    about: dict[str, Any] = {
+        "names": names_in_cases(
+            (
+                change.learner_id,
+                change.course_run,
+                change_words(f"{change.before or 'none'} > {change.after or 'none'}"),
+            )
+            for change in (line.change for line in lines)
+        ),
+        "more": plan["changes"] - len(lines),
+        "listed": link("/regeneration/plan", id=run_id),
+        "scope": "approve",
+    }
+    notes = [f"{run['request']['by']} asked for it: {run['request']['reason']}"]
     if decision == "decline":
-        return Step("Decline the plan", "Nothing is changed.", "decline it", back, names, notes, scope="approve")
+        sentence = f"{plan['changes']} certificates stay as they are."
+        return Step("Decline the plan", sentence, "decline it", back, notes=notes, **about)
     if plan.get("programs"):
         notes.append(f"Program certificates that fall with these: {plan['programs']['falling']}.")
     sentence = f"{plan['changes']} certificates change; {plan['revocations']} of them are taken away."
-    return Step(
-        "Approve the plan", sentence, f"change {plan['changes']}", back, names, notes, danger=True, scope="approve"
-    )
+    button = f"revoke {plan['revocations']}, change {plan['changes']}"
+    return Step("Approve the plan", sentence, button, back, notes=notes, danger=True, **about)
 
 
 def resume_step(run_id: str) -> Step:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from application import app, demand
 from certrules.core.wording import when
 from certrules.formats.words import words_of
-from confirming import Step, asked_first
+from confirming import Step, asked_first, names_in_cases
 from models import SendAgain
 from pages import form, instant, link, number, see, unread
 from sending_calls import found_for, sent_again
@@ -29,13 +29,10 @@ def send_again_page() -> Response[str]:
     except ValidationError as error:
         raise unread(error) from error
     changes = found_for(asked)
-    names = [
-        (
-            link("/case", learner_id=one.pair.learner_id, course_run=asked.course_run),
-            f"{one.pair.learner_id}: {words_of('status', one.status)} on {when(one.at)}",
-        )
+    names = names_in_cases(
+        (one.pair.learner_id, one.pair.course_run, f"{words_of('status', one.status)} on {when(one.at)}")
         for one in changes
-    ]
+    )
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     back = (
         link("/course-run", course_run=asked.course_run)

@@ -43,7 +43,10 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
     bob.check("plan")
     bob.page.get_by_role("link", name="Back to the run").click()
     bob.page.get_by_role("button", name="Approve: revoke 2").click()
-    bob.page.get_by_role("button", name="Yes: change 2").click()
+    expect(bob.page.get_by_role("main")).to_contain_text("Which: 2")
+    expect(bob.page.get_by_role("main").get_by_role("listitem")).to_contain_text(["downloadable → not passing"] * 2)
+    bob.check()
+    bob.page.get_by_role("button", name="Yes: revoke 2, change 2").click()
     scene.cloud.deliver()
     bob.page.reload()
 

@@ -1,5 +1,7 @@
 """Names in lists: usernames that are pasted, and usernames beside the ids of the lists that pages show."""
 
+from typing import Any
+
 import pytest
 
 from certrules.core.fact_types import Fact
@@ -79,7 +81,7 @@ def test_the_page_of_a_pasted_list_has_the_name_beside_the_id(scene: Scene, lear
     for text in ("bEA", str(learner.learner_id)):
         asked = Client(scene).form("/lists/preview", "same-origin", **fields, text=text)
         assert (asked.status, f">{learner.learner_id}</a>" in asked.body) == (200, True)
-        assert "Bea</span>" in asked.body or " bEA<" in asked.body
+        assert "Bea</bdi>" in asked.body or " bEA<" in asked.body
 
 
 def test_lists_of_learners_show_their_usernames_until_they_are_erased(scene: Scene, learner: Learner) -> None:
@@ -91,15 +93,38 @@ def test_lists_of_learners_show_their_usernames_until_they_are_erased(scene: Sce
     ada = Client(scene)
     run = ada.post("/v1/regenerations", course_runs=[falling.course_run], reason="new policy").body["id"]
     scene.cloud.deliver()
-    pages = [
+    pages: list[tuple[str, dict[str, Any]]] = [
         ("/course-run", {"course_run": learner.course_run}),
         ("/course-run/learners", {"course_run": learner.course_run}),
         ("/revocations", {}),
         ("/regeneration/plan", {"id": run}),
         ("/case", about(learners[0])),
+        ("/what-if", {**about(learners[0]), "change": "fail"}),
     ]
-    for path, query in pages:
-        assert "learner-0" in ada.get(path, **query).body, path
+    asked_for = ada.post("/v1/revocations", act="release", course_run=learner.course_run, reason="ticket 12").body
+    in_run = {"course_run": learner.course_run, "reason": "ticket 12"}
+    forms: list[tuple[str, dict[str, Any]]] = [
+        ("/preview", {"act": "discard", "reason": "ticket 12", **about(learners[0])}),
+        ("/course-run/act", {"choice": "discard", **in_run}),
+        ("/revocations/decide", {"id": asked_for["id"], "choice": "approve"}),
+        ("/regenerations/decide", {"id": run, "choice": "approve"}),
+        ("/send-again", {"since": "2020-01-01T00:00", **in_run}),
+    ]
+
+    def shown() -> set[str]:
+        bodies = [(path, ada.get(path, **query).body) for path, query in pages]
+        bodies += [(path, ada.form(path, "same-origin", **fields).body) for path, fields in forms]
+        return {path for path, body in bodies if "learner-0" in body}
+
+    assert shown() == {path for path, _ in (*pages, *forms)}
     scene.ingest(*(erased(one, day(21)) for one in learners))
-    for path, query in pages:
-        assert "learner-0" not in ada.get(path, **query).body, path
+    assert shown() == set()
+
+
+def test_the_audit_log_shows_the_username_beside_the_id(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying(), named(learner, day(20), "bea", ""))
+    ada = Client(scene)
+    fields = {"act": "redecide", "reason": "ticket 12", "version": ada.case(learner)["version"], **about(learner)}
+    acted = ada.form("/act", "same-origin", key="a key of it", **fields)
+    for path in (acted.headers["location"], "/audit"):
+        assert b"bea</bdi>" in ada.ask("GET", path).body, path
