@@ -213,8 +213,8 @@ def _retain_unless_a_person_acts(
     """Retain the certificate and hold its revocation, unless a person invalidated, released or discarded."""
     invalidation = active_by_person(timeline)
     if invalidation is not None and invalidation.at > since and invalidation.at >= live_since:
-        actor = Actor(invalidation.by, invalidation.notes)
-        return _revoke(before, outcome, Status.UNAVAILABLE, invalidation.at, (Cause.INVALIDATED, actor))
+        why = Cause.INVALIDATED, Actor(invalidation.by, invalidation.notes)
+        return _revoke(before, outcome, outcome.status or Status.UNAVAILABLE, invalidation.at, why)
     actions = [entry for entry in timeline if entry.fact is Fact.REVOCATION and entry.subject == Cause.NEVER_EARNED]
     action = actions[-1] if actions and actions[-1].at > since else None
     if action is not None and action.value is RevocationAction.DISCARDED:
@@ -222,7 +222,7 @@ def _retain_unless_a_person_acts(
     pending = before.pending
     if pending is None or pending.cause is not Cause.NEVER_EARNED:
         pending = Pending(Cause.NEVER_EARNED, outcome.decision.facts.as_of, None)
-    elif action is not None and _releases(action) and action.at >= pending.since:
+    if action is not None and _releases(action) and action.at >= pending.since:
         status = outcome.status or outcome.decision.judgement.label_if_exists or Status.UNAVAILABLE
         actor = Actor(action.by, action.notes)
         return _revoke(before, outcome, status, action.at, (Cause.NEVER_EARNED, actor))
