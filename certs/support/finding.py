@@ -88,6 +88,7 @@ _SEEN_WITH = {
     "case": "certs explain {learner_id} {course_run}",
     "learner": "certs learner {learner_id}",
     "course_run": "certs check {course_run}",
+    "program": "certs records show {learner_id}",
     "revocation": "certs revocations list",
     "bulk_run": "certs regenerate status {id}",
 }
@@ -108,8 +109,8 @@ def find(anything: tuple[str, ...], stack: str | None, *, as_json: bool) -> None
     """Find anything.
 
     ANYTHING is a learner's id, username or e-mail, a course run's key or a part of it, an address of the platform, or
-    the id of a certificate, an event, a bulk run or a bulk revocation; or two of them together, such as a learner and
-    a course run. Exit code 4 if nothing was found, 5 if what was named contradicts itself.
+    the id of a certificate, a program, an event, a bulk run or a bulk revocation; or two of them together, such as a
+    learner and a course run. Exit code 4 if nothing was found, 5 if what was named contradicts itself.
     """
     found = Api(stack).get("/v1/find", q=" ".join(anything)[:MOST_READ])
 

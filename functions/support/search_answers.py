@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from answer_models import Answer, model_of
-from certrules.support import search
+from certrules.support import search_hits
 
-Hit = model_of(search.Hit, path=(Annotated[str, Field(description="The console's page of it.")], ...))
+Hit = model_of(search_hits.Hit, path=(Annotated[str, Field(description="The console's page of it.")], ...))
 
 
 class FoundAnything(Answer):

@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from application import ABOUT, app
 from certrules.formats.search_text import MOST_READ
-from certrules.support.search import Found, Hit, find
+from certrules.support.search import find
+from certrules.support.search_hits import Found, Hit
 from openapi import call
 from pages import form, page, query
 from search_answers import FoundAnything
@@ -67,11 +68,12 @@ def path_of(hit: Hit) -> str:
         "case": ("/case", {"learner_id": hit.learner_id, "course_run": hit.course_run}),
         "learner": ("/learner", {"learner_id": hit.learner_id}),
         "course_run": ("/course-run", {"course_run": hit.course_run}),
+        "program": ("/learner", {"learner_id": hit.learner_id}),
         "revocation": ("/revocations", {"id": hit.id}),
         "bulk_run": ("/regeneration", {"id": hit.id}),
     }
     path, fields = by_kind[hit.kind]
-    return f"{path}?{urlencode(fields)}"
+    return f"{path}?{urlencode(fields)}{'#programs' if hit.kind == 'program' else ''}"
 
 
 def _shown(hit: Hit) -> dict[str, Any]:

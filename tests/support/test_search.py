@@ -1,7 +1,6 @@
 """One search for anything: one hit opens, several are distinguished, a contradiction is the answer."""
 
 import json
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,28 +9,13 @@ from certs.support.api import CONTRADICTS, NOT_FOUND
 from tests.scenes.commands import certs
 from tests.scenes.grading_jobs import break_grades, class_of, earn
 from tests.scenes.scene import Learner, Scene, Wire, day
+from tests.scenes.searches import found, opened
 from tests.scenes.support_client import Client, about
 from tests.scenes.support_commands import _cloud_in_folder, address
 
 __all__ = ["_cloud_in_folder", "address"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
-
-def found(client: Client, text: str) -> Any:
-    answer = client.get("/v1/find", q=text)
-    assert answer.status == 200, answer.body
-    return answer.body
-
-
-def opened(client: Client, text: str) -> Any:
-    """Return what a text opens, by its kind, learner and course run; the page goes there."""
-    hit = found(client, text)["opens"]
-    assert hit is not None, found(client, text)
-    page = client.form("/find", q=text)
-    assert (page.status, page.headers["location"]) == (303, hit["path"])
-    assert client.ask("GET", hit["path"]).status == 200
-    return hit["kind"], hit["learner_id"], hit["course_run"]
 
 
 def number_of(learner: Learner) -> str:

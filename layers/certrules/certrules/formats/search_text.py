@@ -53,6 +53,12 @@ _IN_PATH = (
 )
 """Where addresses of the platform and of this service have a learner's id or username."""
 
+_ROW = re.compile(r"/admin/(?!auth/user/)[a-z_]+/([a-z_]+)/(\d{1,19})(?=/|$)")
+"""Where an address of the platform's admin has the number of a row."""
+
+_SOUGHT = frozenset({"q", "query", "search"})
+"""The names under which addresses have what somebody looked for: it is read like a text."""
+
 _HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?::\d+)?/|localhost(?::\d+)?/", re.IGNORECASE)
 _BLOCK = re.compile(r"[+@](?:type|block|branch|version)@[^\s/?#&]*")
 _SEPARATORS = re.compile(r"[\s,;|]+")
@@ -70,12 +76,13 @@ class SearchText(NamedTuple):
     ids: tuple[str, ...] = ()  # of certificates, events or bulk revocations: lower case, with dashes
     run_ids: tuple[str, ...] = ()  # of bulk runs
     words: tuple[str, ...] = ()  # usernames, parts of keys, or certificate ids of another form
+    rows: tuple[str, ...] = ()  # of the platform's admin, such as "generatedcertificate 12": known only there
     is_cut: bool = False  # whether it was too long, and the rest was not looked at
 
     @property
     def is_nothing(self) -> bool:
         """Whether nothing can be looked up."""
-        return not any(self[:-1])
+        return not any(self._replace(rows=(), is_cut=False))
 
 
 @dataclass(slots=True)
@@ -88,12 +95,13 @@ class _Found:
     ids: dict[str, None] = field(default_factory=dict)
     run_ids: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
+    rows: dict[str, None] = field(default_factory=dict)
     fillers: dict[str, None] = field(default_factory=dict)
 
     @property
     def kinds(self) -> tuple[dict[Any, None], ...]:
-        """What was found of each kind, in the order of SearchText; words come last."""
-        return self.learner_ids, self.people, self.course_runs, self.ids, self.run_ids, self.words
+        """What was found of each kind, in the order of SearchText."""
+        return self.learner_ids, self.people, self.course_runs, self.ids, self.run_ids, self.words, self.rows
 
     @property
     def count(self) -> int:
@@ -106,7 +114,7 @@ def read_search(text: str) -> SearchText:
     found, plain = _Found(), _plain(text[:MOST_READ])
     for token in _tokens(plain):
         _read(token, found)
-    if not any(found.kinds[:-1]) and (ids := ids_in(plain)):  # an id that a line's end broke
+    if found.count == len(found.words) and (ids := ids_in(plain)):  # an id that a line's end broke
         found.ids, found.words = dict.fromkeys(str(UUID(plain)) for plain in ids), {}
     if not found.count:
         found.words = found.fillers
@@ -186,9 +194,12 @@ def _is_address(token: str) -> bool:
 
 
 def _named(token: str) -> tuple[str, str, str]:
-    """Return name, sign and value of such as `user_id=86` or `learner:86`; no sign for anything else."""
+    """Return name, sign and value of such as `user_id=86`, `user__id=86` or `learner:86`; no sign for anything else."""
     for sign in "=:":
         name, _, value = token.partition(sign)
+        of = name.partition("__")[0].casefold()
+        if of in _LEARNER_NAMES | _PERSON_NAMES:  # with what the platform's admin filters them by
+            name = of
         if value and name.casefold() in _LEARNER_NAMES | _PERSON_NAMES | _OTHER_NAMES:
             return name.casefold(), sign, value.strip(_AROUND)
     return "", "", ""
@@ -216,11 +227,25 @@ def _read_address(token: str, found: _Found) -> None:
     for pattern, name in _IN_PATH:
         for match in pattern.finditer(place):
             _read_named(name, match[1], found)
-    for part in query.split("&"):
+    found.rows |= dict.fromkeys(f"{model} {row}" for model, row in _ROW.findall(place))
+    _read_query(query, found)
+    if found.count == before:  # a certificate id of another form, or nothing that is known here
+        _, _, last = place.rstrip("/").rpartition("/certificates/")
+        if last and "/" not in last and last != place.rstrip("/") and "/admin/" not in place:
+            found.words[last[:_LONGEST_WORD]] = None
+
+
+def _read_query(query: str, found: _Found) -> None:
+    """Read the fields of an address that name a learner or something else, and what somebody looked for."""
+    for filtered in query.split("&"):
+        part = filtered.removeprefix(
+            "_changelist_filters="
+        )  # the list that a row of the platform's admin leads back to
         name, sign, value = _named(part)
         if sign and not keys_in(value) and not ids_in(value):
             _read_named(name, value, found)
-    if found.count == before:  # a certificate id of another form, or nothing that is known here
-        _, _, last = place.rstrip("/").rpartition("/certificates/")
-        if last and "/" not in last and last != place.rstrip("/"):
-            found.words[last[:_LONGEST_WORD]] = None
+        sought, _, text = part.partition("=")
+        if sought in _SOUGHT and not keys_in(text):
+            for piece in text.split("+"):
+                if stripped := piece.strip(_AROUND):
+                    _read(stripped, found)
