@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from itertools import filterfalse
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -125,7 +126,7 @@ class LocalFunction:
 
     def _swap(self, modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
         # A copy: whatever serves beside this may import something meanwhile.
-        unknown = sys.modules.copy().keys() - self._foreign
+        unknown = set(filterfalse(self._foreign.__contains__, sys.modules.copy()))
         names = [name for name in unknown if name.partition(".")[0] in self._packages]
         self._foreign |= unknown.difference(names)
         removed = {name: sys.modules.pop(name) for name in names}

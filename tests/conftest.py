@@ -1,13 +1,13 @@
 """What every test stands on: no real AWS, hypothesis profiles, and the optional things of the machine."""
 
 import gc
+import importlib
 import os
 import subprocess
-from functools import cache
+import sys
 from pathlib import Path
 
 import pytest
-from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 from xdist.workermanage import WorkerController
 
@@ -25,12 +25,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Agree with the other xdist workers on one port for DynamoDB Local, and have AWS's models read once.
-
-    Each function of each stack has a session of botocore, and each session read these megabytes of JSON again.
-    """
-    kept = cache(JSONFileLoader().load_file)
-    JSONFileLoader.load_file = lambda _, file_path: kept(file_path)  # type: ignore[assignment, method-assign]
+    """Agree with the other xdist workers on one port for DynamoDB Local."""
     config.stash[DYNAMODB_PORT] = getattr(config, "workerinput", {}).get("dynamodb_port") or free_port()
 
 
@@ -49,7 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave garbage to the hook below: collections while stacks grow took a sixth of all time."""
+    """Make stacks quick, if these tests have any, and leave garbage to the hook below.
+
+    Collections while stacks grow took a sixth of all time.
+    """
+    if "localcloud" in sys.modules:
+        importlib.import_module("tests.scenes.short_cuts").take()
     gc.freeze()  # all modules
     gc.disable()
 
