@@ -24,6 +24,7 @@ from certrules.formats.words import count_words
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import records
+from form_words import LABELS, words_for
 from refused_forms import refused_form
 from zones import beside, remember_zone, with_local_times, zone_of_reader
 
@@ -51,6 +52,11 @@ def link(path: str, **query: object) -> str:
 def words(code: str, kind: str) -> str:
     """Write a code of a kind; a "transition" is from one status to another."""
     return count_words(kind, code)
+
+
+def sentence(text: str) -> str:
+    """Write a refusal's title or fix as a sentence of its own."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}" if text else ""
 
 
 class Link(NamedTuple):
@@ -88,6 +94,7 @@ NAVIGATION = (
 pages.filters["when"] = when
 pages.filters["status"] = status_text
 pages.filters["words"] = words
+pages.filters["sentence"] = sentence
 pages.filters["local"] = with_local_times
 pages.globals["zone"] = zone_of_reader
 pages.globals["link"] = link
@@ -113,7 +120,7 @@ def problem_page(status: int, title: str, fix: str, field: str) -> Response[str]
             fields = _sent_fields()
     again = fields if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     back = _page_of(fields)
-    shown = {"title": title, "fix": fix, "field": field, "back": back, "again": again}
+    shown = {"title": title, "fix": fix, "label": LABELS.get(field, ""), "back": back, "again": again}
     correct = refused_form(app.current_event.path, fields, status)
     html = pages.get_template("problem.html").render(**named, **shown, correct=correct)
     return Response(status, "text/html; charset=utf-8", html, headers=dict(HEADERS))
@@ -198,8 +205,7 @@ def key_in(fields: Mapping[str, str]) -> str:
 def unread(error: ValidationError) -> RefusedActError:
     """Return the refusal of a form, naming the first field."""
     first = error.errors()[0]
-    fix = str(first["msg"]).removeprefix("Value error, ")
-    return RefusedActError(422, "the form can't be read", fix, str(first["loc"][0]))
+    return RefusedActError(422, *words_for(first), str(first["loc"][0]))
 
 
 @app.get("/style.css", include_in_schema=False)

@@ -380,7 +380,7 @@ def test_allowlisting_the_invalidated_and_invalidating_the_allowlisted_are_refus
     earned(scene, learner)
     support_client.act("allowlist-add", learner)
     refused = support_client.act("invalidate", learner)
-    assert (refused.status, "allowlist-remove" in refused.body["fix"]) == (409, True)
+    assert (refused.status, "remove the allowlist entry first" in refused.body["fix"]) == (409, True)
     support_client.act("allowlist-remove", learner)
     support_client.act("invalidate", learner)
     refused = support_client.act("allowlist-add", learner)

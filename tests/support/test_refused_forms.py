@@ -1,5 +1,9 @@
 """A form that is refused loses nothing of what a person wrote: the page of the refusal has it, to be corrected."""
 
+import re
+from html import unescape
+from typing import Any
+
 import pytest
 
 from tests.scenes.forms import Form, forms_of
@@ -83,3 +87,47 @@ def test_a_list_that_is_refused_leads_back_to_lists(scene: Scene, learner: Learn
     scene.ingest(*learner.qualifying())
     fields = {"act": "discard", "course_run": learner.course_run, "text": "x" * 100_001, "reason": WHY}
     assert 'href="/lists?act=discard' in Client(scene).form("/lists/preview", **fields).body
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("/preview", {"act": "invalidate", "reason": ""}, "“Why” is empty or too short. Write at least 3 characters."),
+    ("/preview", {"act": "invalidate", "reason": "x" * 1001}, "“Why” is too long. Write at most 1,000 characters."),
+    (
+        "/preview",
+        {"act": "nothing"},
+        "“What to do” is none of what can be chosen. Open the page again, and choose there.",
+    ),
+    ("/preview", {"act": "date-set"}, "No date is given. (Date) Give the date to show, as in 2026-01-31T00:00:00Z."),
+    ("/preview", {"act": "invalidate", "learner_id": ""}, "'' is no learner id. (Learner id) It is the platform's"),
+    ("/lists/preview", {"act": "discard", "text": " \n "}, "“Learners” is empty. Fill it in."),
+    (
+        "/course-run/act",
+        {"choice": "stop", "reason": "  "},
+        "“Why” is empty or too short. Write at least 3 characters.",
+    ),
+    ("/regenerations/start", {"course_runs": " "}, "“Course runs” is empty. Fill it in."),
+    ("/regenerations/start", {"course_runs": "autumn"}, "“Course runs” can't be read. 'autumn': this is no key of a"),
+    ("/send-again", {"since": "May"}, "'May' is no time. (From) Write it as 2026-01-31T00:00:00Z."),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "answer"), WRONG, ids=[f"{path} {fields}"[:60] for path, fields, _ in WRONG]
+)
+def test_what_is_wrong_is_in_the_words_of_the_form(
+    scene: Scene, learner: Learner, path: str, fields: dict[str, Any], answer: str
+) -> None:
+    scene.ingest(*learner.qualifying())
+    refused = Client(scene).form(path, "same-origin", **{**about(learner), "reason": WHY, "until": "", **fields})
+    alert = refused.body.partition('role="alert">')[2].partition("</div>")[0]
+    assert (refused.status, answer in " ".join(unescape(re.sub("<[^>]*>", " ", alert)).split())) == (422, True), alert
+
+
+def test_refused_lines_of_a_list_are_sentences(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying())
+    text = f"{learner.learner_id}\n{learner.learner_id}\n0"
+    fields = {"act": "discard", "course_run": learner.course_run, "text": text, "reason": WHY}
+    body = Client(scene).form("/lists/preview", "same-origin", **fields).body
+    assert "Line 1 names the same learner. <strong>Nothing has to be done.</strong>" in body
+    assert "No revocation is pending. <strong>Look at the case again: it may be decided already.</strong>" in body
+    assert "This is no learner id. <strong>It is the platform&#39;s user id.</strong>" in body

@@ -246,7 +246,7 @@ def test_the_allowlisted_are_not_invalidated_in_bulk_not_even_if_they_were_liste
         support_client.post("/v1/revocations", **body),
     ):
         assert (refused.status, str(learners[1].learner_id) in refused.body["title"]) == (409, True)
-        assert "allowlist-remove" in refused.body["fix"]
+        assert "remove their entries first" in refused.body["fix"]
     assert statuses(scene, learners) == ["downloadable"] * 2
 
 

@@ -162,11 +162,11 @@ def _refuse_contradictions(case: Case, act: str) -> None:
     timeline = case.loaded.records[case.pair].timeline
     invalidated, listed = active_by_person(timeline) is not None, is_allowlisted(timeline)
     if act == "allowlist-add" and invalidated:
-        raise RefusedActError(409, "the certificate is invalidated by a person", "lift the invalidation first (lift)")
+        raise RefusedActError(409, "the certificate is invalidated by a person", "lift the invalidation first")
     if act == "allowlist-add" and listed:
         raise RefusedActError(409, "the learner is on the allowlist already", "nothing has to be added")
     if act == "invalidate" and listed:
-        fix = "remove the allowlist entry first (allowlist-remove)"
+        fix = "remove the allowlist entry first"
         raise RefusedActError(409, "the learner is on the allowlist", fix)
     if act == "invalidate" and invalidated:
         raise RefusedActError(409, "the certificate is invalidated by a person already", "nothing has to be done")
@@ -186,8 +186,9 @@ def detail_of(
 ) -> dict[str, Any]:
     """Return the event that is the act. Raises RefusedActError if a date is missing, or is not asked for."""
     if (act == "date-set") is not (date is not None):
-        fix = "give the date to show, as in 2026-01-31T00:00:00Z" if date is None else "only date-set takes one"
-        raise RefusedActError(422, f"{act} and its date don't go together", fix, "date")
+        title = "no date is given" if date is None else f"{act} takes no date"
+        fix = "give the date to show, as in 2026-01-31T00:00:00Z" if date is None else "leave the date out"
+        raise RefusedActError(422, title, fix, "date")
     data: dict[str, Any] = {"learner_id": case.pair.learner_id, "by": by, "notes": reason}
     if act != "erase-name":  # which is about all course runs
         data["course_key"] = case.pair.course_run

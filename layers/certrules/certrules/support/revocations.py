@@ -168,7 +168,7 @@ def _to_invalidate(course_run: str, learner_ids: set[int] | None) -> dict[str, s
 
 def _refuse_allowlisted(records: Mapping[Pair, StoredRecord]) -> None:
     if listed := {pair.learner_id for pair, stored in records.items() if is_allowlisted(stored.timeline)}:
-        fix = "remove their entries first (allowlist-remove), or leave them out"
+        fix = "remove their entries first, or leave them out"
         raise RefusedActError(409, f"on the allowlist: {_some(listed)}", fix, "learners")
 
 
