@@ -13,6 +13,7 @@ from certrules.formats.written_instants import read_instant
 from certrules.support import lists, revocations
 from certrules.support.acts import ACTS, SWITCHES
 from certrules.support.program_acts import PROGRAM_ACTS
+from certrules.support.sending_again import MOST_CHANGES
 
 _TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 """Characters that make a text look like another one."""
@@ -204,18 +205,21 @@ class Retry(Strict):
 
 
 class SendAgainRange(Strict):
-    """What was published of a certificate, or of all certificates of a course run, in a time."""
+    """What was published in a time: of a certificate, of all of a course run, or of the whole deployment."""
 
-    course_run: RunKey
-    learner_id: Annotated[Learner | None, Field(description="null: all of the course run; then `since` is needed.")] = (
-        None
-    )
+    course_run: Annotated[RunKey | None, Field(description="null: all course runs.")] = None
+    learner_id: Annotated[
+        Learner | None, Field(description="null: all learners; then `since` is needed. It needs a course run.")
+    ] = None
     since: Annotated[Instant | None, Field(description="From this instant on; null: from the beginning.")] = None
     until: Annotated[Instant | None, Field(description="Before this instant; null: up to now.")] = None
+    skip: Annotated[
+        int, Field(ge=0, le=MOST_CHANGES, description="How many of them, the oldest, requests before have sent.")
+    ] = 0
 
 
 class SendAgain(SendAgainRange):
-    """Send it again, if it is still as many changes as were seen."""
+    """Send the next of them again, if they are still as many changes as were seen."""
 
     changes: Annotated[int, Field(ge=1, description="How many there were in the preview: another number is refused.")]
     reason: Reason

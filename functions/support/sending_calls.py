@@ -16,7 +16,7 @@ from certrules.audit import Kind, Subject
 from certrules.requests import RefusedActError
 from certrules.support.acts import Done
 from certrules.support.outcomes import SEND_AGAIN
-from certrules.support.sending_again import Change, changes_between, send_again
+from certrules.support.sending_again import EVENTS_A_CHANGE, Changes, changes_between, send_again
 from models import Instant, SendAgain, SendAgainRange
 from openapi import call
 
@@ -28,6 +28,7 @@ class PublishedChange(Answer):
     """A change that was published, or a revocation that was held."""
 
     learner_id: int
+    course_run: str
     at: Instant
     status: str
     kind: str
@@ -36,54 +37,66 @@ class PublishedChange(Answer):
 class SendAgainPreview(Answer):
     """What would be sent again."""
 
-    changes: int
+    changes: Annotated[int, Field(description="All of the time, with those that are skipped.")]
     certificates: int
-    first: Annotated[list[PublishedChange], Field(description="The first 100 of them.")]
+    until: Annotated[Instant, Field(description="Up to when they were counted: to be sent along with the act.")]
+    next_sent: Annotated[int, Field(description="How many of them the next request sends: a write for each.")]
+    most_events: Annotated[int, Field(description="How many events that puts on the bus at most.")]
+    first: Annotated[list[PublishedChange], Field(description="The first 100 of what the next request sends.")]
 
 
 class SentAgain(Answer):
     """How many changes are sent again, within a minute."""
 
     sent: int
+    next: Annotated[int | None, Field(description="`skip` of the request that sends the others; null: there are none.")]
 
 
-def found_for(asked: SendAgainRange) -> list[Change]:
+def found_for(asked: SendAgainRange) -> Changes:
     """Return the changes that a request means. Raises RefusedActError if there are none, or too many."""
     if asked.learner_id is not None:
         ABOUT["learner_id"] = asked.learner_id
-    course_run = key_of(asked.course_run)
-    refuse_unknown_course_run(course_run)
-    changes = changes_between(course_run, asked.learner_id, asked.since, asked.until, aws.now())
-    if not changes:
+    course_run = None if asked.course_run is None else key_of(asked.course_run)
+    if course_run is not None:
+        refuse_unknown_course_run(course_run)
+    until = asked.until or aws.now()
+    changes = changes_between(course_run, asked.learner_id, asked.since, until)._replace(skip=asked.skip)
+    if not changes.found:
         raise RefusedActError(404, "nothing was published then", "compare learner, course run and times", "since")
+    if not changes.sent:
+        raise RefusedActError(404, "all of them were sent", "look at the preview with `skip` 0", "skip")
     return changes
 
 
-def sent_again(asked: SendAgainRange, reason: str, changes: list[Change]) -> Done:
+def sent_again(asked: SendAgainRange, reason: str, changes: Changes) -> Done:
     """Send changes again, and note who did it. Raises RefusedActError, and PynamoDB's errors: ask again."""
     ABOUT["act"] = SEND_AGAIN
     demand("act")
-    now = aws.now()
-    send_again(changes, now)
+    now, count = aws.now(), len(changes.sent)
+    send_again(changes.sent, now)
     metrics.add_metric(name="act_send_again", unit=MetricUnit.Count, value=1)
-    subject = Subject(SEND_AGAIN, reason, asked.learner_id, (asked.course_run,))
-    return Done(len(changes), audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=len(changes)))
+    course_runs = () if asked.course_run is None else (asked.course_run,)
+    subject = Subject(SEND_AGAIN, reason, asked.learner_id, course_runs)
+    return Done(count, audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=count))
 
 
 @app.post(
     "/v1/send-again/preview",
-    summary="What would be sent again of a certificate or a course run",
+    summary="What would be sent again of a certificate, of a course run, or of a time",
     **call(SendAgainPreview, refuses=(404, 409, 415)),
 )
 def preview_send_again(request: Annotated[SendAgainRange, Body()]) -> dict[str, Any]:
     """Return how many changes were published in a time, of how many certificates."""
     changes = found_for(request)
     return {
-        "changes": len(changes),
-        "certificates": len({change.pair for change in changes}),
+        "changes": len(changes.found),
+        "certificates": len({change.pair for change in changes.found}),
+        "until": changes.until,
+        "next_sent": len(changes.sent),
+        "most_events": len(changes.sent) * EVENTS_A_CHANGE,
         "first": [
-            {"learner_id": one.pair.learner_id, "at": one.at, "status": one.status, "kind": one.kind}
-            for one in changes[:MOST_SHOWN]
+            {**one.pair._asdict(), "at": one.at, "status": one.status, "kind": one.kind}
+            for one in changes.sent[:MOST_SHOWN]
         ],
     }
 
@@ -94,11 +107,16 @@ def preview_send_again(request: Annotated[SendAgainRange, Body()]) -> dict[str, 
     **call(SentAgain, scope="act", status=202, refuses=(404, 409, 415)),
 )
 def post_send_again(request: Annotated[SendAgain, Body()]) -> Response[dict[str, Any]]:
-    """Have every consumer get them once more, under the same ids, if they are as many as were seen."""
+    """Have every consumer get them once more, under the same ids, if they are as many as were seen.
+
+    The oldest 1,000 that are not skipped; `next` is what the following request skips.
+    """
     ABOUT["act"] = SEND_AGAIN
     demand("act")
     changes = found_for(request)
-    if len(changes) != request.changes:
-        raise RefusedActError(409, f"there are {len(changes)} changes by now", "look at the preview again", "changes")
+    if len(changes.found) != request.changes:
+        title = f"there are {len(changes.found)} changes by now"
+        raise RefusedActError(409, title, "look at the preview again", "changes")
     sent = sent_again(request, request.reason, changes).answer
-    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, {"sent": sent})
+    answer = {"sent": sent, "next": changes.following}
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, answer)
