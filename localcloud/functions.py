@@ -9,14 +9,14 @@ import sys
 import time
 import uuid
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from itertools import filterfalse
+from itertools import filterfalse, takewhile
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
 from localcloud.encoding import base64_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -115,23 +115,27 @@ class LocalFunction:
 
     @contextmanager
     def _own_modules(self) -> Iterator[None]:
-        outside = self._swap(self.modules)
+        outside = self._take_out(filterfalse(self._foreign.__contains__, list(sys.modules)))
+        last = next(reversed(sys.modules))
+        sys.modules.update(self.modules)
         path = sys.path.copy()
         sys.path[:0] = [str(folder) for folder in self._folders]
         try:
             yield
         finally:
-            self.modules = self._swap(outside)
+            self.modules = self._take_out(takewhile(last.__ne__, reversed(list(sys.modules))))
+            sys.modules.update(outside)
             sys.path[:] = path
 
-    def _swap(self, modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
-        # A copy: whatever serves beside this may import something meanwhile.
-        unknown = set(filterfalse(self._foreign.__contains__, sys.modules.copy()))
-        names = [name for name in unknown if name.partition(".")[0] in self._packages]
-        self._foreign |= unknown.difference(names)
-        removed = {name: sys.modules.pop(name) for name in names}
-        sys.modules.update(modules)
-        return removed
+    def _take_out(self, names: Iterable[str]) -> dict[str, ModuleType]:
+        """Remove those of these modules that are of this function's packages, and return them.
+
+        The names come from lists: whatever serves beside this may import something meanwhile.
+        """
+        unknown = list(names)
+        own = [name for name in unknown if name.partition(".")[0] in self._packages]
+        self._foreign.update(set(unknown).difference(own))
+        return {name: sys.modules.pop(name) for name in own}
 
 
 def _packages(folder: Path) -> Iterator[str]:
