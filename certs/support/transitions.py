@@ -13,7 +13,7 @@ from certs.support.files import rows_option, save_rows
 
 _CHANGES = ("awarded", "lost", "held", "other")
 _WEEK_COLUMNS = ("week", "awarded", "lost", "held", "lost_by_cause", "counted_at", "complete")
-_COLUMNS = ("at", "change", "learner_id", "course_run", "previous", "status", "cause", "by")
+_COLUMNS = ("at", "change", "learner_id", "username", "course_run", "previous", "status", "cause", "by")
 
 
 @click.command(
@@ -56,9 +56,10 @@ def transitions(
     if file is not None:
         save_rows(file, _COLUMNS, found, "transitions")
         return
-    heads = ("at (UTC)", "learner", "course run", "what", "cause", "who")
+    heads = ("at (UTC)", "learner", "username", "course run", "what", "cause", "who")
     rows = (
-        (short(row["at"]), row["learner_id"], row["course_run"], _what(row), row["cause"], row["by"]) for row in found
+        (short(row["at"]), row["learner_id"], row["username"], row["course_run"], _what(row), row["cause"], row["by"])
+        for row in found
     )
     answer = {"transitions": found, "next": following}
     show(answer, as_json, lambda: table(heads, rows, "Nothing of that changed."))

@@ -16,6 +16,7 @@ class ListedTransition(Answer):
     key: Annotated[str, Field(description="It sorts by time.")]
     at: Annotated[Instant, Field(description="Since when it is true; it may have been found out later.")]
     learner_id: int
+    username: Annotated[str | None, Field(description="As it is stored here; null: names are not, or it was erased.")]
     course_run: str
     number: Annotated[int, Field(description="Of the change in the certificate's history, from 1.")]
     change: Annotated[

@@ -50,7 +50,7 @@ def transitions(
     fields = {"actor": actor, "cause": cause, "change": change, "previous": previous, "status": status}
     first, last = span(since, until, aws.now())
     found, following = listed(first, last, checked({**fields, "course_run": course_run or ""}), place_in(cursor), PAGE)
-    return {"transitions": [as_json(one) for one in found], "next": following}
+    return {"transitions": as_json(found), "next": following}
 
 
 def checked(fields: dict[str, str]) -> Filter:

@@ -6,14 +6,16 @@ import pytest
 
 from certrules.core.fact_types import Fact
 from tests.scenes.bulk_runs import revocable
+from tests.scenes.commands import certs
 from tests.scenes.grading_jobs import broken
 from tests.scenes.named_learners import EMAIL, erased, named, with_pii
 from tests.scenes.named_platform import _platform_as_ever, platform, stack
 from tests.scenes.platform_accounts import Platform
 from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client, about
+from tests.scenes.support_commands import _cloud_in_folder, address
 
-__all__ = ["_platform_as_ever", "platform", "stack"]
+__all__ = ["_cloud_in_folder", "_platform_as_ever", "address", "platform", "stack"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -119,6 +121,22 @@ def test_lists_of_learners_show_their_usernames_until_they_are_erased(scene: Sce
     assert shown() == {path for path, _ in (*pages, *forms)}
     scene.ingest(*(erased(one, day(21)) for one in learners))
     assert shown() == set()
+
+
+@pytest.mark.usefixtures("address")
+def test_transitions_have_usernames_until_they_are_erased_and_then_the_id_alone(scene: Scene, learner: Learner) -> None:
+    scene.ingest(*learner.qualifying(), named(learner, day(20), "bea", "Bea B."))
+    ada, since = Client(scene), day(1).isoformat()
+
+    def shown() -> list[str]:
+        pages = [ada.get(path, since=since).body for path in ("/transitions", "/transitions.csv")]
+        return [*pages, certs("transitions", "--since", since).stdout]
+
+    assert [row["username"] for row in ada.get("/v1/transitions", since=since).body["transitions"]] == ["bea"]
+    assert all("bea" in text for text in shown())
+    scene.ingest(erased(learner, day(21)))
+    assert [row["username"] for row in ada.get("/v1/transitions", since=since).body["transitions"]] == [None]
+    assert all(str(learner.learner_id) in text and "bea" not in text for text in shown())
 
 
 def test_the_audit_log_shows_the_username_beside_the_id(scene: Scene, learner: Learner) -> None:

@@ -177,17 +177,6 @@ def test_the_list_is_a_page_and_a_file(two_runs: tuple[Learner, Learner], suppor
     assert support_client.get("/transitions", cause="luck").status == 422
 
 
-def test_a_learner_whose_name_is_erased_has_none_in_the_list(
-    scene: Scene, learner: Learner, support_client: Client
-) -> None:
-    scene.ingest(*learner.qualifying())
-    support_client.act("erase-name", learner)
-    columns = set(listed(support_client)[0])
-    assert columns == {
-        "key", "at", "learner_id", "course_run", "number", "change", "previous", "status", "cause", "by",
-    }  # fmt: skip
-
-
 def test_who_may_not_view_sees_nothing(scene: Scene) -> None:
     assert Client(scene, scopes=("act",)).ask("GET", "/v1/transitions").status == 403
 

@@ -1,6 +1,6 @@
 """Transitions of all course runs by time: listed with filters, and counted by week, from one index."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from certrules import storage
 from certrules.formats.stored import as_time
 from certrules.requests import identity
 from certrules.storage import ListedTransition
+from certrules.support.learners import usernames_of
 
 NOBODY = "none"
 """How a filter names that there was no certificate before."""
@@ -79,18 +80,22 @@ def all_listed(since: datetime, until: datetime, which: Filter, most: int) -> It
             return
 
 
-def as_json(found: ListedTransition) -> dict[str, Any]:
-    """Return a transition as the API answers it."""
-    text = found.text
-    return {
-        "key": found.key,
-        "at": as_time(found.at),
-        "learner_id": found.pair.learner_id,
-        "course_run": found.pair.course_run,
-        "number": found.number,
-        "change": text.change,
-        "previous": text.previous,
-        "status": text.status,
-        "cause": text.cause,
-        "by": text.by,
-    }
+def as_json(found: Iterable[ListedTransition]) -> list[dict[str, Any]]:
+    """Return transitions as the API answers them, with usernames where they are stored: one request for a hundred."""
+    rows = list(found)
+    usernames = usernames_of(one.pair.learner_id for one in rows)
+    return [
+        {
+            "key": one.key,
+            "at": as_time(one.at),
+            **one.pair._asdict(),
+            "username": usernames.get(one.pair.learner_id),
+            "number": one.number,
+            "change": one.text.change,
+            "previous": one.text.previous,
+            "status": one.text.status,
+            "cause": one.text.cause,
+            "by": one.text.by,
+        }
+        for one in rows
+    ]
