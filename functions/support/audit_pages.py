@@ -14,8 +14,11 @@ from certrules.requests import RefusedActError
 from certrules.storage import Pair
 from certrules.support import cases
 from certrules.support.learners import usernames_of
+from certrules.support.outcomes import learners_of
+from certrules.support.visibility import visibility_of
+from confirming import MOST_NAMES
 from csv_files import csv_file
-from pages import instant, number, page, query
+from pages import instant, number, page, query, when
 
 PAGE = 50
 MOST_IN_FILE = 5_000
@@ -86,23 +89,28 @@ def result_page() -> Response[str]:
     now = aws.now()
     (row,) = as_json([entry], now)
     waits = row["outcome"]["state"] == "sent" and now - entry.at < REFRESHES_FOR
-    who = entry.subject.learner_id
+    many, who = learners_of(entry), entry.subject.learner_id
     answer = page(
         "result.html",
         row=row,
         waits=waits,
-        sentence=None if waits else _sentence_now(entry, now),
-        usernames=usernames_of([] if who is None else [who]),
+        now=None if waits else _case_now(entry, now),
+        learners=many,
+        most=MOST_NAMES,
+        usernames=usernames_of(many[:MOST_NAMES] if who is None else [who]),
     )
     if waits:
         answer.headers["Refresh"] = str(REFRESH_SECONDS)
     return answer
 
 
-def _sentence_now(entry: Entry, now: datetime) -> str | None:
-    """Return the sentence of the case that was acted on; None if it was no case."""
+def _case_now(entry: Entry, now: datetime) -> tuple[str, str] | None:
+    """Return the answer of the case that was acted on, and whether the learner sees it; None if it was no case."""
     subject = entry.subject
     if subject.learner_id is None or len(subject.course_runs) != 1:
         return None
     case = cases.open_case(Pair(subject.learner_id, subject.course_runs[0]), POLICIES)
-    return cases.explain(case, None, now).sentence
+    explained = cases.explain(case, None, now)
+    date = explained.shown.date
+    shows = "" if date is None else f" It shows the date {when(date)}."
+    return explained.sentence, visibility_of(explained)[1] + shows

@@ -16,7 +16,7 @@ from certrules.support.acts import SWITCHES
 from certrules.support.learners import usernames_of
 from confirming import Step, asked_first, names_in_cases
 from models import BulkDiscard, Switch
-from pages import form, key_in, link, page, query, see, unread
+from pages import form, key_in, link, page, query, see, unread, when
 
 
 @app.get("/course-run", include_in_schema=False)
@@ -95,6 +95,11 @@ def switch_step(switch: str, course_run: str | None) -> Step:
     rows = [] if course_run is None else list(revocations.all_pending_in(course_run))
     back = "/revocations" if course_run is None else link("/course-run", course_run=course_run)
     held = [f"Pending or held there now: {len(rows)}. They stay so."] if course_run else []
+    stop = checklist.stopped_everywhere() if course_run is None else checklist.stopped_in(course_run)
+    if switch == "stop" and stop:
+        held.append(f"They are stopped already, since {when(stop.at)} by {stop.by}: {stop.notes}")
+    if switch == "resume" and not stop:
+        held.append("They are not stopped: nothing changes.")
     if switch == "stop":
         sentence = (
             f"Automatic revocations {where} are held until somebody decides. Awards go on, and so do people's acts."

@@ -138,7 +138,7 @@ def _page_of(fields: Mapping[str, str]) -> str | None:
         return link("/course-run", course_run=course_run)
     if learner_id:
         return link("/learner", learner_id=learner_id)
-    return f"/{folder}" if fields and folder in {"revocations", "regenerations"} else None
+    return f"/{folder}" if fields and folder in {"revocations", "regenerations", "transitions"} else None
 
 
 PROBLEM_PAGE.append(problem_page)

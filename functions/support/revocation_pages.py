@@ -1,5 +1,7 @@
 """The console's page of revocations: of many at once, and all that is pending or held."""
 
+from itertools import islice
+
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
@@ -9,7 +11,7 @@ from certrules import aws
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations
 from certrules.support.learners import usernames_of
-from confirming import Step, asked_first
+from confirming import MOST_NAMES, Step, asked_first
 from course_run_pages import held_names, taken_at_once
 from models import BulkRevocation
 from pages import form, key_in, link, page, query, see, unread
@@ -19,11 +21,14 @@ from pages import form, key_in, link, page, query, see, unread
 def revocations_page() -> Response[str]:
     """Return the bulk revocations that were asked for, and all that is pending or held."""
     held, following = revocations.pending_in("", read_cursor(query("cursor")), 50)
+    found = revocations.revocations(aws.now())
+    waiting = (item["learners"] for item in found if item["state"] == "requested")
+    named = {int(learner) for learners in waiting for learner in islice(learners, MOST_NAMES)}
     return page(
         "revocations.html",
-        revocations=revocations.revocations(aws.now()),
+        revocations=found,
         held=held,
-        usernames=usernames_of(row["learner_id"] for row in held),
+        usernames=usernames_of(named | {row["learner_id"] for row in held}),
         next=write_cursor(following),
         stopped=checklist.stopped_everywhere(),
     )

@@ -71,6 +71,7 @@ def test_what_is_only_planned_is_shown_and_a_form_that_names_no_course_run_is_re
     assert (refused.status, "course_runs" in refused.body) == (422, True)
     assert (planned.status, page.status) == (303, 200)
     assert f"Bulk run {run_id}: planned" in page.body
+    assert "What became of it" not in page.body
     assert re.search(r"no certificate → downloadable</th>.*>2</a>", page.body)
     assert "<script" not in page.body
     assert statuses(scene, learners) == [None, None]

@@ -117,6 +117,11 @@ def stopped_everywhere() -> Entry | None:
     return _stop_in(storage.load_breaker(EVERYWHERE).everywhere)
 
 
+def stopped_in(course_run: str) -> Entry | None:
+    """Return the entry that stops automatic revocations in a course run itself; None if none does."""
+    return _stop_in(storage.load(course_runs=[course_run]).course_runs[course_run].timeline)
+
+
 def _stop_in(timeline: Timeline) -> Entry | None:
     """Return the last entry of the kill switch if it stops automatic revocations."""
     last = next((entry for entry in reversed(timeline) if entry.fact is Fact.AUTOMATIC_REVOCATIONS), None)

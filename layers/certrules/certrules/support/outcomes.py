@@ -151,6 +151,20 @@ def _of_plan(entry: Entry, now: datetime) -> Outcome:
     return _of_many(entry, msgspec.json.decode(item.b)["plan"], now)
 
 
+def learners_of(entry: Entry) -> list[int]:
+    """Return whom an act on many learners was about: one request. None of them once that is forgotten, after a week."""
+    subject = entry.subject
+    if subject.learner_id is not None or subject.run or entry.kind is Kind.REFUSAL:
+        return []
+    if subject.revocation:
+        item = storage.find_note("V", subject.revocation)
+        plan = msgspec.json.decode(item.b) if item.v else {}
+    else:
+        item = storage.find_note(f"K#{entry.key.partition('#')[2]}", "-")
+        plan = msgspec.json.decode(item.b)["plan"] if item.v else {}
+    return [int(learner) for learner in plan["learners"]] if "learners" in plan else []
+
+
 def _of_many(entry: Entry, plan: Mapping[str, Any], now: datetime) -> Outcome:
     """Return the outcome of an act on many learners; the last ones, which were sent last, are looked at."""
     learners = list(plan["learners"])[-_MOST_LOOKED_AT:]
