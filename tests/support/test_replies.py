@@ -111,7 +111,7 @@ def test_a_reply_has_what_why_and_what_to_do_at_the_learner_s_time(
         "please answer this message.\n"
     )
     assert "Por qué:\n- No tenemos una verificación de tu identidad que esté aprobada." in spanish
-    assert "2 de julio de 2026 a las 00:30 (hora de Europe/Madrid)" in spanish
+    assert "2 de julio de 2026 a las 00:30 (zona horaria: Europe/Madrid)" in spanish
 
 
 def test_a_reply_follows_what_the_learner_sees(scene: Scene, learner: Learner, support_client: Client) -> None:
