@@ -1,14 +1,13 @@
 """The command for the audit log."""
 
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import click
 
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
-from certs.support.common import json_option, short, show, stack_option, table
+from certs.support.common import first_rows, json_option, short, show, stack_option, table
 
 KINDS = ("act", "approval", "decline", "refusal")
 
@@ -48,9 +47,7 @@ def audit(
     """
     wanted = {"since": since, "until": until, "actor": actor, "kind": kind, "act": act}
     pages = Api(stack).pages("/v1/audit", **wanted, course_run=course_run, learner_id=learner)
-    read = list(islice((row for page in pages for row in page["entries"]), limit + 1))
-    found = read[:limit]
-    following = found[-1]["key"] if len(read) > limit else None
+    found, following = first_rows(pages, "entries", limit)
     heads = ("at (UTC)", "who", "what", "on", "why", "outcome")
     rows = (
         (short(row["at"]), row["by"], _what(row), _on(row), row["reason"], row["outcome"]["sentence"]) for row in found

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 import click
@@ -35,6 +36,12 @@ def show(answer: Any, as_json: bool, human: Callable[[], None]) -> None:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         human()
+
+
+def first_rows(pages: Iterable[Any], name: str, limit: int) -> tuple[list[Any], str | None]:
+    """Return the first rows of pages, and the `next` that goes on after them; None if there are no more."""
+    read = list(islice((row for page in pages for row in page[name]), limit + 1))
+    return read[:limit], read[limit - 1]["key"] if len(read) > limit else None
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]], nothing: str) -> None:

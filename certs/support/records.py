@@ -21,18 +21,19 @@ from certs.support.common import (
 )
 from certs.terminal import confirm
 
-waiting_option = click.option("--reason", help="Only what waits for this reason; a wrong one lists all.")
+waiting_option = click.option("--waiting", help="Only what waits for this; a wrong code lists all.")
 
 
 PROGRAM = "8a1b2c3d-0000-4000-8000-000000000001"
+RETRY_ONE = f'certs records retry --learner 86 --kind program --of {PROGRAM} --reason "ticket 12"'
 ACT = f'certs records act discard 86 {PROGRAM} --reason "ticket 12"'
 
 
 @click.group(
     epilog=examples(
-        "certs records show 86", "certs records list", "certs records list --reason not_in_catalog",
-        "certs records retry --learner 86", f"certs records retry --learner 86 --kind program --of {PROGRAM}",
-        "certs records retry --reason unknown_program",
+        "certs records show 86", "certs records list", "certs records list --waiting not_in_catalog",
+        'certs records retry --learner 86 --reason "ticket 12"', RETRY_ONE,
+        'certs records retry --waiting unknown_program --reason "The certificate is configured now."',
         ACT,
     )
 )  # fmt: skip
@@ -78,13 +79,13 @@ def _delivery_text(delivery: dict[str, Any]) -> str:
     return printable(" ".join(filter(None, (delivery["sentence"], delivery["remedy"], delivery["warning"]))))
 
 
-@records.command("list", epilog=examples("certs records list --reason not_in_catalog"))
+@records.command("list", epilog=examples("certs records list --waiting not_in_catalog"))
 @waiting_option
 @stack_option
 @json_option
-def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> None:
+def list_waiting(waiting: str | None, stack: str | None, *, as_json: bool) -> None:
     """List the deliveries that wait, by reason."""
-    found = Api(stack).whole("/v1/records", "waiting", reason=reason)
+    found = Api(stack).whole("/v1/records", "waiting", reason=waiting)
     rows = found["waiting"]
 
     def human() -> None:
@@ -99,9 +100,7 @@ def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> Non
 
 @records.command(
     "retry",
-    epilog=examples(
-        "certs records retry --learner 86", f"certs records retry --learner 86 --kind program --of {PROGRAM}"
-    ),
+    epilog=examples('certs records retry --learner 86 --reason "ticket 12"', RETRY_ONE),
 )
 @click.option("--learner", type=click.IntRange(min=1), help="All that waits of this learner.")
 @click.option("--course-run", type=CourseRun(), help="The dates of this course run.")
@@ -110,38 +109,40 @@ def list_waiting(reason: str | None, stack: str | None, *, as_json: bool) -> Non
 )
 @click.option("--of", help="Its course run, or its program's uuid: it is sent again, even if it is acknowledged.")
 @waiting_option
+@reason_option
 @yes_option
 @stack_option
 @json_option
 def retry(
     learner: int | None,
     course_run: str | None,
+    *,
     kind: str | None,
     of: str | None,
-    reason: str | None,
+    waiting: str | None,
+    reason: str,
     stack: str | None,
-    *,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Have what waits be tried within a minute or two.
 
-    Name a learner, a course run, or a reason: then all of whom something waits for it. Or name one delivery of a
+    Name a learner, a course run, or what it waits for: then all of whom something does. Or name one delivery of a
     learner: it is sent again.
     """
-    if sum(given is not None for given in (learner, course_run, reason)) != 1:
-        raise click.UsageError("name a learner, a course run, or a reason")
+    if sum(given is not None for given in (learner, course_run, waiting)) != 1:
+        raise click.UsageError("name a learner, a course run, or what it waits for")
     if (kind is None) is not (of is None) or (kind and learner is None):
         raise click.UsageError("name one delivery with --learner, --kind and --of")
     api = Api(stack)
     owners: list[dict[str, Any]] = [{"learner_id": learner, "course_run": course_run, "kind": kind, "of": of}]
-    if reason is not None:
-        rows = api.whole("/v1/records", "waiting", reason=reason)["waiting"]
+    if waiting is not None:
+        rows = api.whole("/v1/records", "waiting", reason=waiting)["waiting"]
         found = {(row["learner_id"], None if row["learner_id"] else row["key"]) for row in rows}
         owners = [{"learner_id": learner_id, "course_run": key} for learner_id, key in found]
         if not yes:
             confirm(f"Try all that waits of {len(owners)} again?")
-    count = sum(api.post("/v1/records/retry", owner)["retried"] for owner in owners)
+    count = sum(api.post("/v1/records/retry", {**owner, "reason": reason})["retried"] for owner in owners)
     show({"retried": count}, as_json, lambda: click.echo(f"{count} deliveries are tried again."))
 
 

@@ -1,14 +1,13 @@
 """The commands for the transitions of all course runs, and for their numbers by week."""
 
 from datetime import datetime
-from itertools import islice
 from typing import Any, TextIO
 
 import click
 
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
-from certs.support.common import json_option, short, show, stack_option, table
+from certs.support.common import first_rows, json_option, short, show, stack_option, table
 from certs.support.files import rows_option, save_rows
 
 _CHANGES = ("awarded", "lost", "held", "other")
@@ -50,9 +49,7 @@ def transitions(
     """
     chosen = {name: value for name, value in filters.items() if value}
     pages = Api(stack).pages("/v1/transitions", since=since, until=until, **chosen)
-    read = list(islice((row for page in pages for row in page["transitions"]), limit + 1))
-    found = read[:limit]
-    following = found[-1]["key"] if len(read) > limit else None
+    found, following = first_rows(pages, "transitions", limit)
     if file is not None:
         save_rows(file, _COLUMNS, found, "transitions")
         return

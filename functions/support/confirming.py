@@ -35,6 +35,7 @@ class Step(NamedTuple):
     scope: str = "act"  # what it takes
     more: int = 0  # about how many others it is, which `names` leaves out
     listed: str = ""  # the address of a page that lists all of them
+    asks_why: bool = False  # whether the page asks for the reason, since no form before it did
 
     @property
     def seen(self) -> str:

@@ -1,5 +1,6 @@
 """What requests to the support API hold."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -102,6 +103,11 @@ Start = Annotated[
 ]
 
 
+def choice(known: Iterable[str], description: str) -> Any:
+    """Return the type of a field of a query that is one of a closed list, or empty; the call refuses any other."""
+    return Annotated[str, Query(description=description, json_schema_extra={"enum": ["", *known]})]
+
+
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before, as it is.")]
 
 
@@ -202,6 +208,7 @@ class Retry(Strict):
     of: Annotated[
         str | None, Field(max_length=255, description="Its `key`: the course run, or the program's uuid.")
     ] = None
+    reason: Reason
 
 
 class SendAgainRange(Strict):

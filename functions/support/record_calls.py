@@ -58,15 +58,23 @@ def place_in(cursor: str | None) -> WaitingPlace:
         raise RefusedActError(422, "this is no cursor", "take `next` of the page before as it is", "cursor") from None
 
 
-def retried(learner_id: int | None, course_run: str | None, kind: str | None = None, of: str | None = None) -> Done:
+def retried(request: Retry) -> Done:
     """Have deliveries be tried again. Its answer is how many these are. Raises RefusedActError, LostRaceError."""
     ABOUT["act"] = "retry"
-    if learner_id is not None:
-        ABOUT["learner_id"] = learner_id
+    if request.learner_id is not None:
+        ABOUT["learner_id"] = request.learner_id
     demand("act")
     now = aws.now()
-    count = records.retry(learner_id, course_run, kind, of, now)
-    subject = Subject("retry", learner_id=learner_id, course_runs=() if course_run is None else (course_run,))
+    course_run = None if request.course_run is None else key_of(request.course_run)
+    count = records.retry(request.learner_id, course_run, request.kind, request.of, now)
+    is_program = request.kind == "program"
+    subject = Subject(
+        "retry",
+        request.reason,
+        request.learner_id,
+        tuple(key for key in (course_run, None if is_program else request.of) if key is not None),
+        program=request.of or "" if is_program else "",
+    )
     metrics.add_metric(name="act_retry", unit=MetricUnit.Count, value=1)
     return Done(count, audit.note(str(uuid4()), actor(), now, Kind.ACT, subject, count=count))
 
@@ -78,5 +86,4 @@ def retried(learner_id: int | None, course_run: str | None, kind: str | None = N
 )
 def retry(request: Annotated[Retry, Body()]) -> dict[str, Any]:
     """Have it tried within a minute or two; what is being sent just now is not."""
-    course_run = None if request.course_run is None else key_of(request.course_run)
-    return {"retried": retried(request.learner_id, course_run, request.kind, request.of).answer}
+    return {"retried": retried(request).answer}

@@ -3,12 +3,14 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
+from pydantic import ValidationError
 
 from application import app
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.support import records
 from confirming import Step, asked_first
-from pages import form, link, number, page, query, see
+from models import Retry
+from pages import form, link, number, page, query, see, unread
 from record_calls import place_in, retried, write_place
 
 PAGE = 50
@@ -30,10 +32,16 @@ def retry_page() -> Response[str]:
     learner_id, kind, of = number(fields.get("learner_id", "")), fields.get("kind"), fields.get("of")
     back = link("/learner", learner_id=learner_id)
     sentence = f"Every delivery of learner {learner_id} that waits is tried again within a minute or two."
-    step = Step("Try deliveries again", sentence, "try again", back)
+    step = Step("Try deliveries again", sentence, "try again", back, asks_why=True)
     if kind:
         sentence = f"The {kind} of learner {learner_id} in {of} is sent within a minute or two, acknowledged or not."
-        step = Step("Send a delivery again", sentence, "send again", back)
+        step = Step("Send a delivery again", sentence, "send again", back, asks_why=True)
     if asks := asked_first(step, fields):
         return asks
-    return see("/result", entry=retried(learner_id, None, kind, of).entry)
+    try:
+        asked = Retry.model_validate({
+            "learner_id": learner_id, "kind": kind or None, "of": of or None, "reason": fields.get("reason", "")
+        })  # fmt: skip
+    except ValidationError as error:
+        raise unread(error) from error
+    return see("/result", entry=retried(asked).entry)

@@ -31,6 +31,7 @@ _WRITTEN: Mapping[str, tuple[tuple[str, str, int], ...]] = {
     "/course-run/act": (_WHY,),
     "/revocations/ask": (_WHY,),
     "/regenerations/start": (("course_runs", "Course runs", 3), _WHY),
+    "/records/retry": (_WHY,),
     "/send-again": (("since", "Changes from, in UTC", 1), ("until", "before, in UTC", 1), _WHY),
 }
 """By the path that shows what a form would do: the fields that a person writes, with the rows of each."""

@@ -26,7 +26,7 @@ from certrules.support.standings import (
     summary_as_json,
     summary_of,
 )
-from models import CourseRun, Cursor
+from models import CourseRun, Cursor, choice
 from openapi import call
 from standing_answers import CourseRunSummary, StandingsPage
 
@@ -40,10 +40,6 @@ CHOICES = {
 """What a filter may be, where that is a closed list."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-def _choice(name: str, description: str) -> Any:
-    return Annotated[str, Query(description=description, json_schema_extra={"enum": ["", *CHOICES[name]]})]
 
 
 @app.get(
@@ -67,12 +63,12 @@ def summary(
 def summary_learners(
     *,
     course_run: CourseRun,
-    status: _choice("status", "The certificate's; none: no certificate; any: one; pending: its revocation is.") = "",  # type: ignore[valid-type]
+    status: choice(CHOICES["status"], "The certificate's; none: no certificate; any: one; pending: lost soon.") = "",  # type: ignore[valid-type]
     mode: Annotated[str, Query(max_length=255, description="Of the enrollment; unknown: none was received.")] = "",
-    reason: _choice("reason", "An unmet rule, by its code.") = "",  # type: ignore[valid-type]
-    step: _choice("step", "At least so far.") = "",  # type: ignore[valid-type]
-    stuck: _choice("stuck", "Exactly so far.") = "",  # type: ignore[valid-type]
-    change: _choice("change", "Of the day.") = "",  # type: ignore[valid-type]
+    reason: choice(CHOICES["reason"], "An unmet rule, by its code.") = "",  # type: ignore[valid-type]
+    step: choice(CHOICES["step"], "At least so far.") = "",  # type: ignore[valid-type]
+    stuck: choice(CHOICES["stuck"], "Exactly so far.") = "",  # type: ignore[valid-type]
+    change: choice(CHOICES["change"], "Of the day.") = "",  # type: ignore[valid-type]
     day: Annotated[str, Query(max_length=10, description="YYYY-MM-DD, UTC.")] = "",
     cursor: Cursor = None,
 ) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from certrules.core.terms import Cause, Status
 from certrules.formats.transition_texts import CHANGES
 from certrules.requests import RefusedActError
 from certrules.support.transitions import NOBODY, Filter, as_json, listed
-from models import CourseRun
+from models import CourseRun, choice
 from openapi import call
 from transition_answers import TransitionsPage
 
@@ -25,10 +25,6 @@ By = Annotated[str, Query(max_length=255, description="Only what this person cau
 After = Annotated[str | None, Query(max_length=100, description="`next` of the page before, as it is.")]
 
 
-def _choice(name: str, description: str) -> Any:
-    return Annotated[str, Query(description=description, json_schema_extra={"enum": ["", *CHOICES[name]]})]
-
-
 @app.get(
     "/v1/transitions",
     summary="Changes of certificates in all course runs, by time",
@@ -39,10 +35,10 @@ def transitions(
     since: Since = None,
     until: Until = None,
     actor: By = "",
-    cause: _choice("cause", "Only from this cause.") = "",  # type: ignore[valid-type]
-    change: _choice("change", "Only awards, losses, revocations that were held, or other changes.") = "",  # type: ignore[valid-type]
-    previous: _choice("previous", "The status before; none: no certificate.") = "",  # type: ignore[valid-type]
-    status: _choice("status", "The status after.") = "",  # type: ignore[valid-type]
+    cause: choice(CHOICES["cause"], "Only from this cause.") = "",  # type: ignore[valid-type]
+    change: choice(CHOICES["change"], "Only awards, losses, revocations that were held, or other changes.") = "",  # type: ignore[valid-type]
+    previous: choice(CHOICES["previous"], "The status before; none: no certificate.") = "",  # type: ignore[valid-type]
+    status: choice(CHOICES["status"], "The status after.") = "",  # type: ignore[valid-type]
     course_run: CourseRun | None = None,
     cursor: After = None,
 ) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.records.service import Host
 from tests.scenes.browsers import Person, browser
 from tests.scenes.published import sent
 from tests.scenes.scene import Learner, day
-from tests.scenes.support_client import Client, about
+from tests.scenes.support_client import Client, about, hidden_fields
 
 __all__ = ["browser"]
 
@@ -131,9 +131,9 @@ def test_what_waits_is_listed_by_reason_with_what_to_do_and_a_person_has_it_trie
     assert waits in waiting(client)
     assert waiting(client, Waiting.THROTTLED) == []
 
-    answer = client.post("/v1/records/retry", learner_id=learner.learner_id)
+    answer = client.post("/v1/records/retry", learner_id=learner.learner_id, reason="ticket 12")
     assert (answer.status, answer.body) == (200, {"retried": 1})
-    again = client.post("/v1/records/retry", learner_id=learner.learner_id)
+    again = client.post("/v1/records/retry", learner_id=learner.learner_id, reason="ticket 12")
     assert again.body == {"retried": 0}  # it is due already
     before = client.case(learner)["record"]["delivery"]
     seen.run_schedules()
@@ -157,9 +157,12 @@ def test_the_credentials_service_is_among_those_who_take_status_changes(seen: Se
 def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen, client: Client) -> None:
     learner = seen.learner(A1, B1)
     before = programs(client, learner)["programs"][0]["delivery"]
-    one: Any = {"learner_id": learner.learner_id, "kind": "program", "of": P1}
+    one: Any = {"learner_id": learner.learner_id, "kind": "program", "of": P1, "reason": "ticket 12"}
     assert client.post("/v1/records/retry", **one).body == {"retried": 1}
     assert client.post("/v1/records/retry", **one).body == {"retried": 0}  # it is due already
+    noted = client.get("/v1/audit", act="retry").body["entries"][-1]
+    assert (noted["by"], noted["reason"], noted["learner_id"]) == ("ada", "ticket 12", learner.learner_id)
+    assert (noted["program"], noted["count"], noted["course_runs"]) == (P1, 1, [])
     (program,) = programs(client, learner)["programs"]
     assert not program["delivery"]["is_delivered"]
     seen.run_schedules()
@@ -168,7 +171,7 @@ def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen, client
     assert program["delivery"]["acknowledged_at"] > before["acknowledged_at"]
     unknown = client.post("/v1/records/retry", **{**one, "of": "elsewhere"})
     assert (unknown.status, unknown.body["field"]) == (404, "of")
-    half = client.post("/v1/records/retry", learner_id=1, kind="program")
+    half = client.post("/v1/records/retry", learner_id=1, kind="program", reason="ticket 12")
     assert (half.status, half.body["field"]) == (422, "kind")
     assert client.post("/v1/records/retry", **{**one, "kind": "username"}).status == 422
 
@@ -196,10 +199,11 @@ def test_a_list_that_there_is_not_is_refused(client: Client, query: dict[str, st
 
 
 def test_a_retry_names_one_owner_and_takes_the_scope_act(seen: Seen, client: Client) -> None:
-    assert client.post("/v1/records/retry").status == 422
-    assert client.post("/v1/records/retry", learner_id=1, course_run=A1).status == 422
-    assert client.post("/v1/records/retry", course_run=A1).body == {"retried": 0}
-    assert Client(seen.scene, scopes=["view"]).post("/v1/records/retry", learner_id=1).status == 403
+    assert client.post("/v1/records/retry", reason="ticket 12").status == 422
+    assert client.post("/v1/records/retry", learner_id=1, course_run=A1, reason="ticket 12").status == 422
+    assert client.post("/v1/records/retry", course_run=A1, reason="ticket 12").body == {"retried": 0}
+    assert client.post("/v1/records/retry", course_run=A1).status == 422
+    assert Client(seen.scene, scopes=["view"]).post("/v1/records/retry", learner_id=1, reason="ticket 12").status == 403
 
 
 # --- before a certificate is taken away
@@ -346,12 +350,16 @@ def test_the_console_shows_what_waits_and_tries_it_again(seen: Seen, client: Cli
     assert f"/learner?learner_id={learner.learner_id}#programs" in page
     assert REASONS[Waiting.NOT_IN_CATALOG].remedy in page
     assert "Nothing waits." in client.get("/records", reason=Waiting.THROTTLED).body
-    answer = client.confirm("/records/retry", learner_id=learner.learner_id)
+    answer = client.confirm("/records/retry", learner_id=learner.learner_id, reason="ticket 12")
     assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/result")
     assert client.form("/records/retry", site="cross-site", learner_id=learner.learner_id).status == 403
     one: Any = {"learner_id": learner.learner_id, "kind": "course", "of": learner.course_run}
     assert 'aria-label="Send again: course course-v1:DemoX+Other+2026"' in client.get("/learner", **one).body
-    again = client.confirm("/records/retry", **one)
+    asks = client.form("/records/retry", "same-origin", **one).body
+    assert 'name="reason" rows="2" required' in asks
+    unfounded = client.form("/records/retry", "same-origin", **hidden_fields(asks))
+    assert (unfounded.status, 'name="reason"' in unfounded.body) == (422, True)
+    again = client.form("/records/retry", "same-origin", **hidden_fields(asks), reason="ticket 13")
     assert (again.status, again.headers["location"].partition("?")[0]) == (303, "/result")
 
 

@@ -15,6 +15,8 @@ from tests.scenes.commands import certs
 from tests.scenes.support_client import EVERYTHING
 from tests.scenes.support_commands import may
 
+WHY = ("--reason", "ticket 12")
+
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 
@@ -49,20 +51,24 @@ def test_a_learners_programs_and_deliveries_are_shown(seen: Seen) -> None:
 
 def test_what_waits_is_listed_and_tried_again(seen: Seen) -> None:
     learner = seen.learner("course-v1:DemoX+Later+2026")
-    listed = certs("records", "list", "--reason", "not_in_catalog")
+    listed = certs("records", "list", "--waiting", "not_in_catalog")
     assert listed.exit_code == 0, listed.stderr
     assert learner.course_run in listed.stdout
     assert "1 not_in_catalog: The course run is not in the service's catalog yet." in listed.stdout
-    assert "Nothing waits." in certs("records", "list", "--reason", "throttled").stdout
-    assert "choose of: throttled" in certs("records", "list", "--reason", "weather").stderr
+    assert "Nothing waits." in certs("records", "list", "--waiting", "throttled").stdout
+    assert "choose of: throttled" in certs("records", "list", "--waiting", "weather").stderr
 
-    retried = certs("records", "retry", "--reason", "not_in_catalog", "--yes")
+    retried = certs("records", "retry", "--waiting", "not_in_catalog", *WHY, "--yes")
     assert (retried.exit_code, retried.stdout) == (0, "1 deliveries are tried again.\n")
-    asked = certs("records", "retry", "--reason", "not_in_catalog", stdin="n\n")
+    asked = certs("records", "retry", "--waiting", "not_in_catalog", *WHY, stdin="n\n")
     assert (asked.exit_code, "of 1 again?" in asked.stderr) == (1, True)
-    assert certs("records", "retry", "--learner", str(learner.learner_id)).stdout == "0 deliveries are tried again.\n"
-    assert certs("records", "retry", "--course-run", A1).exit_code == 0
-    assert certs("records", "retry").exit_code == 2
+    assert (
+        certs("records", "retry", "--learner", str(learner.learner_id), *WHY).stdout
+        == "0 deliveries are tried again.\n"
+    )
+    assert certs("records", "retry", "--course-run", A1, *WHY).exit_code == 0
+    assert certs("records", "retry", *WHY).exit_code == 2
+    assert certs("records", "retry", "--course-run", A1).exit_code == 2
 
 
 def test_an_act_and_a_bulk_revocation_show_which_program_certificates_fall(seen: Seen) -> None:
@@ -95,7 +101,7 @@ def test_a_person_decides_on_the_pending_revocation_of_a_program_certificate(see
 
 def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen) -> None:
     learner = seen.learner(A1, B1)
-    one = ("records", "retry", "--learner", str(learner.learner_id), "--kind", "program", "--of")
+    one = ("records", "retry", *WHY, "--learner", str(learner.learner_id), "--kind", "program", "--of")
     assert certs(*one, P1).stdout == "1 deliveries are tried again.\n"
     assert certs(*one, "elsewhere").exit_code == 4
     assert certs(*one[:-1]).exit_code == 2

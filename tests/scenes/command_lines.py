@@ -91,7 +91,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "regenerate report": ("BULK",),
     "records show": ("LEARNER",),
     "records list": (),
-    "records retry": ("--learner", "LEARNER", "--yes"),
+    "records retry": ("--learner", "LEARNER", *YES),
     "records act": ("discard", "LEARNER", "8a1b2c3d-0000-4000-8000-000000000001", *YES),
     "rollout status": (),
     "rollout off": ("RUN", *YES),

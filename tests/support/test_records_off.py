@@ -9,7 +9,7 @@ def test_where_records_are_off_the_calls_state_it(support_client: Client) -> Non
     calls = [
         support_client.get("/v1/learners/86/programs"),
         support_client.get("/v1/records", reason=Waiting.THROTTLED),
-        support_client.post("/v1/records/retry", learner_id=86),
+        support_client.post("/v1/records/retry", learner_id=86, reason="ticket 12"),
         support_client.post(
             "/v1/programs/preview",
             act="discard",
