@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from application import app, key_of
 from certrules.requests import RefusedActError
+from certrules.support.learners import usernames_of
 from list_pages import LABELS, offered, preview_of
 from pages import form, number, page, values_in_form
 
@@ -32,7 +33,8 @@ def chosen_page() -> Response[str]:
     lists = [_fields(act, course_run, ids, fields) for course_run, ids in learners.items()]
     if len(lists) == 1:
         return preview_of(lists[0])
-    return page("chosen.html", lists=lists, label=LABELS[act])
+    usernames = usernames_of({one for ids in learners.values() for one in ids})
+    return page("chosen.html", lists=lists, learners=learners, usernames=usernames, label=LABELS[act])
 
 
 def _learners_by_course_run(rows: list[str]) -> dict[str, list[int]]:

@@ -88,7 +88,9 @@ def decision_step(revocation_id: str, decision: str) -> Step:
     many = f"{len(item['learners'])} certificates in {item['course_run']}"
     rows = [{"learner_id": learner, "cause": cause} for learner, cause in item["learners"].items()]
     names = held_names(rows, item["course_run"])
-    notes = [f"{item['requested_by']} asked to {item['act']} them: {item['reason']}", f"It is {item['state']}."]
+    notes = [f"{item['requested_by']} asked to {item['act']} them: {item['reason']}"]
+    if item["state"] == "approved":
+        notes.append("It was approved before and interrupted: what is missing is done now.")
     if decision == "decline":
         return Step(
             "Decline the bulk revocation",

@@ -139,6 +139,14 @@ def test_transitions_have_usernames_until_they_are_erased_and_then_the_id_alone(
     assert all(str(learner.learner_id) in text and "bea" not in text for text in shown())
 
 
+def test_learners_who_are_chosen_in_several_course_runs_have_their_usernames(scene: Scene, learner: Learner) -> None:
+    other = learner.elsewhere(f"{learner.course_run}_Fall")
+    scene.ingest(*learner.qualifying(), *other.qualifying(), named(learner, day(20), "bea", ""))
+    rows = [f"{one.learner_id} {one.course_run}" for one in (learner, other)]
+    page = Client(scene).form("/transitions/chosen", "same-origin", act="invalidate", reason="ticket 12", row=rows)
+    assert (page.status, page.body.count("bea</bdi>")) == (200, 2)
+
+
 def test_the_audit_log_shows_the_username_beside_the_id(scene: Scene, learner: Learner) -> None:
     scene.ingest(*learner.qualifying(), named(learner, day(20), "bea", ""))
     ada = Client(scene)
