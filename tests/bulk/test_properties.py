@@ -16,7 +16,7 @@ from certrules.core.instants import BEGINNING
 from certrules.core.policy import Policies
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, merge
-from certrules.ingestion import save_decided
+from certrules.ingestion import write_of
 from certrules.storage.tables import Pair
 from tests.scenes.bulk_runs import Run, everything
 from tests.scenes.histories import END, FIRST, entries, policies
@@ -34,7 +34,7 @@ def reported(pair: Pair, arrived: list[Entry], known: int, decided_by: Policies)
     storage.save_timeline(storage.load([pair]).verifications[pair.learner_id], merge((), verification), BEGINNING)
     loaded = storage.load([pair])
     decided = decide_record(loaded.known(pair, decided_by, Rollout.LIVE), own[:known], FIRST)
-    save_decided(loaded.records[pair], decided)
+    storage.save_record(write_of(loaded.records[pair], decided)[0])
     stored_record = storage.load([pair]).records[pair]
     timeline = merge(stored_record.timeline, own)
     storage.save_record(

@@ -25,7 +25,7 @@ from certrules.core.instants import BEGINNING
 from certrules.core.terms import Cause, Status
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import LearnerName, Name
-from certrules.storage import Item, Pair, RecordWrite, StoredRecord, save_name, save_record
+from certrules.storage import Item, Pair, RecordWrite, StoredRecord, change_name, put_item, save_record
 from certrules.storage.tables import LEARNER_NAME, learner_key, record_key
 from tests.records.scene import A1, A2, B1, NOON
 from tests.records.state import User
@@ -70,7 +70,8 @@ class Stored:
         if not change.course_run:
             self.names.append(change.name)
             self.known = self.known.sent(Name(change.name, ""), change.at)
-            save_name(self.item, self.known, is_indexed=False)
+            if change_name(self.item, self.known, is_indexed=False):
+                put_item(self.item)
             return
         pair = Pair(self.learner_id, change.course_run)
         stored = self.records.setdefault(change.course_run, StoredRecord(Item(*record_key(pair))))

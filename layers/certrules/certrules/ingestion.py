@@ -9,38 +9,36 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from certrules import settings, storage
 from certrules.aws import each
 from certrules.core.certificate import Certificate
 from certrules.core.deciding import (
-    KILL_SWITCH,
     DecidedRecord,
     decide_record,
-    hold_of,
     in_order_of_sending,
-    stopped_because,
 )
 from certrules.core.guard import Publication, automatic_revocation, first_part
 from certrules.core.late_entries import place_late, stands_against
 from certrules.core.limits import fit, limit_of
-from certrules.core.policy import Policies, Policy
+from certrules.core.policy import Policies
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
 from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.own_events import ERASED, NAMED, RENAMED
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.standings import standing_of
-from certrules.formats.stored import held_history_of, history_of, tripped_history_of
+from certrules.formats.stored import held_history_of, history_of
 from certrules.formats.table_rows import Observation, entries_from, standing
-from certrules.storage.breaker import BreakerState
 from certrules.storage.records import Loaded, RecordWrite, StoredRecord, StoredTimeline
 from certrules.storage.tables import TRANSACTION_ITEMS, LostRaceError, Pair
 
 if TYPE_CHECKING:
     from certrules.core.comparison import Kind
+    from certrules.revoking import HeldBack
 
 ATTEMPTS = 5
 """How often a record is read and decided again after a lost race; then the queue delivers its messages again."""
@@ -94,6 +92,9 @@ def ingest_messages(messages: Sequence[Message], policies: Policies) -> BatchRes
 
 type _Numbered = list[tuple[int, Message]]
 
+type _Save = Callable[[], None]
+"""Saves what was decided, which waits for AWS. Raises LostRaceError."""
+
 
 class _Attempt:
     """One attempt at a batch. Messages whose record lost a race are left for the next attempt."""
@@ -130,21 +131,23 @@ class _Attempt:
             return []
         # ID verifications and configurations first: the records of the batch are decided with them.
         self._each(
-            *((self._save_shared, loaded.verifications[key], group) for key, group in self._learners.items()),
-            *((self._save_shared, loaded.course_runs[key], group) for key, group in self._course_runs.items()),
-            *((self._save_name, loaded.names[key], group) for key, group in self._names.items()),
+            *((self._decide_shared, loaded.verifications[key], group) for key, group in self._learners.items()),
+            *((self._decide_shared, loaded.course_runs[key], group) for key, group in self._course_runs.items()),
+            *((self._decide_name, loaded.names[key], group) for key, group in self._names.items()),
         )
         self._result.course_runs |= set(self._course_runs_to_decide(loaded))
-        self._each(*((self._save_record, (pair, loaded), group) for pair, group in self._pairs.items()))
+        self._each(*((self._decide_record, (pair, loaded), group) for pair, group in self._pairs.items()))
         return list(dict(self._lost).items())  # a message is lost once, though its name and its record are
 
-    def _each(self, *tasks: tuple[Callable[[Any, _Numbered], None], Any, _Numbered]) -> None:
-        """Run each task. Writes overlap where the function has the CPU for it."""
-        each(lambda task: self._attempt(*task), tasks)
+    def _each(self, *tasks: tuple[Callable[[Any, _Numbered], _Save | None], Any, _Numbered]) -> None:
+        """Decide one after the other, then save what changed. Writes overlap where the function has the CPU for it."""
+        decided = [(self._attempt(group, decide, subject, group), group) for decide, subject, group in tasks]
+        each(lambda task: self._attempt(*task), [(group, save) for save, group in decided if save is not None])
 
-    def _attempt(self, save: Callable[[Any, _Numbered], None], subject: Any, group: _Numbered) -> None:
+    def _attempt[*Ts, R](self, group: _Numbered, act: Callable[[*Ts], R], *about: *Ts) -> R | None:
+        """Return the result of what is done for these messages; None if they fail, are refused or lost a race."""
         try:
-            save(subject, group)
+            return act(*about)
         except LostRaceError:
             self._lost += group
         except TimelineFullError as error:
@@ -152,6 +155,7 @@ class _Attempt:
             self._result.refused.update((position, refusal) for position, _ in group)
         except Exception as error:  # noqa: BLE001 - the failure of one record must not fail the others
             self._result.failed.update((position, error) for position, _ in group)
+        return None
 
     def _what_fits(self, group: _Numbered, decide: Callable[[_Numbered], object]) -> _Numbered:
         """Return the messages that a full timeline can take together; the others are refused.
@@ -178,25 +182,30 @@ class _Attempt:
             if course_run != EVERYWHERE and any(_decides(message, loaded.course_runs[course_run]) for message in saved):
                 yield course_run
 
-    def _save_shared(self, stored: StoredTimeline, group: _Numbered) -> None:
-        """Save a learner's ID verification or a course run's configuration."""
+    def _decide_shared(self, stored: StoredTimeline, group: _Numbered) -> _Save | None:
+        """Return what saves a learner's ID verification or a course run's configuration; None if it is the same."""
         try:
             timeline, compacted_until = _merged(stored, group)
         except TimelineFullError:
             group = self._what_fits(group, lambda some: _merged(stored, some))
             timeline, compacted_until = _merged(stored, group)
         if timeline == stored.timeline:
-            return
+            return None
         observed = entries_from(stored.timeline, _observations(group))
-        is_deciding_observed = any(is_deciding(entry) for entry in observed)
-        storage.save_timeline(stored, timeline, compacted_until)
-        _, course_run = subjects = group[0][1].learner_id, group[0][1].course_run
-        self._result.shared.update(subject for subject in subjects if subject is not None)
-        if course_run is not None and is_deciding_observed:
-            self._result.course_runs.add(course_run)
+        decides = any(is_deciding(entry) for entry in observed)
+        message = group[0][1]
 
-    def _save_name(self, item: storage.Item, group: _Numbered) -> None:
-        """Save a learner's names if the messages change them."""
+        def save() -> None:
+            storage.save_timeline(stored, timeline, compacted_until)
+            subjects = message.learner_id, message.course_run
+            self._result.shared.update(subject for subject in subjects if subject is not None)
+            if message.course_run is not None and decides:
+                self._result.course_runs.add(message.course_run)
+
+        return save
+
+    def _decide_name(self, item: storage.Item, group: _Numbered) -> _Save | None:
+        """Return what saves a learner's names; None if the messages don't change them."""
         name = storage.name_of(item)
         for _, message in sorted(group, key=lambda numbered: numbered[1].at):
             if message.event_type == ERASED:
@@ -204,39 +213,63 @@ class _Attempt:
             elif message.name is not None:
                 add = name.sent if message.event_type in _SENT_FOR_NAMES else name.seen
                 name = add(message.name, message.at)
-        storage.save_name(item, name, is_indexed=settings.stores_names())
+        changed = storage.change_name(item, name, is_indexed=settings.stores_names())
+        return partial(storage.put_item, item) if changed else None
 
-    def _save_record(self, subject: tuple[Pair, Loaded], group: _Numbered) -> None:
-        """Decide the record of a learner in a course run, and save it if it changed."""
+    def _decide_record(self, subject: tuple[Pair, Loaded], group: _Numbered) -> _Save | None:
+        """Decide the record of a learner in a course run. Returns what saves it; None if nothing changed."""
         pair, loaded = subject
-        stored = loaded.records[pair]
-        based_on = stored.based_on
         try:
             decided, entries = self._decided(subject, group)
         except TimelineFullError:
             group = self._what_fits(group, lambda some: self._decided(subject, some))
             if not group:
-                return
+                return None
             decided, entries = self._decided(subject, group)
-        known, sent_at = decided.known, _sent_at(group)
-        revocations = _AutomaticRevocations(decided)
-        while (hold := revocations.next_hold(decided)) is not None:
-            entries = (*entries, hold)
-            decided = decide_record(known, entries, sent_at)
-        if not decided.timeline and decided.publication.published.certificate is None and not stored.version:
-            return  # an event without facts about an unknown learner: there is nothing to store
-        tripped = () if revocations.tripped is None else (revocations.tripped,)
-        saved = save_decided(stored, decided, tripped, revocations.breaker)
-        self._result.decided[pair] = saved.publication.published.certificate
-        has_new_basis = decided.known.versions != based_on
-        if decided.rollout.rollout is Rollout.SHADOW and (saved.is_written or has_new_basis):
-            self._result.compared[decided.compared().kind] += 1
-        if saved.is_written:
-            self._result.changed.append((pair, saved.publication))
-            self._result.stopped.update(revocations.stopped)
-            self._result.tripped += revocations.tripped is not None
-        if not saved.is_whole:
-            raise LostRaceError("the next attempt saves the next part")
+        stored = loaded.records[pair]
+        if automatic_revocation(decided.before, decided.publication.new_transitions) is None:
+            return self._change(stored, decided)
+        return partial(self._revoke, stored, decided, entries, _sent_at(group))
+
+    def _revoke(
+        self, stored: StoredRecord, decided: DecidedRecord, entries: Sequence[Entry], sent_at: datetime
+    ) -> None:
+        """Save a record with automatic revocations, or with what holds them."""
+        from certrules.revoking import hold_back  # noqa: PLC0415 - other events don't wait for it
+
+        held = hold_back(decided, entries, sent_at)
+        save = self._change(stored, held.decided, held)
+        if save is not None:
+            save()
+
+    def _change(self, stored: StoredRecord, decided: DecidedRecord, held: "HeldBack | None" = None) -> _Save | None:
+        """Put the new state into the stored item. Returns what saves it; None if nothing changed."""
+        certificate = decided.publication.published.certificate
+        if not decided.timeline and certificate is None and not stored.version:
+            return None  # an event without facts about an unknown learner: there is nothing to store
+        write, publication = write_of(stored, decided, held)
+        is_changed = storage.change_record(write)
+        is_in_shadow = decided.rollout.rollout is Rollout.SHADOW
+
+        def note() -> None:
+            self._result.decided[write.pair] = publication.published.certificate
+            if is_in_shadow and (is_changed or write.based_on != stored.based_on):
+                self._result.compared[decided.compared().kind] += 1
+
+        def save() -> None:
+            storage.save_changed(write)
+            note()
+            self._result.changed.append((write.pair, publication))
+            if held is not None:
+                self._result.stopped.update(held.stopped)
+                self._result.tripped += held.tripped is not None
+            if publication is not decided.publication:
+                raise LostRaceError("the next attempt saves the next part")
+
+        if is_changed:
+            return save
+        note()
+        return None
 
     def _decided(self, subject: tuple[Pair, Loaded], group: _Numbered) -> tuple[DecidedRecord, tuple[Entry, ...]]:
         """Decide a record with the messages' entries, and return them, too. Raises TimelineFullError."""
@@ -250,30 +283,8 @@ class _Attempt:
         return decide_record(known, entries, _sent_at(group)), entries
 
 
-class SavedRecord(NamedTuple):
-    """The saved part of a decided record."""
-
-    publication: Publication
-    is_written: bool  # False: nothing had changed
-    is_whole: bool  # False: there were more transitions than one transaction takes; decide and save again
-
-
-def save_decided(
-    stored: StoredRecord,
-    decided: DecidedRecord,
-    more_history: Iterable[str] = (),
-    breaker: BreakerState | None = None,
-) -> SavedRecord:
-    """Save a decided record with its history and the breaker in one transaction. Raises LostRaceError."""
-    write, publication = write_of(stored, decided, more_history, breaker)
-    return SavedRecord(publication, storage.save_record(write), publication is decided.publication)
-
-
 def write_of(
-    stored: StoredRecord,
-    decided: DecidedRecord,
-    more_history: Iterable[str] = (),
-    breaker: BreakerState | None = None,
+    stored: StoredRecord, decided: DecidedRecord, held: "HeldBack | None" = None
 ) -> tuple[RecordWrite, Publication]:
     """Return what is to be saved of a decided record, and as much of its publication as one transaction takes."""
     publication, history = _first_transaction(decided)
@@ -281,6 +292,8 @@ def write_of(
     certificate = publication.published.certificate
     if certificate and pending is not None and pending.due is None and pending != decided.before.pending:
         history.append(held_history_of(pending, certificate, record, decided.outcome.decision))
+    if held is not None and held.tripped is not None:
+        history.append(held.tripped)
     write = RecordWrite(
         Pair(record.learner_id, record.course_run),
         stored,
@@ -289,8 +302,8 @@ def write_of(
         publication.published,
         decided.next_change_at,
         decided.known.versions,
-        [*history, *more_history],
-        breaker,
+        history,
+        None if held is None else held.breaker,
         standing_of(decided, publication.published).text,
     )
     return write, publication
@@ -309,53 +322,6 @@ def _first_transaction(decided: DecidedRecord) -> tuple[Publication, list[str]]:
     if len(history) == len(decided.publication.new_transitions):
         return decided.publication, history
     return first_part(decided.publication, len(history)), history
-
-
-class _AutomaticRevocations:
-    """The automatic revocations of one record. The breaker counts each one; it or the kill switch may hold it."""
-
-    def __init__(self, decided: DecidedRecord) -> None:
-        self._before = decided.before
-        self._course_run = decided.known.course_run
-        self._configuration = decided.known.configuration
-        self._counted = 0  # so many of the new transitions were looked at and may take effect
-        self.breaker: BreakerState | None = None  # read when there is an automatic revocation
-        self.stopped: Counter[str] = Counter()
-        self.tripped: str | None = None  # the history item, if the breaker tripped
-
-    def next_hold(self, decided: DecidedRecord) -> Entry | None:
-        """Return the entry that holds the next automatic revocation; None if all others may take effect."""
-        while revocation := automatic_revocation(self._before, decided.publication.new_transitions[self._counted :]):
-            self.breaker = self.breaker or storage.load_breaker(self._course_run)
-            policy = revocation.decision.facts.policy
-            window_start = decided.as_of - policy.breaker_window
-            stop = self._stop(self.breaker, policy, window_start, revocation.at)
-            if stop is not None:
-                by, why = stop
-                if by == "breaker" and (self.breaker.tripped_at is None or self.breaker.tripped_at <= window_start):
-                    self.breaker.trip(decided.as_of)
-                    limits = (policy.breaker_limit, policy.breaker_window)
-                    self.tripped = tripped_history_of(decided.record, decided.as_of, *limits)
-                self.stopped[by] += 1
-                return hold_of(decided.record, revocation, by, why, decided.timeline)
-            self.breaker.count(decided.as_of, window_start)
-            self._counted = decided.publication.new_transitions.index(revocation) + 1
-        return None
-
-    def _stop(
-        self, breaker: BreakerState, policy: Policy, window_start: datetime, at: datetime
-    ) -> tuple[str, str] | None:
-        """Return what stops an automatic revocation at an instant (UTC), and why; None if nothing does.
-
-        The kill switch stops what is due while it is off, and whatever is decided while it is off.
-        """
-        for instant in (at, None):
-            if why := stopped_because(breaker.everywhere, self._configuration, instant):
-                return KILL_SWITCH, why
-        if sum(instant > window_start for instant in breaker.revoked) >= policy.breaker_limit:
-            span = f"{policy.breaker_window.total_seconds():g} seconds"
-            return "breaker", f"more than {policy.breaker_limit} automatic revocations in this course run within {span}"
-        return None
 
 
 def is_deciding(setting: Entry) -> bool:

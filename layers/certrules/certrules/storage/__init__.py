@@ -3,15 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from certrules.storage.breaker import BreakerState, load_breaker, tripped_at
 from certrules.storage.records import (
     Loaded,
     RecordWrite,
     StoredRecord,
     StoredTimeline,
+    change_name,
+    change_record,
     load,
     name_of,
-    save_name,
+    save_changed,
     save_record,
     save_records,
     save_timeline,
@@ -33,6 +34,7 @@ from certrules.storage.tables import (
     connect,
     history_key,
     place_of,
+    put_item,
     shard_of,
     shared_connection,
     timeline_of,
@@ -40,6 +42,7 @@ from certrules.storage.tables import (
 
 if TYPE_CHECKING:  # of _LATER
     from certrules.storage.audit_log import add_entry, entries, entries_about, entry_key, find_entry
+    from certrules.storage.breaker import BreakerState, load_breaker, tripped_at
     from certrules.storage.listings import (
         Place,
         course_runs,
@@ -106,6 +109,8 @@ __all__ = [
     "StoredTimeline",
     "SupportItem",
     "add_entry",
+    "change_name",
+    "change_record",
     "connect",
     "counted_by_week",
     "course_runs",
@@ -138,11 +143,12 @@ __all__ = [
     "pending_everywhere",
     "pending_page",
     "place_of",
+    "put_item",
     "receipts",
     "receipts_of",
     "records_and_name_of",
     "records_of",
-    "save_name",
+    "save_changed",
     "save_note",
     "save_receipts",
     "save_record",
@@ -160,7 +166,7 @@ __all__ = [
     "tripped_at",
 ]
 
-_LATER = ("audit_log", "listings", "notes", "standings", "transitions")
+_LATER = ("audit_log", "breaker", "listings", "notes", "standings", "transitions")
 """The modules that no start of ingest or publish waits for: they are loaded when a name of theirs is first used."""
 
 if not TYPE_CHECKING:  # or no misspelt name would be found

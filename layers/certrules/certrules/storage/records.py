@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from pynamodb.exceptions import TransactWriteError
@@ -21,7 +21,6 @@ from certrules.formats.learner_names import LearnerName, decode_name, encode_nam
 from certrules.formats.messages import EVERYWHERE
 from certrules.formats.stored import compressed, decode_published, encode_published, encode_timeline
 from certrules.formats.transition_texts import transition_text
-from certrules.storage.breaker import BreakerState
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     CONFIGURATION,
@@ -50,6 +49,9 @@ from certrules.storage.tables import (
     transition_time,
     username_key,
 )
+
+if TYPE_CHECKING:  # few records are saved with it
+    from certrules.storage.breaker import BreakerState
 
 
 @dataclass(slots=True)
@@ -181,18 +183,26 @@ class RecordWrite(NamedTuple):
     next_change_at: datetime | None  # UTC
     based_on: tuple[int, int]  # versions of the ID verification and of the configuration
     history: Sequence[str] = ()  # the new history items, as JSON
-    breaker: BreakerState | None = None  # if it counted or held an automatic revocation
+    breaker: "BreakerState | None" = None  # if it counted or held an automatic revocation
     standing: str | None = None  # see formats.standings; None: as it was
 
 
 def save_record(write: RecordWrite) -> bool:
     """Save a record, its history and the breaker in one transaction: one request, or none if nothing changed.
 
-    That it was decided with another configuration of the course run is no change. Returns whether anything was written.
+    Returns whether anything was written. Raises LostRaceError.
+    """
+    if not change_record(write):
+        return False
+    save_changed(write)
+    return True
+
+
+def save_changed(write: RecordWrite) -> None:
+    """Save a record whose item has its new state already, with its history and the breaker: one request.
+
     Raises LostRaceError.
     """
-    if not _prepare(write):
-        return False
     if write.history:
         try:
             _save_with_history([write])
@@ -203,7 +213,6 @@ def save_record(write: RecordWrite) -> bool:
     else:
         put_item(write.stored.item)
     _note_saved(write)
-    return True
 
 
 def save_records(writes: Sequence[RecordWrite]) -> list[Exception | None]:
@@ -213,7 +222,7 @@ def save_records(writes: Sequence[RecordWrite]) -> list[Exception | None]:
     are saved without it, so no record's failure is another's.
     """
     errors: dict[int, Exception] = {}
-    changed = [number for number, write in enumerate(writes) if _prepare(write)]
+    changed = [number for number, write in enumerate(writes) if change_record(write)]
     for numbers in _transactions(writes, changed):
         _save_all({number: writes[number] for number in numbers}, errors)
     return [errors.get(number) for number in range(len(writes))]
@@ -260,8 +269,11 @@ def _transactions(writes: Sequence[RecordWrite], numbers: Sequence[int]) -> Iter
         yield some
 
 
-def _prepare(write: RecordWrite) -> bool:
-    """Put the new state into the stored item. Returns whether it differs from what is stored."""
+def change_record(write: RecordWrite) -> bool:
+    """Put the new state into the stored item. Returns whether it differs from what is stored; then it is to be saved.
+
+    That it was decided with another configuration of the course run is no change.
+    """
     stored, published, pair = write.stored, write.published, write.pair
     item = stored.item
     history_count = stored.history_count + len(write.history)
@@ -334,17 +346,16 @@ def name_of(item: Item) -> LearnerName:
     return decode_name(optional(item.e), optional(item.k))
 
 
-def save_name(item: Item, name: LearnerName, *, is_indexed: bool) -> bool:
-    """Save a learner's names: one request, or none if nothing changed. `is_indexed`: the username finds the learner.
+def change_name(item: Item, name: LearnerName, *, is_indexed: bool) -> bool:
+    """Put a learner's names into their item. `is_indexed`: the username finds the learner.
 
-    Returns whether anything was written. Raises LostRaceError.
+    Returns whether they differ from what is stored; then the item is to be saved.
     """
     username = username_key(name.current.username) or None if is_indexed else None
     new = encode_name(name), name.erased_at, username
     if new == (optional(item.e), optional(item.k), optional(item.u)):
         return False
     item.e, item.k, item.u = new
-    put_item(item)
     return True
 
 
