@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from certrules.storage.plain import BATCH_GET_KEYS
 from certrules.storage.records import (
     Loaded,
     RecordWrite,
@@ -18,7 +19,6 @@ from certrules.storage.records import (
     save_timeline,
 )
 from certrules.storage.tables import (
-    BATCH_GET_KEYS,
     CATALOGUE_SHARDS,
     COURSE_RUN_SHARDS,
     DUE_SHARDS,

@@ -21,19 +21,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from zlib import crc32
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.transactions import TransactWrite
 
 from certrules.core.deliveries.desired import Owner, Target
 from certrules.core.instants import micros
+from certrules.storage.plain import Text, VersionedItem, Whole
 from certrules.storage.tables import (
     LOST_RACE_CODES,
     ByDue,
     LostRaceError,
     Timeouts,
-    VersionedItem,
     bind,
     course_run_key,
     learner_key,
@@ -54,8 +53,8 @@ class _ByUnsettled(GlobalSecondaryIndex["RecordsItem"]):  # type: ignore[no-unty
         index_name = "unsettled"
         projection = IncludeProjection(["w"])
 
-    u = UnicodeAttribute(hash_key=True)
-    o = NumberAttribute(range_key=True)
+    u = Text(hash_key=True)
+    o = Whole(range_key=True)
 
 
 class RecordsItem(VersionedItem):
@@ -66,12 +65,12 @@ class RecordsItem(VersionedItem):
 
         table_name = ""
 
-    e = UnicodeAttribute(null=True)  # JSON, see formats.stored_programs and formats.stored_deliveries
-    d = UnicodeAttribute(null=True)
-    t = NumberAttribute(null=True)
-    u = UnicodeAttribute(null=True)
-    o = NumberAttribute(null=True)
-    w = UnicodeAttribute(null=True)
+    e = Text(null=True)  # JSON, see formats.stored_programs and formats.stored_deliveries
+    d = Text(null=True)
+    t = Whole(null=True)
+    u = Text(null=True)
+    o = Whole(null=True)
+    w = Text(null=True)
 
     by_due = ByDue["RecordsItem"]()
     by_unsettled = _ByUnsettled()

@@ -27,10 +27,9 @@ The keys, and how they spread over partitions:
 
 import os
 from datetime import datetime
-from typing import Any, NamedTuple, Self, override
+from typing import Any, NamedTuple
 from zlib import crc32
 
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
@@ -40,9 +39,7 @@ from certrules.aws import lean
 from certrules.core.instants import micros
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import decode_timeline, uncompressed
-
-BATCH_GET_KEYS = 100
-"""How many items DynamoDB reads in one request."""
+from certrules.storage.plain import Bytes, PlainItem, Text, VersionedItem, Whole
 
 TRANSACTION_ITEMS = 100
 """How many items DynamoDB writes in one transaction."""
@@ -81,15 +78,15 @@ class _ByCourseRun(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-cal
     class Meta(KeysOnly):
         index_name = "course-run"
 
-    r = UnicodeAttribute(hash_key=True)
-    p = UnicodeAttribute(range_key=True)
+    r = Text(hash_key=True)
+    p = Text(range_key=True)
 
 
 class _ByCertificate(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     class Meta(KeysOnly):
         index_name = "certificate"
 
-    i = UnicodeAttribute(hash_key=True)
+    i = Text(hash_key=True)
 
 
 class ByDue[ItemT: Model](GlobalSecondaryIndex[ItemT]):  # type: ignore[no-untyped-call]
@@ -100,24 +97,24 @@ class ByDue[ItemT: Model](GlobalSecondaryIndex[ItemT]):  # type: ignore[no-untyp
 
         index_name = "due"
 
-    d = UnicodeAttribute(hash_key=True)
-    t = NumberAttribute(range_key=True)
+    d = Text(hash_key=True)
+    t = Whole(range_key=True)
 
 
 class _ByInvalidated(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     class Meta(KeysOnly):
         index_name = "invalidated"
 
-    x = UnicodeAttribute(hash_key=True)
-    p = UnicodeAttribute(range_key=True)
+    x = Text(hash_key=True)
+    p = Text(range_key=True)
 
 
 class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     class Meta(KeysOnly):
         index_name = "pending"
 
-    h = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
+    h = Text(hash_key=True)
+    s = Text(range_key=True)
 
 
 class _ByStanding(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
@@ -125,15 +122,15 @@ class _ByStanding(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call
         index_name = "standing"
         projection = KeysOnlyProjection()
 
-    r = UnicodeAttribute(hash_key=True)
-    y = UnicodeAttribute(range_key=True)
+    r = Text(hash_key=True)
+    y = Text(range_key=True)
 
 
 class _ByUsername(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
     class Meta(KeysOnly):
         index_name = "username"
 
-    u = UnicodeAttribute(hash_key=True)
+    u = Text(hash_key=True)
 
 
 class Timeouts:
@@ -144,50 +141,6 @@ class Timeouts:
     retry_configuration = "UNSET"  # AWS_RETRY_MODE counts
 
 
-class PlainItem(Model):
-    """A model of strings, whole numbers and bytes only, which needs no serializer for each attribute."""
-
-    p = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
-
-    @classmethod
-    @override
-    def from_raw_data(cls, data: dict[str, Any]) -> Self:
-        """Return an item as it was read."""
-        item = cls.__new__(cls)  # there are no defaults to set
-        item.attribute_values = {
-            name: int(value["N"]) if "N" in value else value["S"] if "S" in value else value["B"]
-            for name, value in data.items()
-        }
-        return item
-
-    @classmethod
-    def new(cls, p: str, s: str) -> Self:
-        """Return an item that is not stored yet."""
-        item = cls.__new__(cls)
-        item.attribute_values = {"p": p, "s": s}
-        return item
-
-    @override
-    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
-        """Return the item in its written form, without attributes that are None."""
-        known = ((name, value) for name, value in self.attribute_values.items() if value is not None)
-        return {
-            name: {"S": value} if isinstance(value, str) else {"B" if isinstance(value, bytes) else "N": _raw(value)}
-            for name, value in known
-        }
-
-
-def _raw(value: int | bytes) -> str | bytes:
-    return value if isinstance(value, bytes) else str(value)
-
-
-class VersionedItem(PlainItem):
-    """An item that is saved only if nobody has saved it since it was read."""
-
-    v = VersionAttribute()
-
-
 class Item(VersionedItem):
     """One item of the certificates table; names are short since every byte is paid for on every write."""
 
@@ -196,18 +149,18 @@ class Item(VersionedItem):
 
         table_name = ""
 
-    e = UnicodeAttribute(null=True)  # the timeline; of NAME, the names
-    z = BinaryAttribute(null=True, legacy_encoding=False)  # of a record, the timeline compressed, in place of `e`
-    c = UnicodeAttribute(null=True)  # the published certificate, and the versions that it is based on
-    r = UnicodeAttribute(null=True)
-    i = UnicodeAttribute(null=True)
-    d = UnicodeAttribute(null=True)
-    t = NumberAttribute(null=True)
-    x = UnicodeAttribute(null=True)
-    h = UnicodeAttribute(null=True)
-    k = NumberAttribute(null=True)  # up to when the timeline was compacted; of NAME, when it was erased
-    u = UnicodeAttribute(null=True)
-    y = UnicodeAttribute(null=True)
+    e = Text(null=True)  # the timeline; of NAME, the names
+    z = Bytes(null=True, legacy_encoding=False)  # of a record, the timeline compressed, in place of `e`
+    c = Text(null=True)  # the published certificate, and the versions that it is based on
+    r = Text(null=True)
+    i = Text(null=True)
+    d = Text(null=True)
+    t = Whole(null=True)
+    x = Text(null=True)
+    h = Text(null=True)
+    k = Whole(null=True)  # up to when the timeline was compacted; of NAME, when it was erased
+    u = Text(null=True)
+    y = Text(null=True)
 
     by_course_run = _ByCourseRun()
     by_certificate = _ByCertificate()
@@ -223,8 +176,8 @@ class _ByTransition(GlobalSecondaryIndex["HistoryItem"]):  # type: ignore[no-unt
         index_name = "transition"
         projection = IncludeProjection(["w"])
 
-    d = UnicodeAttribute(hash_key=True)
-    t = UnicodeAttribute(range_key=True)
+    d = Text(hash_key=True)
+    t = Text(range_key=True)
 
 
 class HistoryItem(PlainItem):
@@ -235,11 +188,11 @@ class HistoryItem(PlainItem):
 
         table_name = ""
 
-    b = UnicodeAttribute()  # JSON, see formats.stored
-    n = UnicodeAttribute(null=True)  # when (ISO 8601, UTC) it was last sent again; then the stream delivers it again
-    d = UnicodeAttribute(null=True)
-    t = UnicodeAttribute(null=True)
-    w = UnicodeAttribute(null=True)
+    b = Text()  # JSON, see formats.stored
+    n = Text(null=True)  # when (ISO 8601, UTC) it was last sent again; then the stream delivers it again
+    d = Text(null=True)
+    t = Text(null=True)
+    w = Text(null=True)
 
     by_transition = _ByTransition()
 
@@ -249,8 +202,8 @@ class _ByAbout(GlobalSecondaryIndex["SupportItem"]):  # type: ignore[no-untyped-
         index_name = "about"
         projection = AllProjection()
 
-    a = UnicodeAttribute(hash_key=True)
-    s = UnicodeAttribute(range_key=True)
+    a = Text(hash_key=True)
+    s = Text(range_key=True)
 
 
 class SupportItem(VersionedItem):
@@ -261,9 +214,9 @@ class SupportItem(VersionedItem):
 
         table_name = ""
 
-    b = UnicodeAttribute()  # JSON
-    ttl = NumberAttribute(null=True)  # seconds since 1970; when DynamoDB may delete it
-    a = UnicodeAttribute(null=True)  # of an entry of the audit log: what it is about
+    b = Text()  # JSON
+    ttl = Whole(null=True)  # seconds since 1970; when DynamoDB may delete it
+    a = Text(null=True)  # of an entry of the audit log: what it is about
 
     by_about = _ByAbout()
 
