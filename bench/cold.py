@@ -20,7 +20,7 @@ BUILT = ROOT / ".aws-sam" / "build"
 ROUNDS = 11
 
 CLIENT = "import botocore.session; botocore.session.get_session().create_client('dynamodb', region_name='eu-west-1')"
-FUNCTION = "import app; from certrules.storage.records import Item; Item._get_connection().connection.client"
+FUNCTION = "import app; from certrules.storage import Item; Item._get_connection().connection.client"
 _TIMED = """
 import sys, time
 sys.path[:0] = {paths!r}

@@ -5,10 +5,27 @@ import sys
 
 import pytest
 
-from bench.cold import CLIENT, FUNCTION, environment, places
+from bench.cold import CLIENT, FUNCTION, ROOT, environment, places
 
-AT_MOST = {"ingest": 140, "publish": 120}
+AT_MOST = {"ingest": 130, "publish": 111}
 """Modules; each costs 0.2 to 1 ms of CPU."""
+
+
+LATE = {
+    "certrules.core.comparison",
+    "certrules.core.programs",
+    "certrules.formats.event_types",
+    "certrules.formats.events_out",
+    "certrules.formats.own_events",
+    "certrules.formats.program_events",
+    "certrules.formats.table_rows",
+    "certrules.parking",
+    "certrules.revoking",
+    "certrules.storage.breaker",
+    "certrules.storage.listings",
+    "certrules.storage.notes",
+}
+"""What only shadow, programs, acts of people, imports, refusals and revocations need."""
 
 
 def run(function: str, code: str) -> list[str]:
@@ -23,6 +40,24 @@ def test_a_function_that_events_wait_for_loads_few_modules(function: str) -> Non
     bare = run(function, f"{CLIENT}; print(*sys.modules)")
     loaded = set(run(function, f"{FUNCTION}; print(*sys.modules)")) - {*bare}
     assert len(loaded) <= AT_MOST[function], sorted(loaded)
+
+
+def test_ingest_loads_nothing_that_the_platforms_events_seldom_need() -> None:
+    assert not LATE & {*run("ingest", f"{FUNCTION}; print(*sys.modules)")}
+
+
+def test_an_event_loads_nothing_either_that_it_does_not_need() -> None:
+    program = f"""
+sys.path.insert(0, {str(ROOT)!r})
+from random import Random
+from bench.batches import Ingest, Learner, sqs_event, unseen_output
+from bench.wire import Tables, Wire
+wire = Wire()
+ingest, wire.answer = Ingest(wire), Tables().answer
+with unseen_output():
+    ingest(sqs_event([Learner(Random(7), 1).passed()]))
+print(*sys.modules)"""
+    assert LATE & {*run("ingest", program)} == {"certrules.storage.notes"}  # it stands before the records
 
 
 def test_no_garbage_is_looked_for_while_a_function_starts() -> None:

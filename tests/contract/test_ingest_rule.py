@@ -8,8 +8,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from certrules.formats.event_types import EVENT_TYPES
-from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.own_events import NAMED, RENAMED
+from certrules.formats.messages import NAMED, OWN_SOURCE, RENAMED
 from certrules.formats.program_events import PROGRAM_EVENTS
 from localcloud.template import read_yaml
 from tests.scenes.story_of_samples import delivered, story

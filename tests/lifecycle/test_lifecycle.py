@@ -19,8 +19,7 @@ from certrules.core.replay import replay
 from certrules.core.terms import REVOKING, Cause, Status
 from certrules.core.timeline import Entry, Timeline, merge
 from certrules.formats.events_out import CHANGED, events_of
-from certrules.formats.messages import Message
-from certrules.formats.own_events import REQUESTED
+from certrules.formats.messages import REQUESTED, Message
 from certrules.ingestion import ingest_messages
 from certrules.reconciliation.comparing_records import in_records
 from certrules.reconciliation.finding_types import OLD_LOGIC_DIFFERS

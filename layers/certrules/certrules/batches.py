@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 from msgspec import json
@@ -18,8 +18,10 @@ from certrules.formats.messages import Message
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.senders import TrustedSenders
 from certrules.ingestion import BatchResult, ingest_messages
-from certrules.parking import Refused, park
 from certrules.storage import Pair
+
+if TYPE_CHECKING:
+    from certrules.parking import Refused
 
 RECEIVED = "received_"
 """Before an event type, the name of the metric that counts its events from outside: `certs doctor` reads it."""
@@ -60,7 +62,7 @@ class _Read(NamedTuple):
 
     messages: list[Message]
     records: list[dict[str, Any]]  # the SQS record of each message
-    refused: list[Refused]
+    refused: "list[Refused]"
 
 
 def ingest_batch(
@@ -167,10 +169,12 @@ def _is_graded(message: Message, result: BatchResult) -> bool:
     return certificate is not None and any(entry.fact is Fact.GRADE for entry in message.entries)
 
 
-def _park(refused: list[Refused], queues: Queues, logger: Logger) -> set[str]:
+def _park(refused: "list[Refused]", queues: Queues, logger: Logger) -> set[str]:
     """Park refused messages. Returns the messages to retry."""
     if not refused:
         return set()
+    from certrules.parking import park  # noqa: PLC0415 - events that are read don't wait for it
+
     try:
         park(queues.parked, refused)
     except Exception:  # whatever it is, certificates are saved: only these messages come again
@@ -179,7 +183,7 @@ def _park(refused: list[Refused], queues: Queues, logger: Logger) -> set[str]:
     return set()
 
 
-def counts_of(result: BatchResult, refused: Sequence[Refused] = ()) -> Counter[str]:
+def counts_of(result: BatchResult, refused: "Sequence[Refused]" = ()) -> Counter[str]:
     """Return the metrics of what was decided, and of what was refused."""
     counts = Counter(
         {

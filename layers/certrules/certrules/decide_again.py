@@ -11,8 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from certrules import aws, storage
-from certrules.formats.messages import OWN_SOURCE
-from certrules.formats.own_events import REQUESTED
+from certrules.formats.messages import OWN_SOURCE, REQUESTED
 from certrules.formats.stored import as_time
 
 SETTLING_SECONDS = 60

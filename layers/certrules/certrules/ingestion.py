@@ -27,17 +27,16 @@ from certrules.core.limits import fit, limit_of
 from certrules.core.policy import Policies
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, Timeline, TimelineFullError, compact, merge
-from certrules.formats.messages import EVERYWHERE, Message
-from certrules.formats.own_events import ERASED, NAMED, RENAMED
+from certrules.formats.messages import ERASED, EVERYWHERE, NAMED, RENAMED, Message
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.standings import standing_of
 from certrules.formats.stored import held_history_of, history_of
-from certrules.formats.table_rows import Observation, entries_from, standing
 from certrules.storage.records import Loaded, RecordWrite, StoredRecord, StoredTimeline
 from certrules.storage.tables import TRANSACTION_ITEMS, LostRaceError, Pair
 
 if TYPE_CHECKING:
     from certrules.core.comparison import Kind
+    from certrules.formats.table_rows import Observation
     from certrules.revoking import HeldBack
 
 ATTEMPTS = 5
@@ -191,7 +190,7 @@ class _Attempt:
             timeline, compacted_until = _merged(stored, group)
         if timeline == stored.timeline:
             return None
-        observed = entries_from(stored.timeline, _observations(group))
+        observed = _observed(stored.timeline, _observations(group))
         decides = any(is_deciding(entry) for entry in observed)
         message = group[0][1]
 
@@ -277,9 +276,11 @@ class _Attempt:
         observations = _observations(group)
         known = loaded.known(pair, self._policies, self._default_rollout)
         if observations:
+            from certrules.formats.table_rows import standing  # noqa: PLC0415 - events don't wait for it
+
             known = known._replace(timeline=standing(known.timeline, observations))
         sent = [(message.sent_at, message.entries) for _, message in group]
-        entries = (*in_order_of_sending(known, sent), *entries_from(known.timeline, observations))
+        entries = (*in_order_of_sending(known, sent), *_observed(known.timeline, observations))
         return decide_record(known, entries, _sent_at(group)), entries
 
 
@@ -340,7 +341,7 @@ def _merged(stored: StoredTimeline, group: _Numbered) -> tuple[Timeline, datetim
     """Return a shared timeline with the messages' entries, and up to when it is compacted. Raises TimelineFullError."""
     if not group:
         return stored.timeline, stored.compacted_until
-    observed = entries_from(stored.timeline, _observations(group))
+    observed = _observed(stored.timeline, _observations(group))
     sent_at = max(message.sent_at for _, message in group)
     entries = place_late(stored.timeline, (*_entries(group), *observed), stored.compacted_until, sent_at)
     timeline, compacted_until = compact(merge(stored.timeline, entries), compacted_until=stored.compacted_until)
@@ -355,8 +356,17 @@ def _entries(group: _Numbered) -> Iterable[Entry]:
     return chain.from_iterable(message.entries for _, message in group)
 
 
-def _observations(group: _Numbered) -> list[Observation]:
+def _observations(group: _Numbered) -> "list[Observation]":
     return list(chain.from_iterable(message.observations for _, message in group))
+
+
+def _observed(timeline: Timeline, observations: "list[Observation]") -> Iterable[Entry]:
+    """Return the entries that observations add to a timeline."""
+    if not observations:
+        return ()
+    from certrules.formats.table_rows import entries_from  # noqa: PLC0415 - events don't wait for it
+
+    return entries_from(timeline, observations)
 
 
 def _required[T](value: T | None) -> T:

@@ -18,8 +18,7 @@ from aws_lambda_powertools import Logger
 from certrules import aws, decide_again, storage
 from certrules.batches import counts_of
 from certrules.core.policy import Policies
-from certrules.formats.messages import Message
-from certrules.formats.own_events import REQUESTED
+from certrules.formats.messages import REQUESTED, Message
 from certrules.ingestion import ingest_messages
 from certrules.storage import BATCH_GET_KEYS, LostRaceError, Pair
 

@@ -4,7 +4,6 @@ Values are in the form that `core` works with; `to_stored` makes them plain JSON
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -260,8 +259,7 @@ def _plain(_subject: str, value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactType:
+class FactType(NamedTuple):
     """Everything about one fact but what rules and replay make of it."""
 
     letter: str  # names the fact at rest; never changed

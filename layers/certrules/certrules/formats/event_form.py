@@ -1,23 +1,22 @@
 """The form of an event type: its row, its metadata, the types of its fields, and the builder of its entries."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
 from certrules.core.fact_types import Fact, IgnoredField
 from certrules.core.facts import Record
-from certrules.core.programs.definitions import DatedDefinition, ProgramDefinition
-from certrules.core.programs.outcome import ActionOnProgram, ProgramAction
-from certrules.core.programs.reasons import ProgramCause
-from certrules.core.terms import RevocationAction
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
 from certrules.formats.lenient import Form, LeftOut
 from certrules.formats.refusals import checked_course_key, checked_mode, in_utc
+
+if TYPE_CHECKING:  # ingest decides no programs
+    from certrules.core.programs.definitions import DatedDefinition
+    from certrules.core.programs.outcome import ActionOnProgram
 
 LearnerId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 AttemptId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -44,8 +43,8 @@ class EventContent(NamedTuple):
     course_run: str | None
     entries: tuple[Entry, ...] = ()
     name: Name | None = None
-    program: DatedDefinition | None = None
-    program_action: ActionOnProgram | None = None
+    program: "DatedDefinition | None" = None
+    program_action: "ActionOnProgram | None" = None
 
 
 class EntryBuilder:
@@ -53,21 +52,13 @@ class EntryBuilder:
 
     def __init__(self, metadata: Metadata, key: str) -> None:
         """Build for an event whose data stands under `key`. Raises RefusedError if its time is not valid in UTC."""
-        self._at = in_utc(metadata.time, "metadata.time")
-        self._id = metadata.id
+        self.at = in_utc(metadata.time, "metadata.time")
+        self.event_id = metadata.id
         self._key = key
 
     def entry(self, fact: Fact, value: object, subject: str = "", by: str = "", notes: str = "") -> Entry:
         """Return an entry of this event."""
-        return Entry(self._at, self._id, fact, subject, value, by, notes)
-
-    def program(self, definition: ProgramDefinition, by: str, notes: str) -> DatedDefinition:
-        """Return the definition of a program that this event brings."""
-        return DatedDefinition(self._at, self._id, definition, by, notes)
-
-    def program_action(self, action: RevocationAction, cause: ProgramCause, by: str, notes: str) -> ProgramAction:
-        """Return the action on a pending revocation of a program certificate that this event brings."""
-        return ProgramAction(self._at, self._id, action, cause, by, notes)
+        return Entry(self.at, self.event_id, fact, subject, value, by, notes)
 
     def ignored(self, entries: Sequence[Entry], left_out: Sequence[LeftOut]) -> Iterator[Entry]:
         """Yield the entries that name the fields which were left out of the event that brings `entries`."""
@@ -106,8 +97,7 @@ class Export(NamedTuple):
     includes: Callable[[Record, Entry], bool] = lambda _record, _entry: True
 
 
-@dataclass(frozen=True, slots=True)
-class EventType:
+class EventType(NamedTuple):
     """A type of event that is read: one row."""
 
     name: str

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from certrules.formats.event_form import EntryBuilder, EventType, Instant, Metadata
-from certrules.formats.event_types import DATA_KEYS, EVENT_TYPES, KNOWN_STEMS
+from certrules.formats.id_verification_events import ID_VERIFICATION_EVENTS
 from certrules.formats.learner_names import name_in
 from certrules.formats.lenient import Form, read_object
-from certrules.formats.messages import Message
-from certrules.formats.own_events import REQUESTED
+from certrules.formats.messages import REQUESTED, Message
+from certrules.formats.platform_events import PLATFORM_EVENTS
 from certrules.formats.refusals import EARLIEST, Reason, RefusedError, Refusing, Sender, in_utc, type_name
 from certrules.formats.senders import TrustedSenders, is_of_service, is_published_here, read_without_acts
 from certrules.formats.wrappings import object_of, unwrapped
@@ -25,6 +25,10 @@ MAX_BYTES = 64 * 1024
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of a producer may be."""
+
+
+_FREQUENT: Mapping[str, EventType] = {row.name: row for row in (*PLATFORM_EVENTS, *ID_VERIFICATION_EVENTS)}
+"""The event types that a start waits for; all others are loaded with the first event of one of them."""
 
 
 class _Envelope(Struct):
@@ -58,7 +62,7 @@ def decode(
         raw = text.encode()  # refuses what is no UTF-8
     if len(raw) > MAX_BYTES:
         raise RefusedError(Reason.TOO_LARGE, "", f"{len(raw)} bytes; an event has at most {MAX_BYTES}")
-    parts = unwrapped(raw, DATA_KEYS)
+    parts = unwrapped(raw)
     if "metadata" in parts:
         return _read(parts, None, received_at, trusted, with_names=with_names)
     with Refusing(""):
@@ -129,6 +133,11 @@ def _event_type_of(metadata: Metadata, envelope: _Envelope | None) -> EventType:
         shown = type_name(envelope.detail_type)
         fix = f"{type_name(name)}, but the envelope's detail-type is {shown}: they must be the same"
         raise RefusedError(Reason.TYPE_MISMATCH, "metadata.event_type", fix)
+    event_type = _FREQUENT.get(name)
+    if event_type is not None:
+        return event_type
+    from certrules.formats.event_types import EVENT_TYPES, KNOWN_STEMS  # noqa: PLC0415 - see _FREQUENT
+
     event_type = EVENT_TYPES.get(name)
     if event_type is not None:
         return event_type

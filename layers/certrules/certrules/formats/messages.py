@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from certrules.core.instants import BEGINNING
 from certrules.core.timeline import Entry
 from certrules.formats.learner_names import Name
-from certrules.formats.table_rows import Observation
 
-if TYPE_CHECKING:  # publish loads messages, and nothing of programs
+if TYPE_CHECKING:  # no event waits for what only programs and imports need
     from certrules.core.programs.definitions import DatedDefinition
     from certrules.core.programs.outcome import ActionOnProgram
+    from certrules.formats.table_rows import Observation
 
 OWN_SOURCE = "course-certificates"
 """The source of the events that this service sends. It ignores them when they come back."""
@@ -20,6 +20,11 @@ SUPPORT_SOURCE = f"{OWN_SOURCE}/support"
 
 EVERYWHERE = ""
 """In place of a course run's key: the whole deployment."""
+
+NAMED = "certificates.learner.named.v1"
+RENAMED = "certificates.learner.renamed.v1"
+ERASED = "certificates.learner.erased.v1"
+REQUESTED = "certificates.generation.requested.v1"
 
 
 class Message(NamedTuple):
@@ -35,7 +40,7 @@ class Message(NamedTuple):
     program: "DatedDefinition | None" = None  # of a program's event, which is about no learner and no course run
     program_action: "ActionOnProgram | None" = None  # on the learner's certificate of a program
     sent_at: datetime = BEGINNING  # UTC: as of when it is decided, see events_in.decode
-    observations: tuple[Observation, ...] = ()  # of table rows, in place of entries
+    observations: "tuple[Observation, ...]" = ()  # of table rows, in place of entries
     is_of_service: bool = False  # this service sent it: a request to decide again, or an act through support's API
 
     @property

@@ -27,14 +27,9 @@ from certrules.formats.event_form import (
     is_unset,
 )
 from certrules.formats.learner_names import Name
-from certrules.formats.messages import EVERYWHERE
+from certrules.formats.messages import ERASED, EVERYWHERE, NAMED, RENAMED, REQUESTED
 from certrules.formats.refusals import Reason, RefusedError
 from certrules.formats.stored import as_time
-
-NAMED = "certificates.learner.named.v1"
-RENAMED = "certificates.learner.renamed.v1"
-ERASED = "certificates.learner.erased.v1"
-REQUESTED = "certificates.generation.requested.v1"
 
 # --- data
 

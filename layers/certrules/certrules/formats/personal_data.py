@@ -7,7 +7,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 
-from certrules.formats.own_events import NAMED, RENAMED
+from certrules.formats.messages import NAMED, RENAMED
 from certrules.formats.wrappings import MOST_LAYERS
 
 _PERSONAL = {"pii", "name", "username", "email", "first_name", "last_name", "full_name", "mbox"}

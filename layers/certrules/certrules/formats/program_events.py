@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from certrules.core.limits import MOST_COURSE_RUNS, MOST_COURSES
 from certrules.core.policy import MOST_NAMES
-from certrules.core.programs.definitions import ProgramCourse, ProgramDefinition, ProgramStatus
-from certrules.core.programs.outcome import ActionOnProgram
+from certrules.core.programs.definitions import DatedDefinition, ProgramCourse, ProgramDefinition, ProgramStatus
+from certrules.core.programs.outcome import ActionOnProgram, ProgramAction
 from certrules.core.programs.reasons import ProgramCause
 from certrules.core.terms import RevocationAction
 from certrules.formats.event_form import (
@@ -61,12 +61,14 @@ def _configured(body: _Program, builder: EntryBuilder) -> EventContent:
         _accepted_modes(body.accepted_modes, builder),
         _courses(body.courses, builder),
     )
-    return EventContent(None, None, program=builder.program(definition, body.by, body.notes))
+    dated = DatedDefinition(builder.at, builder.event_id, definition, body.by, body.notes)
+    return EventContent(None, None, program=dated)
 
 
 def _revocation(action: RevocationAction) -> Callable[[_Revocation, EntryBuilder], EventContent]:
     def read(body: _Revocation, builder: EntryBuilder) -> EventContent:
-        acted = builder.program_action(action, ProgramCause(body.cause), body.by, body.notes)
+        cause = ProgramCause(body.cause)
+        acted = ProgramAction(builder.at, builder.event_id, action, cause, body.by, body.notes)
         program = _uuid(body.program, "revocation.program")
         return EventContent(body.learner_id, None, program_action=ActionOnProgram(program, acted))
 

@@ -116,6 +116,8 @@ class Refusing:
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
         if isinstance(error, msgspec.ValidationError):
             raise _refusal(self._field, str(error)) from error
         if isinstance(error, (msgspec.DecodeError, UnicodeError, RecursionError)):

@@ -11,10 +11,8 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from certrules.formats.event_form import EventType, Metadata
-from certrules.formats.events_out import EVENTS_OUT
 from certrules.formats.lenient import LeftOut
-from certrules.formats.messages import OWN_SOURCE, SUPPORT_SOURCE
-from certrules.formats.own_events import REQUESTED
+from certrules.formats.messages import OWN_SOURCE, REQUESTED, SUPPORT_SOURCE
 from certrules.formats.refusals import Reason, RefusedError, Sender
 
 _OWN_NAME = "only this service sends events under its name: find out who sent this one"
@@ -71,6 +69,8 @@ def is_published_here(metadata: Metadata, sender: Sender) -> bool:
         raise RefusedError(Reason.SOURCE_NOT_TRUSTED, field, _OWN_NAME, sender)
     if sender.source != OWN_SOURCE:
         return False
+    from certrules.formats.events_out import EVENTS_OUT  # noqa: PLC0415 - the platform's events don't wait for it
+
     if metadata.event_type not in EVENTS_OUT:
         raise RefusedError(Reason.SOURCE_NOT_TRUSTED, sender.field, _OWN_NAME, sender)
     return True

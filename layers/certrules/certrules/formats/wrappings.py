@@ -39,10 +39,10 @@ class _Wrapping(NamedTuple):
     inner: Callable[[Parts], bytes | Raw | Parts]
 
 
-def unwrapped(raw: bytes, data_keys: frozenset[str]) -> Parts:
+def unwrapped(raw: bytes) -> Parts:
     """Return the parts of an event, which has `metadata`, or of its envelope, which has `detail`.
 
-    `data_keys` are those under which events hold their data. Raises RefusedError.
+    Raises RefusedError.
     """
     inner: bytes | Raw | Parts = raw
     for _ in range(MOST_LAYERS):
@@ -51,7 +51,7 @@ def unwrapped(raw: bytes, data_keys: frozenset[str]) -> Parts:
             return parts
         wrapping = next((wrapping for wrapping in _WRAPPINGS if wrapping.keys <= parts.keys()), None)
         if wrapping is None:
-            _refuse_other_forms(parts, data_keys)
+            _refuse_other_forms(parts)
             return parts
         inner = wrapping.inner(parts)
     raise RefusedError(
@@ -177,8 +177,10 @@ _WRAPPINGS = (
 # --- what is not
 
 
-def _refuse_other_forms(parts: Parts, data_keys: frozenset[str]) -> None:
+def _refuse_other_forms(parts: Parts) -> None:
     """Raise RefusedError, which names the form, for what holds no event that can be read here."""
+    from certrules.formats.event_types import DATA_KEYS  # noqa: PLC0415 - events don't wait for it
+
     name = _printed(parts.get("event_type", _NOTHING)) or _printed(parts.get("name", _NOTHING))
     is_kafka = "bootstrapServers" in parts or _printed(parts.get("eventSource", _NOTHING)) == "aws:kafka"
     if "event_source" in parts or name.startswith("edx."):
@@ -191,7 +193,7 @@ def _refuse_other_forms(parts: Parts, data_keys: frozenset[str]) -> None:
         fix = "a request of API Gateway: send its body to the bus or the queue"
     elif "event_data" in parts:
         fix = "an entry of the platform's bus on Redis, whose event_data is Avro: send it as JSON with `metadata`"
-    elif keys := sorted(data_keys & parts.keys()):
+    elif keys := sorted(DATA_KEYS & parts.keys()):
         fix = (
             f"{keys[0]!r} stands alone, as in the value of a Kafka message without its headers: send beside it "
             "`metadata` with id, event_type, time and source: the headers ce_id, ce_type, ce_time and ce_source"

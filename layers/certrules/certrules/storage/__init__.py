@@ -4,20 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from certrules.storage.plain import BATCH_GET_KEYS
-from certrules.storage.records import (
-    Loaded,
-    RecordWrite,
-    StoredRecord,
-    StoredTimeline,
-    change_name,
-    change_record,
-    load,
-    name_of,
-    save_changed,
-    save_record,
-    save_records,
-    save_timeline,
-)
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     COURSE_RUN_SHARDS,
@@ -68,6 +54,20 @@ if TYPE_CHECKING:  # of _LATER
         send_history_again,
     )
     from certrules.storage.notes import find_note, notes_of, receipts, receipts_of, save_note, save_receipts
+    from certrules.storage.records import (
+        Loaded,
+        RecordWrite,
+        StoredRecord,
+        StoredTimeline,
+        change_name,
+        change_record,
+        load,
+        name_of,
+        save_changed,
+        save_record,
+        save_records,
+        save_timeline,
+    )
     from certrules.storage.standings import (
         Listed,
         StandingPlace,
@@ -166,16 +166,20 @@ __all__ = [
     "tripped_at",
 ]
 
-_LATER = ("audit_log", "breaker", "listings", "notes", "standings", "transitions")
-"""The modules that no start of ingest or publish waits for: they are loaded when a name of theirs is first used."""
+_LATER = ("notes", "records", "breaker", "audit_log", "standings", "transitions", "listings")
+"""The modules that not every start waits for: loaded, in this order, until one has a name that is used first."""
 
 if not TYPE_CHECKING:  # or no misspelt name would be found
 
     def __getattr__(name: str) -> Any:
-        """Return a name of the modules that are loaded late, and have all their names here from now on."""
+        """Return a name of the modules that are loaded late, and have all names of those here from now on."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         for module in _LATER:
-            found = vars(import_module(f"{__name__}.{module}"))
-            globals().update({known: found[known] for known in __all__ if known in found})
+            loaded = import_module(f"{__name__}.{module}")
+            for known in __all__:  # what has another value already keeps it; the module itself is none
+                if known in vars(loaded) and globals().get(known, loaded) is loaded:
+                    globals()[known] = vars(loaded)[known]
+            if name in vars(loaded):
+                break
         return globals()[name]

@@ -278,7 +278,9 @@ def change_record(write: RecordWrite) -> bool:
     item = stored.item
     history_count = stored.history_count + len(write.history)
     state = encode_published(published, *write.based_on, history_count)
-    before = encode_published(published, write.based_on[0], stored.based_on[1], history_count)
+    before = state
+    if write.based_on[1] != stored.based_on[1]:
+        before = encode_published(published, write.based_on[0], stored.based_on[1], history_count)
     due = None if write.next_change_at is None else micros(write.next_change_at)
     is_known = write.timeline == stored.timeline and bool(stored.version)
     listed = optional(item.y)  # None: not what an earlier release stored

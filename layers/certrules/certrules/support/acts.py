@@ -20,8 +20,7 @@ from certrules.core.guard import PublishedCertificate
 from certrules.core.terms import Status
 from certrules.core.timeline import Timeline, TimelineFullError
 from certrules.core.wording import listed, old_logic_decides, status_text, when
-from certrules.formats.messages import SUPPORT_SOURCE
-from certrules.formats.own_events import ERASED, REQUESTED
+from certrules.formats.messages import ERASED, REQUESTED, SUPPORT_SOURCE
 from certrules.formats.stored import as_time
 from certrules.requests import RefusedActError, event_id_of, identity, remembered
 from certrules.support.case_history import values_at
