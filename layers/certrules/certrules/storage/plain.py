@@ -6,7 +6,10 @@ PynamoDB asks each attribute of an item how it is read and written, and whether 
 from collections.abc import Iterable, Iterator
 from typing import Any, Self, override
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.attributes import Attribute, BinaryAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.exceptions import PutError
+from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 
 BATCH_GET_KEYS = 100
@@ -81,6 +84,23 @@ class PlainItem(Model):
             for name, value in known
         }
 
+    @override
+    def get_save_kwargs_from_instance(
+        self, condition: Condition | None = None, return_values_on_condition_failure: str | None = None
+    ) -> dict[str, Any]:
+        """Return the parameters of a request that writes the item."""
+        return {"TableName": self.Meta.table_name, "Item": self.serialize()}
+
+    @override
+    def save(self, condition: Condition | None = None, *, add_version_condition: bool = True) -> dict[str, Any]:
+        """Write the item: one request. Raises PutError."""
+        try:
+            answer = self._get_connection().connection.dispatch("PutItem", self.get_save_kwargs_from_instance())
+        except (BotoCoreError, ClientError) as error:
+            raise PutError(f"Failed to put item: {error}", error) from error
+        self.update_local_version_attribute()  # type: ignore[no-untyped-call]
+        return answer
+
 
 def _raw(value: int | bytes) -> str | bytes:
     return value if isinstance(value, bytes) else str(value)
@@ -90,3 +110,17 @@ class VersionedItem(PlainItem):
     """An item that is saved only if nobody has saved it since it was read."""
 
     v = _Version()
+
+    @override
+    def get_save_kwargs_from_instance(
+        self, condition: Condition | None = None, return_values_on_condition_failure: str | None = None
+    ) -> dict[str, Any]:
+        """Return the parameters of a request that writes the item, with its next version, if it is unchanged."""
+        parameters = super().get_save_kwargs_from_instance()
+        version = self.attribute_values.get("v")
+        parameters["Item"]["v"] = {"N": str((version or 0) + 1)}
+        parameters["ExpressionAttributeNames"] = {"#0": "v"}
+        if version is None:
+            return {**parameters, "ConditionExpression": "attribute_not_exists (#0)"}
+        known = {":0": {"N": str(version)}}
+        return {**parameters, "ConditionExpression": "#0 = :0", "ExpressionAttributeValues": known}
