@@ -98,9 +98,12 @@ def test_every_page_is_for_everybody(held: Learner, made: dict[str, str], ada: P
         ada.page.keyboard.press("Tab")
         assert ada.page.locator("main :focus, footer :focus").count() == 1, path
         assert ada.page.locator("thead + tbody td:not([data-label], :empty)").count() == 0, f"{path}: a cell of a card"
+        tables = ada.page.locator("main table").filter(visible=True).count()
         ada.page.emulate_media(media="print")
         paper = ada.page.locator("form, nav, button, input, select").filter(visible=True)
         assert paper.count() == 0, f"{path}: nobody can press what is printed"
+        printed = ada.page.locator("main table").filter(visible=True).count()
+        assert printed >= tables, f"{path}: a list is not printed"
         ada.page.emulate_media(media="screen")
 
 
