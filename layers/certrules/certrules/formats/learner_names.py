@@ -46,6 +46,7 @@ class LearnerName(Struct, frozen=True, omit_defaults=True):
     seen_username: _Dated | None = None
     seen_name: _Dated | None = None
     former_username: _Dated | None = None  # the newest that isn't the current one
+    former_sent_username: _Dated | None = None  # of those that were sent: what an erasure may leave
     erased_at: int | None = None  # microseconds since 1970
 
     @property
@@ -74,6 +75,7 @@ class LearnerName(Struct, frozen=True, omit_defaults=True):
             sent_username=_newest(self.sent_username, username),
             sent_name=_newest(self.sent_name, _dated(since, name.name)),
             former_username=_former(self._username, self.former_username, username),
+            former_sent_username=_former(self.sent_username, self.former_sent_username, username),
         )
 
     def seen(self, name: Name, at: datetime) -> "LearnerName":
@@ -97,8 +99,9 @@ class LearnerName(Struct, frozen=True, omit_defaults=True):
     def erased(self, at: datetime) -> "LearnerName":
         """Return it without what was sent until `at` (UTC), and without all that was ever seen."""
         until = max(micros(at), self.erased_at or 0)
-        username, name = (item if item and item.at > until else None for item in (self.sent_username, self.sent_name))
-        return LearnerName(username, name, erased_at=until)
+        sent = self.sent_username, self.sent_name, self.former_sent_username
+        username, name, former = (item if item and item.at > until else None for item in sent)
+        return LearnerName(username, name, former_username=former, former_sent_username=former, erased_at=until)
 
 
 def _dated(at: int, text: str) -> _Dated | None:
