@@ -29,7 +29,6 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
     ada.check()
     ada.page.get_by_role("button", name="Yes: start it").click()
     scene.cloud.deliver()
-    ada.page.reload()
     expect(ada.page.get_by_text("a colleague has to approve it")).to_be_visible()
     ada.check()
 
@@ -48,7 +47,6 @@ def test_a_colleague_approves_the_plan_that_they_look_at(
     bob.check()
     bob.page.get_by_role("button", name="Yes: revoke 2, change 2").click()
     scene.cloud.deliver()
-    bob.page.reload()
 
     expect(bob.page.get_by_role("heading", level=1)).to_contain_text("done")
     bob.check()
