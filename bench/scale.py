@@ -14,7 +14,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import batched, islice
@@ -34,7 +34,8 @@ from certs.run import LOCAL_PARAMETERS
 from localcloud import LocalCloud
 from localcloud.replacements import ENVIRONMENT, REGION, replaced
 
-COURSE_RUN = "course-v1:ScaleX+Run+2026"
+COURSE_RUN, WARM_UP = "course-v1:ScaleX+Run+2026", "course-v1:ScaleX+WarmUp+2026"
+SHARDS = range(16)
 SIZES = (1_000, 10_000, 100_000)
 SAMPLED = 20_000
 """Above so many, the bare requests are made for a part: they cost the same each."""
@@ -111,7 +112,7 @@ class _Bare:
         )
         self._table = table
 
-    def listed(self, shards: Sequence[int]) -> Iterator[dict[str, Any]]:
+    def listed(self, course_run: str, shards: Sequence[int]) -> Iterator[dict[str, Any]]:
         """Yield the keys that the index lists for a course run."""
         for shard in shards:
             start: dict[str, Any] = {}
@@ -120,7 +121,7 @@ class _Bare:
                     TableName=self._table,
                     IndexName="course-run",
                     KeyConditionExpression="r = :r",
-                    ExpressionAttributeValues={":r": {"S": f"{COURSE_RUN}#{shard}"}},
+                    ExpressionAttributeValues={":r": {"S": f"{course_run}#{shard}"}},
                     **start,
                 )
                 yield from ({"p": item["p"], "s": item["s"]} for item in page["Items"])
@@ -152,36 +153,67 @@ def measured(learners: int) -> Figures:
             return _measured(cloud, endpoint, learners, stand_ins.timed)
 
 
+class _Run:
+    """A bulk run of one course run."""
+
+    def __init__(self, cloud: LocalCloud, course_run: str) -> None:
+        self._cloud = cloud
+        self._id = course_run.partition("+")[2].partition("+")[0].lower()
+        request = {"course_runs": [course_run], "by": "bench", "reason": "bench", "at": f"{ENDS:%Y-%m-%dT%H:%M:%SZ}"}
+        self._run: dict[str, Any] = {"id": self._id, "request": request, "approval": None}
+
+    def begin(self) -> None:
+        """Begin to plan."""
+        self._run = self._planned({"do": "begin", "run": self._run})
+
+    def plan(self, shard: int, learners: int) -> int:
+        """Plan a shard of the course run; return how many learners it has."""
+        self._planned({"do": "shard", "id": self._id, "shard": f"000-{shard:02}"})
+        return learners
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Seal the plan and return its parts."""
+        run = self._run
+        run["sealed"] = self._planned({"do": "seal", "run": run})
+        assert run["sealed"]["next"] == "apply", run["sealed"]
+        run["parts"] = self._planned({"do": "list-parts", "run": run})
+        bucket = self._cloud.physical("BulkBucket")
+        found: list[dict[str, Any]] = json.load(
+            self._cloud.client("s3").get_object(Bucket=bucket, Key=run["parts"]["manifest"])["Body"]
+        )
+        return found
+
+    def apply(self, parts: Sequence[dict[str, Any]]) -> int:
+        """Apply parts; return how many changes that were."""
+        applied = (self._cloud.invoke("ApplyFunction", {"run": self._run, "item": part}) for part in parts)
+        return sum(int(answer["applied"]) for answer in applied)
+
+    def _planned(self, event: dict[str, Any]) -> Any:
+        return self._cloud.invoke("PlanFunction", event)
+
+
 def _measured(cloud: LocalCloud, endpoint: str, learners: int, timed: Callable[[Callable[[], int]], Cost]) -> Figures:
     table, history = cloud.physical("CertificatesTable"), cloud.physical("HistoryTable")
     bare = _Bare(endpoint, table)
+    _warm_up(cloud, bare, table)
     count = load(bare.client, table, items(COURSE_RUN, learners))
-    shards = range(16)
-    in_shards = [sum(1 for _ in bare.listed([shard])) for shard in shards]
-    sample = shards if learners <= SAMPLED else shards[:2]
-    run = {
-        "id": "scale",
-        "request": {"course_runs": [COURSE_RUN], "by": "bench", "reason": "bench", "at": f"{ENDS:%Y-%m-%dT%H:%M:%SZ}"},
-        "approval": None,
-    }
-    run = cloud.invoke("PlanFunction", {"do": "begin", "run": run})
-    # warm, so that a thousand learners don't pay for the function's imports: there is no such part
-    with suppress(KeyError):  # nothing is sealed yet
-        cloud.invoke("ApplyFunction", {"run": run, "item": {"part": ["none", "", 0], "proof": []}})
+    in_shards = [sum(1 for _ in bare.listed(COURSE_RUN, [shard])) for shard in SHARDS]
+    sample = SHARDS if learners <= SAMPLED else SHARDS[:2]
+    run = _Run(cloud, COURSE_RUN)
+    run.begin()
     plan = bare_reads = NOTHING
     with cloud.functions["PlanFunction"].running():  # that the local cloud changes over to a function costs none there
-        for shard in shards:
+        for shard in SHARDS:
             if shard in sample:
-                bare_reads = bare_reads.plus(timed(partial(bare.read, bare.listed([shard]), consistent=False)))
-            plan = plan.plus(timed(partial(_plan, cloud, shard, in_shards[shard])))
-    run["sealed"] = cloud.invoke("PlanFunction", {"do": "seal", "run": run})
-    assert run["sealed"]["next"] == "apply", run["sealed"]
-    run["parts"] = cloud.invoke("PlanFunction", {"do": "list-parts", "run": run})
-    parts = _read(cloud, run["parts"]["manifest"])
+                listed = bare.listed(COURSE_RUN, [shard])
+                bare_reads = bare_reads.plus(timed(partial(bare.read, listed, consistent=False)))
+            plan = plan.plus(timed(partial(run.plan, shard, in_shards[shard])))
+    parts = run.parts()
     with cloud.functions["ApplyFunction"].running():
-        apply = timed(lambda: sum(_apply(cloud, run, part) for part in parts))
+        apply = timed(partial(run.apply, parts))
     peak = _peak()
-    published = list(islice(_scan(bare.client, history), SAMPLED))
+    of_run = (item for item in _scan(bare.client, history) if item["s"]["S"].startswith(COURSE_RUN))
+    published = list(islice(of_run, SAMPLED))
     keys = [{"p": item["p"], "s": {"S": item["s"]["S"].rpartition("#")[0]}} for item in published]
     saved = [item for some in batched(keys, 100, strict=False) for item in _got(bare.client, table, some)]
 
@@ -194,23 +226,18 @@ def _measured(cloud: LocalCloud, endpoint: str, learners: int, timed: Callable[[
     return Figures(learners, count, plan, bare_reads, apply, timed(write), peak, (min(in_shards), max(in_shards)))
 
 
-def _plan(cloud: LocalCloud, shard: int, learners: int) -> int:
-    cloud.invoke("PlanFunction", {"do": "shard", "id": "scale", "shard": f"000-{shard:02}"})
-    return learners
-
-
-def _apply(cloud: LocalCloud, run: dict[str, Any], part: dict[str, Any]) -> int:
-    return int(cloud.invoke("ApplyFunction", {"run": run, "item": part})["applied"])
+def _warm_up(cloud: LocalCloud, bare: _Bare, table: str) -> None:
+    """Plan and apply a small course run, and read it: neither side pays for its imports and clients later."""
+    load(bare.client, table, items(WARM_UP, 200))
+    run = _Run(cloud, WARM_UP)
+    run.begin()
+    for shard in SHARDS:
+        run.plan(shard, bare.read(bare.listed(WARM_UP, [shard]), consistent=False))
+    assert run.apply(run.parts())
 
 
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _read(cloud: LocalCloud, key: str) -> list[dict[str, Any]]:
-    body = cloud.client("s3").get_object(Bucket=cloud.physical("BulkBucket"), Key=key)["Body"]
-    parts: list[dict[str, Any]] = json.load(body)
-    return parts
 
 
 def _scan(client: Any, table: str) -> Iterator[dict[str, Any]]:
