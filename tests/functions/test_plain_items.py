@@ -99,6 +99,17 @@ def test_a_write_that_is_refused_leaves_the_version_and_names_the_reason(
     assert item.v == 3
 
 
+@pytest.mark.parametrize("other", [{"condition": Ours.b.exists()}, {"add_version_condition": False}])
+def test_another_condition_is_refused_and_not_left_out(
+    other: dict[str, Any], answers: Callable[[Answer], list[Request]]
+) -> None:
+    sent = answers(lambda _: {})
+    with pytest.raises(NotImplementedError):
+        Ours.new("L#1", "ID").save(**other)
+
+    assert sent == []
+
+
 def test_any_number_of_items_is_read_once_each_though_dynamodb_leaves_some_for_later(
     answers: Callable[[Answer], list[Request]],
 ) -> None:

@@ -15,6 +15,8 @@ from pynamodb.models import Model
 BATCH_GET_KEYS = 100
 """How many items DynamoDB reads in one request."""
 
+_OWN_CONDITION = "an item is written under the condition of its version, and no other"
+
 
 def _plain[KindT: Attribute[Any]](kind: type[KindT]) -> type[KindT]:
     """Return this kind of attribute for models whose attributes have the names that they are stored under."""
@@ -88,14 +90,19 @@ class PlainItem(Model):
     def get_save_kwargs_from_instance(
         self, condition: Condition | None = None, return_values_on_condition_failure: str | None = None
     ) -> dict[str, Any]:
-        """Return the parameters of a request that writes the item."""
+        """Return the parameters of a request that writes the item. Raises NotImplementedError for a condition."""
+        if condition is not None:
+            raise NotImplementedError(_OWN_CONDITION)
         return {"TableName": self.Meta.table_name, "Item": self.serialize()}
 
     @override
     def save(self, condition: Condition | None = None, *, add_version_condition: bool = True) -> dict[str, Any]:
-        """Write the item: one request. Raises PutError."""
+        """Write the item: one request. Raises PutError, and NotImplementedError for a condition or without its own."""
+        if not add_version_condition:
+            raise NotImplementedError(_OWN_CONDITION)
+        parameters = self.get_save_kwargs_from_instance(condition)
         try:
-            answer = self._get_connection().connection.dispatch("PutItem", self.get_save_kwargs_from_instance())
+            answer = self._get_connection().connection.dispatch("PutItem", parameters)
         except (BotoCoreError, ClientError) as error:
             raise PutError(f"Failed to put item: {error}", error) from error
         self.update_local_version_attribute()  # type: ignore[no-untyped-call]
@@ -116,7 +123,7 @@ class VersionedItem(PlainItem):
         self, condition: Condition | None = None, return_values_on_condition_failure: str | None = None
     ) -> dict[str, Any]:
         """Return the parameters of a request that writes the item, with its next version, if it is unchanged."""
-        parameters = super().get_save_kwargs_from_instance()
+        parameters = super().get_save_kwargs_from_instance(condition)
         version = self.attribute_values.get("v")
         parameters["Item"]["v"] = {"N": str((version or 0) + 1)}
         parameters["ExpressionAttributeNames"] = {"#0": "v"}
