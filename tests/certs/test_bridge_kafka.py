@@ -1,10 +1,8 @@
 """`certs bridge kafka`, with the mock cluster of confluent-kafka: nothing is lost, and it starts where it was."""
 
-import ctypes
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
@@ -25,7 +23,6 @@ class Cluster:
 
     def __init__(self) -> None:
         self._producer: Any = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
-        _form_groups_at_once(self._producer)
         brokers = self._producer.list_topics(timeout=60).brokers.values()
         self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
 
@@ -38,20 +35,6 @@ class Cluster:
         """Add a record."""
         self._producer.produce(topic, value=value, key=b"one key", headers=headers)
         self._producer.flush(60)
-
-
-def _form_groups_at_once(producer: Any) -> None:
-    """Have the cluster not wait three seconds for more members of a new group, as Kafka does.
-
-    librdkafka has that setting in C alone; its handle is the first field of a producer. Where a wheel has the library
-    elsewhere, as on macOS, the cluster waits.
-    """
-    for library in Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs").glob("librdkafka*"):
-        kafka = ctypes.CDLL(str(library))
-        kafka.rd_kafka_handle_mock_cluster.restype = ctypes.c_void_p
-        handle = ctypes.c_void_p.from_address(id(producer) + object.__basicsize__)
-        cluster = ctypes.c_void_p(kafka.rd_kafka_handle_mock_cluster(handle))
-        kafka.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, ctypes.c_int32(0))
 
 
 @pytest.fixture(autouse=True)
