@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from application import app
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.support import records
+from certrules.support.learners import usernames_of
 from confirming import Step, asked_first
 from models import Retry
 from pages import form, link, number, page, query, see, unread
@@ -22,7 +23,8 @@ def records_page() -> Response[str]:
     reason = query("reason") or None
     rows, following = records.waiting(reason, place_in(query("cursor")), PAGE)
     content: dict[str, Any] = {"reasons": list(Waiting), "reason": reason, "next": write_place(following)}
-    return page("records.html", waiting=rows, **content)
+    usernames = usernames_of(filter(None, (row["learner_id"] for row in rows)))
+    return page("records.html", waiting=rows, usernames=usernames, **content)
 
 
 @app.post("/records/retry", include_in_schema=False)

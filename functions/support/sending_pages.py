@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from application import app, demand
 from certrules.core.wording import when
 from certrules.formats.words import words_of
-from certrules.support.sending_again import EVENTS_A_CHANGE, Changes
+from certrules.support.sending_again import EVENTS_A_CHANGE, Change, Changes
 from confirming import MOST_NAMES, Step, asked_first, names_in_cases
 from models import SendAgain
 from pages import form, instant, link, number, see, unread
@@ -68,7 +68,12 @@ def step_of(asked: SendAgain, changes: Changes) -> Step:
         f"The events of {count} {where}go to every consumer once more, under the same ids. No certificate changes.",
         f"send {count} again",
         back,
-        names_in_cases((*one.pair, f"{words_of('status', one.status)} on {when(one.at)}") for one in sent[:MOST_NAMES]),
+        names_in_cases((*one.pair, _text_of(one, is_one_run=bool(asked.course_run))) for one in sent[:MOST_NAMES]),
         notes,
         more=max(0, len(sent) - MOST_NAMES),
     )
+
+
+def _text_of(change: Change, *, is_one_run: bool) -> str:
+    text = f"{words_of('status', change.status)} on {when(change.at)}"
+    return text if is_one_run else f"{change.pair.course_run}, {text}"

@@ -349,6 +349,7 @@ def test_the_console_shows_what_waits_and_tries_it_again(seen: Seen, client: Cli
     page = client.get("/records", reason=Waiting.NOT_IN_CATALOG).body
     assert f"/learner?learner_id={learner.learner_id}#programs" in page
     assert REASONS[Waiting.NOT_IN_CATALOG].remedy in page
+    assert f'<bdi class="small">learner{learner.learner_id}</bdi>' in page
     assert "Nothing waits." in client.get("/records", reason=Waiting.THROTTLED).body
     answer = client.confirm("/records/retry", learner_id=learner.learner_id, reason="ticket 12")
     assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/result")

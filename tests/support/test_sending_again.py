@@ -5,6 +5,7 @@ import re
 from html import unescape
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -120,6 +121,7 @@ def test_in_the_console_all_course_runs_are_sent_again_part_by_part(
     assert "Send 1 change again" in asked.body
     assert "There are 2 changes: the oldest go first" in asked.body
     assert "up to 2 events" in asked.body
+    assert f"{learner.learner_id}: {learner.course_run}, downloadable on" in asked.body
     following = support_client.form("/send-again", **fields_of(asked.body))
     assert (following.status, "Of 2 changes, 1 are sent again by now" in following.body, len(taken(scene))) == (
         200,
@@ -128,6 +130,8 @@ def test_in_the_console_all_course_runs_are_sent_again_part_by_part(
     )
     done = support_client.form("/send-again", **fields_of(following.body))
     assert (done.status, done.headers["location"].startswith("/result")) == (303, True)
+    entry = parse_qs(urlsplit(done.headers["location"]).query)["entry"][0]
+    assert '<a href="/consumers">Back to what arrived</a>' in support_client.get("/result", entry=entry).body
     assert len(taken(scene)) == 2
     assert len(first) == 4
 

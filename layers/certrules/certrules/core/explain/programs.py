@@ -208,7 +208,7 @@ _TO_KEEP: Mapping[ProgramCause, str] = {
 }
 """What is done about a pending revocation, by its cause."""
 
-BY_PERSON = "A person may end it: support discards the revocation, or releases it (`certs records act`)."
+BY_PERSON = "A person may end it: support discards the revocation, or releases it."
 
 
 def _next_steps(
