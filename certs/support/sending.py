@@ -9,8 +9,6 @@ from certs.support.api import Api
 from certs.support.common import json_option, reason_option, show, stack_option, yes_option
 from certs.terminal import confirm
 
-_EVENTS_A_CHANGE = 2
-
 
 @click.command(
     "send-again",
@@ -54,7 +52,7 @@ def send_again(
     if not yes:
         of = f"{left} changes" if not skip else f"{left} of {found['changes']} changes"
         click.echo(f"{of} of {found['certificates']} certificates are sent again, up to {found['until']}.", err=True)
-        click.echo(f"That is a write for each, and up to {left * _EVENTS_A_CHANGE} events on the bus.", err=True)
+        click.echo(f"That is a write for each, and up to {found['most_events']} events on the bus.", err=True)
         confirm("Do it?")
     which |= {"until": found["until"], "changes": found["changes"], "reason": reason}
     sent = 0

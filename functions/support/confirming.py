@@ -45,6 +45,11 @@ class Step(NamedTuple):
         ).hexdigest()
 
 
+def named(learner_id: int, usernames: Mapping[int, str]) -> str:
+    """Return a learner's id, with the username where it is known."""
+    return " ".join(filter(None, (str(learner_id), usernames.get(learner_id))))
+
+
 def names_in_cases(rows: Iterable[tuple[int, str, str]]) -> list[tuple[str, str]]:
     """Return the names of a step that is about cases: each has a learner, a course run, and a text about them.
 
@@ -55,7 +60,7 @@ def names_in_cases(rows: Iterable[tuple[int, str, str]]) -> list[tuple[str, str]
     return [
         (
             link("/case", learner_id=learner_id, course_run=course_run),
-            f"{' '.join(filter(None, (str(learner_id), usernames.get(learner_id))))}: {text}",
+            f"{named(learner_id, usernames)}: {text}",
         )
         for learner_id, course_run, text in listed
     ]

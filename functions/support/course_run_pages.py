@@ -62,8 +62,7 @@ def course_run_act() -> Response[str]:
 
 def held_names(rows: Iterable[Mapping[str, Any]], course_run: str) -> list[tuple[str, str]]:
     """Return the address and the text of each certificate whose revocation is held, for a page that asks."""
-    causes = {int(row["learner_id"]): words_of("cause", row["cause"]) for row in rows}
-    return names_in_cases(((learner_id, course_run, cause) for learner_id, cause in causes.items()))
+    return names_in_cases((int(row["learner_id"]), course_run, words_of("cause", row["cause"])) for row in rows)
 
 
 def taken_at_once(many: int, other: str) -> tuple[int, str]:

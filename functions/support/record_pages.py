@@ -9,7 +9,7 @@ from application import app
 from certrules.core.deliveries.outcomes import Waiting
 from certrules.support import records
 from certrules.support.learners import usernames_of
-from confirming import Step, asked_first
+from confirming import Step, asked_first, named
 from models import Retry
 from pages import form, link, number, page, query, see, unread
 from record_calls import place_in, retried, write_place
@@ -33,10 +33,11 @@ def retry_page() -> Response[str]:
     fields = form()
     learner_id, kind, of = number(fields.get("learner_id", "")), fields.get("kind"), fields.get("of")
     back = link("/learner", learner_id=learner_id)
-    sentence = f"Every delivery of learner {learner_id} that waits is tried again within a minute or two."
+    who = f"learner {named(learner_id, usernames_of([learner_id]))}"
+    sentence = f"Every delivery of {who} that waits is tried again within a minute or two."
     step = Step("Try deliveries again", sentence, "try again", back, asks_why=True)
     if kind:
-        sentence = f"The {kind} of learner {learner_id} in {of} is sent within a minute or two, acknowledged or not."
+        sentence = f"The {kind} of {who} in {of} is sent within a minute or two, acknowledged or not."
         step = Step("Send a delivery again", sentence, "send again", back, asks_why=True)
     if asks := asked_first(step, fields):
         return asks

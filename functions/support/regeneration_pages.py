@@ -155,7 +155,9 @@ def decision_step(run_id: str, decision: str) -> Step:
     if plan.get("programs"):
         notes.append(f"Program certificates that fall with these: {plan['programs']['falling']}.")
     sentence = f"{plan['changes']} certificates change; {plan['revocations']} of them are taken away."
-    button = f"revoke {plan['revocations']}, change {plan['changes']}"
+    button = f"change {plan['changes']}"
+    if plan["revocations"]:
+        button = f"revoke {plan['revocations']}, {button}"
     return Step("Approve the plan", sentence, button, back, notes=notes, danger=True, **about)
 
 

@@ -41,7 +41,7 @@ class SendAgainPreview(Answer):
     certificates: int
     until: Annotated[Instant, Field(description="Up to when they were counted: to be sent along with the act.")]
     next_sent: Annotated[int, Field(description="How many of them the next request sends: a write for each.")]
-    most_events: Annotated[int, Field(description="How many events that puts on the bus at most.")]
+    most_events: Annotated[int, Field(description="How many events all that are not skipped put on the bus at most.")]
     first: Annotated[list[PublishedChange], Field(description="The first 100 of what the next request sends.")]
 
 
@@ -93,7 +93,7 @@ def preview_send_again(request: Annotated[SendAgainRange, Body()]) -> dict[str, 
         "certificates": len({change.pair for change in changes.found}),
         "until": changes.until,
         "next_sent": len(changes.sent),
-        "most_events": len(changes.sent) * EVENTS_A_CHANGE,
+        "most_events": (len(changes.found) - changes.skip) * EVENTS_A_CHANGE,
         "first": [
             {**one.pair._asdict(), "at": one.at, "status": one.status, "kind": one.kind}
             for one in changes.sent[:MOST_SHOWN]

@@ -9,25 +9,25 @@ from certs.support.api import CONTRADICTS, NOT_FOUND, TRY_AGAIN
 from tests.scenes.browsers import Person, ada, browser
 from tests.scenes.commands import certs
 from tests.scenes.named_learners import EMAIL, with_pii
-from tests.scenes.named_platform import _platform_as_ever, platform, stack
+from tests.scenes.named_platform import _nothing_is_known, _platform_as_ever, platform, stack, support_client
 from tests.scenes.platform_accounts import Platform
 from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client
 from tests.scenes.support_commands import _cloud_in_folder, address
 
-__all__ = ["_cloud_in_folder", "_platform_as_ever", "ada", "address", "browser", "platform", "stack"]
+__all__ = [
+    "_cloud_in_folder",
+    "_nothing_is_known",
+    "_platform_as_ever",
+    "ada",
+    "address",
+    "browser",
+    "platform",
+    "stack",
+    "support_client",
+]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_known(scene: Scene) -> None:
-    scene.empty_tables()
-
-
-@pytest.fixture
-def support_client(scene: Scene) -> Client:
-    return Client(scene)
 
 
 def audited(caplog: pytest.LogCaptureFixture) -> dict[str, object]:

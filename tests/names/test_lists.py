@@ -9,23 +9,18 @@ from tests.scenes.bulk_runs import revocable
 from tests.scenes.commands import certs
 from tests.scenes.grading_jobs import broken
 from tests.scenes.named_learners import EMAIL, erased, named, with_pii
-from tests.scenes.named_platform import _platform_as_ever, platform, stack
+from tests.scenes.named_platform import _nothing_is_known, _platform_as_ever, platform, stack
 from tests.scenes.platform_accounts import Platform
 from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.support_client import Client, about
 from tests.scenes.support_commands import _cloud_in_folder, address
 
-__all__ = ["_cloud_in_folder", "_platform_as_ever", "address", "platform", "stack"]
+__all__ = ["_cloud_in_folder", "_nothing_is_known", "_platform_as_ever", "address", "platform", "stack"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
 ADA = 42
 """The learner whom the platform has under the e-mail, and the username ada."""
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_known(scene: Scene) -> None:
-    scene.empty_tables("CertificatesTable", "HistoryTable", "SupportTable")
 
 
 def test_a_pasted_list_may_name_learners_as_whoever_wrote_it_did(scene: Scene, learner: Learner) -> None:

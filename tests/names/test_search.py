@@ -4,27 +4,25 @@ import pytest
 
 from tests.scenes.commands import certs
 from tests.scenes.named_learners import with_pii
-from tests.scenes.named_platform import _platform_as_ever, platform, stack
+from tests.scenes.named_platform import _nothing_is_known, _platform_as_ever, platform, stack, support_client
 from tests.scenes.platform_accounts import Platform
 from tests.scenes.scene import Learner, Scene, day
 from tests.scenes.searches import found, opened
 from tests.scenes.support_client import Client
 from tests.scenes.support_commands import _cloud_in_folder, address
 
-__all__ = ["_cloud_in_folder", "_platform_as_ever", "address", "platform", "stack"]
+__all__ = [
+    "_cloud_in_folder",
+    "_nothing_is_known",
+    "_platform_as_ever",
+    "address",
+    "platform",
+    "stack",
+    "support_client",
+]
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 ACCOUNTS = "GET /api/user/v1/accounts"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_known(scene: Scene) -> None:
-    scene.empty_tables()
-
-
-@pytest.fixture
-def support_client(scene: Scene) -> Client:
-    return Client(scene)
 
 
 @pytest.fixture

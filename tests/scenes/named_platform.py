@@ -9,6 +9,7 @@ from localcloud import LocalCloud
 from tests.scenes.named_learners import WITH_NAMES
 from tests.scenes.platform_accounts import CLIENT, Platform, serving
 from tests.scenes.scene import TEMPLATE, Scene
+from tests.scenes.support_client import Client
 
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:lms-client"
 
@@ -44,3 +45,15 @@ def _platform_as_ever(scene: Scene, platform: Platform) -> None:
         from certrules.support import learners
 
         learners.platform.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known(scene: Scene) -> None:
+    """A stack in which nobody is known yet."""
+    scene.empty_tables()
+
+
+@pytest.fixture
+def support_client(scene: Scene) -> Client:
+    """A support person with all rights."""
+    return Client(scene)

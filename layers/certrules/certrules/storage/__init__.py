@@ -177,7 +177,7 @@ if not TYPE_CHECKING:  # or no misspelt name would be found
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         for module in _LATER:
             loaded = import_module(f"{__name__}.{module}")
-            for known in __all__:  # what has another value already keeps it; the module itself is none
+            for known in __all__:  # importing a module put it under its own name, which one of its functions may have
                 if known in vars(loaded) and globals().get(known, loaded) is loaded:
                     globals()[known] = vars(loaded)[known]
             if name in vars(loaded):

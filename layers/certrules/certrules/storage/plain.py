@@ -90,16 +90,16 @@ class PlainItem(Model):
     def get_save_kwargs_from_instance(
         self, condition: Condition | None = None, return_values_on_condition_failure: str | None = None
     ) -> dict[str, Any]:
-        """Return the parameters of a request that writes the item. Raises NotImplementedError for a condition."""
+        """Return the parameters of a request that writes the item. Raises TypeError for a condition."""
         if condition is not None:
-            raise NotImplementedError(_OWN_CONDITION)
+            raise TypeError(_OWN_CONDITION)
         return {"TableName": self.Meta.table_name, "Item": self.serialize()}
 
     @override
     def save(self, condition: Condition | None = None, *, add_version_condition: bool = True) -> dict[str, Any]:
-        """Write the item: one request. Raises PutError, and NotImplementedError for a condition or without its own."""
+        """Write the item: one request. Raises PutError; TypeError for a condition, or without its own."""
         if not add_version_condition:
-            raise NotImplementedError(_OWN_CONDITION)
+            raise TypeError(_OWN_CONDITION)
         parameters = self.get_save_kwargs_from_instance(condition)
         try:
             answer = self._get_connection().connection.dispatch("PutItem", parameters)
