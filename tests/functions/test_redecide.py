@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from importlib import import_module
 from itertools import batched, count
 from typing import Any
 from uuid import uuid4
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from certrules import storage
 from certrules.core.terms import Status
 from certs.sources import event_builders
-from localcloud import LocalCloud
 from localcloud.machines import Execution
 from tests.scenes.scene import ACTOR, Answer, Learner, Request, Scene, Wire, as_time, day, failed
 
@@ -38,11 +36,10 @@ def stop(scene: Scene, run: Execution) -> None:
     scene.client("stepfunctions").stop_execution(executionArn=run.arn)
 
 
-def small_pages(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def small_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a page hold two learners, and a call of the function decide but one page."""
-    with cloud.functions["DecideFunction"].running():
-        monkeypatch.setattr(import_module("certrules.redeciding"), "PAGE", 2)  # the copies of this function
-        monkeypatch.setattr(import_module("app"), "RESERVE_MS", 10_000_000)
+    monkeypatch.setattr(scene.module("DecideFunction", "certrules.redeciding"), "PAGE", 2)
+    monkeypatch.setattr(scene.app("DecideFunction"), "RESERVE_MS", 10_000_000)
 
 
 def changed(learner: Learner) -> dict[str, str]:
@@ -143,7 +140,7 @@ def test_every_learner_of_the_course_run_is_decided_part_by_part(
     learners = [Learner(number, learner.course_run) for number in range(1, 90)]
     for each in (*learners, learner.elsewhere("course-v1:CertX+Other+2026")):
         scene.ingest(each.enrolled(day(1)), each.passing(day(1)))
-    small_pages(scene.cloud, monkeypatch)
+    small_pages(scene, monkeypatch)
     scene.ingest(learner.configured(day(2)))
     assert len(undecided(learners)) == 89
     wire.sent.clear()
@@ -191,10 +188,9 @@ def test_a_course_run_of_six_hundred_thousand_learners_needs_no_chain(
 ) -> None:
     """There are as many pages as so many learners have, but each lists one: it is about the calls between them."""
     scene.cloud.deliver()  # what other tests left
-    with scene.cloud.functions["DecideFunction"].running():
-        redeciding = import_module("certrules.redeciding")
-        assert redeciding.PAGE == ON_A_PAGE
-        monkeypatch.setattr(redeciding, "PAGE", 1)
+    redeciding = scene.module("DecideFunction", "certrules.redeciding")
+    assert redeciding.PAGE == ON_A_PAGE
+    monkeypatch.setattr(redeciding, "PAGE", 1)
     scene.ingest(learner.configured(day(2)))
     wire.around = many_learners(learner.course_run)
     wire.sent.clear()

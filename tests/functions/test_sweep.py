@@ -1,6 +1,5 @@
 """Sweep: on a schedule, what is due goes to ingest."""
 
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -150,8 +149,7 @@ def test_more_than_a_run_lists_is_sent_as_the_first_are_decided(
 ) -> None:
     learners = [Learner(learner.learner_id + 4 * number, learner.course_run) for number in range(5)]
     holds(scene, learners)
-    with scene.cloud.functions["SweepFunction"].running():
-        monkeypatch.setattr(import_module("certrules.sweeping"), "AT_ONCE", 2)
+    monkeypatch.setattr(scene.module("SweepFunction", "certrules.sweeping"), "AT_ONCE", 2)
 
     for minute in range(4):
         scene.sweep(day(6, minute / 60))

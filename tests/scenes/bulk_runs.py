@@ -19,9 +19,8 @@ NOW = datetime.now(UTC)
 
 def in_parts_of(changes: int, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have plans in parts of so many changes; with one change each, a part has the name of its shard."""
-    with scene.cloud.functions["PlanFunction"].running():
-        for module in ("planning", "sealing"):
-            monkeypatch.setattr(f"certrules.bulk.{module}.PART", changes)
+    for module in ("planning", "sealing"):
+        monkeypatch.setattr(scene.module("PlanFunction", f"certrules.bulk.{module}"), "PART", changes)
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """What was published and did not arrive is sent again: previewed, confirmed, noted, under the same ids."""
 
-import importlib
 import re
 from html import unescape
 from types import ModuleType
@@ -29,8 +28,7 @@ def taken(scene: Scene) -> list[tuple[str, str]]:
 @pytest.fixture
 def sending_again(scene: Scene) -> ModuleType:
     """The support function's own module that finds and sends."""
-    with scene.cloud.functions["SupportFunction"].running():
-        return importlib.import_module("certrules.support.sending_again")
+    return scene.module("SupportFunction", "certrules.support.sending_again")
 
 
 def fields_of(page: str) -> dict[str, str]:

@@ -94,10 +94,7 @@ def test_numbers_are_remembered_and_counted_again_on_demand(
 @pytest.fixture
 def _large(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each shard with more than one learner counted as a large one."""
-    with scene.cloud.functions["SupportFunction"].running():
-        from certrules.support import standings
-
-        monkeypatch.setattr(standings, "SHARD_LIMIT", 1)
+    monkeypatch.setattr(scene.module("SupportFunction", "certrules.support.standings"), "SHARD_LIMIT", 1)
 
 
 @pytest.mark.usefixtures("_large")

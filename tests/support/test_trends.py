@@ -1,7 +1,6 @@
 """Awards and losses by week: counted from the index of transitions, remembered, and within a ceiling of requests."""
 
 import csv
-import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -99,7 +98,7 @@ def test_what_comes_late_is_in_its_week_when_that_is_counted_again(
 def trends_of(scene: Scene) -> Iterator[Any]:
     """Yield the support function's own module that counts."""
     with scene.cloud.functions["SupportFunction"].running():
-        yield importlib.import_module("certrules.support.trends")
+        yield scene.module("SupportFunction", "certrules.support.trends")
 
 
 @pytest.mark.usefixtures("three_awards")
@@ -110,7 +109,7 @@ def test_what_is_too_much_for_one_page_is_counted_by_the_next(
     scene.empty_tables("SupportTable")
     seen = []
     with trends_of(scene) as trends:
-        monkeypatch.setattr(importlib.import_module("certrules.storage.transitions"), "_ENTRIES_A_REQUEST", 1)
+        monkeypatch.setattr(scene.module("SupportFunction", "certrules.storage.transitions"), "_ENTRIES_A_REQUEST", 1)
         monkeypatch.setattr(trends, "MOST_REQUESTS", storage.TRANSITION_SHARDS)
         for _ in range(12):
             found = trends.weeks_of(aws.now(), 5)
