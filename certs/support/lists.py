@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from certrules.formats.words import counted
 from certs.options import CourseRun, examples
 from certs.support.acts import allowlist
 from certs.support.api import Api
@@ -68,9 +69,9 @@ def _show_done(answer: dict[str, Any], *, was_shown: bool) -> None:
         _describe(answer, err=True)
     if answer["revocation"]:
         count, name = answer["accepted"], answer["revocation"]
-        click.echo(f"Asked for {count} certificates, as {name}; a second person approves it.")
+        click.echo(f"Asked for {counted(count, 'certificate')}, as {name}; a second person approves it.")
     else:
-        click.echo(f"Sent for {answer['accepted']} learners.")
+        click.echo(f"Sent for {counted(answer['accepted'], 'learner')}.")
 
 
 @allowlist.command(

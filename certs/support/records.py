@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from certrules.formats.words import counted
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
 from certs.support.common import (
@@ -143,7 +144,7 @@ def retry(
         if not yes:
             confirm(f"Try all that waits of {len(owners)} again?")
     count = sum(api.post("/v1/records/retry", {**owner, "reason": reason})["retried"] for owner in owners)
-    show({"retried": count}, as_json, lambda: click.echo(f"{count} deliveries are tried again."))
+    show({"retried": count}, as_json, lambda: click.echo(f"Tried again: {counted(count, 'delivery', 'deliveries')}."))
 
 
 @records.command("act", epilog=examples(ACT))

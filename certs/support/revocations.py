@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import click
 
+from certrules.formats.words import counted
 from certs.options import CourseRun, examples
 from certs.support.acts import CASE, acting
 from certs.support.api import NOT_FOUND, Api, fail
@@ -140,7 +141,7 @@ def request_revocation(
         answer,
         as_json,
         lambda: click.echo(
-            f"Asked for {len(answer['learners'])} certificates, as {answer['id']}; a second person approves it."
+            f"Asked for {_certificates(answer)}, as {answer['id']}; a second person approves it."
             + (f" {answer['left']} more are held: ask again." if answer["left"] else "")
         ),
     )
@@ -180,11 +181,14 @@ def _requested(api: Api, revocation_id: str) -> dict[str, Any]:
     return known
 
 
+def _certificates(row: Mapping[str, Any]) -> str:
+    return counted(len(row["learners"]), "certificate")
+
+
 def _show_request(row: Mapping[str, Any]) -> str:
-    count = len(row["learners"])
     state = f"{row['state']} by {row['decided_by']}" if row["decided_by"] else row["state"]
     return printable(
-        f"{row['id']}  {state}\n  {row['act']} {count} certificates in {row['course_run']}\n"
+        f"{row['id']}  {state}\n  {row['act']} {_certificates(row)} in {row['course_run']}\n"
         f"  asked for by {row['requested_by']}, until {short(row['expires_at'])} UTC: {row['reason']}" + _programs(row)
     )
 
@@ -211,7 +215,7 @@ def _deciding(decision: str, text: str) -> click.Command:
             click.echo(_show_request(_requested(api, revocation_id)), err=True)
             confirm(f"{decision.capitalize()} it?")
         answer = api.post(f"/v1/revocations/{quote(revocation_id, safe='')}/{decision}", {})
-        show(answer, as_json, lambda: click.echo(f"{len(answer['learners'])} certificates: {answer['state']}."))
+        show(answer, as_json, lambda: click.echo(f"{_certificates(answer)}: {answer['state']}."))
 
     return command
 

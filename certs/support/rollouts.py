@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import click
 
+from certrules.formats.words import counted
 from certs import stacks
 from certs.options import CourseRun, examples
 from certs.support.api import CONTRADICTS, Api, fail
@@ -149,7 +150,7 @@ def _list_issued(run_id: str, issued: list[dict[str, Any]], count: int, *, err: 
     """List the first of those who would be issued a certificate, and where all of them are."""
     if not count:
         return
-    click.echo(f"\nGoing live would issue {count} certificates:", err=err)
+    click.echo(f"\nGoing live would issue {counted(count, 'certificate')}:", err=err)
     for item in issued[:10]:
         click.echo(f"  {item['learner_id']} in {item['course_run']}: {item['sentence']}", err=err)
     click.echo(f"All of them, a line each: certs regenerate report {run_id} --issued FILE", err=err)
@@ -299,8 +300,8 @@ def _show_effects(run_id: str, comparison: dict[str, Any], found: list[dict[str,
     )
     if statuses:
         click.echo(
-            f"The old logic withheld {counts['withheld']} certificates ({by_status}) for no reason that the facts "
-            "contain. Invalidate those that are to stay without (certs invalidate), and compare again.",
+            f"The old logic withheld {counted(counts['withheld'], 'certificate')} ({by_status}) for no reason that "
+            "the facts contain. Invalidate those that are to stay without (certs invalidate), and compare again.",
             err=True,
         )
     for row in [row for row in found if row["not_compared"]][:10]:

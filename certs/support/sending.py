@@ -4,6 +4,7 @@ from datetime import datetime
 
 import click
 
+from certrules.formats.words import counted
 from certs.options import CourseRun, Instant, examples
 from certs.support.api import Api
 from certs.support.common import json_option, reason_option, show, stack_option, yes_option
@@ -64,4 +65,4 @@ def send_again(
             click.echo(
                 f"{following} of {found['changes']} are sent (--skip {following} --until {found['until']})", err=True
             )
-    show({"sent": sent, "next": None}, as_json, lambda: click.echo(f"{sent} changes are sent again."))
+    show({"sent": sent, "next": None}, as_json, lambda: click.echo(f"Sent again: {counted(sent, 'change')}."))

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from acting import discarded, switched
 from application import POLICIES, app, key_of, read_cursor, refuse_unknown_course_run, write_cursor
 from certrules import aws
-from certrules.formats.words import words_of
+from certrules.formats.words import counted, words_of
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations, standings
 from certrules.support.acts import SWITCHES
@@ -80,8 +80,8 @@ def discard_step(course_run: str) -> Step:
         )
     some, left = taken_at_once(len(rows), "time")
     return Step(
-        f"Discard {some} pending revocations",
-        f"{some} certificates in {course_run} stay; their pending revocations are discarded.{left}",
+        f"Discard {counted(some, 'pending revocation')}",
+        f"{counted(some, 'certificate')} in {course_run}: kept, with no revocation pending.{left}",
         f"discard {some}",
         link("/course-run", course_run=course_run),
         held_names(rows, course_run),

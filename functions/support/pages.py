@@ -20,7 +20,7 @@ from application import HEADERS, PROBLEM_PAGE, actor, app, named_actor, scopes
 from audit_calls import label_of
 from certrules.core.wording import status_text
 from certrules.core.wording import when as when_text
-from certrules.formats.words import count_words
+from certrules.formats.words import count_words, counted
 from certrules.formats.written_instants import read_instant
 from certrules.requests import RefusedActError
 from certrules.support import records
@@ -94,6 +94,7 @@ NAVIGATION = (
 pages.filters["when"] = when
 pages.filters["status"] = status_text
 pages.filters["words"] = words
+pages.filters["counted"] = counted
 pages.filters["sentence"] = sentence
 pages.filters["local"] = with_local_times
 pages.globals["zone"] = zone_of_reader

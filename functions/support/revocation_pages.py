@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from acting import revocation_asked_for, revocation_decided
 from application import app, key_of, read_cursor, write_cursor
 from certrules import aws
+from certrules.formats.words import counted
 from certrules.requests import RefusedActError
 from certrules.support import checklist, revocations
 from certrules.support.learners import usernames_of
@@ -85,7 +86,7 @@ def decision_step(revocation_id: str, decision: str) -> Step:
     item = found[revocation_id]
     if item["state"] not in {"requested", "approved"}:  # approved: it was interrupted, and is completed
         raise RefusedActError(409, f"it is {item['state']} already", "see the list of revocations", "id")
-    many = f"{len(item['learners'])} certificates in {item['course_run']}"
+    many = f"{counted(len(item['learners']), 'certificate')} in {item['course_run']}"
     rows = [{"learner_id": learner, "cause": cause} for learner, cause in item["learners"].items()]
     names = held_names(rows, item["course_run"])
     notes = [f"{item['requested_by']} asked to {item['act']} them: {item['reason']}"]

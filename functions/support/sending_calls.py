@@ -13,6 +13,7 @@ from answer_models import Answer
 from application import ABOUT, actor, app, demand, key_of, metrics, refuse_unknown_course_run
 from certrules import audit, aws
 from certrules.audit import Kind, Subject
+from certrules.formats.words import counted
 from certrules.requests import RefusedActError
 from certrules.support.acts import Done
 from certrules.support.outcomes import SEND_AGAIN
@@ -115,7 +116,7 @@ def post_send_again(request: Annotated[SendAgain, Body()]) -> Response[dict[str,
     demand("act")
     changes = found_for(request)
     if len(changes.found) != request.changes:
-        title = f"there are {len(changes.found)} changes by now"
+        title = f"by now it is {counted(len(changes.found), 'change')}"
         raise RefusedActError(409, title, "look at the preview again", "changes")
     sent = sent_again(request, request.reason, changes).answer
     answer = {"sent": sent, "next": changes.following}

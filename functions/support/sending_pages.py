@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from application import app, demand
 from certrules.core.wording import when
-from certrules.formats.words import words_of
+from certrules.formats.words import counted, words_of
 from certrules.support.sending_again import EVENTS_A_CHANGE, Change, Changes
 from confirming import MOST_NAMES, Step, asked_first, names_in_cases
 from models import SendAgain
@@ -50,10 +50,10 @@ def asked_of(fields: dict[str, str]) -> SendAgain:
 def step_of(asked: SendAgain, changes: Changes) -> Step:
     """Return what the form is about to do: to send what is next of the changes."""
     sent = changes.sent
-    count = f"{len(sent):,} change{'' if len(sent) == 1 else 's'}"
+    count = counted(len(sent), "change")
     notes = [f"It costs a write for each, and puts up to {len(sent) * EVENTS_A_CHANGE:,} events on the bus."]
     if changes.skip:
-        notes.append(f"Of {len(changes.found):,} changes, {changes.skip:,} are sent again by now.")
+        notes.append(f"Sent again by now: {changes.skip:,} of {counted(len(changes.found), 'change')}.")
     if changes.following:
         notes.append(f"There are {len(changes.found):,} changes: the oldest go first, then you are asked for the next.")
     if asked.course_run is None:

@@ -106,7 +106,7 @@ def test_what_the_old_logic_withheld_is_listed_and_accepted_by_its_number(scene:
 
     refused = followed(scene, "rollout", "live", learner.course_run, *why, "--yes")
     assert refused.returncode == CONTRADICTS
-    assert "The old logic withheld 1 certificates (1 restricted)" in refused.stderr
+    assert "The old logic withheld 1 certificate (1 restricted)" in refused.stderr
     assert f"{learner.learner_id} in {learner.course_run}: The old logic has a certificate with status restricted" in (
         refused.stderr
     )

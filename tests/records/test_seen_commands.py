@@ -59,12 +59,11 @@ def test_what_waits_is_listed_and_tried_again(seen: Seen) -> None:
     assert "choose of: throttled" in certs("records", "list", "--waiting", "weather").stderr
 
     retried = certs("records", "retry", "--waiting", "not_in_catalog", *WHY, "--yes")
-    assert (retried.exit_code, retried.stdout) == (0, "1 deliveries are tried again.\n")
+    assert (retried.exit_code, retried.stdout) == (0, "Tried again: 1 delivery.\n")
     asked = certs("records", "retry", "--waiting", "not_in_catalog", *WHY, stdin="n\n")
     assert (asked.exit_code, "of 1 again?" in asked.stderr) == (1, True)
     assert (
-        certs("records", "retry", "--learner", str(learner.learner_id), *WHY).stdout
-        == "0 deliveries are tried again.\n"
+        certs("records", "retry", "--learner", str(learner.learner_id), *WHY).stdout == "Tried again: 0 deliveries.\n"
     )
     assert certs("records", "retry", "--course-run", A1, *WHY).exit_code == 0
     assert certs("records", "retry", *WHY).exit_code == 2
@@ -102,6 +101,6 @@ def test_a_person_decides_on_the_pending_revocation_of_a_program_certificate(see
 def test_one_delivery_is_sent_again_though_it_is_acknowledged(seen: Seen) -> None:
     learner = seen.learner(A1, B1)
     one = ("records", "retry", *WHY, "--learner", str(learner.learner_id), "--kind", "program", "--of")
-    assert certs(*one, P1).stdout == "1 deliveries are tried again.\n"
+    assert certs(*one, P1).stdout == "Tried again: 1 delivery.\n"
     assert certs(*one, "elsewhere").exit_code == 4
     assert certs(*one[:-1]).exit_code == 2

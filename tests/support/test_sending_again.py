@@ -72,7 +72,7 @@ def test_a_course_run_is_sent_again_for_a_time(scene: Scene, learner: Learner, s
     assert support_client.post("/v1/send-again", **which, changes=2, reason="ticket 12").status == 202
     assert len(taken(scene)) == 4
     shown = certs("send-again", learner.course_run, "--since", day(1).isoformat(), "--reason", "ticket 12", "--yes")
-    assert (shown.exit_code, shown.stdout) == (0, "3 changes are sent again.\n")
+    assert (shown.exit_code, shown.stdout) == (0, "Sent again: 3 changes.\n")
     assert sorted(taken(scene)) == sorted(first)
 
 
@@ -99,11 +99,11 @@ def test_all_course_runs_are_sent_again_for_a_time_in_parts(
     assert [(entry["act"], entry["course_runs"], entry["count"]) for entry in noted] == [("send again", [], 2)] * 2
 
     shown = certs("send-again", "--since", day(1).isoformat(), "--reason", "ticket 12", "--yes")
-    assert (shown.exit_code, shown.stdout) == (0, "4 changes are sent again.\n")
+    assert (shown.exit_code, shown.stdout) == (0, "Sent again: 4 changes.\n")
     assert "2 of 4 are sent (--skip 2 --until" in shown.stderr
     assert sorted(taken(scene)) == sorted(first)
     rest = certs("send-again", "--since", day(1).isoformat(), "--skip", "3", "--reason", "ticket 12", "--yes")
-    assert (rest.stdout, len(taken(scene))) == ("1 changes are sent again.\n", 2)
+    assert (rest.stdout, len(taken(scene))) == ("Sent again: 1 change.\n", 2)
 
 
 def test_in_the_console_all_course_runs_are_sent_again_part_by_part(
@@ -121,7 +121,7 @@ def test_in_the_console_all_course_runs_are_sent_again_part_by_part(
     assert "up to 2 events" in asked.body
     assert f"{learner.learner_id}: {learner.course_run}, downloadable on" in asked.body
     following = support_client.form("/send-again", **fields_of(asked.body))
-    assert (following.status, "Of 2 changes, 1 are sent again by now" in following.body, len(taken(scene))) == (
+    assert (following.status, "Sent again by now: 1 of 2 changes" in following.body, len(taken(scene))) == (
         200,
         True,
         2,

@@ -11,7 +11,7 @@ from certrules.core.programs.reasons import ProgramCause
 from certrules.core.rules import RULES
 from certrules.core.terms import Cause, RevocationAction, Status
 from certrules.formats.refusals import Reason
-from certrules.formats.words import WORDS, change_words, words_of
+from certrules.formats.words import WORDS, change_words, counted, words_of
 from tests.scenes.scene import TEMPLATE, Learner, Scene
 from tests.scenes.support_client import Client, about
 
@@ -58,3 +58,8 @@ def test_every_field_of_the_ticket_has_a_name(scene: Scene, learner: Learner, su
     scene.ingest(*learner.qualifying())
     assert set(support_client.case(learner)["fields"]) == set(WORDS["field"])
     assert "_at</th>" not in support_client.get("/case", **about(learner)).body
+
+
+def test_what_is_counted_has_its_noun_in_the_singular_for_one() -> None:
+    assert [counted(number, "change") for number in (0, 1, 1_234)] == ["0 changes", "1 change", "1,234 changes"]
+    assert [counted(number, "delivery", "deliveries") for number in (1, 2)] == ["1 delivery", "2 deliveries"]

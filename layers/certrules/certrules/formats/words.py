@@ -133,6 +133,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
 """By kind of code. Kinds of the layer's own enumerations have a word for each of their codes: a test holds that."""
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as 1 change or 1,234 changes; `many` if that is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def words_of(kind: str, code: str) -> str:
     """Return the words for a code of a kind; a code that another program made up stands as it is."""
     return WORDS[kind].get(code, code)

@@ -11,6 +11,7 @@ from certrules.audit import Entry, Kind
 from certrules.bulk import lifecycle
 from certrules.core.instants import micros
 from certrules.formats.messages import EVERYWHERE
+from certrules.formats.words import counted
 from certrules.records.seen import actions_on
 from certrules.requests import event_id_of
 from certrules.storage import Loaded, Pair
@@ -23,10 +24,10 @@ SEND_AGAIN = "send again"
 """What it is called in the audit log to send a certificate's changes again."""
 
 _SENT_AGAIN = {
-    "retry": "{} deliveries are tried again.",
-    SEND_AGAIN: "{} changes are sent again: within a minute, to every consumer.",
+    "retry": ("Tried again: {}.", "delivery", "deliveries"),
+    SEND_AGAIN: ("Sent again, within a minute and to every consumer: {}.", "change", "changes"),
 }
-"""What came of acts that send something again, by their names; how many of it goes into the sentence."""
+"""What came of acts that send something again, by their names: the sentence, and what is counted in it."""
 
 ARRIVES_WITHIN = timedelta(minutes=15)
 """An act that has not arrived after this time was parked, or waits as a dead letter: an operator has to look."""
@@ -80,7 +81,8 @@ def _outcome(entry: Entry, loaded: Loaded, now: datetime) -> Outcome:
     if subject.act in SWITCHES:
         return _arrival(entry, _has(loaded.course_runs[_switched(entry)].timeline, entry.event_id), now)
     if subject.act in _SENT_AGAIN:
-        return Outcome("done", _SENT_AGAIN[subject.act].format(entry.how_many))
+        sentence, one, many = _SENT_AGAIN[subject.act]
+        return Outcome("done", sentence.format(counted(entry.how_many, one, many)))
     if subject.program:
         return _of_program(entry, now)
     if pair is None:
