@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import IO, Any, NamedTuple, override
+from typing import IO, Any, NamedTuple
 
 import botocore.session
 import msgspec
-from botocore.config import Config
-from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
-from botocore.session import Session
+
+from certrules.session import lean
 
 _BATCH = 10
 """How many messages SQS, and how many events EventBridge, accepts in one request."""
@@ -194,38 +193,3 @@ def each[T, R](act: Callable[[T], R], subjects: Iterable[T]) -> list[R]:
 def _workers() -> ThreadPoolExecutor | None:
     memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0"))
     return ThreadPoolExecutor(max_workers=10) if memory >= _WORTH_THREADS else None
-
-
-def lean(session: Session) -> Session:
-    """Return the session with a fixed user agent, and a fixed endpoint for DynamoDB: 20 % of a request's CPU."""
-    session.set_default_client_config(Config(user_agent="course-certificates"))
-    session.register("creating-client-class.dynamodb", _at_one_endpoint)
-    session.register_component("response_parser_factory", _Parsers())
-    return session
-
-
-def _at_one_endpoint(**making: Any) -> None:
-    def endpoint(client: Any, *_: object) -> tuple[str, dict[str, str], dict[str, Any]]:
-        return client.meta.endpoint_url, {}, {}  # botocore's answer for a service without endpoint rules
-
-    making["class_attributes"]["_resolve_endpoint_ruleset"] = endpoint
-
-
-class _Parsers(ResponseParserFactory):
-    """Makes botocore's parsers, and for JSON one that is quick with DynamoDB's items."""
-
-    @override
-    def create_parser(self, protocol_name: str) -> ResponseParser:
-        return _ItemParser() if protocol_name == "json" else super().create_parser(protocol_name)
-
-
-class _ItemParser(JSONParser):
-    """Takes the strings and numbers of an item as they came: botocore would copy each by the shapes of all types."""
-
-    def _handle_map(self, shape: Any, value: Any) -> Any:
-        if shape.value.name != "AttributeValue":
-            return super()._handle_map(shape, value)  # type: ignore[misc] # the stubs leave it out
-        return {
-            name: typed if "S" in typed or "N" in typed else self._parse_shape(shape.value, typed)  # type: ignore[attr-defined]
-            for name, typed in value.items()
-        }

@@ -35,10 +35,10 @@ from pynamodb.exceptions import PutError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.models import Model
 
-from certrules.aws import lean
 from certrules.core.instants import micros
 from certrules.core.timeline import Timeline
 from certrules.formats.stored import decode_timeline, uncompressed
+from certrules.session import lean
 from certrules.storage.plain import Bytes, PlainItem, Text, VersionedItem, Whole
 
 TRANSACTION_ITEMS = 100

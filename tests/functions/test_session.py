@@ -1,0 +1,209 @@
+"""A lean session's clients send what any client sends, to the same address, and read the same in its answer.
+
+Only their user agent is shorter.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.session import Session
+
+from certrules import session as sessions
+from certrules.session import lean
+
+KEY = {"p": {"S": "L#1"}, "s": {"S": "ID"}}
+
+
+class _Body(BytesIO):
+    def stream(self) -> list[bytes]:
+        return [self.read()]
+
+
+type Exchange = tuple[list[AWSPreparedRequest], Any]
+type Headers = dict[str, str]
+
+
+def exchanged(
+    session: Session,
+    region: str = "eu-west-1",
+    address: str | None = None,
+    answers: Sequence[tuple[int, bytes]] = ((200, b"{}"),),
+) -> Exchange:
+    """Return the requests that a client of the session sends, and the result, or the error, of the answers."""
+    session.set_credentials("key", "secret", "token")
+    client, sent = client_of(session, region, address, answers)
+    try:
+        result = client.get_item(TableName="certificates", Key=KEY)
+    except ClientError as error:
+        result = error.response
+    return sent, result
+
+
+def client_of(
+    session: Session, region: str, address: str | None, answers: Sequence[tuple[int, bytes]] = ((200, b"{}"),)
+) -> tuple[Any, list[AWSPreparedRequest]]:
+    """Return a client that gets these answers, the last one again and again, and the list of what it sends."""
+    retries: Any = {"mode": "standard", "total_max_attempts": 3}
+    config = Config(retries=retries)
+    client: Any = session.create_client("dynamodb", region_name=region, endpoint_url=address, config=config)
+    sent: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        sent.append(request)
+        status, body = answers[min(len(sent), len(answers)) - 1]
+        return AWSResponse(request.url, status, {}, _Body(body))  # type: ignore[arg-type] # all that is read of it
+
+    client.meta.events.register_first("before-send.dynamodb.*", answer)
+    return client, sent
+
+
+def headers_of(request: AWSPreparedRequest) -> Headers:
+    """Return the headers of a request as text, by their names in lower case."""
+    named: dict[str, Any] = dict(request.headers.items())
+    return {name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in named.items()}
+
+
+def signed_by_botocore(request: AWSPreparedRequest, region: str, credentials: Credentials) -> str:
+    """Return what botocore's own signer, at the time of the request, puts into its header `Authorization`."""
+    headers = headers_of(request)
+    unsigned = {name: headers[name] for name in headers if name in SIGNED}
+    again = AWSRequest(request.method, request.url, unsigned, request.body)
+    signer: Any = SigV4Auth(credentials.get_frozen_credentials(), "dynamodb", region)
+    again.context["timestamp"] = headers["x-amz-date"]
+    text = signer.string_to_sign(again, signer.canonical_request(again))
+    signer._inject_signature_to_request(again, signer.signature(text, again))  # all but the clock
+    return str(again.headers["Authorization"])
+
+
+SIGNED = {"content-type", "x-amz-date", "x-amz-security-token", "x-amz-target"}
+OF_THE_CALL = {"amz-sdk-invocation-id", "authorization", "user-agent", "x-amz-date"}
+"""Headers whose values differ from call to call, and from client to client."""
+
+
+class Signer(SigV4Auth):
+    """botocore's own, which no short cut of the tests takes the place of."""
+
+
+@pytest.fixture(autouse=True)
+def _usual_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(AUTH_TYPE_MAPS, "v4", Signer)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(name, raising=False)
+
+
+ADDRESSES = [None, "http://localhost:8000", "https://proxy.example.org:443/a path/dynamodb"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1"])
+def test_a_lean_client_sends_what_any_client_sends(region: str, address: str | None) -> None:
+    (usual,), _ = exchanged(botocore.session.get_session(), region, address)
+    (ours,), _ = exchanged(lean(botocore.session.get_session()), region, address)
+
+    assert (ours.method, ours.url, ours.body) == (usual.method, usual.url, usual.body)
+    headers, usual_headers = headers_of(ours), headers_of(usual)
+    assert headers.keys() == usual_headers.keys()
+    assert headers.items() - usual_headers.items() <= {(name, headers[name]) for name in OF_THE_CALL}
+    assert "course-certificates" in headers["user-agent"]
+
+
+@pytest.mark.parametrize("token", [None, "token"])
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1"])
+def test_a_lean_client_signs_as_botocore_does(region: str, address: str | None, token: str | None) -> None:
+    session = lean(botocore.session.get_session())
+    session.set_credentials("key", "secret", token)
+    client, sent = client_of(session, region, address)
+    client.get_item(TableName="certificates", Key={"p": {"S": "Zoë"}, "s": {"S": "ID"}})
+
+    assert headers_of(sent[0])["authorization"] == signed_by_botocore(
+        sent[0], region, Credentials("key", "secret", token)
+    )
+
+
+def test_a_lean_client_signs_with_new_credentials_and_on_a_new_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = lean(botocore.session.get_session())
+    session.set_credentials("key", "secret", "token")
+    client, sent = client_of(session, "eu-west-1", None)
+    credentials: Any = session.get_credentials()
+    signers, days = [], []
+    for day in (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)):
+        monkeypatch.setattr(sessions, "get_current_datetime", lambda day=day: day)
+        for name in ("first", "second"):
+            credentials.access_key, credentials.secret_key, credentials.token = f"key {name}", f"secret {name}", name
+            client.get_item(TableName="certificates", Key=KEY)
+            expected = Credentials(f"key {name}", f"secret {name}", name)
+            assert headers_of(sent[-1])["authorization"] == signed_by_botocore(sent[-1], "eu-west-1", expected)
+            signers.append(headers_of(sent[-1])["x-amz-security-token"])
+            days.append(headers_of(sent[-1])["x-amz-date"])
+
+    assert signers == ["first", "second"] * 2
+    assert days == ["20261231T235959Z"] * 2 + ["20270101T000000Z"] * 2
+
+
+def test_a_lean_client_signs_a_trace_no_more_than_botocore_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "ingest")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    (usual,), _ = exchanged(botocore.session.get_session())
+    (ours,), _ = exchanged(lean(botocore.session.get_session()))
+
+    assert headers_of(ours)["x-amzn-trace-id"] == headers_of(usual)["x-amzn-trace-id"]
+    expected = signed_by_botocore(ours, "eu-west-1", Credentials("key", "secret", "token"))
+    assert headers_of(ours)["authorization"] == expected
+
+
+def test_a_lean_client_without_credentials_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = lean(botocore.session.get_session())
+    monkeypatch.setattr(session, "get_credentials", lambda: None)
+    client, sent = client_of(session, "eu-west-1", None)
+    with pytest.raises(NoCredentialsError):
+        client.get_item(TableName="certificates", Key=KEY)
+
+    assert sent == []
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_lean_client_tries_again_as_any_client_does(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    answers = [(500, b"{}")] * failures + [(200, b'{"Item": %b}' % ITEM)]
+    usual, usual_result = exchanged(botocore.session.get_session(), answers=answers)
+    ours, result = exchanged(lean(botocore.session.get_session()), answers=answers)
+
+    assert result == usual_result
+    attempts = [headers_of(request)["amz-sdk-request"] for request in ours]
+    assert attempts == [headers_of(request)["amz-sdk-request"] for request in usual]
+    assert len(attempts) == min(failures + 1, 3)
+    assert len({headers_of(request)["amz-sdk-invocation-id"] for request in ours}) == 1
+    for request in ours:
+        expected = signed_by_botocore(request, "eu-west-1", Credentials("key", "secret", "token"))
+        assert headers_of(request)["authorization"] == expected
+
+
+ITEM = b"""{"p": {"S": "L#1"}, "v": {"N": "3"}, "z": {"B": "eJwrSS0uAQAEXQHB"}, "n": {"NULL": true},
+    "b": {"BOOL": false}, "l": {"L": [{"S": "a"}, {"B": "AAE="}]}, "m": {"M": {"k": {"N": "1"}, "o": {"B": "AA=="}}},
+    "ss": {"SS": ["a"]}, "bs": {"BS": ["AA==", "AQ=="]}, "empty": {"S": ""}, "new": {"X": "not known yet"}}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"Item": %b, "ConsumedCapacity": {"Table": {"ReadCapacityUnits": 1.5}}}' % ITEM, 200),
+        (b"{}", 200),
+        (b'{"__type": "com.amazonaws#ConditionalCheckFailedException", "message": "no", "Item": %b}' % ITEM, 400),
+    ],
+)
+def test_a_lean_client_reads_in_an_answer_what_any_client_reads(body: bytes, status: int) -> None:
+    _, usual = exchanged(botocore.session.get_session(), answers=[(status, body)])
+    _, ours = exchanged(lean(botocore.session.get_session()), answers=[(status, body)])
+
+    assert ours == usual
+    assert ("Item" in ours) == (b"Item" in body)
