@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from certrules import storage
-from certrules.bulk.runs import end_of
+from certrules.bulk.runs import change_of, end_of
 from certrules.core.deciding import decide_record
 from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING
@@ -17,7 +17,8 @@ from certrules.core.policy import Policies
 from certrules.core.terms import Rollout
 from certrules.core.timeline import Entry, merge
 from certrules.ingestion import write_of
-from certrules.storage.tables import Pair
+from certrules.storage.records import StoredTimeline, stored_record
+from certrules.storage.tables import Item, Pair, record_key
 from tests.scenes.bulk_runs import Run, everything
 from tests.scenes.histories import END, FIRST, entries, policies
 from tests.scenes.scene import Learner, Scene
@@ -49,6 +50,34 @@ def reported(pair: Pair, arrived: list[Entry], known: int, decided_by: Policies)
             (),
         )
     )
+
+
+@given(entries(), st.integers(0, 40), policies(), policies(), st.sampled_from(Rollout))
+def test_what_a_plan_leaves_out_would_have_no_transition_and_the_same_end(
+    arrived: list[Entry], known: int, decided_by: Policies, planned_by: Policies, rollout: Rollout
+) -> None:
+    pair = Pair(7, "course-v1:CertX+CS101+2026")
+    item = Item.new(*record_key(pair))
+    shared = merge((), [entry for entry in arrived if entry.fact in SHARED])
+
+    def loaded() -> storage.Loaded:
+        others = StoredTimeline(Item.new("L#7", "ID")), StoredTimeline(Item.new("R#", "-"), shared)
+        return storage.Loaded({pair: stored_record(item)}, {7: others[0]}, {pair.course_run: others[1]}, {})
+
+    before = loaded()
+    own = [entry for entry in arrived if entry.fact not in SHARED]
+    decided = decide_record(before.known(pair, decided_by, Rollout.LIVE), own[:known], FIRST)
+    storage.change_record(write_of(before.records[pair], decided)[0])
+    before = loaded()
+    decided = decide_record(before.known(pair, planned_by, rollout), (), END)
+
+    change = change_of(pair, before, decided)
+
+    end = end_of(before.records[pair])
+    storage.change_record(write_of(before.records[pair], decided)[0])
+    after = end_of(stored_record(item))
+    assert (change is None) is (not decided.publication.new_transitions and after == end)
+    assert change is None or change.end == after
 
 
 def as_json(value: Any) -> Any:

@@ -39,7 +39,7 @@ _event_ids = st.one_of(
     st.text("~a-", min_size=1, max_size=5),
     _texts.filter(bool),
 )
-_modes = st.builds(Modes, st.frozensets(_texts, max_size=3), all_but=st.booleans())
+_modes = st.builds(Modes, st.frozensets(_texts.map(mode_of), max_size=3), all_but=st.booleans())
 _overrides = st.builds(
     Overrides,
     st.none() | st.sampled_from([*PRESETS]),

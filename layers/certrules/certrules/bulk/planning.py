@@ -32,8 +32,7 @@ from certrules.bulk.runs import (
     write_part,
 )
 from certrules.bulk.seal import refuse_other_request, request_of
-from certrules.core.deciding import decide_record
-from certrules.core.policy import Policies
+from certrules.core.deciding import Known, decide_record
 from certrules.storage import BATCH_GET_KEYS, Loaded, Pair, StoredTimeline
 
 GROUPS = 100
@@ -134,6 +133,7 @@ class _Shard:
         self._request = request
         self._shard = shard
         self._policies = request.policies()
+        self._default_rollout = settings.default_rollout()
         self._requests: Tally = {}
         self._records = 0
         self._changes: list[PlannedChange] = []
@@ -216,9 +216,10 @@ class _Shard:
             return
         self._records += 1
         try:
-            change = decided(pair, loaded, self._request, self._policies)
+            known = loaded.known(pair, self._policies, self._default_rollout)
+            change = change_of(pair, loaded, decide_record(known, (), self._request.at, as_if=self._request.rollout))
             if self._comparisons is not None:
-                self._compare(pair, loaded, self._comparisons)
+                self._compare(pair, known, self._comparisons)
         except Exception as error:  # noqa: BLE001 - one record's failure is no other's
             self._fail(pair, error)
             return
@@ -230,8 +231,7 @@ class _Shard:
         if len(self._changes) == PART:
             self._write_part()
 
-    def _compare(self, pair: Pair, loaded: Loaded, comparisons: Comparisons) -> None:
-        known = loaded.known(pair, self._policies, settings.default_rollout())
+    def _compare(self, pair: Pair, known: Known, comparisons: Comparisons) -> None:
         found = decide_record(known, (), self._request.at).compared()
         listed = comparisons.take(pair, found)
         if listed is not None:
@@ -253,9 +253,3 @@ class _Shard:
         self._failed.append(Failed("record", error_of(error), *pair))
         if self._comparisons is not None:
             self._comparisons.fail(pair)
-
-
-def decided(pair: Pair, loaded: Loaded, request: BulkRequest, policies: Policies) -> PlannedChange | None:
-    """Return the change that deciding a record again would make, at the run's instant and by its policy, if any."""
-    known = loaded.known(pair, policies, settings.default_rollout())
-    return change_of(pair, loaded, decide_record(known, (), request.at, as_if=request.rollout))

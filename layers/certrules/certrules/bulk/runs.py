@@ -32,6 +32,7 @@ import msgspec
 from certrules import aws, settings
 from certrules.core.certificate import Pending
 from certrules.core.deciding import DecidedRecord
+from certrules.core.guard import PublishedCertificate
 from certrules.core.policy import Policies
 from certrules.core.terms import Cause, Rollout, Status
 from certrules.formats.stored import as_time, certificate_as_json
@@ -326,12 +327,8 @@ def change_of(pair: Pair, loaded: Loaded, decided: DecidedRecord) -> PlannedChan
     """Return what saving a record that was decided again would alter, None if nothing."""
     stored = loaded.records[pair]
     published, new_transitions, _ = decided.publication
-    end = End(
-        certificate=None if published.certificate is None else certificate_as_json(published.certificate),
-        pending=_pending(published.pending),
-        due=as_time(decided.next_change_at),
-    )
-    if not new_transitions and end == end_of(stored):
+    due = decided.next_change_at
+    if not new_transitions and _state(published, due) == _state(stored.published, stored.next_change_at):
         return None
     last = new_transitions[-1] if new_transitions else None
     status = None if published.certificate is None else published.certificate.status
@@ -350,18 +347,27 @@ def change_of(pair: Pair, loaded: Loaded, decided: DecidedRecord) -> PlannedChan
         at=as_time(last.at) if last else None,
         reasons=() if status is Status.DOWNLOADABLE else tuple(sorted(decided.outcome.decision.unmet)),
         steps=tuple(Step(str(as_time(item.at)), item.previous, item.status, item.cause) for item in new_transitions),
-        end=end,
+        end=_end(published, due),
     )
 
 
 def end_of(stored: StoredRecord) -> End:
     """Return the stored state of a certificate."""
-    certificate = stored.published.certificate
+    return _end(stored.published, stored.next_change_at)
+
+
+def _end(published: PublishedCertificate, due: datetime | None) -> End:
+    certificate = published.certificate
     return End(
         certificate=None if certificate is None else certificate_as_json(certificate),
-        pending=_pending(stored.published.pending),
-        due=as_time(stored.next_change_at),
+        pending=_pending(published.pending),
+        due=as_time(due),
     )
+
+
+def _state(published: PublishedCertificate, due: datetime | None) -> tuple[object, ...]:
+    """Return what an End states, as it can be compared at once: nearly all records of a plan don't change."""
+    return published.certificate, published.pending and published.pending[:3], due
 
 
 def _cause(transition: Cause | None, pending: Pending | None, before: Pending | None) -> Cause | None:

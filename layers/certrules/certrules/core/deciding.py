@@ -6,6 +6,7 @@ Ingestion, support, bulk runs, import and reconciliation all decide here. Nothin
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 _FEW_TRANSITIONS = 50
 """If no more are new, they are published at once, and the published ones are those that the shorter timeline gives."""
 
+_ORDER = itemgetter(slice(4))
+"""Entries are in the order of their instants, event ids, facts and subjects."""
+
 KILL_SWITCH = "kill-switch"
 """Signs, as software, the entries that hold what the kill switch stops."""
 
@@ -64,7 +68,7 @@ class Known(NamedTuple):
     def record(self, timeline: Timeline | None = None) -> Record:
         """Return all timelines as one record; `timeline` takes the place of the learner's own."""
         own = self.timeline if timeline is None else timeline
-        entries = sorted((*self.configuration, *self.id_verification, *own), key=lambda entry: entry[:4])
+        entries = sorted((*self.configuration, *self.id_verification, *own), key=_ORDER)
         return Record(self.learner_id, self.course_run, tuple(entries))
 
     @property
@@ -118,9 +122,12 @@ def decide_record(
     entries = tuple(entries)
     rollout = known.rollout
     as_of = _as_of(known, entries, sent_at)
-    placed = place_late(known.timeline, entries, known.compacted_until, as_of)
-    placed = place_records(known.timeline, placed, known.published, rollout)
-    timeline, compacted_until = merge(known.timeline, placed), known.compacted_until
+    placed: list[Entry] = []
+    timeline, compacted_until = known.timeline, known.compacted_until
+    if entries:
+        placed = place_late(timeline, entries, compacted_until, as_of)
+        placed = place_records(timeline, placed, known.published, rollout)
+        timeline = merge(timeline, placed)
     if timeline is not known.timeline:  # what has no new entry is not written for being shorter
         timeline, compacted_until = compact(timeline, compacted_until=compacted_until)
     record = known.record(timeline)
@@ -249,9 +256,10 @@ def in_order_of_sending(known: Known, sent: Iterable[tuple[datetime, tuple[Entry
 
 def _as_of(known: Known, entries: Iterable[Entry], sent_at: datetime) -> datetime:
     """Return the latest instant that is known: when the entries were sent, or that of an entry or a publication."""
-    latest = (timeline[-1].at for timeline in (known.timeline, known.id_verification, known.configuration) if timeline)
-    published = (transition.at for transition in known.published.transitions[-1:])
-    return max((sent_at, *latest, *published, *(entry.at for entry in entries)))
+    timelines = known.timeline, known.id_verification, known.configuration
+    latest = [sent_at, *[timeline[-1].at for timeline in timelines if timeline]]
+    latest += [transition.at for transition in known.published.transitions[-1:]]
+    return max([*latest, *[entry.at for entry in entries]])
 
 
 def hold_of(record: Record, revocation: Transition, by: str, why: str, timeline: Timeline) -> Entry:

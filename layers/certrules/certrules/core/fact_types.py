@@ -6,6 +6,7 @@ Values are in the form that `core` works with; `to_stored` makes them plain JSON
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from certrules.core.instants import MICROSECOND, instant_of, micros, optional_instant, optional_micros
@@ -96,6 +97,11 @@ AFTER_PUBLICATION = "after_publication"
 
 
 # --- at rest
+
+
+@lru_cache(maxsize=256)  # nearly every record has one, and they take few values
+def _enrollment_from_stored(mode: str, active: bool) -> Enrollment:
+    return Enrollment(mode_of(mode), active)
 
 
 def _recorded_to_stored(value: Recorded) -> list[Any]:
@@ -282,7 +288,7 @@ FACTS: Mapping[Fact, FactType] = {
         value="mode, is active",
         noun="enrollment",
         wording=_enrollment_wording,
-        from_stored=lambda _, value: Enrollment(mode_of(value[0]), *value[1:]),
+        from_stored=lambda _, value: _enrollment_from_stored(*value),
     ),
     Fact.PASSING: FactType(
         letter="p",

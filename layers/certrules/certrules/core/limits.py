@@ -121,9 +121,11 @@ def _is_of_people(entry: Entry) -> bool:
 
 def is_within(timeline: Sequence[Entry], limit: int) -> bool:
     """Whether the stored form of a timeline has no more bytes than this."""
-    most = sum(
-        (60_000 if entry[2] is Fact.COURSE_RUN else 12_000) + 6 * (len(entry[5]) + len(entry[6])) for entry in timeline
-    )  # more than they can have; nearly always that is little enough
+    sizes = [
+        (60_000 if fact is Fact.COURSE_RUN else 12_000) + 6 * (len(by) + len(notes))
+        for _, _, fact, _, _, by, notes in timeline
+    ]
+    most = sum(sizes)  # more than they can have; nearly always that is little enough
     return most <= limit or stored_bytes(timeline) <= limit
 
 

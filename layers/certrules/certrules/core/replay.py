@@ -335,6 +335,8 @@ class _Replay:
 
     def _contradictions(self) -> list[Pending]:
         """Return the revocations that wait for a person, because what is known contradicts the certificate."""
+        if not self._held:
+            return []
         allowlisted = self._facts.allowlisted
         contradicting = self._contradicting & _ONLY_PERSON if allowlisted else self._contradicting
         ended = set() if contradicting else {Cause.RECORDED_WHILE_INVALIDATED}

@@ -65,7 +65,7 @@ class StoredTimeline:
     @property
     def version(self) -> int:
         """How often it was saved; 0 if it is new."""
-        return self.item.v or 0
+        return self.item.attribute_values.get("v") or 0
 
 
 _PLAIN = 700
@@ -134,30 +134,23 @@ def load(
     Reads are strongly consistent by default, so that a decision sees the fact that it was requested for. Items that
     don't exist are new ones. Course runs in `known` are not read again.
     """
-    pairs = set(pairs)
-    learners = {*learners, *(pair.learner_id for pair in pairs)}
-    course_runs = {*course_runs, *(pair.course_run for pair in pairs)} - known.keys()
-    names = set(names)
-    keys = [record_key(pair) for pair in pairs]
-    keys += [(learner_key(learner_id), ID_VERIFICATION) for learner_id in learners]
-    keys += [(course_run_key(course_run), CONFIGURATION) for course_run in course_runs]
-    keys += [(learner_key(learner_id), LEARNER_NAME) for learner_id in names]
+    records = {pair: record_key(pair) for pair in pairs}
+    learners = {*learners, *(pair.learner_id for pair in records)}
+    verifications = {learner_id: (learner_key(learner_id), ID_VERIFICATION) for learner_id in learners}
+    course_runs = {*course_runs, *(pair.course_run for pair in records)} - known.keys()
+    configurations = {course_run: (course_run_key(course_run), CONFIGURATION) for course_run in course_runs}
+    owners = {learner_id: (learner_key(learner_id), LEARNER_NAME) for learner_id in names}
+    keys = [*records.values(), *verifications.values(), *configurations.values(), *owners.values()]
     found = {(item.p, item.s): item for item in Item.batch_get(keys, consistent_read=consistent)}
 
     def item(key: tuple[str, str]) -> Item:
         return found.get(key) or Item.new(*key)
 
     return Loaded(
-        {pair: stored_record(item(record_key(pair))) for pair in pairs},
-        {learner_id: _stored_timeline(item((learner_key(learner_id), ID_VERIFICATION))) for learner_id in learners},
-        {
-            **known,
-            **{
-                course_run: _stored_timeline(item((course_run_key(course_run), CONFIGURATION)))
-                for course_run in course_runs
-            },
-        },
-        {learner_id: item((learner_key(learner_id), LEARNER_NAME)) for learner_id in names},
+        {pair: stored_record(item(key)) for pair, key in records.items()},
+        {learner_id: _stored_timeline(item(key)) for learner_id, key in verifications.items()},
+        {**known, **{course_run: _stored_timeline(item(key)) for course_run, key in configurations.items()}},
+        {learner_id: item(key) for learner_id, key in owners.items()},
     )
 
 
@@ -366,8 +359,8 @@ def _compaction_out(compacted_until: datetime) -> int | None:
 
 
 def _compaction_in(item: Item) -> datetime:
-    compacted_until = optional(item.k)
-    return BEGINNING if compacted_until is None else instant_of(int(compacted_until))
+    compacted_until = item.attribute_values.get("k")
+    return BEGINNING if compacted_until is None else instant_of(compacted_until)
 
 
 def _stored_timeline(item: Item) -> StoredTimeline:
@@ -382,7 +375,7 @@ def based_on_verification(item: Item) -> int:
 
 def stored_record(item: Item) -> StoredRecord:
     """Return the record that an item holds."""
-    state = optional(item.c)
+    state = item.attribute_values.get("c")
     if state is None:
         return StoredRecord(item)
     published, (verification, course_run, history_count) = decode_published(state)

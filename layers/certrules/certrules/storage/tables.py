@@ -341,5 +341,5 @@ def timeline_of(item: Item) -> Timeline:
 
 def text_of(item: Item) -> str:
     """Return the stored form of the timeline that an item holds; "" if it holds none."""
-    packed = optional(item.z)
-    return optional(item.e) or "" if packed is None else uncompressed(packed)
+    packed = item.attribute_values.get("z")
+    return item.attribute_values.get("e") or "" if packed is None else uncompressed(packed)
