@@ -3,6 +3,7 @@
 Only their user agent is shorter.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
@@ -14,7 +15,7 @@ from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 from botocore.session import Session
 
 from certrules import session as sessions
@@ -48,12 +49,17 @@ def exchanged(
     return sent, result
 
 
+def json_of(request: AWSPreparedRequest) -> Any:
+    body: Any = request.body
+    return json.loads(body)
+
+
 def client_of(
     session: Session, region: str, address: str | None, answers: Sequence[tuple[int, bytes]] = ((200, b"{}"),)
 ) -> tuple[Any, list[AWSPreparedRequest]]:
     """Return a client that gets these answers, the last one again and again, and the list of what it sends."""
     retries: Any = {"mode": "standard", "total_max_attempts": 3}
-    config = Config(retries=retries)
+    config = Config(retries=retries, parameter_validation=False)
     client: Any = session.create_client("dynamodb", region_name=region, endpoint_url=address, config=config)
     sent: list[AWSPreparedRequest] = []
 
@@ -85,8 +91,8 @@ def signed_by_botocore(request: AWSPreparedRequest, region: str, credentials: Cr
 
 
 SIGNED = {"content-type", "x-amz-date", "x-amz-security-token", "x-amz-target"}
-OF_THE_CALL = {"amz-sdk-invocation-id", "authorization", "user-agent", "x-amz-date"}
-"""Headers whose values differ from call to call, and from client to client."""
+OF_THE_CALL = {"amz-sdk-invocation-id", "authorization", "content-length", "user-agent", "x-amz-date"}
+"""Headers whose values differ from call to call, or from client to client."""
 
 
 class Signer(SigV4Auth):
@@ -109,11 +115,66 @@ def test_a_lean_client_sends_what_any_client_sends(region: str, address: str | N
     (usual,), _ = exchanged(botocore.session.get_session(), region, address)
     (ours,), _ = exchanged(lean(botocore.session.get_session()), region, address)
 
-    assert (ours.method, ours.url, ours.body) == (usual.method, usual.url, usual.body)
+    assert (ours.method, ours.url, json_of(ours)) == (usual.method, usual.url, json_of(usual))
     headers, usual_headers = headers_of(ours), headers_of(usual)
     assert headers.keys() == usual_headers.keys()
     assert headers.items() - usual_headers.items() <= {(name, headers[name]) for name in OF_THE_CALL}
     assert "course-certificates" in headers["user-agent"]
+
+
+WRITTEN: dict[str, Any] = {
+    "p": {"S": "Zoë\u2028\x00"},
+    "s": {"N": "-1.50"},
+    "b": {"B": b"\x00\xff"},
+    "e": {"B": b""},
+    "a": {"B": bytearray(b"a")},
+    "t": {"BOOL": True},
+    "n": {"NULL": True},
+    "l": {"L": [{"M": {"k": {"B": b"\x01"}}}, {"S": ""}]},
+    "ss": {"SS": ["a", "b"]},
+    "bs": {"BS": [b"\x00", b"\x01"]},
+}
+TABLE = {"TableName": "certificates"}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "batch_get_item": {"RequestItems": {"certificates": {"Keys": [KEY] * 2, "ConsistentRead": True}}},
+    "delete_item": {**TABLE, "Key": KEY},
+    "get_item": {**TABLE, "Key": KEY, "ProjectionExpression": "#p", "ExpressionAttributeNames": {"#p": "p"}},
+    "put_item": {**TABLE, "Item": WRITTEN, "ExpressionAttributeValues": {":0": {"B": b"0"}}},
+    "query": {**TABLE, "ExclusiveStartKey": KEY, "Limit": 10, "ScanIndexForward": False},
+    "scan": {**TABLE, "Segment": 0, "TotalSegments": 4},
+    "transact_write_items": {"TransactItems": [{"Put": {**TABLE, "Item": WRITTEN}}], "ClientRequestToken": "token"},
+    "update_item": {
+        **TABLE,
+        "Key": KEY,
+        "UpdateExpression": "SET n = :n",
+        "ExpressionAttributeValues": {":n": WRITTEN["a"]},
+    },
+    "restore_table_to_point_in_time": {
+        "SourceTableName": "certificates",
+        "TargetTableName": "again",
+        "RestoreDateTime": datetime(2026, 5, 1, tzinfo=UTC),
+    },
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_lean_client_writes_parameters_as_any_client_does(name: str) -> None:
+    bodies = []
+    for session in (botocore.session.get_session(), lean(botocore.session.get_session())):
+        session.set_credentials("key", "secret", "token")
+        client, sent = client_of(session, "eu-west-1", None)
+        getattr(client, name)(**REQUESTS[name])
+        bodies.append(json_of(sent[0]))
+
+    assert bodies[0] == bodies[1]
+    assert bodies[0].keys() == REQUESTS[name].keys()
+
+
+def test_a_lean_client_that_validates_parameters_still_does() -> None:
+    session = lean(botocore.session.get_session())
+    client: Any = session.create_client("dynamodb", region_name="eu-west-1")
+    with pytest.raises(ParamValidationError, match="Unknown parameter"):
+        client.get_item(TableName="certificates", Keys=KEY)
 
 
 @pytest.mark.parametrize("token", [None, "token"])
