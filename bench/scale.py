@@ -119,7 +119,7 @@ class _Bare:
             while True:
                 page = self.client.query(
                     TableName=self._table,
-                    IndexName="course-run",
+                    IndexName="learners",
                     KeyConditionExpression="r = :r",
                     ExpressionAttributeValues={":r": {"S": f"{course_run}#{shard}"}},
                     **start,

@@ -22,7 +22,7 @@ def measure() -> Table:
     """Return the table: each learner of a made-up course run is explained, on the local cloud."""
     with LocalCloud(ROOT / "template.yaml", {**LOCAL_PARAMETERS, "DailyReconciliation": "off"}) as cloud:
         drive(cloud, list(events_of(history(LEARNERS, 2026))), lambda _: None)
-        keys = cloud.client("dynamodb").scan(TableName=cloud.physical("CertificatesTable"), IndexName="course-run")
+        keys = cloud.client("dynamodb").scan(TableName=cloud.physical("CertificatesTable"), IndexName="learners")
         pairs = [(item["p"]["S"], item["s"]["S"]) for item in keys["Items"] if item["p"]["S"].startswith("L#")]
         course_run = pairs[0][1]
         authorization = {"Authorization": f"Bearer {cloud.api.token('bench', ['certificates/view'])}"}

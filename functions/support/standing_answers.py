@@ -44,7 +44,6 @@ class CourseRunSummary(Answer):
     by_reason: Annotated[list[Number], Field(description="A learner may have several.")]
     funnel: list[Step]
     days: Annotated[list[Day], Field(description="The last 60 days with awards or losses, newest first.")]
-    by_day: Annotated[bool, Field(description="false: the course run is too large to be counted by day.")]
 
 
 class Standing(Answer):
@@ -64,4 +63,6 @@ class StandingsPage(Answer):
 
     course_run: str
     learners: list[Standing]
-    next: str | None
+    next: Annotated[
+        str | None, Field(description="Few learners of a large course run may fill no page, or be on later ones only.")
+    ]

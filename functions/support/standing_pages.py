@@ -70,6 +70,7 @@ def learners_page() -> Response[str]:
         filters={name: value for name, value in which._asdict().items() if value},
         which=filter_text(which),
         most=MOST_ROWS,
+        at_once=PAGE,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from bench import bill
 from bench.bill import MIXES, PRICES, Bill
 
-MOST_FOR_DYNAMODB = 2.45
+MOST_FOR_DYNAMODB = 2.07
 """Dollars a million events of which a fifth change a certificate, in batches of ten."""
 
 

@@ -24,8 +24,8 @@ CHANGED_CERTIFICATE = 4
 FACT_ONLY = 1
 """Write units for a fact that changes no certificate."""
 
-CHANGED_STANDING = 2
-"""Write units of the index of standings: an entry is deleted and another put. One that stays costs none."""
+CHANGED_STANDING = 1
+"""Write units of the index of learners, of which the standing is no key. One that stays costs none."""
 
 LISTED_TRANSITION = 1
 """Write units of the index of transitions for each history item."""
@@ -160,12 +160,12 @@ def test_a_changed_certificate_is_one_request_and_four_write_units(
     assert wire.operations() == {"BatchGetItem": 1, "TransactWriteItems": 1}
     assert meter.written == {"CertificatesTable": 2, "HistoryTable": 2}
     assert sum(meter.written.values()) <= CHANGED_CERTIFICATE
-    assert meter.of_indexes.keys() == {"certificate", "standing", "transition"}  # from then on it is found by its id
-    assert meter.of_indexes["standing"] == 2 * CHANGED_STANDING  # as the engine counts it in a transaction
+    assert meter.of_indexes.keys() == {"certificate", "learners", "transition"}  # from then on it is found by its id
+    assert meter.of_indexes["learners"] == 2 * CHANGED_STANDING  # as the engine counts it in a transaction
     assert meter.of_indexes["transition"] == 2 * LISTED_TRANSITION  # same
 
 
-def test_a_fact_that_changes_the_standing_but_no_certificate_writes_the_index_of_standings_too(
+def test_a_fact_that_changes_the_standing_but_no_certificate_writes_the_index_of_learners_too(
     scene: Scene, learner: Learner, wire: Wire, meter: Meter
 ) -> None:
     scene.ingest(learner.configured(day(1)), learner.enrolled(day(1)))
@@ -176,18 +176,15 @@ def test_a_fact_that_changes_the_standing_but_no_certificate_writes_the_index_of
     scene.ingest(learner.failing(day(3)))
 
     assert wire.operations() == {"BatchGetItem": 1, "PutItem": 1}
-    assert (meter.written, meter.of_indexes) == ({"CertificatesTable": FACT_ONLY}, {"standing": CHANGED_STANDING})
+    assert (meter.written, meter.of_indexes) == ({"CertificatesTable": FACT_ONLY}, {"learners": CHANGED_STANDING})
 
 
-def test_a_new_record_is_found_by_its_course_run_and_its_standing_for_a_write_unit_each(
+def test_a_new_record_is_found_by_its_course_run_with_its_standing_for_one_write_unit(
     scene: Scene, learner: Learner, meter: Meter
 ) -> None:
     scene.ingest(learner.enrolled(day(1)))
 
-    assert (meter.written, meter.of_indexes) == (
-        {"CertificatesTable": FACT_ONLY},
-        {"course-run": 1, "standing": 1},
-    )
+    assert (meter.written, meter.of_indexes) == ({"CertificatesTable": FACT_ONLY}, {"learners": 1})
 
 
 def test_a_batch_about_one_learner_reads_two_units(scene: Scene, learner: Learner, meter: Meter) -> None:

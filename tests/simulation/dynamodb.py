@@ -17,14 +17,16 @@ type Row = dict[str, Value]
 type Key = tuple[str, str]
 
 INDEXES: Mapping[str, tuple[str, str | None]] = {
-    "course-run": ("r", "p"),
+    "learners": ("r", "p"),
     "certificate": ("i", None),
     "due": ("d", "t"),
     "invalidated": ("x", "p"),
     "pending": ("h", "s"),
-    "standing": ("r", "y"),
 }
-"""The key attributes of the certificates table's indexes; all project keys only."""
+"""The key attributes of the certificates table's indexes."""
+
+PROJECTED = {"learners": ("y",)}
+"""What indexes have beside keys."""
 
 _LONGEST_LAG = timedelta(minutes=2)
 _CLAUSE = re.compile(
@@ -186,7 +188,7 @@ class DynamoDb:
             hashed, ranged = INDEXES[index]
             names = tuple(dict.fromkeys(name for name in ("p", "s", hashed, ranged) if name))
             found = [
-                {name: row[name] for name in names}
+                {name: row[name] for name in (*names, *PROJECTED.get(index, ())) if name in row}
                 for row in rows.values()
                 if hashed in row and (ranged is None or ranged in row) and test(row)
             ]

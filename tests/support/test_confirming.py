@@ -20,7 +20,7 @@ _people = count(1)
 
 def writes(wire: Wire) -> int:
     """Return how many requests wrote something, but for the numbers of a course run, which reading them stores."""
-    return sum(request.operation in WRITES and not request.names('"standings"') for request in wire.sent)
+    return sum(request.operation in WRITES and not request.names('"course-run-counts"') for request in wire.sent)
 
 
 def anybody(scene: Scene) -> Client:

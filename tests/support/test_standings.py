@@ -59,7 +59,7 @@ def test_the_numbers_of_a_course_run_and_the_learners_behind_each(
     learner: Learner, class_of_seven: list[Learner], support_client: Client
 ) -> None:
     found = numbers(support_client, learner)
-    assert (found["learners"], found["uncounted"], found["by_day"]) == (7, 0, True)
+    assert (found["learners"], found["uncounted"]) == (7, 0)
     assert counted(found["by_status"]) == {"none": 3, "downloadable": 2, "unavailable": 1, "unverified": 1}
     assert counted(found["by_mode"]) == {"verified": 5, "audit": 2}
     assert counted(found["by_reason"])["mode_not_eligible"] == 2
@@ -89,24 +89,6 @@ def test_numbers_are_remembered_and_counted_again_on_demand(
     assert counted(numbers(support_client, learner)["by_status"])["downloadable"] == 2
     assert wire.operations() == {"GetItem": 1}
     assert counted(numbers(support_client, learner, fresh="true")["by_status"])["downloadable"] == 1
-
-
-@pytest.fixture
-def _large(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each shard with more than one learner counted as a large one."""
-    monkeypatch.setattr(scene.module("SupportFunction", "certrules.support.standings"), "SHARD_LIMIT", 1)
-
-
-@pytest.mark.usefixtures("_large")
-def test_a_large_course_run_is_counted_by_group_with_the_same_numbers_but_for_days(
-    scene: Scene, learner: Learner, class_of_seven: list[Learner], support_client: Client
-) -> None:
-    same_shard = [Learner(one.learner_id + 1_600, one.course_run) for one in class_of_seven[:1]]
-    scene.ingest(*same_shard[0].qualifying()[1:])
-    found = numbers(support_client, learner)
-    assert (found["learners"], found["by_day"], found["days"]) == (8, False, [])
-    assert counted(found["by_status"]) == {"none": 3, "downloadable": 3, "unavailable": 1, "unverified": 1}
-    assert len(behind(support_client, learner, status="downloadable")) == 3
 
 
 def test_a_list_is_a_page_and_a_file_without_reading_a_record(

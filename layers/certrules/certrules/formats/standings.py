@@ -1,8 +1,7 @@
-"""A learner's standing in a course run as a short text, by which an index lists and counts learners.
+"""A learner's standing in a course run as a short text, by which an index counts and lists learners.
 
 `<status><!>|<mode>|<reasons>|<day>`: a letter for the published status (`-`: no certificate), `!` if its revocation is
-pending, the enrollment mode, a letter for each unmet rule, and the day (UTC, YYYYMMDD) of the award or of the loss. Up
-to the last `|` it is a group: learners who have everything in common but the day.
+pending, the enrollment mode, a letter for each unmet rule, and the day (UTC, YYYYMMDD) of the award or of the loss.
 """
 
 from typing import NamedTuple
@@ -46,6 +45,9 @@ STATUS_LETTERS = {
 }
 """A letter for each status; stored like those of the rules."""
 
+EARLIER = "0001-01-01"
+"""Stands for all days that are counted as one, where standings are counted."""
+
 _REASONS = {letter: code for code, letter in LETTERS.items()}
 _STATUSES = {letter: status for status, letter in STATUS_LETTERS.items()}
 _MOST_OF_A_MODE = 40
@@ -68,16 +70,12 @@ class Standing(NamedTuple):
     day: str = ""  # YYYY-MM-DD (UTC) of the award, or of the loss of what was awarded; "" if there was no award
 
     @property
-    def group(self) -> str:
-        """The part of the text that learners of the same standing have in common, whatever the day."""
-        letters = "".join(sorted(LETTERS[code] for code in self.reasons))
-        pending = "!" if self.is_pending else ""
-        return f"{STATUS_LETTERS[self.status] if self.status else _NONE}{pending}|{self.mode}|{letters}"
-
-    @property
     def text(self) -> str:
         """The standing as it is stored."""
-        return f"{self.group}|{self.day.replace('-', '')}"
+        status = STATUS_LETTERS[self.status] if self.status else _NONE
+        pending = "!" if self.is_pending else ""
+        letters = "".join(sorted(LETTERS[code] for code in self.reasons))
+        return f"{status}{pending}|{self.mode}|{letters}|{self.day.replace('-', '')}"
 
     @property
     def step(self) -> int:
@@ -120,9 +118,8 @@ def _mode(mode: str) -> str:
 
 
 def read_standing(text: str) -> Standing:
-    """Return the standing of a stored text, or of a group. A letter of a later release is no reason here."""
-    status, mode, letters, *rest = text.split("|")
-    day = rest[0] if rest else ""
+    """Return the standing of a stored text. A letter of a later release is no reason here."""
+    status, mode, letters, day = text.split("|")
     return Standing(
         _STATUSES.get(status.rstrip("!")),
         status.endswith("!"),

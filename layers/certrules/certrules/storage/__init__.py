@@ -68,14 +68,7 @@ if TYPE_CHECKING:  # of _LATER
         save_records,
         save_timeline,
     )
-    from certrules.storage.standings import (
-        Listed,
-        StandingPlace,
-        groups_of,
-        learner_count,
-        standing_page,
-        standings_of,
-    )
+    from certrules.storage.standings import Listed, standing_page, standings_of
     from certrules.storage.transitions import (
         WEEK,
         ListedTransition,
@@ -104,7 +97,6 @@ __all__ = [
     "Pair",
     "Place",
     "RecordWrite",
-    "StandingPlace",
     "StoredRecord",
     "StoredTimeline",
     "SupportItem",
@@ -123,13 +115,11 @@ __all__ = [
     "entry_key",
     "find_entry",
     "find_note",
-    "groups_of",
     "history_items",
     "history_items_of",
     "history_key",
     "history_of",
     "invalidated_in",
-    "learner_count",
     "learners_in",
     "learners_named",
     "learners_page",

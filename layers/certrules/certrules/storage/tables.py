@@ -4,14 +4,14 @@ The keys, and how they spread over partitions:
 - `p` = `L#<learner>`: all of one learner, so load spreads over learners. `s` is the course run, or ID or NAME.
 - `p` = `R#<course run>`, `s` = `-`: a course run's configuration. Written seldom; read once a batch of messages, one
   unit each (strongly consistent), so its partition serves 3,000 batches, or 30,000 messages, a second of one run.
-- index `course-run`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions.
-  Course runs' configurations are in it as `R#<CRC-32 of their key modulo 4>`: 100,000 course runs, listed in 4 threads.
+- index `learners`: `r` = `<course run>#<learner modulo 16>`: a run with a million learners has 16 partitions. With
+  `y` = the learner's standing (formats.standings): who has what in a course run. Its key never changes: one write for
+  a new record, and one when the standing changes. Course runs' configurations are in it as
+  `R#<CRC-32 of their key modulo 4>`: 100,000 course runs, listed in 4 threads.
 - index `certificate`: `i` = the certificate's id, random.
 - index `due`: `d` = `<learner modulo 4>`, `t` = when a certificate changes without a new entry. Sparse.
 - index `invalidated`: `x`, like `r`, for records that were ever invalidated. Sparse.
 - index `pending`: `h` = `<learner modulo 16>`, then the course run: revocations that are pending or held. Sparse.
-- index `standing`: `r`, then `y` = the learner's standing (formats.standings): who has what in a course run. Sparse,
-  and written only when the standing changes.
 - index `username`: `u` = a learner's username in lower case. Sparse: only of NAME, and only if LearnerNames is on.
 - `p` = `R#<course run>`, `s` = `B`: the latest automatic revocations that a course run's breaker counted.
   Only read and written when there is one.
@@ -50,6 +50,9 @@ COURSE_RUN_SHARDS = 16
 CATALOGUE_SHARDS = 4
 """Over how many partitions the course runs spread."""
 
+LEARNERS = "learners"
+"""The index of the learners of each course run."""
+
 DUE_SHARDS = 4
 PENDING_SHARDS = 16
 TRANSITION_SHARDS = 16
@@ -75,8 +78,9 @@ class KeysOnly:
 
 
 class _ByCourseRun(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta(KeysOnly):
-        index_name = "course-run"
+    class Meta:
+        index_name = LEARNERS
+        projection = IncludeProjection(["y"])
 
     r = Text(hash_key=True)
     p = Text(range_key=True)
@@ -115,15 +119,6 @@ class _ByPending(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
 
     h = Text(hash_key=True)
     s = Text(range_key=True)
-
-
-class _ByStanding(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    class Meta:
-        index_name = "standing"
-        projection = KeysOnlyProjection()
-
-    r = Text(hash_key=True)
-    y = Text(range_key=True)
 
 
 class _ByUsername(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
@@ -167,7 +162,6 @@ class Item(VersionedItem):
     by_due = ByDue["Item"]()
     by_invalidated = _ByInvalidated()
     by_pending = _ByPending()
-    by_standing = _ByStanding()
     by_username = _ByUsername()
 
 
@@ -304,12 +298,12 @@ def course_run_key(course_run: str) -> str:
 
 
 def catalogue_key(shard: int) -> str:
-    """Return under which key the index `course-run` lists a shard of all course runs."""
+    """Return under which key the index `learners` lists a shard of all course runs."""
     return course_run_key(str(shard))
 
 
 def shard_key(course_run: str, learner_id: int) -> str:
-    """Return under which key the index `course-run` lists a learner of a course run."""
+    """Return under which key the index `learners` lists a learner of a course run."""
     return f"{course_run}#{shard_of(learner_id)}"
 
 

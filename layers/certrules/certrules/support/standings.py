@@ -1,21 +1,19 @@
 """Who has what in a course run: counted from the index of standings, remembered for a while, and listed from it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
 
 from certrules import aws, storage
-from certrules.formats.standings import STEPS, Standing, read_standing
+from certrules.formats.standings import EARLIER, STEPS, Standing, read_standing
 from certrules.formats.stored import as_time
-from certrules.storage import COURSE_RUN_SHARDS, Listed, LostRaceError, StandingPlace
-
-SHARD_LIMIT = 5_000
-"""How many learners of a shard are counted one by one, by day; a shard with more is counted by group, without days."""
+from certrules.storage import COURSE_RUN_SHARDS, Listed, LostRaceError
 
 _VALID_FOR = timedelta(minutes=1)
 _VALID_TIMES = 200
@@ -31,32 +29,48 @@ class Summary(NamedTuple):
     """The numbers of a course run, as of an instant."""
 
     at: datetime  # UTC
-    by_day: bool  # whether `counts` are by whole standing; False: by group
-    counts: Counts  # of each standing or group, in each shard
-    stored: int  # how many learners are stored
+    since: str  # YYYY-MM-DD (UTC): older days are counted as one, EARLIER; "": there are none
+    counts: Counts  # of each standing, in each shard; under "", of those without one
 
     @property
-    def counted(self) -> int:
-        """How many learners the index has."""
+    def stored(self) -> int:
+        """How many learners are stored."""
         return sum(map(sum, self.counts.values()))
+
+    @property
+    def uncounted(self) -> int:
+        """How many of them have no standing: an earlier release stored them."""
+        return sum(self.counts.get("", ()))
 
     def standings(self) -> Iterator[tuple[Standing, int]]:
         """Yield each standing that somebody has, and how many have it."""
         for text, by_shard in self.counts.items():
-            yield read_standing(text), sum(by_shard)
+            if text:
+                yield read_standing(text), sum(by_shard)
+
+    def shares(self, which: "Filter") -> list[float]:
+        """Return which share of the learners of each shard a filter takes."""
+        if which.day and which.day < self.since:
+            which = which._replace(day=EARLIER)
+        taken = [by_shard for text, by_shard in self.counts.items() if text and which.takes(read_standing(text))]
+        return [
+            sum(by_shard[shard] for by_shard in taken)
+            / (sum(by_shard[shard] for by_shard in self.counts.values()) or 1)
+            for shard in range(COURSE_RUN_SHARDS)
+        ]
 
 
 def summary_of(course_run: str, now: datetime, *, is_fresh: bool = False) -> Summary:
     """Return the numbers of a course run as of now (UTC), or of a while ago unless they are to be `is_fresh`.
 
-    One request if they are remembered; else one for each of the shards and one more, twice that for large ones and some
-    for each group, and one to remember them.
+    One request if they are remembered; else one for each of the shards, for each megabyte of its entries, and one to
+    remember them.
     """
     note = storage.find_note(_NOTE, course_run)
     if note.v and not is_fresh:
         stored = msgspec.json.decode(note.b)
         if datetime.fromisoformat(stored["valid_until"]) > now:
-            return Summary(datetime.fromisoformat(stored["at"]), stored["by_day"], stored["counts"], stored["stored"])
+            return Summary(datetime.fromisoformat(stored["at"]), stored["since"], stored["counts"])
     begun = monotonic()
     found = _counted(course_run, now)
     if not found.stored:
@@ -68,21 +82,22 @@ def summary_of(course_run: str, now: datetime, *, is_fresh: bool = False) -> Sum
     return found
 
 
-_NOTE = "standings"
+_NOTE = "course-run-counts"
 
 
 def _counted(course_run: str, now: datetime) -> Summary:
-    shards = range(COURSE_RUN_SHARDS)
-    by_shard = aws.each(lambda shard: storage.standings_of(course_run, shard, SHARD_LIMIT), shards)
-    by_day = None not in by_shard
-    if not by_day:
-        by_shard = aws.each(lambda shard: storage.groups_of(course_run, shard), shards)
-    stored = aws.each(lambda shard: storage.learner_count(course_run, shard), shards)
+    by_shard = aws.each(lambda shard: storage.standings_of(course_run, shard), range(COURSE_RUN_SHARDS))
+    standings = {text: read_standing(text) for found in by_shard for text in found if text}
+    days = sorted({standing.day for standing in standings.values() if standing.day}, reverse=True)
+    since = days[_DAYS - 1] if len(days) > _DAYS else ""
     counts: Counts = {}
     for shard, found in enumerate(by_shard):
-        for text, count in (found or Counter()).items():
-            counts.setdefault(text, [0] * COURSE_RUN_SHARDS)[shard] = count
-    return Summary(now, by_day, counts, sum(stored))
+        for text, count in found.items():
+            standing = standings.get(text)
+            is_old = standing is not None and "" < standing.day < since
+            name = standing._replace(day=EARLIER).text if standing is not None and is_old else text
+            counts.setdefault(name, [0] * COURSE_RUN_SHARDS)[shard] += count
+    return Summary(now, since, counts)
 
 
 def summary_as_json(course_run: str, summary: Summary) -> dict[str, Any]:
@@ -96,13 +111,13 @@ def summary_as_json(course_run: str, summary: Summary) -> dict[str, Any]:
         steps.update(dict.fromkeys(range(standing.step + 1), count))
         if standing.is_pending:
             statuses[PENDING] += count
-        if summary.by_day and standing.day:
+        if standing.day:
             days.setdefault(standing.day, Counter())[standing.change] += count
     return {
         "course_run": course_run,
         "at": as_time(summary.at),
-        "learners": summary.counted,
-        "uncounted": max(0, summary.stored - summary.counted),
+        "learners": summary.stored - summary.uncounted,
+        "uncounted": summary.uncounted,
         "by_status": _rows(statuses),
         "by_mode": _rows(modes),
         "by_reason": _rows(reasons),
@@ -111,7 +126,6 @@ def summary_as_json(course_run: str, summary: Summary) -> dict[str, Any]:
             {"day": day, "awarded": found["awarded"], "lost": found["lost"]}
             for day, found in sorted(days.items(), reverse=True)[:_DAYS]
         ],
-        "by_day": summary.by_day,
     }
 
 
@@ -151,11 +165,10 @@ class Filter(NamedTuple):
 
 
 class ListPlace(NamedTuple):
-    """Where a page of a list starts."""
+    """Where a page of a list starts: in a shard, behind a learner (None: with its first)."""
 
-    start: str  # of the standings that are listed there
     shard: int
-    after: StandingPlace | None = None
+    after: int | None = None
 
 
 def learners_by(
@@ -163,36 +176,42 @@ def learners_by(
 ) -> tuple[list[dict[str, Any]], ListPlace | None]:
     """Return a page of the learners whom a filter takes, and the start of the next page; no record is read.
 
-    A request for each pair of standing and shard that had anybody when the summary was counted.
+    By shard, and in it by the index's key. Shards that had nobody of these when the summary was counted are left out,
+    and in others as much is read as should fill the page: MOST_REQUESTS at most, so the page may have fewer than
+    `limit`, or none, and others follow.
     """
+    shares = summary.shares(which)
+    taken: dict[str, bool] = {}
     found: list[Listed] = []
-    places = list(_places(summary, which, start))
-    for number, place in enumerate(places):
-        page, following = storage.standing_page(course_run, place.shard, place.start, place.after, limit - len(found))
-        found += page
-        if following is not None:
-            return _listed(found), place._replace(after=following)
-        if len(found) >= limit:
-            return _listed(found), next(iter(places[number + 1 :]), None)
-    return _listed(found), None
+    place = _place_in(shares, start or ListPlace(0))
+    for number in range(MOST_REQUESTS):
+        if place is None or len(found) >= limit:
+            break
+        left = limit - len(found)
+        most = ceil(_MARGIN * left / shares[place.shard]) << number  # those of a group may be far apart
+        page, after = storage.standing_page(course_run, place.shard, place.after, most)
+        taken |= {text: which.takes(read_standing(text)) for text in {one.standing for one in page} - taken.keys()}
+        chosen = [one for one in page if taken[one.standing]]
+        if len(chosen) > left:
+            chosen, after = chosen[:left], chosen[left - 1].learner_id
+        found += chosen
+        place = _place_in(shares, ListPlace(place.shard + 1) if after is None else ListPlace(place.shard, after))
+    return _listed(found), place
 
 
-def _places(summary: Summary, which: Filter, start: ListPlace | None) -> Iterator[ListPlace]:
-    """Yield where the learners of a filter are in the index, from a place on."""
-    shards: dict[str, list[int]] = {}
-    for text, by_shard in sorted(summary.counts.items()):
-        standing = read_standing(text)
-        if which.takes(standing):
-            begins = text if which.day or which.change else f"{standing.group}|"
-            known = shards.setdefault(begins, [0] * COURSE_RUN_SHARDS)
-            shards[begins] = [one + more for one, more in zip(known, by_shard, strict=True)]
-    for begins, by_shard in sorted(shards.items()):
-        for shard, count in enumerate(by_shard):
-            is_behind = start is None or (begins, shard) > start[:2]
-            if start is not None and (begins, shard) == start[:2]:
-                yield start
-            elif count and is_behind:
-                yield ListPlace(begins, shard)
+MOST_REQUESTS = 32
+"""How many requests a page takes at most, each of up to a megabyte of the index."""
+
+_MARGIN = 1.2
+"""How much more is read than should be enough if learners of a group were spread evenly."""
+
+
+def _place_in(shares: Sequence[float], place: ListPlace) -> ListPlace | None:
+    """Return the place, or the beginning of the first shard behind it where there is anybody; None: there is none."""
+    for shard in range(place.shard, COURSE_RUN_SHARDS):
+        if shares[shard]:
+            return place if shard == place.shard else ListPlace(shard)
+    return None
 
 
 def _listed(found: Iterable[Listed]) -> list[dict[str, Any]]:
@@ -210,14 +229,18 @@ def _as_json(standing: Standing) -> dict[str, Any]:
     }
 
 
+_FILE_PAGE = 5_000
+"""How many learners of a file are found at a time: a megabyte of the index has twice as many."""
+
+
 def all_learners_by(
     page_of: Callable[[ListPlace | None, int], tuple[list[dict[str, Any]], ListPlace | None]], most: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield up to so many learners of a list, a page of 1,000 at a time."""
+    """Yield up to so many learners of a list, a page of _FILE_PAGE at a time."""
     place: ListPlace | None = None
     left = most
     while left > 0:
-        rows, place = page_of(place, min(left, 1_000))
+        rows, place = page_of(place, min(left, _FILE_PAGE))
         yield from rows
         left -= len(rows)
         if place is None:
