@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.models import botocore_stubber
 
 from bench.course_runs import ENDS, items, load
 from bench.event import ROOT, dynamodb_local
@@ -69,7 +69,7 @@ class Figures(NamedTuple):
     spread: tuple[int, int]  # the least and the most learners in a shard
 
 
-class _StandIns:
+class StandIns:
     """The CPU seconds that the stand-ins of services took in this process, which in a deployment are others'."""
 
     def __init__(self) -> None:
@@ -78,16 +78,16 @@ class _StandIns:
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count meanwhile."""
-        answer: Callable[..., Any] = vars(BotocoreStubber)["process_request"]
+        answer = botocore_stubber.process_request  # the local cloud's own: it is to run already
 
-        def answered(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
+        def answered(request: AWSPreparedRequest) -> Any:
             start = time.process_time()
             try:
-                return answer(stubber, request)
+                return answer(request)
             finally:
                 self.cpu += time.process_time() - start
 
-        with replaced(BotocoreStubber, "process_request", answered):
+        with replaced(botocore_stubber, "process_request", answered):
             yield
 
     def timed(self, work: Callable[[], int]) -> Cost:
@@ -148,7 +148,7 @@ def measured(learners: int) -> Figures:
             raise RuntimeError("DynamoDB Local does not start: set CERTS_LOCAL_AWS")
         with (
             LocalCloud(ROOT / "template.yaml", LOCAL_PARAMETERS, dynamodb_endpoint=endpoint) as cloud,
-            (stand_ins := _StandIns()).counted(),
+            (stand_ins := StandIns()).counted(),
         ):
             return _measured(cloud, endpoint, learners, stand_ins.timed)
 
