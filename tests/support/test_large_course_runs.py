@@ -76,6 +76,12 @@ def test_a_rare_group_is_found_a_bounded_number_of_requests_a_page(
     assert body.count('<th scope="row">') == 4
 
 
+def test_a_page_without_anybody_leads_on_too(large: LargeCourseRun, support_client: Client) -> None:
+    body = support_client.get("/course-run/learners", course_run=large.course_run, day="2025-12-30").body
+    assert "Nobody yet" in body
+    assert ">More</a>" in body
+
+
 def test_a_list_that_many_are_in_is_read_no_further_than_its_page(
     large: LargeCourseRun, support_client: Client, wire: Wire
 ) -> None:

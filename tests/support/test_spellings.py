@@ -88,10 +88,10 @@ def test_the_checklist_of_an_unknown_course_run_asks_whether_a_known_one_was_mea
     wrong = spelled(learner, ANOTHER_CASE).course_run
     wire.sent.clear()
     known = support_client.get("/v1/course-run", course_run=learner.course_run).body["checks"][0]
-    assert (known["ok"], wire.operations()) == (True, {"GetItem": 1, "Query": 32, "BatchGetItem": 2})
+    assert (known["ok"], wire.operations()) == (True, {"GetItem": 1, "Query": 16, "BatchGetItem": 2})
     wire.sent.clear()
     unknown = support_client.get("/v1/course-run", course_run=wrong).body["checks"][0]
-    assert (unknown["ok"], wire.operations()) == (False, {"GetItem": 1, "Query": 36, "BatchGetItem": 2})
+    assert (unknown["ok"], wire.operations()) == (False, {"GetItem": 1, "Query": 20, "BatchGetItem": 2})
     assert unknown["fix"].startswith(f"Is {learner.course_run} meant?")
 
 

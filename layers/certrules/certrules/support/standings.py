@@ -1,4 +1,4 @@
-"""Who has what in a course run: counted from the index of standings, remembered for a while, and listed from it."""
+"""Who has what in a course run: counted from the index of learners, remembered for a while, and listed from it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
