@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from botocore.auth import AUTH_TYPE_MAPS
+from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
 from botocore.loaders import JSONFileLoader, Loader
 
 import localcloud.template
@@ -40,7 +40,11 @@ def _sign_nothing_for_moto() -> None:
 
     Requests to this machine, to S3 and signed addresses are signed as ever.
     """
-    plain: Any = AUTH_TYPE_MAPS["v4"]
+    for signer in {SigV4Auth, AUTH_TYPE_MAPS["v4"]}:  # that of our clients of DynamoDB, and that of all others
+        _sign_nothing_with(signer)
+
+
+def _sign_nothing_with(plain: Any) -> None:
     signed = plain.add_auth
 
     def add_auth(signer: Any, request: Any) -> None:
