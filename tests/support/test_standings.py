@@ -1,6 +1,8 @@
 """Who has what in a course run: numbers that add up, each with the learners behind it, from an index alone."""
 
 import csv
+import json
+from base64 import urlsafe_b64encode
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,9 @@ def test_what_is_unknown_or_no_filter_is_refused_with_the_way_on(
     for which in ({"status": "gone"}, {"reason": "luck"}, {"step": "x"}, {"day": "2026-02-31"}, {"cursor": "x"}):
         answer = support_client.get("/v1/course-run/summary/learners", course_run=learner.course_run, **which)
         assert (answer.status, answer.body["field"]) == (422, next(iter(which)))
+    earlier = urlsafe_b64encode(json.dumps([learner.course_run, ["d|verified||", 0, None]]).encode()).decode()
+    answer = support_client.get("/v1/course-run/summary/learners", course_run=learner.course_run, cursor=earlier)
+    assert (answer.status, answer.body["field"]) == (422, "cursor")  # of a page of an earlier release
     assert certs("course-run", wrong).exit_code == NOT_FOUND
 
 
