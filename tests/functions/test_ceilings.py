@@ -165,6 +165,17 @@ def test_a_changed_certificate_is_one_request_and_four_write_units(
     assert meter.of_indexes["transition"] == 2 * LISTED_TRANSITION  # same
 
 
+def test_a_later_change_of_a_certificate_does_not_write_the_index_of_ids(
+    scene: Scene, learner: Learner, meter: Meter
+) -> None:
+    scene.ingest(*learner.qualifying())
+    meter.of_indexes.clear()
+
+    scene.ingest(learner.invalidated(day(6)))
+
+    assert meter.of_indexes.keys() == {"learners", "transition", "invalidated"}
+
+
 def test_a_fact_that_changes_the_standing_but_no_certificate_writes_the_index_of_learners_too(
     scene: Scene, learner: Learner, wire: Wire, meter: Meter
 ) -> None:

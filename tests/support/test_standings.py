@@ -93,6 +93,19 @@ def test_numbers_are_remembered_and_counted_again_on_demand(
     assert counted(numbers(support_client, learner, fresh="true")["by_status"])["downloadable"] == 1
 
 
+def test_who_was_stored_by_an_earlier_release_is_stated_apart_and_not_listed(
+    scene: Scene, learner: Learner, class_of_seven: list[Learner], support_client: Client
+) -> None:
+    key = {"p": {"S": f"L#{class_of_seven[0].learner_id}"}, "s": {"S": learner.course_run}}
+    table = {"TableName": scene.cloud.physical("CertificatesTable")}
+    scene.client("dynamodb").update_item(**table, Key=key, UpdateExpression="REMOVE y")
+
+    found = numbers(support_client, learner, fresh="true")
+
+    assert (found["learners"], found["uncounted"]) == (6, 1)
+    assert behind(support_client, learner) == sorted(one.learner_id for one in class_of_seven[1:])
+
+
 def test_a_list_is_a_page_and_a_file_without_reading_a_record(
     learner: Learner, class_of_seven: list[Learner], support_client: Client, wire: Wire
 ) -> None:
