@@ -30,5 +30,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
     if batch.sent_at is not None:
         delay = (aws.now() - batch.sent_at).total_seconds()
-        metrics.add_metric("EventToCertificateMilliseconds", MetricUnit.Milliseconds, 1000 * delay)
+        metrics.add_metric("EventToCertificateMilliseconds", MetricUnit.Milliseconds, round(1000 * delay))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(batch.retried)]}

@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from certrules import storage
+from certrules.core.terms import RELEASED, REVOKING
 from certrules.sweeping import sweep
 
 logger = Logger()
@@ -24,4 +25,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     due, requested = sweep(INGEST_QUEUE, at, again=again)
     metrics.add_metric(name="Due", unit=MetricUnit.Count, value=due)
     metrics.add_metric(name="DueRequested", unit=MetricUnit.Count, value=requested)
+    for cause in sorted(
+        REVOKING - RELEASED
+    ):  # the alarm's baseline: without it, only periods with revocations would be usual
+        metrics.add_metric(name=f"cause_{cause}", unit=MetricUnit.Count, value=0)
     return {"due": due}

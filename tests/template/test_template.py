@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from certrules.core.terms import REVOKING
 from localcloud.template import read_yaml
 from tests.scenes.template_expansion import ROOT, Json, expanded, findings, of_type
 
@@ -283,6 +284,18 @@ def test_what_should_run_regularly_rings_when_it_does_not(stack: Json) -> None:
         assert (alarm["MetricName"], alarm["Statistic"]) == (metric, "SampleCount")
         assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("LessThanThreshold", "breaching")
         assert alarm["Period"] * alarm["EvaluationPeriods"] <= 7 * 86400
+
+
+def test_what_is_not_reported_did_not_happen_but_for_heartbeats(stack: Json) -> None:
+    """Functions report no zeros. What alarms on revocations compare with is reported by the schedule."""
+    for name, alarm in of_type(stack, "AWS::CloudWatch::Alarm").items():
+        parts = [part["MetricStat"]["Metric"] for part in alarm.get("Metrics", []) if "MetricStat" in part] or [alarm]
+        if any(part["Namespace"] == "CourseCertificates" for part in parts):
+            rings = "breaching" if alarm.get("Statistic") == "SampleCount" else "notBreaching"
+            assert alarm["TreatMissingData"] == rings, name
+    metrics = of_type(stack, "AWS::CloudWatch::Alarm")["RevocationsUnusualAlarm"]["Metrics"]
+    compared = {part["MetricStat"]["Metric"]["MetricName"] for part in metrics if "MetricStat" in part}
+    assert compared == {f"cause_{cause}" for cause in REVOKING}
 
 
 def test_an_alarm_compares_at_most_ten_metrics(stack: Json) -> None:

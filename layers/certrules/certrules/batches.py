@@ -12,7 +12,6 @@ from msgspec import json
 from certrules import aws, decide_again
 from certrules.core.fact_types import Fact
 from certrules.core.policy import Policies
-from certrules.core.terms import RELEASED, REVOKING
 from certrules.formats.events_in import decode
 from certrules.formats.messages import Message
 from certrules.formats.refusals import Reason, RefusedError
@@ -80,14 +79,14 @@ def ingest_batch(
         errors = sorted({f"{type(error).__name__}: {error}" for error in result.failed.values()})
         logger.error("Messages are retried.", errors=errors, count=len(result.failed))
     ingested = [message.sent_at for position, message in enumerate(read.messages) if position not in result.failed]
-    first = {"Messages": len(records), "Parked": len(refused), "Retried": len(retried)}
+    more = {"Parked": len(refused), "Retried": len(retried)}
     received = Counter(
         f"{RECEIVED}{message.event_type}"
         for message, record in zip(read.messages, read.records, strict=True)
         if not message.is_of_service and not decide_again.is_delayed_copy(record)  # a copy was counted before
     )
-    counts = Counter({**first, **counts_of(result, refused), **received})
-    return IngestedBatch(retried, counts, min(ingested, default=None))
+    happened = +Counter({**more, **counts_of(result, refused), **received})  # a zero costs 70 bytes of the log
+    return IngestedBatch(retried, Counter({"Messages": len(records), **happened}), min(ingested, default=None))
 
 
 def _read(records: Sequence[dict[str, Any]], deployment: Deployment, now: datetime) -> _Read:
@@ -191,7 +190,6 @@ def counts_of(result: BatchResult, refused: "Sequence[Refused]" = ()) -> Counter
             "LostRaces": result.lost_races,
             "RevocationsStopped": result.stopped.total(),
             "BreakerTripped": result.tripped,
-            **{f"cause_{cause}": 0 for cause in REVOKING - RELEASED},  # for the alarm's baseline
         }
     )
     counts.update(f"parked_{refusal.reason}" for _, refusal in refused)
