@@ -32,7 +32,8 @@ class CourseRun(click.ParamType):
     @override
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check it, before anybody is asked."""
-        from certrules.formats.course_keys import is_course_key, no_course_key
+        from certrules.formats.course_keys import is_course_key
+        from certrules.formats.key_spellings import no_course_key
 
         text = str(value)
         if not is_course_key(text):

@@ -23,8 +23,8 @@ from certrules.core.programs.kill_switches import KillSwitches
 from certrules.core.programs.outcome import ProgramAction
 from certrules.core.replay import replay
 from certrules.core.timeline import Entry, Timeline, compact, merge
-from certrules.formats.course_keys import folded
 from certrules.formats.events_in import decode
+from certrules.formats.key_spellings import folded
 from certrules.formats.messages import EVERYWHERE, Message
 from certrules.formats.refusals import RefusedError
 from certrules.formats.stored import as_time

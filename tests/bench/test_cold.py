@@ -16,6 +16,7 @@ LATE = {
     "certrules.core.programs",
     "certrules.formats.event_types",
     "certrules.formats.events_out",
+    "certrules.formats.key_spellings",
     "certrules.formats.own_events",
     "certrules.formats.program_events",
     "certrules.formats.table_rows",

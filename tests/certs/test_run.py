@@ -5,7 +5,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def purely(details: Iterable[Detail], run: job.Run) -> dict[tuple[int, str], Out
     outcomes = {}
     for record in history.records():
         counted = tuple(entry for entry in record.timeline if (entry.event_id, entry.fact) not in late)
-        outcomes[record.learner_id, record.course_run] = replay(replace(record, timeline=counted), POLICIES, run.as_of)
+        outcomes[record.learner_id, record.course_run] = replay(record._replace(timeline=counted), POLICIES, run.as_of)
     return outcomes
 
 

@@ -12,7 +12,8 @@ from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
 from opaque_keys.edx.locator import CourseLocator
 
-from certrules.formats.course_keys import COURSE_KEY, folded, is_course_key, meant_course_key, other_spellings
+from certrules.formats.course_keys import COURSE_KEY, is_course_key
+from certrules.formats.key_spellings import folded, meant_course_key, other_spellings
 from certrules.formats.refusals import Reason, RefusedError, checked_course_key
 from tests.scenes.openedx import course_keys
 

@@ -1,6 +1,5 @@
 """What support staff read first: the status in one sentence, and what learners see."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -178,7 +177,7 @@ def test_whoever_took_the_certificate_away_is_named_with_the_reason_given() -> N
     notes = ' copied "everything"\nfrom a friend '
     entry = Entry(instant("day 4"), "e-4", Fact.INVALIDATION, "", value=True, by="ada", notes=notes)
     record = qualifying()
-    explanation = explained(replace(record, timeline=merge(record.timeline, [entry])))
+    explanation = explained(record._replace(timeline=merge(record.timeline, [entry])))
     assert explanation.sentence == (
         "The certificate has been unavailable since 4 January 2026 at 00:00 UTC because it was invalidated "
         "(by ada, with the note \"copied 'everything' from a friend\")."
@@ -195,7 +194,7 @@ def test_what_a_table_has_without_a_date_was_so_before_records_began() -> None:
 def test_a_note_without_an_actor_is_reported_all_the_same() -> None:
     entry = Entry(instant("day 4"), "e-4", Fact.INVALIDATION, "final", value=True, notes="exam attempt rejected")
     record = qualifying()
-    explanation = explained(replace(record, timeline=merge(record.timeline, [entry])))
+    explanation = explained(record._replace(timeline=merge(record.timeline, [entry])))
     assert explanation.sentence.endswith(
         'because an exam attempt was rejected (with the note "exam attempt rejected").'
     )

@@ -1,6 +1,5 @@
 """The kill switch in a replay: what is due while automatic revocations are stopped is held, whatever the order."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -37,7 +36,7 @@ def replayed(record: Record, everywhere: Timeline = (), policies: Policies = EDX
 
 
 def without(record: Record, *facts: Fact) -> Record:
-    return replace(record, timeline=tuple(entry for entry in record.timeline if entry.fact not in facts))
+    return record._replace(timeline=tuple(entry for entry in record.timeline if entry.fact not in facts))
 
 
 @given(records(), policies(), switches())
@@ -75,7 +74,7 @@ def test_a_grade_that_falls_while_stopped_is_held_also_after_it_is_resumed(every
     turned = (switch(instant("day 5"), on=False), switch(instant("day 11"), on=True))
     record = qualifying(("day 10", "failing"), ("day 12", "passing"), ("day 13", "failing"))
     if not everywhere:
-        record = replace(record, timeline=merge(record.timeline, turned))
+        record = record._replace(timeline=merge(record.timeline, turned))
     until_day_11 = instant("day 11 12:00")
     stopped = with_kill_switch(record, EDX, until_day_11, turned if everywhere else ())
     held = replay(stopped, EDX, until_day_11)
@@ -108,6 +107,6 @@ def test_a_hold_that_another_action_of_its_instant_overrules_ends_the_search() -
     due = instant("day 10 01:00")
     overruling = Entry(due, "zzz", Fact.REVOCATION, Cause.GRADE_FELL, RevocationAction.RELEASED, "system:cleanup")
     record = qualifying(("day 10", "failing"))
-    record = replace(record, timeline=merge(record.timeline, (overruling,)))
+    record = record._replace(timeline=merge(record.timeline, (overruling,)))
     found = with_kill_switch(record, EDX, instant("day 12"), (switch(instant("day 2"), on=False),))
     assert len(found.timeline) == len(record.timeline) + 1

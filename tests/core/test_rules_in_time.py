@@ -1,7 +1,5 @@
 """A changed rule is a new dated row: each instant is judged and explained by the rules in force at that instant."""
 
-from dataclasses import replace
-
 from certrules.core.decision import decide
 from certrules.core.explain.explanation import explain
 from certrules.core.explain.timeline import changed
@@ -19,14 +17,14 @@ BETA_TESTER = next(rule for rule in RULES if rule.code == "beta_tester")
 OTHERS = tuple(rule for rule in RULES if rule is not BETA_TESTER)
 
 #: The rule on beta testers ends on day 10.
-ENDING = Rulebook((*OTHERS, replace(BETA_TESTER, until=CHANGE)))
+ENDING = Rulebook((*OTHERS, BETA_TESTER._replace(until=CHANGE)))
 
 #: From day 10 on, the rule on beta testers has another sentence and another remedy.
 REWORDED = Rulebook(
     (
         *OTHERS,
-        replace(BETA_TESTER, until=CHANGE),
-        replace(BETA_TESTER, since=CHANGE, unmet="The learner tests the course run.", remedy="Ask the course team."),
+        BETA_TESTER._replace(until=CHANGE),
+        BETA_TESTER._replace(since=CHANGE, unmet="The learner tests the course run.", remedy="Ask the course team."),
     )
 )
 

@@ -55,7 +55,7 @@ _SENT_FOR_NAMES = {NAMED, RENAMED, ERASED}
 """The events that are about a learner's names and nothing else."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class BatchResult:
     """The result of a batch of messages. Positions are those in the batch."""
 

@@ -4,7 +4,6 @@ Ingestion, support, bulk runs, import and reconciliation all decide here. Nothin
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -209,7 +208,7 @@ def with_kill_switch(record: Record, policies: Policies, until: datetime, everyw
     switch of the course run, and in `everywhere`, the deployment's. So the order of delivery makes no difference.
     """
     while (hold := _next_stop(record, policies, until, everywhere)) is not None:
-        record = replace(record, timeline=merge(record.timeline, (hold,)))
+        record = record._replace(timeline=merge(record.timeline, (hold,)))
     return record
 
 

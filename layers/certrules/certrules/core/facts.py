@@ -1,7 +1,6 @@
 """The facts about one learner in one course run: as a record (all timelines), and as of an instant."""
 
 from copy import copy
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, assert_never
 
@@ -13,8 +12,7 @@ from certrules.core.terms import PERSON, is_ccx
 from certrules.core.timeline import Entry, Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """All timelines of one learner in one course run as one: their own, their ID verification, the configuration."""
 
     learner_id: int

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from certrules.core.fact_types import Fact
 from certrules.core.facts import Facts
@@ -16,8 +17,7 @@ from certrules.core.terms import Status
 from certrules.core.wording import clause, listed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rule:
+class Rule(NamedTuple):
     """One requirement. `met` is pure and total: any Facts in, a bool out."""
 
     code: str  # never renamed: API reason, metric name, docs anchor

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from certrules.core.terms import described, mode_of
-from certrules.formats.course_keys import is_course_key, no_course_key
+from certrules.formats.course_keys import is_course_key
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """Before this, an event's time is a clock that was never set."""
@@ -92,6 +92,8 @@ def checked_course_key(course_key: str, field: str) -> str:
     The refusal names the key that was probably meant, and nothing else of the text.
     """
     if not is_course_key(course_key):
+        from certrules.formats.key_spellings import no_course_key  # noqa: PLC0415 - other events don't wait for it
+
         raise RefusedError(Reason.BAD_COURSE_KEY, field, no_course_key(course_key))
     return course_key
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from certrules.formats.certificate_ids import ids_in
-from certrules.formats.course_keys import is_course_key, keys_in, with_whole_keys
+from certrules.formats.course_keys import is_course_key
+from certrules.formats.key_spellings import keys_in, with_whole_keys
 
 MOST_READ = 2_000
 """How many characters of a text are looked at: an address has no more."""

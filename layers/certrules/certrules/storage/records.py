@@ -54,7 +54,7 @@ if TYPE_CHECKING:  # few records are saved with it
     from certrules.storage.breaker import BreakerState
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StoredTimeline:
     """A stored timeline: of a learner in a course run, of a learner, or of a course run."""
 
@@ -77,7 +77,7 @@ _TRANSACTION_BYTES = 1_000_000
 _UNPUBLISHED = PublishedCertificate()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StoredRecord(StoredTimeline):
     """The stored record of a learner in a course run."""
 
@@ -92,7 +92,7 @@ class StoredRecord(StoredTimeline):
         return None if due is None else instant_of(int(due))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Loaded:
     """Everything that a batch of messages needs, read in one request."""
 

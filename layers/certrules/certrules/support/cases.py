@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -186,7 +186,7 @@ def export(case: Case, now: datetime) -> dict[str, Any]:
     as_sent = tuple(
         entry._replace(subject="") if entry.fact is Fact.RECORDED else entry for entry in case.record.timeline
     )  # an event of the old logic does not show whether this service had published before
-    record = with_kill_switch(replace(case.record, timeline=as_sent), case.policies, now)
+    record = with_kill_switch(case.record._replace(timeline=as_sent), case.policies, now)
     published, outcome = case.published, replay(record, case.policies, now)
     return {
         "events": events,

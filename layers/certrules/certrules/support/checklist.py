@@ -14,7 +14,7 @@ from certrules.core.rollout import RolloutState, rollout_state
 from certrules.core.terms import is_ccx
 from certrules.core.timeline import Entry, Timeline
 from certrules.core.wording import listed, old_logic_decides, when
-from certrules.formats.course_keys import other_spellings
+from certrules.formats.key_spellings import other_spellings
 from certrules.formats.messages import EVERYWHERE
 from certrules.formats.standings import STEPS
 from certrules.support.case_history import values_at

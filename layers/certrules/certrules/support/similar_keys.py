@@ -10,7 +10,7 @@ from certrules.core.fact_types import Fact
 from certrules.core.rollout import rollout_state
 from certrules.core.timeline import Timeline
 from certrules.core.wording import listed
-from certrules.formats.course_keys import folded
+from certrules.formats.key_spellings import folded
 from certrules.requests import RefusedActError
 
 MOST_KEYS = 200

@@ -10,7 +10,7 @@ from certrules import storage
 from certrules.core.fact_types import Fact
 from certrules.core.timeline import Timeline
 from certrules.core.wording import listed
-from certrules.formats.course_keys import folded, other_spellings
+from certrules.formats.key_spellings import folded, other_spellings
 from certrules.requests import RefusedActError
 from certrules.storage import Pair
 

@@ -69,7 +69,7 @@ def what_if(record: Record, policies: Policies, as_of: datetime, changes: Iterab
     timeline = merge(known, (entry for change in changes for entry in change.entries))
     past = policies[:1] + tuple(dated for dated in policies[1:] if dated[0] <= as_of)
     changed = tuple((now, change.policy) for change in changes if change.policy is not None)
-    return replay(replace(record, timeline=timeline), past + changed, now)
+    return replay(record._replace(timeline=timeline), past + changed, now)
 
 
 def smallest_changes(
