@@ -40,6 +40,10 @@ class PublishedCertificate(NamedTuple):
             return self
         return self._replace(transitions=self.transitions[excess:], unlisted=self.unlisted + excess)
 
+    def with_pending(self, pending: Pending | None) -> "PublishedCertificate":
+        """Return it with this revocation pending; nearly always none is, and none was."""
+        return self if pending is self.pending else self._replace(pending=pending)
+
     @property
     def is_ours(self) -> bool:
         """Whether this service published it: the old logic's certificate, adopted at going live, is not."""
@@ -89,7 +93,7 @@ def next_publication(
     elif not is_downloadable(before.certificate) and _is_against_an_invalidation(outcome, timeline):
         return Publication(before._replace(pending=None), (), retained=False)
     if outcome.certificate is None:  # an existing certificate stays, with its id and its last status
-        return Publication(before._replace(pending=outcome.pending), (), retained=False)
+        return Publication(before.with_pending(outcome.pending), (), retained=False)
     certificate = _with_published_id_and_dates(outcome.certificate, before.certificate, certificate_id)
     transitions = _in_short(outcome.transitions)
     new_transitions = tuple(
@@ -97,7 +101,7 @@ def next_publication(
         for item in _without_early(before, _new_transitions(before, outcome, transitions), live_since)
     )
     if not new_transitions and _rests_on_a_persons_act(before, transitions):
-        return Publication(before._replace(pending=outcome.pending), (), retained=False)
+        return Publication(before.with_pending(outcome.pending), (), retained=False)
     published_at = _second_after(outcome) if new_transitions else before.published_at
     published = PublishedCertificate(certificate, transitions, outcome.pending, published_at)
     return Publication(published.with_newest(), new_transitions, retained=False)

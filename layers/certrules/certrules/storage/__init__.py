@@ -40,7 +40,6 @@ if TYPE_CHECKING:  # of _LATER
         history_items_of,
         history_of,
         invalidated_in,
-        learners_in,
         learners_named,
         learners_page,
         outdated_course_runs_of,

@@ -63,13 +63,6 @@ def outdated_course_runs_of(learner_id: int) -> list[str]:
     return [course_run for course_run, item in items.items() if based_on_verification(item) != version]
 
 
-def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[int], Any]:
-    """Return a page of a course run's learners in one of its COURSE_RUN_SHARDS, and the start of the next page."""
-    page = Item.by_course_run.query(f"{course_run}#{shard}", last_evaluated_key=after, limit=limit, page_size=limit)
-    learners = [learner_of(item.p) for item in page]
-    return learners, page.last_evaluated_key
-
-
 def course_runs_in_shard(shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[str], Any]:
     """Return a page of the course runs in one of the CATALOGUE_SHARDS, by key, and the start of the next page."""
     key = catalogue_key(shard)

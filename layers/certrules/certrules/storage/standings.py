@@ -1,4 +1,4 @@
-"""The learners of a course run by their standing: counted and listed from the index, without reading a record.
+"""The learners of a course run, and by their standing: counted and listed from the index, without reading a record.
 
 A page is taken as DynamoDB answers it: making objects of a million entries takes longer than reading them.
 """
@@ -17,6 +17,15 @@ class Listed(NamedTuple):
 
     learner_id: int
     standing: str
+
+
+def learners_in(course_run: str, shard: int, after: dict[str, Any] | None, limit: int) -> tuple[list[int], Any]:
+    """Return a page of a course run's learners in one of its COURSE_RUN_SHARDS, and the start of the next page.
+
+    One request.
+    """
+    page, following = _page(course_run, shard, "p", after, limit)
+    return [learner_of(item["p"]["S"]) for item in page], following
 
 
 def standings_of(course_run: str, shard: int) -> Counter[str]:
