@@ -62,7 +62,7 @@ class StandardQueue(Queue):
         """Add a message; one that is delayed becomes ready in its time."""
         with self._messages_lock:
             self._held[message.id] = message
-            self._show_at(message, message.delayed_until)
+            self._show_at(message, message.delayed_until, unix_time_millis())
             self._messages_lock.notify_all()
 
     def take(self, limit: int, visibility_timeout: int, wait_seconds: float) -> list[Message]:
@@ -87,13 +87,14 @@ class StandardQueue(Queue):
             message = self._handles.get(receipt_handle)
             if message is None:
                 raise ReceiptHandleIsInvalid
-            moment = unix_time_millis() + seconds * 1000
+            now = unix_time_millis()
+            moment = now + seconds * 1000
             if moment - _sent(message) > LONGEST_INVISIBILITY:
                 raise InvalidParameterValue(
                     f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
                     "VisibilityTimeout for the message is beyond the limit [43200 seconds]"
                 )
-            self._show_at(message, moment)
+            self._show_at(message, moment, now)
             self._messages_lock.notify_all()
 
     def hurry(self) -> None:
@@ -102,7 +103,7 @@ class StandardQueue(Queue):
             for message in self._held.values():
                 if message.delayed:
                     message.delayed_until = 0
-                    self._show_at(message, 0)
+                    self._show_at(message, 0, 0)
 
     @override
     def delete_message(self, receipt_handle: str) -> None:
@@ -115,9 +116,9 @@ class StandardQueue(Queue):
             elif receipt_handle not in self.deleted_messages:
                 raise ReceiptHandleIsInvalid
 
-    def _show_at(self, message: Message, moment: float) -> None:
+    def _show_at(self, message: Message, moment: float, now: float) -> None:
         message.visible_at = moment
-        if moment <= unix_time_millis():
+        if moment <= now:
             self._ready.append(message)
         else:
             heapq.heappush(self._later, (moment, next(self._order), message))
@@ -140,7 +141,7 @@ class StandardQueue(Queue):
             else:
                 self._receive(message, now)
                 # Even with no timeout a message isn't received twice in one go.
-                self._show_at(message, now + max(1, visibility_timeout * 1000))
+                self._show_at(message, now + max(1, visibility_timeout * 1000), now)
                 taken.append(message)
 
     def _is_spent(self, message: Message) -> bool:

@@ -126,6 +126,25 @@ def test_a_deleted_message_is_gone_and_deleting_it_again_is_fine(shop: Shop) -> 
         sqs.delete_message(QueueUrl=url, ReceiptHandle="unheard of")
 
 
+def go_on_at_each_look(monkeypatch: pytest.MonkeyPatch, milliseconds: float) -> None:
+    """Have the clock of queues go on whenever one looks at it, as on a busy machine."""
+    reading = itertools.count(unix_time_millis(), milliseconds)
+    for module in ("localcloud.queues", "moto.sqs.models"):
+        monkeypatch.setattr(f"{module}.unix_time_millis", lambda: next(reading))
+
+
+@pytest.mark.parametrize("milliseconds", [0.5, 1, 2, 700])
+def test_a_message_that_is_only_looked_at_stays_however_slow_the_machine_is(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, milliseconds: float
+) -> None:
+    shop.send("UndeliverableQueue", "one", "two")
+    sqs, url = shop.cloud.client("sqs"), shop.cloud.physical("UndeliverableQueue")
+    go_on_at_each_look(monkeypatch, milliseconds)
+    for _ in range(5):
+        seen = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1)
+        assert {message["Body"] for message in seen["Messages"]} == {"one", "two"}
+
+
 def test_each_message_is_in_one_count_at_whatever_instant_one_looks(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,9 +152,7 @@ def test_each_message_is_in_one_count_at_whatever_instant_one_looks(
     shop.send("UndeliverableQueue", "delayed", delay=60)
     sqs, url = shop.cloud.client("sqs"), shop.cloud.physical("UndeliverableQueue")
     sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=60)
-    reading = itertools.count(unix_time_millis(), 700.0)  # a clock that goes on at each look at it
-    for module in ("localcloud.queues", "moto.sqs.models"):
-        monkeypatch.setattr(f"{module}.unix_time_millis", lambda: next(reading))
+    go_on_at_each_look(monkeypatch, 700)
 
     seen: list[list[int]] = []
     while not seen or seen[-1] != [3, 0, 0]:
