@@ -31,9 +31,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clouds(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The stack of the template, and what the platform adds to it."""
+    """The stack of the template, and what the platform adds to it: a stack's start takes longer than most tests."""
     with Stack(PlatformSources="openedx/*") as cloud:
         yield Platform(cloud, database, tmp_path_factory.mktemp("state"))
 
