@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 def pytest_configure(config: pytest.Config) -> None:
     """Agree with the other xdist workers on one port for DynamoDB Local."""
     config.stash[DYNAMODB_PORT] = getattr(config, "workerinput", {}).get("dynamodb_port") or free_port()
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Have one worker more than there are cores: some test always waits for a bus, a browser or another process."""
+    return 1 + (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
