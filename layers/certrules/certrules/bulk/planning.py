@@ -33,6 +33,7 @@ from certrules.bulk.runs import (
 )
 from certrules.bulk.seal import refuse_other_request, request_of
 from certrules.core.deciding import Known, decide_record
+from certrules.core.policy import Policies
 from certrules.storage import BATCH_GET_KEYS, Loaded, Pair, StoredTimeline
 
 GROUPS = 100
@@ -103,18 +104,21 @@ def plan_shard(bucket: str, run_id: str, shard: str) -> PlannedShard:
     """Plan a shard: read and decide its records, and write what would change, part by part."""
     folder = folder_of(bucket, run_id)
     try:
-        return _Shard(folder, _request(bucket, run_id), shard).plan()
+        return _Shard(folder, *_request(bucket, run_id), shard).plan()
     except Exception as error:
         folder.write_json(f"failures/shards/{shard}.json", Failed(shard, error_of(error)))
         raise
 
 
 @lru_cache(maxsize=2)
-def _request(bucket: str, run_id: str) -> BulkRequest:
-    """Return the request of a run that has begun; it stays as it is. One call plans many shards of a run."""
+def _request(bucket: str, run_id: str) -> tuple[BulkRequest, Policies]:
+    """Return the request of a run that has begun, and its policies; they stay. One function plans many shards of a run.
+
+    Judgements are remembered by the policies' identity, so those of the other shards count.
+    """
     request = read(folder_of(bucket, run_id), "request.json", BulkRequest)
     assert request is not None, "the run has begun"
-    return request
+    return request, request.policies()
 
 
 @lru_cache(maxsize=2)
@@ -128,11 +132,11 @@ def _group(bucket: str, run_id: str, group: str) -> tuple[str, ...]:
 class _Shard:
     """The plan of a shard in progress; a page of learners and a part of the plan are in memory."""
 
-    def __init__(self, folder: aws.Folder, request: BulkRequest, shard: str) -> None:
+    def __init__(self, folder: aws.Folder, request: BulkRequest, policies: Policies, shard: str) -> None:
         self._folder = folder
         self._request = request
         self._shard = shard
-        self._policies = request.policies()
+        self._policies = policies
         self._default_rollout = settings.default_rollout()
         self._requests: Tally = {}
         self._records = 0
