@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import botocore.session
 import msgspec
 
 from certrules.session import lean
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _BATCH = 10
 """How many messages SQS, and how many events EventBridge, accepts in one request."""
@@ -190,6 +192,9 @@ def each[T, R](act: Callable[[T], R], subjects: Iterable[T]) -> list[R]:
 
 
 @lru_cache(maxsize=1)
-def _workers() -> ThreadPoolExecutor | None:
-    memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0"))
-    return ThreadPoolExecutor(max_workers=10) if memory >= _WORTH_THREADS else None
+def _workers() -> "ThreadPoolExecutor | None":
+    if int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) < _WORTH_THREADS:
+        return None
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one event alone doesn't wait for it
+
+    return ThreadPoolExecutor(max_workers=10)

@@ -7,7 +7,6 @@ decided again.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -55,20 +54,21 @@ _SENT_FOR_NAMES = {NAMED, RENAMED, ERASED}
 """The events that are about a learner's names and nothing else."""
 
 
-@dataclass(slots=True, eq=False)
 class BatchResult:
     """The result of a batch of messages. Positions are those in the batch."""
 
-    failed: dict[int, Exception] = field(default_factory=dict)  # by position; a retry can help
-    refused: dict[int, RefusedError] = field(default_factory=dict)  # by position; to be parked
-    changed: list[tuple[Pair, Publication]] = field(default_factory=list)  # the records that were written
-    course_runs: set[str] = field(default_factory=set)  # whose certificates have to be decided again
-    shared: set[int | str] = field(default_factory=set)  # learners and course runs whose own facts were written
-    decided: dict[Pair, Certificate | None] = field(default_factory=dict)  # all decided records, written or not
-    lost_races: int = 0
-    stopped: Counter[str] = field(default_factory=Counter)  # held automatic revocations, by what holds them
-    tripped: int = 0  # breakers that tripped
-    compared: "Counter[Kind]" = field(default_factory=Counter)  # records in shadow, by how the old logic agrees
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.failed: dict[int, Exception] = {}  # by position; a retry can help
+        self.refused: dict[int, RefusedError] = {}  # by position; to be parked
+        self.changed: list[tuple[Pair, Publication]] = []  # the records that were written
+        self.course_runs: set[str] = set()  # whose certificates have to be decided again
+        self.shared: set[int | str] = set()  # learners and course runs whose own facts were written
+        self.decided: dict[Pair, Certificate | None] = {}  # all decided records, written or not
+        self.lost_races = 0
+        self.stopped: Counter[str] = Counter()  # held automatic revocations, by what holds them
+        self.tripped = 0  # breakers that tripped
+        self.compared: Counter[Kind] = Counter()  # records in shadow, by how the old logic agrees
 
 
 def ingest_messages(messages: Sequence[Message], policies: Policies) -> BatchResult:

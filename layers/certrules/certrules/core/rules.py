@@ -6,7 +6,6 @@ so that each instant is judged by the rules in force at that instant, also after
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -244,12 +243,13 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Edition:
     """The rules in force between two instants at which the rules change."""
 
-    since: datetime  # UTC
-    rules: tuple[Rule, ...]
+    def __init__(self, since: datetime, rules: tuple[Rule, ...]) -> None:
+        """`since` is the first of the two (UTC)."""
+        self.since = since
+        self.rules = rules
 
     def reasons_text(self, codes: Collection[str]) -> str:
         """Return why these rules are unmet, as one clause, in the order of the rules."""

@@ -9,7 +9,6 @@ from certrules.core.fact_types import Approval, Enrollment, Fact, Grade, Recorde
 from certrules.core.facts import Record
 from certrules.core.terms import PERSON, Status, is_ccx, is_nothing, mode_of
 from certrules.core.timeline import Entry
-from certrules.formats.certificate_ids import ids_in, last_part
 from certrules.formats.course_keys import is_course_key
 from certrules.formats.event_form import (
     AttemptId,
@@ -160,6 +159,8 @@ def _role(*, added: bool) -> Callable[[_AccessRole, EntryBuilder], EventContent]
 
 
 def _old_certificate(body: _OldCertificate, builder: EntryBuilder) -> EventContent:
+    from certrules.formats.certificate_ids import ids_in, last_part  # noqa: PLC0415 - only the old logic's events do
+
     last = last_part(body.download_url)
     plain = last.replace("-", "").lower()
     certificate_id = plain if ids_in(last) == (plain,) else ""  # a file's name has the id of a download

@@ -31,9 +31,9 @@ def load_readable(pairs: Sequence[Pair], *, consistent: bool) -> tuple[Loaded, l
     found, unreadable = Loaded({}, {}, {}, {}), []
     for pair in pairs:
         loaded, failed = load_readable([pair], consistent=consistent)
-        found.records |= loaded.records
-        found.verifications |= loaded.verifications
-        found.course_runs |= loaded.course_runs
+        found.records.update(loaded.records)
+        found.verifications.update(loaded.verifications)
+        found.course_runs.update(loaded.course_runs)
         unreadable += failed
     return found, unreadable
 

@@ -67,7 +67,7 @@ if TYPE_CHECKING:  # of _LATER
         save_records,
         save_timeline,
     )
-    from certrules.storage.standings import Listed, standing_page, standings_of
+    from certrules.storage.standings import Listed, learners_in, standing_page, standings_of
     from certrules.storage.transitions import (
         WEEK,
         ListedTransition,

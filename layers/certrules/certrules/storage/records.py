@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from pynamodb.exceptions import TransactWriteError
-from pynamodb.transactions import TransactWrite
 
 from certrules.core.deciding import Known
 from certrules.core.fact_types import Fact
@@ -20,7 +19,6 @@ from certrules.core.timeline import Timeline
 from certrules.formats.learner_names import LearnerName, decode_name, encode_name
 from certrules.formats.messages import EVERYWHERE
 from certrules.formats.stored import compressed, decode_published, encode_published, encode_timeline
-from certrules.formats.transition_texts import transition_text
 from certrules.storage.tables import (
     CATALOGUE_SHARDS,
     CONFIGURATION,
@@ -92,8 +90,7 @@ class StoredRecord(StoredTimeline):
         return None if due is None else instant_of(int(due))
 
 
-@dataclass(slots=True, eq=False)
-class Loaded:
+class Loaded(NamedTuple):
     """Everything that a batch of messages needs, read in one request."""
 
     records: dict[Pair, StoredRecord]
@@ -311,6 +308,8 @@ def _models_of(write: RecordWrite) -> list[Item | HistoryItem]:
 
 
 def _history_item(pair: Pair, number: int, body: str) -> HistoryItem:
+    from certrules.formats.transition_texts import transition_text  # noqa: PLC0415 - most events change no certificate
+
     p, s = history_key(pair, number)
     item = HistoryItem(p, s, b=body)
     if listed := transition_text(body):
@@ -320,6 +319,8 @@ def _history_item(pair: Pair, number: int, body: str) -> HistoryItem:
 
 
 def _save_with_history(writes: Sequence[RecordWrite]) -> None:
+    from pynamodb.transactions import TransactWrite  # noqa: PLC0415 - most events change no certificate
+
     with TransactWrite(connection=shared_connection()) as transaction:
         for write in writes:
             for model in _models_of(write):
