@@ -25,8 +25,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     due, requested = sweep(INGEST_QUEUE, at, again=again)
     metrics.add_metric(name="Due", unit=MetricUnit.Count, value=due)
     metrics.add_metric(name="DueRequested", unit=MetricUnit.Count, value=requested)
-    for cause in sorted(
-        REVOKING - RELEASED
-    ):  # the alarm's baseline: without it, only periods with revocations would be usual
+    # the alarm's baseline: without it, only periods with revocations would be usual
+    for cause in sorted(REVOKING - RELEASED):
         metrics.add_metric(name=f"cause_{cause}", unit=MetricUnit.Count, value=0)
     return {"due": due}
