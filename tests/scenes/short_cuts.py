@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
+from botocore.hooks import EventAliaser
+from botocore.httpsession import URLLib3Session, create_urllib3_context
 from botocore.loaders import JSONFileLoader, Loader
 
 import localcloud.template
@@ -14,6 +16,8 @@ import localcloud.template
 def take() -> None:
     """Take them all, until this process ends."""
     _read_models_once()
+    _name_events_once()
+    _share_tls()
     _sign_nothing_for_moto()
     _read_templates_once()
 
@@ -33,6 +37,19 @@ def _read_models_once() -> None:
         return found[key]
 
     models.load_service_model = load_service_model
+
+
+def _name_events_once() -> None:
+    """Have the names of botocore's events worked out once: each client does so for hundreds, by sixty comparisons."""
+    names: Any = EventAliaser
+    names._alias_event_name = staticmethod(cache(names(None)._alias_event_name))
+
+
+def _share_tls() -> None:
+    """Have clients share one context of TLS, which few of them ever use: each would read the certificates again."""
+    sessions: Any = URLLib3Session
+    context = create_urllib3_context()
+    sessions._get_ssl_context = lambda _: context
 
 
 def _sign_nothing_for_moto() -> None:
