@@ -69,6 +69,7 @@ def pytest_runtest_logfinish() -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Stop this run's DynamoDB Local, if one was started: in the process that outlives all workers."""
+    gc.freeze()  # Python would collect garbage once more as it ends, for seconds
     if not hasattr(session.config, "workerinput") and (LOCAL_AWS / "start-dynamodb-local").exists():
         subprocess.run(
             [LOCAL_AWS / "start-dynamodb-local", "--stop", str(session.config.stash[DYNAMODB_PORT])],
