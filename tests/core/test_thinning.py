@@ -32,6 +32,8 @@ from tests.scenes.records_between_decisions import (
 
 LETTERS = ("", "", "F", "Pass", "Pass", "B", "an unknown one")
 
+AUDIT = ENROLLED._replace(at=FIRST + 0.75 * DAY, event_id="audit", value=Enrollment("audit", active=True))
+
 
 def graded(day: float, percent: float = 0.5, letter: str = "") -> Entry:
     return Entry(FIRST + day * DAY, f"g{day}", Fact.GRADE, "", Grade(percent, letter))
@@ -233,6 +235,32 @@ def test_a_failing_entry_that_comes_late_among_dropped_letters_is_held(first: En
     assert (after.new_transitions, after.published.certificate) == ((), before.certificate)
     assert after.published.pending is not None
     assert after.published.pending.cause is Cause.LATE_ENTRY
+
+
+def test_it_is_held_though_the_next_known_entry_fails_too_since_a_dropped_letter_may_lie_between() -> None:
+    record = RecordBetweenDecisions()
+    record.receive([ENROLLED, AUDIT])
+    record.receive([graded(0.3, 0.7, "Pass"), graded(0.6, 0, "Pass"), graded(0.8, 0, "Pass"), graded(2)])
+    record.receive([passing(0.76, passed=False), passing(0.56)])
+    assert letters_until(record.timeline) == FIRST + 0.6 * DAY
+    assert is_held_as_late(record, passing(0.58, passed=False))
+
+
+def test_one_at_the_instant_of_a_grade_whose_id_is_dropped_is_held_since_either_may_be_the_last() -> None:
+    record = RecordBetweenDecisions()
+    record.receive([ENROLLED, AUDIT])
+    record.receive([graded(0.5, 0.1, "Pass"), graded(1.5, 0.2, "Pass"), graded(1.6, 0.5, "Pass"), graded(1.7)])
+    assert of(Fact.GRADE, record.timeline)[1].event_id == ""
+    assert is_held_as_late(record, passing(1.5, passed=False))
+
+
+def is_held_as_late(record: RecordBetweenDecisions, late: Entry) -> bool:
+    """Whether a late entry changes nothing that is published, but is held for a person."""
+    before, after = record.published, record.receive([late]).publication
+    assert before.certificate is not None
+    assert before.certificate.status is Status.DOWNLOADABLE
+    assert (after.new_transitions, after.published.certificate) == ((), before.certificate)
+    return after.published.pending is not None and after.published.pending.cause is Cause.LATE_ENTRY
 
 
 def test_one_that_comes_late_where_only_percents_were_dropped_counts() -> None:

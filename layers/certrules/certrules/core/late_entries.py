@@ -39,10 +39,9 @@ def place_late(timeline: Timeline, entries: Iterable[Entry], compacted_until: da
     own instant only, and awards nothing that it would not award with the whole timeline.
     """
     placed: list[Entry] = []
-    settled = max(compacted_until, letters_until(timeline))
+    letters = letters_until(timeline)
     for entry in entries:
-        until = settled if entry.fact is Fact.PASSING and not entry.value else compacted_until
-        run = _run_around(timeline, _deciding(entry)) if entry.at <= until else None
+        run = _run_around(timeline, _deciding(entry), compacted_until, letters)
         if run is None:
             placed.append(entry)
             continue
@@ -71,9 +70,15 @@ def _deciding(entry: Entry) -> Entry:
     return entry
 
 
-def _run_around(timeline: Timeline, entry: Entry) -> Entry | None:
-    """Return the entry before a new one, if those before and after it have one value, and the new one another."""
-    if entry.fact not in _PLACED:
+def _run_around(timeline: Timeline, entry: Entry, compacted_until: datetime, letters: datetime) -> Entry | None:
+    """Return the entry before a new one with another value, if what ended the new one's effect may be unknown.
+
+    Compaction may have dropped it from a run, up to an instant (UTC). Failing may have been answered by a letter that
+    was dropped, whatever follows (`letters`: up to when, UTC), or by a grade of the same instant whose id, and with it
+    the order of the two, is no longer stored.
+    """
+    fails = entry.fact is Fact.PASSING and not entry.value
+    if entry.fact not in _PLACED or not (fails or entry.at <= compacted_until):
         return None
     before: Entry | None = None
     for known in timeline:
@@ -83,8 +88,11 @@ def _run_around(timeline: Timeline, entry: Entry) -> Entry | None:
         if evidence.fact is not entry.fact or evidence.subject != entry.subject:
             continue
         if evidence[:2] > entry[:2]:
-            between = before is not None and before.value == evidence.value != entry.value
-            return before if between else None
+            if before is None or before.value == entry.value:
+                return None
+            in_run = entry.at <= compacted_until and before.value == evidence.value
+            answered = fails and (entry.at <= letters or (before.at == entry.at and not before.event_id))
+            return before if in_run or answered else None
         before = evidence
     return None
 
