@@ -246,10 +246,18 @@ def test_it_is_held_though_the_next_known_entry_fails_too_since_a_dropped_letter
     assert is_held_as_late(record, passing(0.58, passed=False))
 
 
-def test_one_at_the_instant_of_a_grade_whose_id_is_dropped_is_held_since_either_may_be_the_last() -> None:
+def test_it_is_held_though_no_known_entry_follows_since_a_dropped_letter_may() -> None:
+    record = RecordBetweenDecisions()
+    record.receive([ENROLLED, passing(0.1), graded(0.2), graded(0.6, 0.7, "Pass"), graded(3), graded(4)])
+    assert letters_until(record.timeline) == FIRST + 0.6 * DAY
+    assert is_held_as_late(record, passing(0.58, passed=False))
+
+
+@pytest.mark.parametrize("letter", ["Pass", "F"])
+def test_one_at_the_instant_of_a_grade_whose_id_is_dropped_is_held_since_either_may_be_the_last(letter: str) -> None:
     record = RecordBetweenDecisions()
     record.receive([ENROLLED, AUDIT])
-    record.receive([graded(0.5, 0.1, "Pass"), graded(1.5, 0.2, "Pass"), graded(1.6, 0.5, "Pass"), graded(1.7)])
+    record.receive([graded(0.5, 0.1, "Pass"), graded(1.5, 0.2, "Pass"), graded(1.6, 0.5, letter), graded(1.7)])
     assert of(Fact.GRADE, record.timeline)[1].event_id == ""
     assert is_held_as_late(record, passing(1.5, passed=False))
 

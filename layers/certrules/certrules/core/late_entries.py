@@ -81,6 +81,7 @@ def _run_around(timeline: Timeline, entry: Entry, compacted_until: datetime, let
     if entry.fact not in _PLACED or not (fails or entry.at <= compacted_until):
         return None
     before: Entry | None = None
+    after: Entry | None = None
     for known in timeline:
         if known.event_id == entry.event_id:
             return None
@@ -88,13 +89,14 @@ def _run_around(timeline: Timeline, entry: Entry, compacted_until: datetime, let
         if evidence.fact is not entry.fact or evidence.subject != entry.subject:
             continue
         if evidence[:2] > entry[:2]:
-            if before is None or before.value == entry.value:
-                return None
-            in_run = entry.at <= compacted_until and before.value == evidence.value
-            answered = fails and (entry.at <= letters or (before.at == entry.at and not before.event_id))
-            return before if in_run or answered else None
+            after = evidence
+            break
         before = evidence
-    return None
+    if before is None or before.value == entry.value:
+        return None
+    in_run = after is not None and entry.at <= compacted_until and before.value == after.value
+    answered = fails and (entry.at <= letters or (before.at == entry.at and not before.event_id))
+    return before if in_run or answered else None
 
 
 def _held(entry: Entry, as_of: datetime) -> Entry:
