@@ -130,7 +130,7 @@ def measure() -> Iterator[Table]:
 
 
 def _each_way() -> Iterator[tuple[str, str]]:
-    """Yield each comparison's name, and its case; `ingest` writes as it is said there while the caller compares.
+    """Yield each comparison's name, and its case; `ingest` writes in that way while the caller compares.
 
     One after the other, as the bare sides do, or in threads, as a function does with 1,024 MB or more.
     """
