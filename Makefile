@@ -34,8 +34,8 @@ demo-openedx: $(DEV_STAMP) ## an Open edX platform connected to the service, as 
 
 test: $(DEV_STAMP) ## all tests, core at 100 % branch coverage (ARGS="tests/core -k grade": some, without coverage)
 	@$(BIN)/pytest $(or $(ARGS),-n auto --dist worksteal --ignore tests/core)
-	@$(if $(ARGS),,$(BIN)/pytest tests/core -n auto --cov)
-	@$(if $(ARGS),,$(BIN)/pytest -c plugin/pyproject.toml --rootdir plugin plugin/tests -n auto)
+	@$(if $(ARGS),,$(BIN)/pytest tests/core -n auto --dist worksteal --cov)
+	@$(if $(ARGS),,$(BIN)/pytest -c plugin/pyproject.toml --rootdir plugin plugin/tests -n auto --dist worksteal)
 
 simulate: $(DEV_STAMP) ## 100,000 histories with faults at every call to AWS (ARGS="--histories 2000", ARGS="--seed 7 --histories 1")
 	@PYTHONPATH=. $(BIN)/python -m tests.simulation $(ARGS)

@@ -4,8 +4,10 @@ Compaction keeps the first and the last of a run of equal values. If an entry wi
 belongs into the run, the entry that ended its effect may have been dropped. So it must not have an effect of its own.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import datetime
+from operator import attrgetter
 
 from certrules.core.fact_types import Fact
 from certrules.core.instants import BEGINNING, MICROSECOND
@@ -25,6 +27,8 @@ AGAINST: dict[Fact, bool] = {
 
 _SHARED = {Fact.ID_VERIFICATION, Fact.COURSE_RUN}
 """The facts of a learner or a course run. They revoke nothing, and their timelines hold no revocations."""
+
+_AT = attrgetter("at")
 
 _PLACED = {*AGAINST, *_SHARED, Fact.ENROLLMENT}
 """The facts whose entries decide certificates; the others only inform, or are never dropped."""
@@ -80,6 +84,8 @@ def _run_around(timeline: Timeline, entry: Entry, compacted_until: datetime, let
     fails = entry.fact is Fact.PASSING and not entry.value
     if entry.fact not in _PLACED or not (fails or entry.at <= compacted_until):
         return None
+    if entry.at > max(compacted_until, letters):  # then only what is of the very same instant can answer it
+        timeline = timeline[bisect_left(timeline, entry.at, key=_AT) : bisect_right(timeline, entry.at, key=_AT)]
     before: Entry | None = None
     after: Entry | None = None
     for known in timeline:
