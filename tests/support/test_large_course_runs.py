@@ -100,13 +100,13 @@ def test_a_list_that_many_are_in_is_read_no_further_than_its_page(
     ("which", "many"),
     [
         ({"change": "lost", "day": "2025-12-31"}, 5),
-        ({"change": "awarded", "day": "2026-01-02"}, 2 * COURSE_RUN_SHARDS),  # also on the 71st
+        ({"change": "awarded", "day": "2026-01-02"}, 2 * COURSE_RUN_SHARDS),  # also on the 71st day
         ({"change": "awarded", "day": "2026-03-11"}, COURSE_RUN_SHARDS),
         ({"day": "2025-12-30"}, 0),
     ],
-    ids=["before those that are told apart", "same, awards", "told apart", "nobody's"],
+    ids=["losses of earlier days", "awards of earlier days", "a day of its own", "a day of nobody"],
 )
-def test_a_day_has_its_learners_whether_it_is_counted_apart_or_not(
+def test_a_day_has_its_learners_also_where_earlier_days_are_counted_as_one(
     which: dict[str, str], many: int, large: LargeCourseRun, support_client: Client
 ) -> None:
     assert sum(map(len, pages(support_client, large, **which))) == many
